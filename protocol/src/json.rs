@@ -1,0 +1,79 @@
+//! The json dialect: one JSON object a line, for programs.
+//!
+//! A command has an `id` of the client's choosing (a number or a short text) and its name in `cmd`; the
+//! reply bears the same `id` and says in `ok` what it is, or has an `error`. An event says in `event`
+//! what it is. Members that a side does not know are ignored, so that both sides can grow.
+
+mod decode;
+mod encode;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::command::Request;
+use crate::event::Event;
+use crate::refusal::Refusal;
+use crate::reply::Reply;
+
+pub use decode::{parse, parse_server_line};
+pub use encode::{encode_command, encode_event, encode_refusal, encode_reply};
+
+/// What a client calls a command, so that it knows the reply.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum RequestId {
+    /// A whole number from 0 to 2^64 - 1.
+    Number(u64),
+    /// A text of at most [`RequestId::TEXT_BYTES`] bytes.
+    Text(String),
+}
+
+impl RequestId {
+    /// The longest text, in bytes.
+    pub const TEXT_BYTES: usize = 64;
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// A line from a client: its id, if it had one that could be read, and the request. `Err` is an
+/// unknown command or no JSON.
+#[derive(Debug)]
+pub struct Incoming {
+    /// Goes back with the reply; `null` there when it is `None`.
+    pub id: Option<RequestId>,
+    /// The request.
+    pub request: Result<Request, Refusal>,
+}
+
+/// A line from a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerLine {
+    /// The answer to the command with this id; `None` when the server could not read the id.
+    Reply {
+        /// Whose answer.
+        id: Option<RequestId>,
+        /// The answer.
+        reply: Result<Reply, Refusal>,
+    },
+    /// Something happened.
+    Event(Event),
+    /// An event of a newer server.
+    UnknownEvent(String),
+}
+
+/// A line from a server that this program cannot read.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the server's line is not understood: {0}")]
+pub struct ServerLineError(pub(crate) String);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,440 @@
+//! Reads the json dialect.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{Incoming, RequestId, ServerLine, ServerLineError};
+use crate::command::{Command, Dialect, HistoryRange, Post, Request, Verb};
+use crate::conversation::Conversation;
+use crate::event::{Event, Farewell};
+use crate::limits::{HISTORY_PAGE, SEALED_BYTES};
+use crate::message::{Body, Message, MessageId, Seq};
+use crate::name::{DeviceId, UserName};
+use crate::refusal::{Detail, Refusal};
+use crate::reply::{AccountInfo, ConversationHead, Reply, RevokedDevice};
+use crate::sealed::SealedMessage;
+use crate::text::SafeText;
+use crate::timestamp::Timestamp;
+
+#[derive(Deserialize)]
+struct CommandHead {
+    #[serde(default)]
+    id: Option<RequestId>,
+    cmd: Option<String>,
+}
+
+/// Reads a line from a client.
+pub fn parse(line: &str) -> Incoming {
+    let Ok(head) = serde_json::from_str::<CommandHead>(line) else {
+        return Incoming {
+            id: None,
+            request: refused(Verb::Help),
+        };
+    };
+    let id = head.id.filter(|id| match id {
+        RequestId::Number(_) => true,
+        RequestId::Text(text) => text.len() <= RequestId::TEXT_BYTES,
+    });
+    let Some(cmd) = head.cmd else {
+        return Incoming {
+            id,
+            request: refused(Verb::Help),
+        };
+    };
+    let request = match verb(&cmd) {
+        None => Err(Refusal::unknown(&cmd)),
+        Some(verb) if id.is_none() => refused(verb),
+        Some(verb) => Ok(Request {
+            verb,
+            command: arguments(verb, line),
+        }),
+    };
+    Incoming { id, request }
+}
+
+/// A line that names no command is one of a wrong format, whoever sends it: `help` is open to all.
+fn refused(verb: Verb) -> Result<Request, Refusal> {
+    Ok(Request {
+        verb,
+        command: Err(Refusal::Format),
+    })
+}
+
+fn verb(cmd: &str) -> Option<Verb> {
+    Some(match cmd {
+        "register" => Verb::Register,
+        "renew" => Verb::Renew,
+        "login" => Verb::Login,
+        "users" => Verb::Users,
+        "exit" => Verb::Exit,
+        "help" => Verb::Help,
+        "dialect" => Verb::Dialect,
+        "post" => Verb::Post,
+        "account" => Verb::Account,
+        "conversations" => Verb::Conversations,
+        "history" => Verb::History,
+        "pong" => Verb::Pong,
+        _ => return None,
+    })
+}
+
+#[derive(Deserialize)]
+struct RegisterArguments {
+    name: UserName,
+    request: String,
+}
+
+#[derive(Deserialize)]
+struct RenewArguments {
+    request: String,
+}
+
+#[derive(Deserialize)]
+struct LoginArguments {
+    name: UserName,
+    signature: String,
+}
+
+#[derive(Deserialize)]
+struct DialectArguments {
+    dialect: Dialect,
+}
+
+#[derive(Deserialize)]
+struct AccountArguments {
+    name: UserName,
+}
+
+#[derive(Deserialize)]
+struct HistoryArguments {
+    conversation: Conversation,
+    before: Option<Seq>,
+    after: Option<Seq>,
+    limit: Option<u16>,
+}
+
+#[derive(Deserialize)]
+struct PostArguments<'a> {
+    to: Conversation,
+    message_id: MessageId,
+    text: Option<String>,
+    #[serde(borrow)]
+    sealed: Option<&'a RawValue>,
+}
+
+fn arguments(verb: Verb, line: &str) -> Result<Command, Refusal> {
+    Ok(match verb {
+        Verb::Register => {
+            let RegisterArguments { name, request } = read(line)?;
+            Command::Register { name, request }
+        }
+        Verb::Renew => Command::Renew {
+            request: read::<RenewArguments>(line)?.request,
+        },
+        Verb::Login => {
+            let LoginArguments { name, signature } = read(line)?;
+            Command::Login {
+                name,
+                signature: bytes(&signature).ok_or(Refusal::Format)?,
+            }
+        }
+        Verb::Users => Command::Users,
+        Verb::Exit => Command::Exit,
+        Verb::Help => Command::Help,
+        Verb::Dialect => Command::Dialect(read::<DialectArguments>(line)?.dialect),
+        Verb::Post => Command::Post(post(read(line)?)?),
+        Verb::Account => Command::Account {
+            name: read::<AccountArguments>(line)?.name,
+        },
+        Verb::Conversations => Command::Conversations,
+        Verb::History => history(read(line)?)?,
+        Verb::Pong => Command::Pong,
+    })
+}
+
+fn read<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, Refusal> {
+    serde_json::from_str(line).map_err(|_| Refusal::Format)
+}
+
+fn bytes(text: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD
+        .decode(text)
+        .or_else(|_| STANDARD.decode(text))
+        .ok()
+}
+
+fn post(arguments: PostArguments<'_>) -> Result<Post, Refusal> {
+    let PostArguments {
+        to,
+        message_id,
+        text,
+        sealed,
+    } = arguments;
+    let body = match (&to, text, sealed) {
+        (Conversation::Channel(_), Some(text), None) => Body::Text(SafeText::parse(&text)?),
+        (Conversation::Direct(_), None, Some(json)) => {
+            if json.get().len() > SEALED_BYTES {
+                return Err(Refusal::MessageTooLong);
+            }
+            Body::Sealed(Box::new(
+                SealedMessage::from_json(json.get()).map_err(|_| Refusal::MustBeSealed)?,
+            ))
+        }
+        (Conversation::Direct(_), Some(_), None) => return Err(Refusal::MustBeSealed),
+        _ => return Err(Refusal::Format),
+    };
+    match &body {
+        Body::Sealed(sealed) if sealed.id != message_id => Err(Refusal::Format),
+        _ => Ok(Post {
+            to,
+            id: Some(message_id),
+            body,
+        }),
+    }
+}
+
+fn history(arguments: HistoryArguments) -> Result<Command, Refusal> {
+    let HistoryArguments {
+        conversation,
+        before,
+        after,
+        limit,
+    } = arguments;
+    let range = match (before, after) {
+        (None, None) => HistoryRange::Newest,
+        (Some(seq), None) => HistoryRange::Before(seq),
+        (None, Some(seq)) => HistoryRange::After(seq),
+        (Some(_), Some(_)) => return Err(Refusal::Format),
+    };
+    let limit = limit.unwrap_or(HISTORY_PAGE);
+    if !(1..=HISTORY_PAGE).contains(&limit) {
+        return Err(Refusal::Format);
+    }
+    Ok(Command::History {
+        conversation,
+        range,
+        limit,
+    })
+}
+
+#[derive(Deserialize)]
+struct ServerHead {
+    #[serde(default)]
+    id: Option<RequestId>,
+    ok: Option<String>,
+    error: Option<ErrorObject>,
+    event: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ErrorObject {
+    code: String,
+    #[serde(default)]
+    message: String,
+    #[serde(flatten)]
+    detail: Detail,
+}
+
+#[derive(Deserialize)]
+struct MessageObject<'a> {
+    to: Conversation,
+    from: UserName,
+    seq: Seq,
+    message_id: MessageId,
+    time: Timestamp,
+    text: Option<String>,
+    #[serde(borrow)]
+    sealed: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct RegisteredObject {
+    device_certificate: String,
+    account_certificate: String,
+}
+
+#[derive(Deserialize)]
+struct RenewedObject {
+    device_certificate: String,
+}
+
+#[derive(Deserialize)]
+struct LoggedInObject {
+    user: UserName,
+    device: DeviceId,
+    time: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct UsersObject {
+    users: Vec<UserName>,
+}
+
+#[derive(Deserialize)]
+struct HelpObject {
+    commands: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct PostedObject<'a> {
+    #[serde(borrow)]
+    message: MessageObject<'a>,
+}
+
+#[derive(Deserialize)]
+struct AccountObject {
+    user: UserName,
+    certificate: String,
+    #[serde(default)]
+    revoked: Vec<RevokedDevice>,
+}
+
+#[derive(Deserialize)]
+struct ConversationsObject {
+    conversations: Vec<ConversationHead>,
+}
+
+#[derive(Deserialize)]
+struct HistoryObject<'a> {
+    last: Seq,
+    #[serde(borrow)]
+    messages: Vec<MessageObject<'a>>,
+}
+
+#[derive(Deserialize)]
+struct GoodbyeObject {
+    reason: Farewell,
+}
+
+#[derive(Deserialize)]
+struct RevokedObject {
+    user: UserName,
+    device: DeviceId,
+    time: Timestamp,
+}
+
+/// Reads a line from a server.
+pub fn parse_server_line(line: &str) -> Result<ServerLine, ServerLineError> {
+    let head: ServerHead = object(line)?;
+    match (head.ok, head.error, head.event) {
+        (Some(ok), None, None) => Ok(ServerLine::Reply {
+            id: head.id,
+            reply: Ok(reply(&ok, line)?),
+        }),
+        (None, Some(error), None) => {
+            // A code that this program does not know keeps its text for the user.
+            let refusal = Refusal::from_code(&error.code, &error.detail).unwrap_or(Refusal::Internal {
+                incident: format!("{}: {}", error.code, error.message),
+            });
+            Ok(ServerLine::Reply {
+                id: head.id,
+                reply: Err(refusal),
+            })
+        }
+        (None, None, Some(name)) => event(name, line),
+        _ => Err(ServerLineError(
+            "not exactly one of ok, error and event".to_owned(),
+        )),
+    }
+}
+
+fn object<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, ServerLineError> {
+    serde_json::from_str(line).map_err(|error| ServerLineError(error.to_string()))
+}
+
+fn certificate(text: &str) -> Result<Vec<u8>, ServerLineError> {
+    URL_SAFE_NO_PAD
+        .decode(text)
+        .map_err(|_| ServerLineError("a certificate is not base64url".to_owned()))
+}
+
+fn reply(ok: &str, line: &str) -> Result<Reply, ServerLineError> {
+    Ok(match ok {
+        "registered" => {
+            let RegisteredObject {
+                device_certificate,
+                account_certificate,
+            } = object(line)?;
+            Reply::Registered {
+                device_certificate: certificate(&device_certificate)?,
+                account_certificate: certificate(&account_certificate)?,
+            }
+        }
+        "renewed" => Reply::Renewed {
+            device_certificate: certificate(&object::<RenewedObject>(line)?.device_certificate)?,
+        },
+        "logged_in" => {
+            let LoggedInObject { user, device, time } = object(line)?;
+            Reply::LoggedIn { user, device, time }
+        }
+        "users" => Reply::Users(object::<UsersObject>(line)?.users),
+        "goodbye" => Reply::Goodbye,
+        "help" => Reply::Help(object::<HelpObject>(line)?.commands),
+        "dialect" => Reply::Dialect(object::<DialectArguments>(line)?.dialect),
+        "posted" => Reply::Posted(message(object::<PostedObject<'_>>(line)?.message)?),
+        "account" => {
+            let AccountObject {
+                user,
+                certificate: der,
+                revoked,
+            } = object(line)?;
+            Reply::Account(AccountInfo {
+                user,
+                certificate: certificate(&der)?,
+                revoked,
+            })
+        }
+        "conversations" => Reply::Conversations(object::<ConversationsObject>(line)?.conversations),
+        "history" => {
+            let HistoryObject { last, messages } = object(line)?;
+            let messages = messages.into_iter().map(message).collect::<Result<_, _>>()?;
+            Reply::History { messages, last }
+        }
+        "pong" => Reply::Pong,
+        other => return Err(ServerLineError(format!("unknown reply {}", crate::clean(other)))),
+    })
+}
+
+fn event(name: String, line: &str) -> Result<ServerLine, ServerLineError> {
+    Ok(ServerLine::Event(match name.as_str() {
+        "message" => Event::Message(message(object(line)?)?),
+        "ping" => Event::Ping,
+        "goodbye" => Event::Goodbye(object::<GoodbyeObject>(line)?.reason),
+        "revoked" => {
+            let RevokedObject { user, device, time } = object(line)?;
+            Event::Revoked { user, device, time }
+        }
+        _ => return Ok(ServerLine::UnknownEvent(name)),
+    }))
+}
+
+fn message(object: MessageObject<'_>) -> Result<Message, ServerLineError> {
+    let MessageObject {
+        to,
+        from,
+        seq,
+        message_id,
+        time,
+        text,
+        sealed,
+    } = object;
+    let body = match (text, sealed) {
+        (Some(text), None) => {
+            Body::Text(SafeText::parse(&text).map_err(|error| ServerLineError(error.to_string()))?)
+        }
+        (None, Some(json)) => Body::Sealed(Box::new(
+            SealedMessage::from_json(json.get()).map_err(|error| ServerLineError(error.to_string()))?,
+        )),
+        _ => return Err(ServerLineError("a message has either text or sealed".to_owned())),
+    };
+    Ok(Message {
+        to,
+        from,
+        seq,
+        id: message_id,
+        time,
+        body,
+    })
+}

@@ -1,0 +1,292 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::command::{Command, Dialect, HistoryRange, Post, Verb};
+use crate::event::Farewell;
+use crate::message::{Body, Message};
+use crate::reply::{AccountInfo, ConversationHead, RevokedDevice};
+use crate::sealed::example;
+use crate::text::SafeText;
+use crate::timestamp::Timestamp;
+
+fn texts() -> impl Strategy<Value = SafeText> {
+    "[^\\pC]{1,80}".prop_map(|text| SafeText::parse(&text).unwrap())
+}
+
+fn message(to: &str, body: Body) -> Message {
+    Message {
+        to: to.parse().unwrap(),
+        from: "erik".parse().unwrap(),
+        seq: 7,
+        id: example().id,
+        time: Timestamp::from_millis(1_572_600_600_000),
+        body,
+    }
+}
+
+fn text(text: &str) -> Body {
+    Body::Text(SafeText::parse(text).unwrap())
+}
+
+fn all_commands() -> Vec<Command> {
+    let name = || "sam".parse().unwrap();
+    let history = |range| Command::History {
+        conversation: "@sam".parse().unwrap(),
+        range,
+        limit: 50,
+    };
+    let sealed = Box::new(example());
+    vec![
+        Command::Register {
+            name: name(),
+            request: "a.b.c".into(),
+        },
+        Command::Renew {
+            request: "a.b.c".into(),
+        },
+        Command::Login {
+            name: name(),
+            signature: vec![1, 2, 3],
+        },
+        Command::Users,
+        Command::Exit,
+        Command::Help,
+        Command::Dialect(Dialect::Plain),
+        Command::Post(Post {
+            to: "#lobby".parse().unwrap(),
+            id: Some(example().id),
+            body: text("hi \"you\""),
+        }),
+        Command::Post(Post {
+            to: "@sam".parse().unwrap(),
+            id: Some(sealed.id),
+            body: Body::Sealed(sealed),
+        }),
+        Command::Account { name: name() },
+        Command::Conversations,
+        history(HistoryRange::Newest),
+        history(HistoryRange::Before(9)),
+        history(HistoryRange::After(0)),
+        Command::Pong,
+    ]
+}
+
+fn all_replies() -> Vec<Reply> {
+    vec![
+        Reply::Registered {
+            device_certificate: vec![1],
+            account_certificate: vec![2, 3],
+        },
+        Reply::Renewed {
+            device_certificate: vec![4],
+        },
+        Reply::LoggedIn {
+            user: "sam".parse().unwrap(),
+            device: "0123456789abcdef".parse().unwrap(),
+            time: Timestamp::from_millis(5),
+        },
+        Reply::Users(vec!["erik".parse().unwrap(), "sam".parse().unwrap()]),
+        Reply::Goodbye,
+        Reply::Help(vec!["users".into()]),
+        Reply::Dialect(Dialect::Json),
+        Reply::Posted(message("#lobby", text("a\nb"))),
+        Reply::Account(AccountInfo {
+            user: "sam".parse().unwrap(),
+            certificate: vec![9; 10],
+            revoked: vec![RevokedDevice {
+                device: "0123456789abcdef".parse().unwrap(),
+                time: Timestamp::from_millis(6),
+            }],
+        }),
+        Reply::Conversations(vec![ConversationHead {
+            name: "#lobby".parse().unwrap(),
+            last: 3,
+        }]),
+        Reply::History {
+            messages: vec![message("@sam", Body::Sealed(Box::new(example())))],
+            last: 7,
+        },
+        Reply::Pong,
+    ]
+}
+
+#[test]
+fn every_command_is_read_as_it_was_written() {
+    for (number, command) in (0..).zip(all_commands()) {
+        let id = RequestId::Number(number);
+        let line = encode_command(&id, &command);
+        let incoming = parse(&line);
+        assert_eq!(incoming.id, Some(id));
+        assert!(incoming.request.unwrap().command == Ok(command), "{line}");
+    }
+}
+
+#[test]
+fn every_reply_is_read_as_it_was_written() {
+    for reply in all_replies() {
+        let id = RequestId::Text("x".into());
+        let line = encode_reply(Some(&id), &reply);
+        let read = parse_server_line(&line).unwrap();
+        assert_eq!(
+            read,
+            ServerLine::Reply {
+                id: Some(id),
+                reply: Ok(reply)
+            },
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn every_refusal_is_read_as_it_was_written() {
+    for refusal in [
+        Refusal::UnknownCommand("dance".into()),
+        Refusal::NotNow,
+        Refusal::Format,
+        Refusal::LineTooLong,
+        Refusal::MessageTooLong,
+        Refusal::NotUtf8,
+        Refusal::ControlCharacter,
+        Refusal::UserExists,
+        Refusal::RequestRefused,
+        Refusal::InvalidCredentials,
+        Refusal::AlreadyLoggedIn,
+        Refusal::UserNotFound,
+        Refusal::ConversationNotFound,
+        Refusal::MustBeSealed,
+        Refusal::WrongKeys,
+        Refusal::IdInUse,
+        Refusal::TooMany { seconds: 9 },
+        Refusal::AuthorityUnavailable,
+        Refusal::Internal {
+            incident: "7f".into(),
+        },
+    ] {
+        let line = encode_refusal(None, &refusal);
+        assert_eq!(
+            parse_server_line(&line).unwrap(),
+            ServerLine::Reply {
+                id: None,
+                reply: Err(refusal)
+            }
+        );
+    }
+}
+
+#[test]
+fn every_event_is_read_as_it_was_written() {
+    let mut events = vec![
+        Event::Message(message("#lobby", text("hello"))),
+        Event::Message(message("@sam", Body::Sealed(Box::new(example())))),
+        Event::Ping,
+        Event::Revoked {
+            user: "sam".parse().unwrap(),
+            device: "0123456789abcdef".parse().unwrap(),
+            time: Timestamp::from_millis(6),
+        },
+    ];
+    events.extend(Farewell::ALL.map(Event::Goodbye));
+    for event in events {
+        let line = encode_event(&event);
+        assert_eq!(
+            parse_server_line(&line).unwrap(),
+            ServerLine::Event(event),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn the_lines_are_what_the_specification_shows() {
+    let id = RequestId::Number(1);
+    assert_eq!(encode_command(&id, &Command::Users), r#"{"id":1,"cmd":"users"}"#);
+    assert_eq!(
+        encode_reply(Some(&id), &Reply::Users(vec!["sam".parse().unwrap()])),
+        r#"{"id":1,"ok":"users","users":["sam"]}"#
+    );
+    assert_eq!(
+        encode_refusal(Some(&id), &Refusal::UserNotFound),
+        r#"{"id":1,"error":{"code":"user_not_found","message":"user not found"}}"#
+    );
+    assert_eq!(
+        encode_event(&Event::Message(message("#lobby", text("hi")))),
+        "{\"event\":\"message\",\"to\":\"#lobby\",\"from\":\"erik\",\"seq\":7,\
+         \"message_id\":\"018bcfe5-6800-7707-8707-070707070707\",\"time\":1572600600000,\"text\":\"hi\"}"
+    );
+}
+
+#[test]
+fn what_is_no_command_is_refused_with_the_right_word() {
+    let refusal = |line: &str| {
+        let incoming = parse(line);
+        (
+            incoming.id,
+            incoming.request.and_then(|request| request.command).err(),
+        )
+    };
+    let one = Some(RequestId::Number(1));
+    for (line, id, expected) in [
+        ("nonsense", None, Refusal::Format),
+        ("[]", None, Refusal::Format),
+        ("{}", None, Refusal::Format),
+        (r#"{"cmd":"users"}"#, None, Refusal::Format),
+        (r#"{"id":1}"#, one.clone(), Refusal::Format),
+        (
+            r#"{"id":1,"cmd":"dance"}"#,
+            one.clone(),
+            Refusal::UnknownCommand("dance".into()),
+        ),
+        (
+            r#"{"id":1,"cmd":"login","name":"SAM","signature":"AQID"}"#,
+            one.clone(),
+            Refusal::Format,
+        ),
+        (
+            r#"{"id":1,"cmd":"history","conversation":"@sam","limit":101}"#,
+            one.clone(),
+            Refusal::Format,
+        ),
+        (
+            r#"{"id":1,"cmd":"history","conversation":"@sam","before":1,"after":1}"#,
+            one.clone(),
+            Refusal::Format,
+        ),
+        (
+            r##"{"id":1,"cmd":"post","to":"@sam","message_id":"018bcfe5-6800-7707-8707-070707070707","text":"x"}"##,
+            one.clone(),
+            Refusal::MustBeSealed,
+        ),
+        (
+            r##"{"id":1,"cmd":"post","to":"#lobby","message_id":"018bcfe5-6800-7707-8707-070707070707","text":"\u0007"}"##,
+            one,
+            Refusal::ControlCharacter,
+        ),
+    ] {
+        assert_eq!(refusal(line), (id, Some(expected)), "{line}");
+    }
+}
+
+#[test]
+fn members_of_a_newer_client_are_ignored() {
+    let incoming = parse(r#"{"id":1,"cmd":"users","colour":"red"}"#);
+    assert_eq!(incoming.request.unwrap().verb, Verb::Users);
+    let newer = parse_server_line(r#"{"event":"dance","with":"sam"}"#).unwrap();
+    assert_eq!(newer, ServerLine::UnknownEvent("dance".into()));
+}
+
+proptest! {
+    #[test]
+    fn no_line_makes_a_parser_panic(line in ".{0,200}") {
+        let _ = parse(&line);
+        let _ = parse_server_line(&line);
+    }
+
+    #[test]
+    fn any_text_survives_the_wire(text in texts()) {
+        let event = Event::Message(message("#lobby", Body::Text(text)));
+        let line = encode_event(&event);
+        prop_assert!(!line.contains('\n'));
+        prop_assert_eq!(parse_server_line(&line).unwrap(), ServerLine::Event(event));
+    }
+}

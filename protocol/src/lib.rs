@@ -1,0 +1,45 @@
+//! The line protocol that Parlour's programs speak, without any input or output of its own.
+//!
+//! Bytes come in through [`LineSplitter`], which cuts them into lines. A line is a [`Command`] for the
+//! server, in one of two dialects: [`plain`] for people, [`json`] for programs. The server answers each
+//! with one [`Reply`] or [`Refusal`], and says [`Event`]s in between. What these carry are names
+//! ([`UserName`], [`Conversation`]), texts ([`SafeText`]) and sealed messages ([`SealedMessage`]) that
+//! exist only parsed, so nobody behind the parser checks them again.
+//!
+//! [`authority`] is the other protocol, between the server and the TTP. Every number that bounds
+//! something stands in [`limits`].
+
+pub mod authority;
+mod command;
+mod conversation;
+mod display;
+mod event;
+mod invitation;
+pub mod json;
+pub mod limits;
+mod line;
+mod login;
+mod message;
+mod name;
+pub mod plain;
+mod refusal;
+mod reply;
+mod sealed;
+mod text;
+mod timestamp;
+
+pub use command::{Command, Dialect, HistoryRange, Post, Request, Verb};
+pub use conversation::{ChannelName, Conversation};
+pub use display::clean;
+pub use event::{Event, Farewell};
+pub use invitation::{Fingerprint, Invitation, InvitationError, ServerAddress};
+pub use limits::Limits;
+pub use line::{LineFault, LineSplitter};
+pub use login::{EXPORTER_BYTES, EXPORTER_LABEL, login_transcript};
+pub use message::{Body, Message, MessageId, Seq};
+pub use name::{DeviceId, NameError, UserName};
+pub use refusal::Refusal;
+pub use reply::{AccountInfo, ConversationHead, Reply, RevokedDevice};
+pub use sealed::{SealedError, SealedMessage, WrappedKey};
+pub use text::{SafeText, TextError};
+pub use timestamp::Timestamp;

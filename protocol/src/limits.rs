@@ -1,0 +1,206 @@
+//! Every maximum, with its default, in one place. Both ends import it; nothing else names such a number.
+
+use thiserror::Error;
+
+/// The longest text of a message, in bytes. A part of the protocol: both ends know it.
+pub const TEXT_BYTES: usize = 8_192;
+
+/// The longest line either way, in bytes, without its line feed. A part of the protocol.
+pub const LINE_BYTES: usize = 65_536;
+
+/// The longest sealed message, in bytes of its JSON, so that it fits a line with what stands around it.
+pub const SEALED_BYTES: usize = 60_000;
+
+/// How many bytes of messages a page of history holds at most, unless its first message alone is longer.
+pub const HISTORY_BYTES: usize = 60_000;
+
+/// The longest line that the TTP reads or writes, in bytes.
+pub const AUTHORITY_LINE_BYTES: usize = 65_536;
+
+/// The most messages in one page of history.
+pub const HISTORY_PAGE: u16 = 100;
+
+/// How far a signed time may be from the server's stamp before both are shown, in milliseconds.
+pub const CLOCK_TOLERANCE_MS: i64 = 5 * 60 * 1000;
+
+/// A limit's name, default, bounds and meaning, for `--limit`, `--help` and the documentation.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit {
+    /// As in `--limit NAME=VALUE`.
+    pub name: &'static str,
+    /// What holds when nothing is said.
+    pub default: u64,
+    /// The smallest value that is taken.
+    pub least: u64,
+    /// The largest value that is taken.
+    pub most: u64,
+    /// What it bounds, its unit, and what happens above it.
+    pub help: &'static str,
+}
+
+/// Why a limit was not set.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum LimitError {
+    /// Not `NAME=VALUE`.
+    #[error("a limit is written NAME=VALUE, not '{0}'")]
+    Form(String),
+    /// No limit has this name.
+    #[error("there is no limit named '{0}'")]
+    Unknown(String),
+    /// The value is no number between the bounds.
+    #[error("limit {name} takes a whole number from {least} to {most}")]
+    Range {
+        /// The limit's name.
+        name: &'static str,
+        /// The smallest value that is taken.
+        least: u64,
+        /// The largest value that is taken.
+        most: u64,
+    },
+}
+
+macro_rules! limits {
+    ($( $(#[doc = $help:literal])+ $name:ident = $default:literal, $least:literal ..= $most:literal; )+) => {
+        /// What the server enforces, all settable by its configuration or `--limit NAME=VALUE`.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Limits {
+            $( $(#[doc = $help])+ pub $name: u64, )+
+        }
+
+        /// All limits, in the order of [`Limits`].
+        pub const TABLE: &[Limit] = &[
+            $( Limit {
+                name: stringify!($name), default: $default, least: $least, most: $most,
+                help: concat!($($help),+),
+            }, )+
+        ];
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $( $name: $default, )+ }
+            }
+        }
+
+        impl Limits {
+            /// The value of the limit with this name.
+            pub fn get(&self, name: &str) -> Option<u64> {
+                match name {
+                    $( stringify!($name) => Some(self.$name), )+
+                    _ => None,
+                }
+            }
+
+            fn slot(&mut self, name: &str) -> Option<&mut u64> {
+                match name {
+                    $( stringify!($name) => Some(&mut self.$name), )+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+limits! {
+    /// Longest line, in bytes; a longer one is answered with an error and skipped.
+    line_bytes = 65_536, 1_024 ..= 1_048_576;
+    /// Longest text of a message, in bytes; a longer one is refused.
+    text_bytes = 8_192, 1 ..= 8_192;
+    /// Time for a TLS handshake, in seconds; then the connection is closed.
+    handshake_seconds = 10, 1 ..= 600;
+    /// Handshakes under way at once; further ones wait for a place within their time.
+    handshakes = 512, 1 ..= 100_000;
+    /// Time to log in with a client certificate, in seconds; then the connection is closed.
+    login_seconds = 30, 1 ..= 3_600;
+    /// Time that a guest may be idle, in seconds; then the connection is closed.
+    guest_idle_seconds = 600, 1 ..= 86_400;
+    /// How often a json session is pinged, in seconds.
+    ping_seconds = 15, 1 ..= 3_600;
+    /// When a json session that says nothing is dead, in seconds.
+    dead_seconds = 40, 2 ..= 7_200;
+    /// How long an older session of the same device has to answer before a new one takes over, in seconds.
+    takeover_seconds = 3, 1 ..= 60;
+    /// Connections in all; a further one is closed at once.
+    connections = 10_000, 1 ..= 1_000_000;
+    /// Connections from one address; a further one is closed at once.
+    connections_per_address = 64, 1 ..= 1_000_000;
+    /// Connections from one address that are not logged in; a further one is closed after its handshake.
+    guests_per_address = 16, 1 ..= 1_000_000;
+    /// Commands a second in a session; above it the server reads slower and refuses nothing.
+    commands_per_second = 20, 1 ..= 10_000_000;
+    /// Commands at once in a session before the rate holds.
+    command_burst = 60, 1 ..= 10_000_000;
+    /// Registrations an hour from one address; above it they are refused.
+    registrations_per_hour = 60, 1 ..= 1_000_000;
+    /// Failed logins a minute from one address; above it logins are refused, never by name.
+    failed_logins_per_minute = 10, 1 ..= 1_000_000;
+    /// Outgoing queue of a session, in bytes; above it the session is closed as a slow reader.
+    outgoing_queue_bytes = 262_144, 65_536 ..= 1_073_741_824;
+    /// Messages of one session that wait to be stored; above it the server reads no further.
+    posts_in_flight = 64, 1 ..= 100_000;
+    /// Time for what is under way when the server stops, in seconds.
+    drain_seconds = 5, 1 ..= 600;
+}
+
+impl Limits {
+    /// Sets one limit from `NAME=VALUE`.
+    pub fn set(&mut self, assignment: &str) -> Result<(), LimitError> {
+        let (name, value) = assignment
+            .split_once('=')
+            .ok_or_else(|| LimitError::Form(assignment.to_owned()))?;
+        let value = value.trim().replace('_', "").parse::<u64>().ok();
+        self.set_value(name.trim(), value)
+    }
+
+    /// Sets the limit `name`; `None` stands for a value that was no number.
+    pub fn set_value(&mut self, name: &str, value: Option<u64>) -> Result<(), LimitError> {
+        let row = TABLE
+            .iter()
+            .find(|row| row.name == name)
+            .ok_or_else(|| LimitError::Unknown(name.to_owned()))?;
+        let value = value
+            .filter(|v| (row.least..=row.most).contains(v))
+            .ok_or(LimitError::Range {
+                name: row.name,
+                least: row.least,
+                most: row.most,
+            })?;
+        if let Some(slot) = self.slot(name) {
+            *slot = value;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_limit_can_be_read_and_set() {
+        let mut limits = Limits::default();
+        for row in TABLE {
+            assert_eq!(limits.get(row.name), Some(row.default));
+            limits.set(&format!("{}={}", row.name, row.least)).unwrap();
+            assert_eq!(limits.get(row.name), Some(row.least));
+            assert!(limits.set(&format!("{}={}", row.name, row.most + 1)).is_err());
+        }
+    }
+
+    #[test]
+    fn what_is_no_limit_is_refused_with_the_reason() {
+        let mut limits = Limits::default();
+        assert_eq!(
+            limits.set("nonsense=1"),
+            Err(LimitError::Unknown("nonsense".into()))
+        );
+        assert_eq!(
+            limits.set("connections"),
+            Err(LimitError::Form("connections".into()))
+        );
+        assert!(matches!(
+            limits.set("connections=many"),
+            Err(LimitError::Range { .. })
+        ));
+        assert_eq!(limits, Limits::default());
+    }
+}

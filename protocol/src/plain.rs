@@ -1,0 +1,310 @@
+//! The plain dialect: for people, scripts and `openssl s_client`. What it says is fixed.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+
+use crate::command::{Command, Dialect, Post, Request, Verb};
+use crate::conversation::Conversation;
+use crate::display::clean;
+use crate::event::Event;
+use crate::limits::SEALED_BYTES;
+use crate::message::{Body, Message};
+use crate::name::UserName;
+use crate::refusal::Refusal;
+use crate::reply::Reply;
+use crate::sealed::SealedMessage;
+use crate::text::SafeText;
+
+/// The commands that begin with a slash, with their arguments.
+pub const COMMANDS: &[(&str, Verb, &str)] = &[
+    ("/register", Verb::Register, "NAME REQUEST"),
+    ("/login", Verb::Login, "NAME SIGNATURE"),
+    ("/users", Verb::Users, ""),
+    ("/exit", Verb::Exit, ""),
+    ("/help", Verb::Help, ""),
+    ("/dialect", Verb::Dialect, "json"),
+];
+
+/// Reads a line. `Err` is an unknown command.
+pub fn parse(line: &str) -> Result<Request, Refusal> {
+    if let Some(text) = line.strip_prefix('/').filter(|rest| rest.starts_with('/')) {
+        return Ok(Request {
+            verb: Verb::Post,
+            command: public(text),
+        });
+    }
+    if line.starts_with('/') {
+        return slash(line);
+    }
+    if let Some(rest) = line.strip_prefix('@') {
+        return Ok(Request {
+            verb: Verb::Post,
+            command: private(rest),
+        });
+    }
+    Ok(Request {
+        verb: Verb::Post,
+        command: public(line),
+    })
+}
+
+fn slash(line: &str) -> Result<Request, Refusal> {
+    let (word, rest) = line.split_once([' ', '\t']).unwrap_or((line, ""));
+    let Some((_, verb, _)) = COMMANDS.iter().find(|(name, ..)| *name == word) else {
+        return Err(Refusal::unknown(word));
+    };
+    let arguments: Vec<&str> = rest.split_ascii_whitespace().collect();
+    let command = match (verb, arguments.as_slice()) {
+        (Verb::Register, [name, request]) => name
+            .parse()
+            .map(|name| Command::Register {
+                name,
+                request: (*request).to_owned(),
+            })
+            .map_err(|_| Refusal::Format),
+        (Verb::Login, [name, signature]) => login(name, signature),
+        (Verb::Users, []) => Ok(Command::Users),
+        (Verb::Exit, []) => Ok(Command::Exit),
+        (Verb::Help, []) => Ok(Command::Help),
+        (Verb::Dialect, ["json"]) => Ok(Command::Dialect(Dialect::Json)),
+        (Verb::Dialect, ["plain"]) => Ok(Command::Dialect(Dialect::Plain)),
+        _ => Err(Refusal::Format),
+    };
+    Ok(Request { verb: *verb, command })
+}
+
+/// The signature is base64 of either alphabet: what `openssl base64` and what JOSE write.
+fn login(name: &str, signature: &str) -> Result<Command, Refusal> {
+    let name = name.parse().map_err(|_| Refusal::Format)?;
+    let signature = STANDARD
+        .decode(signature)
+        .or_else(|_| URL_SAFE_NO_PAD.decode(signature))
+        .map_err(|_| Refusal::Format)?;
+    Ok(Command::Login { name, signature })
+}
+
+fn public(text: &str) -> Result<Command, Refusal> {
+    let body = Body::Text(SafeText::parse(text)?);
+    Ok(Command::Post(Post {
+        to: Conversation::lobby(),
+        id: None,
+        body,
+    }))
+}
+
+fn private(rest: &str) -> Result<Command, Refusal> {
+    let (name, sealed) = rest.split_once(' ').unwrap_or((rest, ""));
+    let name: UserName = name.parse().map_err(|_| Refusal::Format)?;
+    let sealed = sealed.trim();
+    if sealed.is_empty() {
+        return Err(Refusal::Format);
+    }
+    if sealed.len() > SEALED_BYTES {
+        return Err(Refusal::MessageTooLong);
+    }
+    let sealed = SealedMessage::from_json(sealed).map_err(|_| Refusal::MustBeSealed)?;
+    let id = Some(sealed.id);
+    Ok(Command::Post(Post {
+        to: Conversation::Direct(name),
+        id,
+        body: Body::Sealed(Box::new(sealed)),
+    }))
+}
+
+/// A reply as its one line, without line feed; `None` where plain says nothing.
+pub fn encode_reply(reply: &Reply) -> Option<String> {
+    Some(match reply {
+        Reply::Registered {
+            device_certificate,
+            account_certificate,
+        } => format!(
+            "Registration Succeeded {} {}",
+            URL_SAFE_NO_PAD.encode(device_certificate),
+            URL_SAFE_NO_PAD.encode(account_certificate)
+        ),
+        Reply::LoggedIn { .. } => "Authentication Succeeded".to_owned(),
+        Reply::Users(names) => names.iter().map(UserName::as_str).collect::<Vec<_>>().join(" "),
+        Reply::Help(lines) => lines.join(", "),
+        Reply::Dialect(Dialect::Json) => r#"{"dialect":"json"}"#.to_owned(),
+        Reply::Dialect(Dialect::Plain) => r#"{"dialect":"plain"}"#.to_owned(),
+        Reply::Posted(message) => encode_message(message),
+        // Plain has no commands that these would answer.
+        Reply::Goodbye
+        | Reply::Renewed { .. }
+        | Reply::Account(_)
+        | Reply::Conversations(_)
+        | Reply::History { .. }
+        | Reply::Pong => return None,
+    })
+}
+
+/// `error: ...`.
+pub fn encode_refusal(refusal: &Refusal) -> String {
+    format!("error: {refusal}")
+}
+
+/// An event as its one line, without line feed; `None` where plain says nothing.
+pub fn encode_event(event: &Event) -> Option<String> {
+    match event {
+        Event::Message(message) => Some(encode_message(message)),
+        Event::Goodbye(farewell) => Some(format!("goodbye: {farewell}")),
+        Event::Ping | Event::Revoked { .. } => None,
+    }
+}
+
+/// `2019-11-01 09:30:00 sam: this is a message`, or with `@to ` before a sealed one.
+pub fn encode_message(message: &Message) -> String {
+    let Message {
+        to, from, time, body, ..
+    } = message;
+    match (to, body) {
+        (Conversation::Direct(to), Body::Sealed(sealed)) => {
+            format!("{time} {from}: @{to} {}", sealed.to_json())
+        }
+        (Conversation::Direct(to), Body::Text(text)) => {
+            format!("{time} {from}: @{to} {}", clean(text.as_str()))
+        }
+        (Conversation::Channel(_), Body::Text(text)) => format!("{time} {from}: {}", clean(text.as_str())),
+        (Conversation::Channel(_), Body::Sealed(sealed)) => format!("{time} {from}: {}", sealed.to_json()),
+    }
+}
+
+/// The lines of `/help`.
+pub fn help() -> Vec<String> {
+    let mut lines: Vec<String> = COMMANDS
+        .iter()
+        .map(|(name, _, arguments)| format!("{name} {arguments}").trim_end().to_owned())
+        .collect();
+    lines.push("TEXT (//TEXT for one that begins with a slash)".to_owned());
+    lines.push("@NAME SEALED".to_owned());
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::sealed::example;
+    use crate::timestamp::Timestamp;
+
+    fn command(line: &str) -> Result<Command, Refusal> {
+        parse(line).and_then(|request| request.command)
+    }
+
+    #[test]
+    fn each_command_has_its_golden_line() {
+        let sam: UserName = "sam".parse().unwrap();
+        let request = "a.b.c".to_owned();
+        assert!(
+            command("/register sam a.b.c")
+                == Ok(Command::Register {
+                    name: sam.clone(),
+                    request
+                })
+        );
+        let signature = vec![1, 2, 3];
+        assert!(
+            command("/login sam AQID")
+                == Ok(Command::Login {
+                    name: sam.clone(),
+                    signature
+                })
+        );
+        assert!(command("/users") == Ok(Command::Users));
+        assert!(command("/exit") == Ok(Command::Exit));
+        assert!(command("/help") == Ok(Command::Help));
+        assert!(command("/dialect json") == Ok(Command::Dialect(Dialect::Json)));
+        let post = |to: &str, id, body| {
+            Ok(Command::Post(Post {
+                to: to.parse().unwrap(),
+                id,
+                body,
+            }))
+        };
+        let text = |text| Body::Text(SafeText::parse(text).unwrap());
+        assert!(command("hello all") == post("#lobby", None, text("hello all")));
+        assert!(command("//usr/bin") == post("#lobby", None, text("/usr/bin")));
+        let sealed = example();
+        let line = format!("@sam {}", sealed.to_json());
+        assert!(command(&line) == post("@sam", Some(sealed.id), Body::Sealed(Box::new(sealed.clone()))));
+    }
+
+    #[test]
+    fn wrong_arguments_are_told_from_unknown_commands() {
+        for (line, refusal) in [
+            ("/nonsense", Refusal::UnknownCommand("/nonsense".into())),
+            ("/", Refusal::UnknownCommand("/".into())),
+            ("/users now", Refusal::Format),
+            ("/register sam", Refusal::Format),
+            ("/register SAM x", Refusal::Format),
+            ("/login sam !!", Refusal::Format),
+            ("/login sam AQID x", Refusal::Format),
+            ("/dialect", Refusal::Format),
+            ("/dialect xml", Refusal::Format),
+            ("", Refusal::Format),
+            ("@", Refusal::Format),
+            ("@sam", Refusal::Format),
+            ("@Sam hello", Refusal::Format),
+            ("@sam hello", Refusal::MustBeSealed),
+            ("@sam {}", Refusal::MustBeSealed),
+        ] {
+            assert_eq!(command(line).err(), Some(refusal), "{line}");
+        }
+        let long = "x".repeat(8_193);
+        assert_eq!(command(&long).err(), Some(Refusal::MessageTooLong));
+    }
+
+    #[test]
+    fn replies_and_events_have_their_golden_lines() {
+        let message = |to: &str, body| Message {
+            to: to.parse().unwrap(),
+            from: "erik".parse().unwrap(),
+            seq: 1,
+            id: example().id,
+            time: Timestamp::from_millis(1_572_600_600_000),
+            body,
+        };
+        let text = message(
+            "#lobby",
+            Body::Text(SafeText::parse("this is\na message").unwrap()),
+        );
+        assert_eq!(
+            encode_event(&Event::Message(text.clone())).unwrap(),
+            "2019-11-01 09:30:00 erik: this is ⏎ a message"
+        );
+        assert_eq!(
+            encode_reply(&Reply::Posted(text)),
+            Some("2019-11-01 09:30:00 erik: this is ⏎ a message".into())
+        );
+        let sealed = message("@sam", Body::Sealed(Box::new(example())));
+        let line = encode_message(&sealed);
+        assert!(line.starts_with("2019-11-01 09:30:00 erik: @sam {\"protected\":"));
+        let users = Reply::Users(vec!["erik".parse().unwrap(), "sam".parse().unwrap()]);
+        assert_eq!(encode_reply(&users).unwrap(), "erik sam");
+        let registered = Reply::Registered {
+            device_certificate: vec![1, 2, 3],
+            account_certificate: vec![4, 5, 6],
+        };
+        assert_eq!(
+            encode_reply(&registered).unwrap(),
+            "Registration Succeeded AQID BAUG"
+        );
+        assert_eq!(encode_refusal(&Refusal::UserExists), "error: user already exists");
+        assert!(!help().is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_makes_the_parser_panic(line in ".{0,200}") {
+            let _ = parse(&line);
+        }
+
+        #[test]
+        fn a_text_comes_back_as_it_was_written(text in "[^/@\\pC][^\\pC]{0,100}") {
+            let Ok(Command::Post(post)) = command(&text) else { panic!("not a post: {text}") };
+            let Body::Text(read) = post.body else { panic!("not a text") };
+            prop_assert_eq!(read.as_str(), text);
+        }
+    }
+}

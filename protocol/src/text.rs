@@ -1,0 +1,82 @@
+//! The text of a message, checked once.
+
+use std::fmt;
+
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::limits::TEXT_BYTES;
+
+/// Why a text cannot be a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum TextError {
+    /// There is nothing in it.
+    #[error("a message cannot be empty")]
+    Empty,
+    /// More than [`TEXT_BYTES`] bytes.
+    #[error("message too long")]
+    TooLong,
+    /// It holds a control character other than TAB and line feed.
+    #[error("a message cannot hold control characters")]
+    ControlCharacter,
+}
+
+/// A message's text: 1 to [`TEXT_BYTES`] bytes of UTF-8 without control characters (C0, DEL, C1)
+/// other than TAB and line feed. What may still mislead a reader, like marks that turn the direction
+/// of writing, is kept as written and made harmless where it is shown: see [`crate::clean`].
+#[derive(Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(transparent)]
+pub struct SafeText(Box<str>);
+
+impl SafeText {
+    /// Checks `text` and takes it over unchanged.
+    pub fn parse(text: &str) -> Result<Self, TextError> {
+        if text.is_empty() {
+            return Err(TextError::Empty);
+        }
+        if text.len() > TEXT_BYTES {
+            return Err(TextError::TooLong);
+        }
+        if text.chars().any(|c| c.is_control() && c != '\t' && c != '\n') {
+            return Err(TextError::ControlCharacter);
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The text as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Shows the length alone: a message's content does not belong in a log.
+impl fmt::Debug for SafeText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SafeText({} bytes)", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_bounded_and_free_of_control_characters() {
+        assert!(SafeText::parse("hello\tthere\nyou 👋").is_ok());
+        assert_eq!(SafeText::parse(""), Err(TextError::Empty));
+        assert!(SafeText::parse(&"x".repeat(TEXT_BYTES)).is_ok());
+        assert_eq!(
+            SafeText::parse(&"x".repeat(TEXT_BYTES + 1)),
+            Err(TextError::TooLong)
+        );
+        for bad in ["\u{1b}[2J", "a\rb", "\u{7f}", "\u{9b}31m", "\0"] {
+            assert_eq!(SafeText::parse(bad), Err(TextError::ControlCharacter), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn debug_output_does_not_hold_the_text() {
+        let text = SafeText::parse("a secret").unwrap();
+        assert!(!format!("{text:?}").contains("secret"));
+    }
+}
