@@ -121,12 +121,7 @@ mod tests {
     #[test]
     fn requests_and_answers_have_their_golden_lines() {
         let request: AuthorityRequest = serde_json::from_str(r#"{"op":"enrol","request":"a.b.c"}"#).unwrap();
-        assert_eq!(
-            request,
-            AuthorityRequest::Enrol {
-                request: "a.b.c".into()
-            }
-        );
+        assert_eq!(request, AuthorityRequest::Enrol { request: "a.b.c".into() });
         assert!(serde_json::from_str::<AuthorityRequest>(r#"{"op":"enrol","request":"a","x":1}"#).is_err());
         let answer = AuthorityAnswer::Issued(Issued {
             name: "sam".parse().unwrap(),
@@ -137,9 +132,6 @@ mod tests {
         assert_eq!(line, r#"{"issued":{"name":"sam","device_certificate":"AQID"}}"#);
         assert_eq!(serde_json::from_str::<AuthorityAnswer>(&line).unwrap(), answer);
         let refusal = AuthorityAnswer::Error(AuthorityRefusal::NameTaken);
-        assert_eq!(
-            serde_json::to_string(&refusal).unwrap(),
-            r#"{"error":"name_taken"}"#
-        );
+        assert_eq!(serde_json::to_string(&refusal).unwrap(), r#"{"error":"name_taken"}"#);
     }
 }

@@ -146,11 +146,7 @@ impl fmt::Debug for Command {
             Self::Post(post) => write!(f, "Post({post:?})"),
             Self::Account { name } => write!(f, "Account({name})"),
             Self::Conversations => f.write_str("Conversations"),
-            Self::History {
-                conversation,
-                range,
-                limit,
-            } => {
+            Self::History { conversation, range, limit } => {
                 write!(f, "History({conversation}, {range:?}, {limit})")
             }
             Self::Pong => f.write_str("Pong"),

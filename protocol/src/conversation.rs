@@ -28,11 +28,7 @@ impl FromStr for ChannelName {
 
     /// Takes the name without its `#`.
     fn from_str(text: &str) -> Result<Self, NameError> {
-        if is_name(text) {
-            Ok(Self(text.into()))
-        } else {
-            Err(NameError)
-        }
+        if is_name(text) { Ok(Self(text.into())) } else { Err(NameError) }
     }
 }
 

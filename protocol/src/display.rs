@@ -85,10 +85,7 @@ mod tests {
 
     #[test]
     fn line_breaks_are_shown_and_not_made() {
-        assert_eq!(
-            clean("a\n2019-11-01 09:30:00 sam: b"),
-            "a ⏎ 2019-11-01 09:30:00 sam: b"
-        );
+        assert_eq!(clean("a\n2019-11-01 09:30:00 sam: b"), "a ⏎ 2019-11-01 09:30:00 sam: b");
         assert_eq!(clean("a\u{2028}b"), "a ⏎ b");
     }
 

@@ -39,11 +39,7 @@ impl FromStr for ServerAddress {
         let (host, port) = if let Some(rest) = text.strip_prefix('[') {
             let (host, rest) = rest.split_once(']').ok_or(InvitationError::Address)?;
             host.parse::<Ipv6Addr>().map_err(|_| InvitationError::Address)?;
-            let port = if rest.is_empty() {
-                None
-            } else {
-                Some(rest.strip_prefix(':').unwrap_or(""))
-            };
+            let port = if rest.is_empty() { None } else { Some(rest.strip_prefix(':').unwrap_or("")) };
             (host, port)
         } else if text.parse::<Ipv6Addr>().is_ok() {
             (text, None)
@@ -62,16 +58,11 @@ impl FromStr for ServerAddress {
         };
         let is_host = !host.is_empty()
             && host.len() <= 253
-            && host
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':'));
+            && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':'));
         if !is_host || port == 0 {
             return Err(InvitationError::Address);
         }
-        Ok(Self {
-            host: host.to_owned(),
-            port,
-        })
+        Ok(Self { host: host.to_owned(), port })
     }
 }
 
@@ -143,20 +134,14 @@ impl FromStr for Invitation {
             Some((root, query)) => {
                 let code = query.strip_prefix("invite=").ok_or(InvitationError::Form)?;
                 let fits = (1..=128).contains(&code.len())
-                    && code
-                        .bytes()
-                        .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+                    && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
                 if !fits {
                     return Err(InvitationError::Form);
                 }
                 (root, Some(code.to_owned()))
             }
         };
-        Ok(Self {
-            server,
-            root: root.parse()?,
-            code,
-        })
+        Ok(Self { server, root: root.parse()?, code })
     }
 }
 
@@ -187,18 +172,7 @@ mod tests {
             assert_eq!((address.host.as_str(), address.port), (host, port));
             assert_eq!(address.to_string().parse::<ServerAddress>().unwrap(), address);
         }
-        for bad in [
-            "",
-            ":1",
-            "host:",
-            "host:0",
-            "host:65536",
-            "host:+1",
-            "a b",
-            "[::1",
-            "[x]:1",
-            "a/b:1",
-        ] {
+        for bad in ["", ":1", "host:", "host:0", "host:65536", "host:+1", "a b", "[::1", "[x]:1", "a/b:1"] {
             assert!(bad.parse::<ServerAddress>().is_err(), "{bad}");
         }
     }

@@ -32,7 +32,7 @@ pub use command::{Command, Dialect, HistoryRange, Post, Request, Verb};
 pub use conversation::{ChannelName, Conversation};
 pub use display::clean;
 pub use event::{Event, Farewell};
-pub use invitation::{Fingerprint, Invitation, InvitationError, ServerAddress};
+pub use invitation::{DEFAULT_PORT, Fingerprint, Invitation, InvitationError, ServerAddress};
 pub use limits::Limits;
 pub use line::{LineFault, LineSplitter};
 pub use login::{EXPORTER_BYTES, EXPORTER_LABEL, login_transcript};

@@ -131,6 +131,8 @@ limits! {
     command_burst = 60, 1 ..= 10_000_000;
     /// Registrations an hour from one address; above it they are refused.
     registrations_per_hour = 60, 1 ..= 1_000_000;
+    /// Renewals of device certificates an hour from one address; above it they are refused.
+    renewals_per_hour = 600, 1 ..= 1_000_000;
     /// Failed logins a minute from one address; above it logins are refused, never by name.
     failed_logins_per_minute = 10, 1 ..= 1_000_000;
     /// Outgoing queue of a session, in bytes; above it the session is closed as a slow reader.
@@ -144,26 +146,21 @@ limits! {
 impl Limits {
     /// Sets one limit from `NAME=VALUE`.
     pub fn set(&mut self, assignment: &str) -> Result<(), LimitError> {
-        let (name, value) = assignment
-            .split_once('=')
-            .ok_or_else(|| LimitError::Form(assignment.to_owned()))?;
+        let (name, value) =
+            assignment.split_once('=').ok_or_else(|| LimitError::Form(assignment.to_owned()))?;
         let value = value.trim().replace('_', "").parse::<u64>().ok();
         self.set_value(name.trim(), value)
     }
 
     /// Sets the limit `name`; `None` stands for a value that was no number.
     pub fn set_value(&mut self, name: &str, value: Option<u64>) -> Result<(), LimitError> {
-        let row = TABLE
-            .iter()
-            .find(|row| row.name == name)
-            .ok_or_else(|| LimitError::Unknown(name.to_owned()))?;
-        let value = value
-            .filter(|v| (row.least..=row.most).contains(v))
-            .ok_or(LimitError::Range {
-                name: row.name,
-                least: row.least,
-                most: row.most,
-            })?;
+        let row =
+            TABLE.iter().find(|row| row.name == name).ok_or_else(|| LimitError::Unknown(name.to_owned()))?;
+        let value = value.filter(|v| (row.least..=row.most).contains(v)).ok_or(LimitError::Range {
+            name: row.name,
+            least: row.least,
+            most: row.most,
+        })?;
         if let Some(slot) = self.slot(name) {
             *slot = value;
         }
@@ -189,18 +186,9 @@ mod tests {
     #[test]
     fn what_is_no_limit_is_refused_with_the_reason() {
         let mut limits = Limits::default();
-        assert_eq!(
-            limits.set("nonsense=1"),
-            Err(LimitError::Unknown("nonsense".into()))
-        );
-        assert_eq!(
-            limits.set("connections"),
-            Err(LimitError::Form("connections".into()))
-        );
-        assert!(matches!(
-            limits.set("connections=many"),
-            Err(LimitError::Range { .. })
-        ));
+        assert_eq!(limits.set("nonsense=1"), Err(LimitError::Unknown("nonsense".into())));
+        assert_eq!(limits.set("connections"), Err(LimitError::Form("connections".into())));
+        assert!(matches!(limits.set("connections=many"), Err(LimitError::Range { .. })));
         assert_eq!(limits, Limits::default());
     }
 }

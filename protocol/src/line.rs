@@ -32,13 +32,7 @@ pub struct LineSplitter {
 impl LineSplitter {
     /// A splitter for lines of up to `longest` bytes, not counting the line feed.
     pub fn new(longest: usize) -> Self {
-        Self {
-            longest,
-            bytes: Vec::new(),
-            start: 0,
-            searched: 0,
-            skipping: false,
-        }
+        Self { longest, bytes: Vec::new(), start: 0, searched: 0, skipping: false }
     }
 
     /// Adds bytes as they came from the other side.
@@ -129,10 +123,7 @@ mod tests {
     fn lines_are_cut_at_line_feeds_and_lose_a_carriage_return() {
         let mut splitter = LineSplitter::new(10);
         splitter.feed(b"a\r\nb\n\nc");
-        assert_eq!(
-            all(&mut splitter),
-            [Ok("a".into()), Ok("b".into()), Ok(String::new())]
-        );
+        assert_eq!(all(&mut splitter), [Ok("a".into()), Ok("b".into()), Ok(String::new())]);
         splitter.feed(b"d\n");
         assert_eq!(all(&mut splitter), [Ok("cd".into())]);
         assert!(splitter.is_empty());
@@ -142,10 +133,7 @@ mod tests {
     fn a_line_of_the_longest_length_is_taken_and_one_byte_more_is_not() {
         let mut splitter = LineSplitter::new(4);
         splitter.feed(b"1234\r\n12345\n1234\n");
-        assert_eq!(
-            all(&mut splitter),
-            [Ok("1234".into()), Err(LineFault::TooLong), Ok("1234".into())]
-        );
+        assert_eq!(all(&mut splitter), [Ok("1234".into()), Err(LineFault::TooLong), Ok("1234".into())]);
     }
 
     #[test]

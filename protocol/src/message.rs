@@ -46,11 +46,7 @@ impl FromStr for MessageId {
     /// Takes the canonical form alone, so that one id has one spelling.
     fn from_str(text: &str) -> Result<Self, MessageIdError> {
         let id = Self(Uuid::try_parse(text).map_err(|_| MessageIdError)?);
-        if id.to_string() == text {
-            Ok(id)
-        } else {
-            Err(MessageIdError)
-        }
+        if id.to_string() == text { Ok(id) } else { Err(MessageIdError) }
     }
 }
 
@@ -131,13 +127,7 @@ mod tests {
         assert_eq!(id.to_string().parse::<MessageId>().unwrap(), id);
         assert!(id.to_string().starts_with("018bcfe5-6800-7"));
         let upper = id.to_string().to_uppercase();
-        for bad in [
-            "",
-            "x",
-            upper.as_str(),
-            "018bcfe568007",
-            "{018bcfe5-6800-7707-8707-070707070707}",
-        ] {
+        for bad in ["", "x", upper.as_str(), "018bcfe568007", "{018bcfe5-6800-7707-8707-070707070707}"] {
             assert!(bad.parse::<MessageId>().is_err(), "{bad}");
         }
     }

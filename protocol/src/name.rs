@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// The longest name of a user or channel, in bytes.
-pub const NAME_BYTES: usize = 32;
+const NAME_BYTES: usize = 32;
 
 /// A text that is no name: `[a-z0-9][a-z0-9_-]{0,31}` is what a name looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -29,9 +29,7 @@ impl UserName {
 /// Whether `text` follows the grammar of user and channel names.
 pub(crate) fn is_name(text: &str) -> bool {
     let mut bytes = text.bytes();
-    let starts_well = bytes
-        .next()
-        .is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let starts_well = bytes.next().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     starts_well
         && text.len() <= NAME_BYTES
         && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
@@ -41,11 +39,7 @@ impl FromStr for UserName {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        if is_name(text) {
-            Ok(Self(text.into()))
-        } else {
-            Err(NameError)
-        }
+        if is_name(text) { Ok(Self(text.into())) } else { Err(NameError) }
     }
 }
 
@@ -103,15 +97,8 @@ impl FromStr for DeviceId {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let fits = text.len() == 16
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-        if fits {
-            Ok(Self(text.into()))
-        } else {
-            Err(NameError)
-        }
+        let fits = text.len() == 16 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        if fits { Ok(Self(text.into())) } else { Err(NameError) }
     }
 }
 
@@ -148,19 +135,7 @@ mod tests {
 
     #[test]
     fn names_outside_the_grammar_are_refused() {
-        for name in [
-            "",
-            "-a",
-            "_a",
-            "Sam",
-            "sam ",
-            "sаm",
-            "a.b",
-            "a/b",
-            "..",
-            "é",
-            &"x".repeat(33),
-        ] {
+        for name in ["", "-a", "_a", "Sam", "sam ", "sаm", "a.b", "a/b", "..", "é", &"x".repeat(33)] {
             assert_eq!(name.parse::<UserName>(), Err(NameError), "{name}");
         }
     }

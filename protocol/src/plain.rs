@@ -28,24 +28,15 @@ pub const COMMANDS: &[(&str, Verb, &str)] = &[
 /// Reads a line. `Err` is an unknown command.
 pub fn parse(line: &str) -> Result<Request, Refusal> {
     if let Some(text) = line.strip_prefix('/').filter(|rest| rest.starts_with('/')) {
-        return Ok(Request {
-            verb: Verb::Post,
-            command: public(text),
-        });
+        return Ok(Request { verb: Verb::Post, command: public(text) });
     }
     if line.starts_with('/') {
         return slash(line);
     }
     if let Some(rest) = line.strip_prefix('@') {
-        return Ok(Request {
-            verb: Verb::Post,
-            command: private(rest),
-        });
+        return Ok(Request { verb: Verb::Post, command: private(rest) });
     }
-    Ok(Request {
-        verb: Verb::Post,
-        command: public(line),
-    })
+    Ok(Request { verb: Verb::Post, command: public(line) })
 }
 
 fn slash(line: &str) -> Result<Request, Refusal> {
@@ -57,10 +48,7 @@ fn slash(line: &str) -> Result<Request, Refusal> {
     let command = match (verb, arguments.as_slice()) {
         (Verb::Register, [name, request]) => name
             .parse()
-            .map(|name| Command::Register {
-                name,
-                request: (*request).to_owned(),
-            })
+            .map(|name| Command::Register { name, request: (*request).to_owned() })
             .map_err(|_| Refusal::Format),
         (Verb::Login, [name, signature]) => login(name, signature),
         (Verb::Users, []) => Ok(Command::Users),
@@ -85,11 +73,7 @@ fn login(name: &str, signature: &str) -> Result<Command, Refusal> {
 
 fn public(text: &str) -> Result<Command, Refusal> {
     let body = Body::Text(SafeText::parse(text)?);
-    Ok(Command::Post(Post {
-        to: Conversation::lobby(),
-        id: None,
-        body,
-    }))
+    Ok(Command::Post(Post { to: Conversation::lobby(), id: None, body }))
 }
 
 fn private(rest: &str) -> Result<Command, Refusal> {
@@ -104,20 +88,13 @@ fn private(rest: &str) -> Result<Command, Refusal> {
     }
     let sealed = SealedMessage::from_json(sealed).map_err(|_| Refusal::MustBeSealed)?;
     let id = Some(sealed.id);
-    Ok(Command::Post(Post {
-        to: Conversation::Direct(name),
-        id,
-        body: Body::Sealed(Box::new(sealed)),
-    }))
+    Ok(Command::Post(Post { to: Conversation::Direct(name), id, body: Body::Sealed(Box::new(sealed)) }))
 }
 
 /// A reply as its one line, without line feed; `None` where plain says nothing.
 pub fn encode_reply(reply: &Reply) -> Option<String> {
     Some(match reply {
-        Reply::Registered {
-            device_certificate,
-            account_certificate,
-        } => format!(
+        Reply::Registered { device_certificate, account_certificate } => format!(
             "Registration Succeeded {} {}",
             URL_SAFE_NO_PAD.encode(device_certificate),
             URL_SAFE_NO_PAD.encode(account_certificate)
@@ -154,9 +131,7 @@ pub fn encode_event(event: &Event) -> Option<String> {
 
 /// `2019-11-01 09:30:00 sam: this is a message`, or with `@to ` before a sealed one.
 pub fn encode_message(message: &Message) -> String {
-    let Message {
-        to, from, time, body, ..
-    } = message;
+    let Message { to, from, time, body, .. } = message;
     match (to, body) {
         (Conversation::Direct(to), Body::Sealed(sealed)) => {
             format!("{time} {from}: @{to} {}", sealed.to_json())
@@ -196,32 +171,14 @@ mod tests {
     fn each_command_has_its_golden_line() {
         let sam: UserName = "sam".parse().unwrap();
         let request = "a.b.c".to_owned();
-        assert!(
-            command("/register sam a.b.c")
-                == Ok(Command::Register {
-                    name: sam.clone(),
-                    request
-                })
-        );
+        assert!(command("/register sam a.b.c") == Ok(Command::Register { name: sam.clone(), request }));
         let signature = vec![1, 2, 3];
-        assert!(
-            command("/login sam AQID")
-                == Ok(Command::Login {
-                    name: sam.clone(),
-                    signature
-                })
-        );
+        assert!(command("/login sam AQID") == Ok(Command::Login { name: sam.clone(), signature }));
         assert!(command("/users") == Ok(Command::Users));
         assert!(command("/exit") == Ok(Command::Exit));
         assert!(command("/help") == Ok(Command::Help));
         assert!(command("/dialect json") == Ok(Command::Dialect(Dialect::Json)));
-        let post = |to: &str, id, body| {
-            Ok(Command::Post(Post {
-                to: to.parse().unwrap(),
-                id,
-                body,
-            }))
-        };
+        let post = |to: &str, id, body| Ok(Command::Post(Post { to: to.parse().unwrap(), id, body }));
         let text = |text| Body::Text(SafeText::parse(text).unwrap());
         assert!(command("hello all") == post("#lobby", None, text("hello all")));
         assert!(command("//usr/bin") == post("#lobby", None, text("/usr/bin")));
@@ -265,10 +222,7 @@ mod tests {
             time: Timestamp::from_millis(1_572_600_600_000),
             body,
         };
-        let text = message(
-            "#lobby",
-            Body::Text(SafeText::parse("this is\na message").unwrap()),
-        );
+        let text = message("#lobby", Body::Text(SafeText::parse("this is\na message").unwrap()));
         assert_eq!(
             encode_event(&Event::Message(text.clone())).unwrap(),
             "2019-11-01 09:30:00 erik: this is ⏎ a message"
@@ -282,14 +236,9 @@ mod tests {
         assert!(line.starts_with("2019-11-01 09:30:00 erik: @sam {\"protected\":"));
         let users = Reply::Users(vec!["erik".parse().unwrap(), "sam".parse().unwrap()]);
         assert_eq!(encode_reply(&users).unwrap(), "erik sam");
-        let registered = Reply::Registered {
-            device_certificate: vec![1, 2, 3],
-            account_certificate: vec![4, 5, 6],
-        };
-        assert_eq!(
-            encode_reply(&registered).unwrap(),
-            "Registration Succeeded AQID BAUG"
-        );
+        let registered =
+            Reply::Registered { device_certificate: vec![1, 2, 3], account_certificate: vec![4, 5, 6] };
+        assert_eq!(encode_reply(&registered).unwrap(), "Registration Succeeded AQID BAUG");
         assert_eq!(encode_refusal(&Refusal::UserExists), "error: user already exists");
         assert!(!help().is_empty());
     }

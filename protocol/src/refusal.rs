@@ -104,13 +104,9 @@ impl Refusal {
             "must_be_sealed" => Self::MustBeSealed,
             "wrong_keys" => Self::WrongKeys,
             "id_in_use" => Self::IdInUse,
-            "too_many" => Self::TooMany {
-                seconds: detail.seconds.unwrap_or(60),
-            },
+            "too_many" => Self::TooMany { seconds: detail.seconds.unwrap_or(60) },
             "authority_unavailable" => Self::AuthorityUnavailable,
-            "internal" => Self::Internal {
-                incident: detail.incident.clone().unwrap_or_default(),
-            },
+            "internal" => Self::Internal { incident: detail.incident.clone().unwrap_or_default() },
             _ => return None,
         })
     }
@@ -118,18 +114,9 @@ impl Refusal {
     /// What json says besides the code and the text.
     pub fn detail(&self) -> Detail {
         match self {
-            Self::UnknownCommand(word) => Detail {
-                word: Some(word.clone()),
-                ..Detail::default()
-            },
-            Self::TooMany { seconds } => Detail {
-                seconds: Some(*seconds),
-                ..Detail::default()
-            },
-            Self::Internal { incident } => Detail {
-                incident: Some(incident.clone()),
-                ..Detail::default()
-            },
+            Self::UnknownCommand(word) => Detail { word: Some(word.clone()), ..Detail::default() },
+            Self::TooMany { seconds } => Detail { seconds: Some(*seconds), ..Detail::default() },
+            Self::Internal { incident } => Detail { incident: Some(incident.clone()), ..Detail::default() },
             _ => Detail::default(),
         }
     }
@@ -171,10 +158,7 @@ impl fmt::Display for Refusal {
             }
             Self::IdInUse => f.write_str("message id was used for another message"),
             Self::TooMany { seconds } => {
-                write!(
-                    f,
-                    "too many attempts from this address, try again in {seconds} seconds"
-                )
+                write!(f, "too many attempts from this address, try again in {seconds} seconds")
             }
             Self::AuthorityUnavailable => f.write_str("certificates cannot be issued now, try again later"),
             Self::Internal { incident } => write!(f, "internal error, incident {incident}"),

@@ -162,10 +162,7 @@ impl SealedMessage {
 
 impl WrappedKey {
     fn checked(recipient: Recipient) -> Result<Self, SealedError> {
-        let Recipient {
-            header: Header { kid },
-            encrypted_key,
-        } = recipient;
+        let Recipient { header: Header { kid }, encrypted_key } = recipient;
         // A SHA-256 thumbprint, and a block of RSA-3072.
         if decoded_length(&kid) != Some(32) || decoded_length(&encrypted_key) != Some(384) {
             return Err(SealedError::Encoding);
@@ -175,25 +172,18 @@ impl WrappedKey {
 
     /// The recipient object of the JWE, as JSON.
     pub fn to_json(&self) -> String {
-        format!(
-            r#"{{"header":{{"kid":"{}"}},"encrypted_key":"{}"}}"#,
-            self.kid, self.encrypted_key
-        )
+        format!(r#"{{"header":{{"kid":"{}"}},"encrypted_key":"{}"}}"#, self.kid, self.encrypted_key)
     }
 }
 
 /// The number of bytes that `text` stands for, if it is base64url without padding.
 fn decoded_length(text: &str) -> Option<usize> {
-    let clean = text
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    let clean = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     (clean && text.len() % 4 != 1).then_some(text.len() / 4 * 3 + (text.len() % 4).saturating_sub(1))
 }
 
 fn header_id(protected: &str) -> Result<MessageId, SealedError> {
-    let bytes = URL_SAFE_NO_PAD
-        .decode(protected)
-        .map_err(|_| SealedError::Encoding)?;
+    let bytes = URL_SAFE_NO_PAD.decode(protected).map_err(|_| SealedError::Encoding)?;
     let header: Protected = serde_json::from_slice(&bytes).map_err(|_| SealedError::Header)?;
     if header.alg != "RSA-OAEP-256" || header.enc != "A256GCM" || header.cty != "JWS" {
         return Err(SealedError::Header);
@@ -203,17 +193,13 @@ fn header_id(protected: &str) -> Result<MessageId, SealedError> {
 
 impl fmt::Debug for SealedMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SealedMessage")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("SealedMessage").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for WrappedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WrappedKey")
-            .field("kid", &self.kid)
-            .finish_non_exhaustive()
+        f.debug_struct("WrappedKey").field("kid", &self.kid).finish_non_exhaustive()
     }
 }
 
@@ -248,11 +234,8 @@ mod tests {
     #[test]
     fn a_sealed_message_survives_being_taken_apart() {
         let sealed = example();
-        let again = SealedMessage::from_parts(
-            &sealed.rest_json(),
-            &sealed.key1.to_json(),
-            &sealed.key2.to_json(),
-        );
+        let again =
+            SealedMessage::from_parts(&sealed.rest_json(), &sealed.key1.to_json(), &sealed.key2.to_json());
         assert_eq!(again.unwrap(), sealed);
         assert_eq!(SealedMessage::from_json(&sealed.to_json()).unwrap(), sealed);
     }
@@ -267,11 +250,7 @@ mod tests {
             (r#"{"header""#, r#"{"x":1,"header""#),
         ] {
             let changed = json.replacen(from, to, 1);
-            assert_eq!(
-                SealedMessage::from_json(&changed).err(),
-                Some(SealedError::Form),
-                "{to}"
-            );
+            assert_eq!(SealedMessage::from_json(&changed).err(), Some(SealedError::Form), "{to}");
         }
         let one = json.replacen(&format!("{},", example().key1.to_json()), "", 1);
         assert_eq!(SealedMessage::from_json(&one).err(), Some(SealedError::Form));
@@ -293,15 +272,9 @@ mod tests {
         }
         let mut short = sealed.clone();
         short.iv = "AAAA".into();
-        assert_eq!(
-            SealedMessage::from_json(&short.to_json()).err(),
-            Some(SealedError::Encoding)
-        );
+        assert_eq!(SealedMessage::from_json(&short.to_json()).err(), Some(SealedError::Encoding));
         let mut padded = sealed;
         padded.tag = "BQUFBQUFBQUFBQUFBQUFBQ==".into();
-        assert_eq!(
-            SealedMessage::from_json(&padded.to_json()).err(),
-            Some(SealedError::Encoding)
-        );
+        assert_eq!(SealedMessage::from_json(&padded.to_json()).err(), Some(SealedError::Encoding));
     }
 }

@@ -65,10 +65,7 @@ mod tests {
         assert!(SafeText::parse("hello\tthere\nyou 👋").is_ok());
         assert_eq!(SafeText::parse(""), Err(TextError::Empty));
         assert!(SafeText::parse(&"x".repeat(TEXT_BYTES)).is_ok());
-        assert_eq!(
-            SafeText::parse(&"x".repeat(TEXT_BYTES + 1)),
-            Err(TextError::TooLong)
-        );
+        assert_eq!(SafeText::parse(&"x".repeat(TEXT_BYTES + 1)), Err(TextError::TooLong));
         for bad in ["\u{1b}[2J", "a\rb", "\u{7f}", "\u{9b}31m", "\0"] {
             assert_eq!(SafeText::parse(bad), Err(TextError::ControlCharacter), "{bad:?}");
         }

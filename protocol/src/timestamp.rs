@@ -54,10 +54,7 @@ mod tests {
 
     #[test]
     fn a_moment_prints_as_the_plain_dialect_wants_it() {
-        assert_eq!(
-            Timestamp::from_millis(1_572_600_600_999).to_string(),
-            "2019-11-01 09:30:00"
-        );
+        assert_eq!(Timestamp::from_millis(1_572_600_600_999).to_string(), "2019-11-01 09:30:00");
         assert_eq!(Timestamp::from_millis(0).to_string(), "1970-01-01 00:00:00");
         assert_eq!(Timestamp::from_millis(-1).as_seconds(), -1);
     }

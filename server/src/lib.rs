@@ -1,1 +1,33 @@
-//! Map to come.
+//! Parlour's server: authenticates clients, relays what they say, and keeps what it cannot read.
+//!
+//! A connection comes in through [`listener`], where [`gate`] counts it and [`tls`] receives it, and
+//! becomes a [`session`]. The session reads lines and has each carried out by [`commands`]: one verb,
+//! one file. [`rights`] decides who may do what, [`credentials`] whether a login holds. Messages go to
+//! the [`store`], which answers when they are durable; then [`hub`] brings them to everyone who may
+//! hear them, through each session's [`outbox`]. Certificates come from the TTP, through [`authority`];
+//! what it revokes comes through [`revocations`].
+//!
+//! [`server`] puts it together and is the only module that names a backend. This crate does not depend
+//! on `parlour-crypto`: there is nothing here that could open a sealed message.
+
+pub mod authority;
+pub mod cli;
+pub mod clock;
+pub mod commands;
+pub mod config;
+pub mod credentials;
+pub mod data;
+pub mod directory;
+pub mod gate;
+pub mod hub;
+pub mod listener;
+pub mod logging;
+pub mod outbox;
+pub mod revocations;
+pub mod rights;
+pub mod server;
+pub mod services;
+pub mod session;
+pub mod startup;
+pub mod store;
+pub mod tls;

@@ -28,38 +28,26 @@ struct CommandHead {
 /// Reads a line from a client.
 pub fn parse(line: &str) -> Incoming {
     let Ok(head) = serde_json::from_str::<CommandHead>(line) else {
-        return Incoming {
-            id: None,
-            request: refused(Verb::Help),
-        };
+        return Incoming { id: None, request: Ok(refused(Verb::Help)) };
     };
     let id = head.id.filter(|id| match id {
         RequestId::Number(_) => true,
         RequestId::Text(text) => text.len() <= RequestId::TEXT_BYTES,
     });
     let Some(cmd) = head.cmd else {
-        return Incoming {
-            id,
-            request: refused(Verb::Help),
-        };
+        return Incoming { id, request: Ok(refused(Verb::Help)) };
     };
     let request = match verb(&cmd) {
         None => Err(Refusal::unknown(&cmd)),
-        Some(verb) if id.is_none() => refused(verb),
-        Some(verb) => Ok(Request {
-            verb,
-            command: arguments(verb, line),
-        }),
+        Some(verb) if id.is_none() => Ok(refused(verb)),
+        Some(verb) => Ok(Request { verb, command: arguments(verb, line) }),
     };
     Incoming { id, request }
 }
 
 /// A line that names no command is one of a wrong format, whoever sends it: `help` is open to all.
-fn refused(verb: Verb) -> Result<Request, Refusal> {
-    Ok(Request {
-        verb,
-        command: Err(Refusal::Format),
-    })
+fn refused(verb: Verb) -> Request {
+    Request { verb, command: Err(Refusal::Format) }
 }
 
 fn verb(cmd: &str) -> Option<Verb> {
@@ -130,24 +118,17 @@ fn arguments(verb: Verb, line: &str) -> Result<Command, Refusal> {
             let RegisterArguments { name, request } = read(line)?;
             Command::Register { name, request }
         }
-        Verb::Renew => Command::Renew {
-            request: read::<RenewArguments>(line)?.request,
-        },
+        Verb::Renew => Command::Renew { request: read::<RenewArguments>(line)?.request },
         Verb::Login => {
             let LoginArguments { name, signature } = read(line)?;
-            Command::Login {
-                name,
-                signature: bytes(&signature).ok_or(Refusal::Format)?,
-            }
+            Command::Login { name, signature: bytes(&signature).ok_or(Refusal::Format)? }
         }
         Verb::Users => Command::Users,
         Verb::Exit => Command::Exit,
         Verb::Help => Command::Help,
         Verb::Dialect => Command::Dialect(read::<DialectArguments>(line)?.dialect),
         Verb::Post => Command::Post(post(read(line)?)?),
-        Verb::Account => Command::Account {
-            name: read::<AccountArguments>(line)?.name,
-        },
+        Verb::Account => Command::Account { name: read::<AccountArguments>(line)?.name },
         Verb::Conversations => Command::Conversations,
         Verb::History => history(read(line)?)?,
         Verb::Pong => Command::Pong,
@@ -159,49 +140,30 @@ fn read<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, Refusal> {
 }
 
 fn bytes(text: &str) -> Option<Vec<u8>> {
-    URL_SAFE_NO_PAD
-        .decode(text)
-        .or_else(|_| STANDARD.decode(text))
-        .ok()
+    URL_SAFE_NO_PAD.decode(text).or_else(|_| STANDARD.decode(text)).ok()
 }
 
 fn post(arguments: PostArguments<'_>) -> Result<Post, Refusal> {
-    let PostArguments {
-        to,
-        message_id,
-        text,
-        sealed,
-    } = arguments;
+    let PostArguments { to, message_id, text, sealed } = arguments;
     let body = match (&to, text, sealed) {
         (Conversation::Channel(_), Some(text), None) => Body::Text(SafeText::parse(&text)?),
         (Conversation::Direct(_), None, Some(json)) => {
             if json.get().len() > SEALED_BYTES {
                 return Err(Refusal::MessageTooLong);
             }
-            Body::Sealed(Box::new(
-                SealedMessage::from_json(json.get()).map_err(|_| Refusal::MustBeSealed)?,
-            ))
+            Body::Sealed(Box::new(SealedMessage::from_json(json.get()).map_err(|_| Refusal::MustBeSealed)?))
         }
         (Conversation::Direct(_), Some(_), None) => return Err(Refusal::MustBeSealed),
         _ => return Err(Refusal::Format),
     };
     match &body {
         Body::Sealed(sealed) if sealed.id != message_id => Err(Refusal::Format),
-        _ => Ok(Post {
-            to,
-            id: Some(message_id),
-            body,
-        }),
+        _ => Ok(Post { to, id: Some(message_id), body }),
     }
 }
 
 fn history(arguments: HistoryArguments) -> Result<Command, Refusal> {
-    let HistoryArguments {
-        conversation,
-        before,
-        after,
-        limit,
-    } = arguments;
+    let HistoryArguments { conversation, before, after, limit } = arguments;
     let range = match (before, after) {
         (None, None) => HistoryRange::Newest,
         (Some(seq), None) => HistoryRange::Before(seq),
@@ -212,11 +174,7 @@ fn history(arguments: HistoryArguments) -> Result<Command, Refusal> {
     if !(1..=HISTORY_PAGE).contains(&limit) {
         return Err(Refusal::Format);
     }
-    Ok(Command::History {
-        conversation,
-        range,
-        limit,
-    })
+    Ok(Command::History { conversation, range, limit })
 }
 
 #[derive(Deserialize)]
@@ -319,24 +277,15 @@ struct RevokedObject {
 pub fn parse_server_line(line: &str) -> Result<ServerLine, ServerLineError> {
     let head: ServerHead = object(line)?;
     match (head.ok, head.error, head.event) {
-        (Some(ok), None, None) => Ok(ServerLine::Reply {
-            id: head.id,
-            reply: Ok(reply(&ok, line)?),
-        }),
+        (Some(ok), None, None) => Ok(ServerLine::Reply { id: head.id, reply: Ok(reply(&ok, line)?) }),
         (None, Some(error), None) => {
             // A code that this program does not know keeps its text for the user.
-            let refusal = Refusal::from_code(&error.code, &error.detail).unwrap_or(Refusal::Internal {
-                incident: format!("{}: {}", error.code, error.message),
-            });
-            Ok(ServerLine::Reply {
-                id: head.id,
-                reply: Err(refusal),
-            })
+            let refusal = Refusal::from_code(&error.code, &error.detail)
+                .unwrap_or(Refusal::Internal { incident: format!("{}: {}", error.code, error.message) });
+            Ok(ServerLine::Reply { id: head.id, reply: Err(refusal) })
         }
         (None, None, Some(name)) => event(name, line),
-        _ => Err(ServerLineError(
-            "not exactly one of ok, error and event".to_owned(),
-        )),
+        _ => Err(ServerLineError("not exactly one of ok, error and event".to_owned())),
     }
 }
 
@@ -345,18 +294,13 @@ fn object<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, ServerLineError> {
 }
 
 fn certificate(text: &str) -> Result<Vec<u8>, ServerLineError> {
-    URL_SAFE_NO_PAD
-        .decode(text)
-        .map_err(|_| ServerLineError("a certificate is not base64url".to_owned()))
+    URL_SAFE_NO_PAD.decode(text).map_err(|_| ServerLineError("a certificate is not base64url".to_owned()))
 }
 
 fn reply(ok: &str, line: &str) -> Result<Reply, ServerLineError> {
     Ok(match ok {
         "registered" => {
-            let RegisteredObject {
-                device_certificate,
-                account_certificate,
-            } = object(line)?;
+            let RegisteredObject { device_certificate, account_certificate } = object(line)?;
             Reply::Registered {
                 device_certificate: certificate(&device_certificate)?,
                 account_certificate: certificate(&account_certificate)?,
@@ -375,16 +319,8 @@ fn reply(ok: &str, line: &str) -> Result<Reply, ServerLineError> {
         "dialect" => Reply::Dialect(object::<DialectArguments>(line)?.dialect),
         "posted" => Reply::Posted(message(object::<PostedObject<'_>>(line)?.message)?),
         "account" => {
-            let AccountObject {
-                user,
-                certificate: der,
-                revoked,
-            } = object(line)?;
-            Reply::Account(AccountInfo {
-                user,
-                certificate: certificate(&der)?,
-                revoked,
-            })
+            let AccountObject { user, certificate: der, revoked } = object(line)?;
+            Reply::Account(AccountInfo { user, certificate: certificate(&der)?, revoked })
         }
         "conversations" => Reply::Conversations(object::<ConversationsObject>(line)?.conversations),
         "history" => {
@@ -411,15 +347,7 @@ fn event(name: String, line: &str) -> Result<ServerLine, ServerLineError> {
 }
 
 fn message(object: MessageObject<'_>) -> Result<Message, ServerLineError> {
-    let MessageObject {
-        to,
-        from,
-        seq,
-        message_id,
-        time,
-        text,
-        sealed,
-    } = object;
+    let MessageObject { to, from, seq, message_id, time, text, sealed } = object;
     let body = match (text, sealed) {
         (Some(text), None) => {
             Body::Text(SafeText::parse(&text).map_err(|error| ServerLineError(error.to_string()))?)
@@ -429,12 +357,5 @@ fn message(object: MessageObject<'_>) -> Result<Message, ServerLineError> {
         )),
         _ => return Err(ServerLineError("a message has either text or sealed".to_owned())),
     };
-    Ok(Message {
-        to,
-        from,
-        seq,
-        id: message_id,
-        time,
-        body,
-    })
+    Ok(Message { to, from, seq, id: message_id, time, body })
 }

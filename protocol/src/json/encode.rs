@@ -18,9 +18,7 @@ struct Object {
 
 impl Object {
     fn new() -> Self {
-        Self {
-            text: String::with_capacity(256),
-        }
+        Self { text: String::with_capacity(256) }
     }
 
     /// Adds a member whose value is JSON already.
@@ -93,17 +91,12 @@ pub fn encode_command(id: &RequestId, command: &Command) -> String {
         Command::Exit => cmd("exit"),
         Command::Help => cmd("help"),
         Command::Dialect(dialect) => cmd("dialect").member("dialect", dialect),
-        Command::Post(post) => cmd("post")
-            .member("to", &post.to)
-            .maybe("message_id", post.id.as_ref())
-            .body(&post.body),
+        Command::Post(post) => {
+            cmd("post").member("to", &post.to).maybe("message_id", post.id.as_ref()).body(&post.body)
+        }
         Command::Account { name } => cmd("account").member("name", name),
         Command::Conversations => cmd("conversations"),
-        Command::History {
-            conversation,
-            range,
-            limit,
-        } => {
+        Command::History { conversation, range, limit } => {
             let object = cmd("history").member("conversation", conversation);
             let object = match range {
                 HistoryRange::Newest => object,
@@ -121,19 +114,15 @@ pub fn encode_command(id: &RequestId, command: &Command) -> String {
 pub fn encode_reply(id: Option<&RequestId>, reply: &Reply) -> String {
     let ok = |name: &str| Object::new().member("id", &id).member("ok", name);
     match reply {
-        Reply::Registered {
-            device_certificate,
-            account_certificate,
-        } => ok("registered")
+        Reply::Registered { device_certificate, account_certificate } => ok("registered")
             .bytes("device_certificate", device_certificate)
             .bytes("account_certificate", account_certificate),
         Reply::Renewed { device_certificate } => {
             ok("renewed").bytes("device_certificate", device_certificate)
         }
-        Reply::LoggedIn { user, device, time } => ok("logged_in")
-            .member("user", user)
-            .member("device", device)
-            .member("time", time),
+        Reply::LoggedIn { user, device, time } => {
+            ok("logged_in").member("user", user).member("device", device).member("time", time)
+        }
         Reply::Users(users) => ok("users").member("users", users),
         Reply::Goodbye => ok("goodbye"),
         Reply::Help(lines) => ok("help").member("commands", lines),
@@ -145,13 +134,8 @@ pub fn encode_reply(id: Option<&RequestId>, reply: &Reply) -> String {
             .member("revoked", &account.revoked),
         Reply::Conversations(heads) => ok("conversations").member("conversations", heads),
         Reply::History { messages, last } => {
-            let items: Vec<String> = messages
-                .iter()
-                .map(|m| Object::new().message(m).close())
-                .collect();
-            ok("history")
-                .member("last", last)
-                .raw("messages", &format!("[{}]", items.join(",")))
+            let items: Vec<String> = messages.iter().map(|m| Object::new().message(m).close()).collect();
+            ok("history").member("last", last).raw("messages", &format!("[{}]", items.join(",")))
         }
         Reply::Pong => ok("pong"),
     }
@@ -177,13 +161,12 @@ pub fn encode_event(event: &Event) -> String {
     match event {
         Event::Message(message) => named("message").message(message),
         Event::Ping => named("ping"),
-        Event::Revoked { user, device, time } => named("revoked")
-            .member("user", user)
-            .member("device", device)
-            .member("time", time),
-        Event::Goodbye(farewell) => named("goodbye")
-            .member("reason", farewell)
-            .member("message", &farewell.to_string()),
+        Event::Revoked { user, device, time } => {
+            named("revoked").member("user", user).member("device", device).member("time", time)
+        }
+        Event::Goodbye(farewell) => {
+            named("goodbye").member("reason", farewell).member("message", &farewell.to_string())
+        }
     }
     .close()
 }

@@ -30,24 +30,12 @@ fn text(text: &str) -> Body {
 
 fn all_commands() -> Vec<Command> {
     let name = || "sam".parse().unwrap();
-    let history = |range| Command::History {
-        conversation: "@sam".parse().unwrap(),
-        range,
-        limit: 50,
-    };
+    let history = |range| Command::History { conversation: "@sam".parse().unwrap(), range, limit: 50 };
     let sealed = Box::new(example());
     vec![
-        Command::Register {
-            name: name(),
-            request: "a.b.c".into(),
-        },
-        Command::Renew {
-            request: "a.b.c".into(),
-        },
-        Command::Login {
-            name: name(),
-            signature: vec![1, 2, 3],
-        },
+        Command::Register { name: name(), request: "a.b.c".into() },
+        Command::Renew { request: "a.b.c".into() },
+        Command::Login { name: name(), signature: vec![1, 2, 3] },
         Command::Users,
         Command::Exit,
         Command::Help,
@@ -57,11 +45,7 @@ fn all_commands() -> Vec<Command> {
             id: Some(example().id),
             body: text("hi \"you\""),
         }),
-        Command::Post(Post {
-            to: "@sam".parse().unwrap(),
-            id: Some(sealed.id),
-            body: Body::Sealed(sealed),
-        }),
+        Command::Post(Post { to: "@sam".parse().unwrap(), id: Some(sealed.id), body: Body::Sealed(sealed) }),
         Command::Account { name: name() },
         Command::Conversations,
         history(HistoryRange::Newest),
@@ -73,13 +57,8 @@ fn all_commands() -> Vec<Command> {
 
 fn all_replies() -> Vec<Reply> {
     vec![
-        Reply::Registered {
-            device_certificate: vec![1],
-            account_certificate: vec![2, 3],
-        },
-        Reply::Renewed {
-            device_certificate: vec![4],
-        },
+        Reply::Registered { device_certificate: vec![1], account_certificate: vec![2, 3] },
+        Reply::Renewed { device_certificate: vec![4] },
         Reply::LoggedIn {
             user: "sam".parse().unwrap(),
             device: "0123456789abcdef".parse().unwrap(),
@@ -98,14 +77,8 @@ fn all_replies() -> Vec<Reply> {
                 time: Timestamp::from_millis(6),
             }],
         }),
-        Reply::Conversations(vec![ConversationHead {
-            name: "#lobby".parse().unwrap(),
-            last: 3,
-        }]),
-        Reply::History {
-            messages: vec![message("@sam", Body::Sealed(Box::new(example())))],
-            last: 7,
-        },
+        Reply::Conversations(vec![ConversationHead { name: "#lobby".parse().unwrap(), last: 3 }]),
+        Reply::History { messages: vec![message("@sam", Body::Sealed(Box::new(example())))], last: 7 },
         Reply::Pong,
     ]
 }
@@ -127,14 +100,7 @@ fn every_reply_is_read_as_it_was_written() {
         let id = RequestId::Text("x".into());
         let line = encode_reply(Some(&id), &reply);
         let read = parse_server_line(&line).unwrap();
-        assert_eq!(
-            read,
-            ServerLine::Reply {
-                id: Some(id),
-                reply: Ok(reply)
-            },
-            "{line}"
-        );
+        assert_eq!(read, ServerLine::Reply { id: Some(id), reply: Ok(reply) }, "{line}");
     }
 }
 
@@ -159,18 +125,10 @@ fn every_refusal_is_read_as_it_was_written() {
         Refusal::IdInUse,
         Refusal::TooMany { seconds: 9 },
         Refusal::AuthorityUnavailable,
-        Refusal::Internal {
-            incident: "7f".into(),
-        },
+        Refusal::Internal { incident: "7f".into() },
     ] {
         let line = encode_refusal(None, &refusal);
-        assert_eq!(
-            parse_server_line(&line).unwrap(),
-            ServerLine::Reply {
-                id: None,
-                reply: Err(refusal)
-            }
-        );
+        assert_eq!(parse_server_line(&line).unwrap(), ServerLine::Reply { id: None, reply: Err(refusal) });
     }
 }
 
@@ -189,11 +147,7 @@ fn every_event_is_read_as_it_was_written() {
     events.extend(Farewell::ALL.map(Event::Goodbye));
     for event in events {
         let line = encode_event(&event);
-        assert_eq!(
-            parse_server_line(&line).unwrap(),
-            ServerLine::Event(event),
-            "{line}"
-        );
+        assert_eq!(parse_server_line(&line).unwrap(), ServerLine::Event(event), "{line}");
     }
 }
 
@@ -220,10 +174,7 @@ fn the_lines_are_what_the_specification_shows() {
 fn what_is_no_command_is_refused_with_the_right_word() {
     let refusal = |line: &str| {
         let incoming = parse(line);
-        (
-            incoming.id,
-            incoming.request.and_then(|request| request.command).err(),
-        )
+        (incoming.id, incoming.request.and_then(|request| request.command).err())
     };
     let one = Some(RequestId::Number(1));
     for (line, id, expected) in [
@@ -232,28 +183,16 @@ fn what_is_no_command_is_refused_with_the_right_word() {
         ("{}", None, Refusal::Format),
         (r#"{"cmd":"users"}"#, None, Refusal::Format),
         (r#"{"id":1}"#, one.clone(), Refusal::Format),
-        (
-            r#"{"id":1,"cmd":"dance"}"#,
-            one.clone(),
-            Refusal::UnknownCommand("dance".into()),
-        ),
-        (
-            r#"{"id":1,"cmd":"login","name":"SAM","signature":"AQID"}"#,
-            one.clone(),
-            Refusal::Format,
-        ),
-        (
-            r#"{"id":1,"cmd":"history","conversation":"@sam","limit":101}"#,
-            one.clone(),
-            Refusal::Format,
-        ),
+        (r#"{"id":1,"cmd":"dance"}"#, one.clone(), Refusal::UnknownCommand("dance".into())),
+        (r#"{"id":1,"cmd":"login","name":"SAM","signature":"AQID"}"#, one.clone(), Refusal::Format),
+        (r#"{"id":1,"cmd":"history","conversation":"@sam","limit":101}"#, one.clone(), Refusal::Format),
         (
             r#"{"id":1,"cmd":"history","conversation":"@sam","before":1,"after":1}"#,
             one.clone(),
             Refusal::Format,
         ),
         (
-            r##"{"id":1,"cmd":"post","to":"@sam","message_id":"018bcfe5-6800-7707-8707-070707070707","text":"x"}"##,
+            r#"{"id":1,"cmd":"post","to":"@sam","message_id":"018bcfe5-6800-7707-8707-070707070707","text":"x"}"#,
             one.clone(),
             Refusal::MustBeSealed,
         ),

@@ -1,0 +1,23 @@
+//! Certificates and their profiles: a root, and the kinds that stand directly under it.
+
+mod account;
+mod device;
+mod error;
+mod host;
+mod key;
+mod reading;
+mod root;
+mod server;
+#[cfg(test)]
+mod tests;
+
+pub use account::AccountCertificate;
+pub use device::DeviceCertificate;
+pub use error::CertificateError;
+pub use host::{Host, HostError};
+pub use key::device_id;
+pub use reading::CERTIFICATE_BYTES;
+pub use root::RootCertificate;
+pub use server::ServerCertificate;
+
+pub(crate) use key::{is_p256, is_rsa_3072};

@@ -1,0 +1,127 @@
+//! The certificate of a user's device.
+
+use parlour_protocol::{DeviceId, UserName};
+
+use super::key::{device_id, p256_point};
+use super::reading::{self, Reading};
+use super::{CertificateError, RootCertificate};
+
+/// `extKeyUsage` with clientAuth alone (RFC 5280, 4.2.1.12).
+const CLIENT_AUTH_ONLY: &[u8] = &[0x30, 0x0a, 0x06, 0x08, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02];
+
+/// `keyUsage` with digitalSignature alone (RFC 5280, 4.2.1.3).
+const DIGITAL_SIGNATURE_ONLY: &[u8] = &[0x03, 0x02, 0x07, 0x80];
+
+/// Says that a P-256 key is a device of a user: CN = NAME, alternative name the URI
+/// `parlour:NAME/DEVICE-ID` alone, clientAuth and digitalSignature alone, CA:FALSE, and the device id
+/// is the one of the key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DeviceCertificate {
+    der: Vec<u8>,
+    user: UserName,
+    device: DeviceId,
+    spki_der: Vec<u8>,
+    public_point: [u8; 65],
+    not_before: i64,
+    not_after: i64,
+    serial: String,
+}
+
+impl DeviceCertificate {
+    /// Reads a DER certificate and checks the profile. Who issued it and when it is valid is what
+    /// [`verify`](Self::verify) checks.
+    pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
+        let reading = Reading::new(der)?;
+        let user: UserName = reading.common_name()?.parse().map_err(|_| CertificateError::UserName)?;
+        let uri = sole_uri(reading.alternative_name()).ok_or(CertificateError::AlternativeName)?;
+        let (named, device) = read_uri(uri).ok_or(CertificateError::AlternativeName)?;
+        if named != user {
+            return Err(CertificateError::NameMismatch);
+        }
+        reading.check_no_authority()?;
+        if reading.key_usage() != Some(DIGITAL_SIGNATURE_ONLY) {
+            return Err(CertificateError::KeyUsage);
+        }
+        if reading.extended_key_usage() != Some(CLIENT_AUTH_ONLY) {
+            return Err(CertificateError::ExtendedKeyUsage);
+        }
+        let public_point = p256_point(reading.spki()).ok_or(CertificateError::PublicKey)?;
+        if device_id(reading.spki()) != device {
+            return Err(CertificateError::DeviceMismatch);
+        }
+        Ok(Self {
+            user,
+            device,
+            spki_der: reading.spki().to_vec(),
+            public_point,
+            not_before: reading.not_before(),
+            not_after: reading.not_after(),
+            serial: reading.serial(),
+            der: der.to_vec(),
+        })
+    }
+
+    /// Checks that the root issued it and that both are valid at `at`, in Unix seconds.
+    pub fn verify(&self, root: &RootCertificate, at: i64) -> Result<(), CertificateError> {
+        reading::verify(&self.der, root, at)
+    }
+
+    /// The certificate as it was read.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// Whose device it is.
+    pub fn user(&self) -> &UserName {
+        &self.user
+    }
+
+    /// Which device it is.
+    pub fn device(&self) -> &DeviceId {
+        &self.device
+    }
+
+    /// The device's public key (`SubjectPublicKeyInfo`, DER).
+    pub fn spki_der(&self) -> &[u8] {
+        &self.spki_der
+    }
+
+    /// The device's public key as an uncompressed point: 0x04, x, y.
+    pub fn public_point(&self) -> &[u8; 65] {
+        &self.public_point
+    }
+
+    /// The first second in which it is valid, Unix time.
+    pub fn not_before(&self) -> i64 {
+        self.not_before
+    }
+
+    /// The last second in which it is valid, Unix time.
+    pub fn not_after(&self) -> i64 {
+        self.not_after
+    }
+
+    /// The serial number in lower-case hexadecimal.
+    pub fn serial(&self) -> &str {
+        &self.serial
+    }
+}
+
+/// The text of `GeneralNames` that hold one URI (tag 6) and nothing else. Ours are short, so the
+/// lengths take one byte each.
+fn sole_uri(alternative_name: Option<&[u8]>) -> Option<&str> {
+    let [0x30, outer, 0x86, inner, uri @ ..] = alternative_name? else {
+        return None;
+    };
+    let length = uri.len();
+    if length > 125 || usize::from(*inner) != length || usize::from(*outer) != length + 2 {
+        return None;
+    }
+    std::str::from_utf8(uri).ok()
+}
+
+/// `parlour:NAME/DEVICE-ID`
+fn read_uri(uri: &str) -> Option<(UserName, DeviceId)> {
+    let (name, device) = uri.strip_prefix("parlour:")?.split_once('/')?;
+    Some((name.parse().ok()?, device.parse().ok()?))
+}

@@ -1,0 +1,72 @@
+//! Why a certificate is not taken.
+
+use thiserror::Error;
+
+/// The rule that a certificate breaks.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum CertificateError {
+    /// Longer than [`CERTIFICATE_BYTES`](super::CERTIFICATE_BYTES).
+    #[error("the certificate is too long")]
+    TooLong,
+    /// Not exactly one PEM block of the type CERTIFICATE.
+    #[error("not exactly one PEM certificate")]
+    Pem,
+    /// Not exactly one DER certificate.
+    #[error("not exactly one DER certificate")]
+    Malformed,
+    /// Not X.509 version 3.
+    #[error("the certificate is not of X.509 version 3")]
+    Version,
+    /// Not signed with ECDSA and SHA-256, or the two places that say so differ.
+    #[error("the certificate is not signed with ECDSA and SHA-256")]
+    Algorithm,
+    /// An extension stands twice (RFC 5280, 4.2).
+    #[error("the extension {0} stands twice")]
+    RepeatedExtension(String),
+    /// A critical extension that the profile does not have (RFC 5280, 4.2).
+    #[error("the critical extension {0} is not known")]
+    UnknownCriticalExtension(String),
+    /// The subject is not exactly one common name.
+    #[error("the subject is not exactly one common name")]
+    Subject,
+    /// The common name is not a user's name.
+    #[error("the common name is not a user's name")]
+    UserName,
+    /// A device certificate's alternative name is not exactly the URI `parlour:NAME/DEVICE-ID`, or
+    /// another certificate has one.
+    #[error("the alternative name does not follow the profile")]
+    AlternativeName,
+    /// The URI names another user than the common name.
+    #[error("the alternative name is another user's than the common name")]
+    NameMismatch,
+    /// The device id in the URI is not the one of the public key.
+    #[error("the device id is not the one of the public key")]
+    DeviceMismatch,
+    /// `basicConstraints` is missing, or says CA where none may be, or the other way round.
+    #[error("the basic constraints do not follow the profile")]
+    BasicConstraints,
+    /// `keyUsage` is missing, or allows other uses than the profile.
+    #[error("the key usage does not follow the profile")]
+    KeyUsage,
+    /// `extKeyUsage` is missing where it must be, or there where it may not, or allows other uses.
+    #[error("the extended key usage does not follow the profile")]
+    ExtendedKeyUsage,
+    /// The public key is not of the kind that the profile has.
+    #[error("the public key does not follow the profile")]
+    PublicKey,
+    /// The issuer is not the root's subject.
+    #[error("the certificate was issued by another authority")]
+    Issuer,
+    /// The signature is not the root's.
+    #[error("the certificate's signature is not the root's")]
+    Signature,
+    /// The moment is before the certificate's time.
+    #[error("the certificate is not valid yet")]
+    NotYetValid,
+    /// The moment is after the certificate's time.
+    #[error("the certificate has expired")]
+    Expired,
+    /// The moment is outside of the root's time.
+    #[error("the root certificate is not valid at this time")]
+    RootNotValid,
+}

@@ -1,0 +1,82 @@
+//! The command line. `--help`, the manual and the completions come from here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Parlour's server: authenticates, relays, and keeps what it cannot read.
+#[derive(Debug, Parser)]
+#[command(name = "parlour-server", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server until SIGTERM or SIGINT; SIGHUP reads keys and certificates again
+    Run(Box<RunArguments>),
+    /// Print completions for a shell
+    #[command(hide = true)]
+    Completions {
+        /// For which shell.
+        shell: Shell,
+    },
+    /// Print the manual page
+    #[command(hide = true)]
+    Manual,
+}
+
+/// Options of `run`. What is not given here is looked for in the environment, then in the file.
+#[derive(Debug, Args)]
+#[command(after_help = limits_help())]
+pub struct RunArguments {
+    /// Address to listen on [default: 127.0.0.1:7275]
+    #[arg(long, env = "PARLOUR_LISTEN", value_name = "HOST:PORT")]
+    pub listen: Option<String>,
+    /// Folder with server.key, server.crt and ca.crt [default: keys/server]
+    #[arg(long, env = "PARLOUR_KEYS", value_name = "DIR")]
+    pub keys: Option<PathBuf>,
+    /// Socket of the TTP [default: keys/ttp/ttp.sock]
+    #[arg(long, env = "PARLOUR_TTP", value_name = "SOCKET")]
+    pub ttp: Option<PathBuf>,
+    /// Folder for the database [default: var/server]
+    #[arg(long, env = "PARLOUR_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Set a limit; may be given several times
+    #[arg(long = "limit", env = "PARLOUR_LIMIT", value_name = "NAME=VALUE", value_delimiter = ',')]
+    pub limits: Vec<String>,
+    /// TOML file with these options under their names, and limits in a table [limits]
+    #[arg(long, env = "PARLOUR_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// How log lines are written to standard error [default: text]
+    #[arg(long, env = "PARLOUR_LOG", value_enum)]
+    pub log: Option<LogFormat>,
+    /// What is logged: error, warn, info, debug or trace, or filters by module [default: info]
+    #[arg(long, env = "PARLOUR_LOG_LEVEL", value_name = "LEVEL")]
+    pub log_level: Option<String>,
+    /// For tests: moves this process's clock
+    #[arg(long, hide = true, allow_negative_numbers = true, value_name = "SECONDS")]
+    pub clock_offset: Option<i64>,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The limits and their defaults, for the end of `--help`.
+fn limits_help() -> String {
+    let rows = parlour_protocol::limits::TABLE
+        .iter()
+        .map(|limit| format!("  {:<26} {:>9}  {}", limit.name, limit.default, limit.help.trim()));
+    format!("Limits and their defaults:\n{}", rows.collect::<Vec<_>>().join("\n"))
+}

@@ -1,0 +1,97 @@
+//! `login`: the session becomes a user's, if certificate and signature hold.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parlour_protocol::{DeviceId, Event, Farewell, Refusal, Reply, UserName};
+use tracing::{info, warn};
+
+use super::store_refusal;
+use crate::credentials::{CredentialFault, Credentials};
+use crate::hub::{Encoded, Peer, Presence};
+use crate::session::{Session, Standing};
+use crate::store::StoreError;
+
+/// How often an older session is looked at while it may answer.
+const LOOK: Duration = Duration::from_millis(20);
+
+enum Fault {
+    Credentials(CredentialFault),
+    Store(StoreError),
+}
+
+pub(super) async fn run(session: &mut Session, name: &UserName, signature: &[u8]) -> Result<Reply, Refusal> {
+    session.connection.pass.may_login().map_err(|seconds| Refusal::TooMany { seconds })?;
+    let device = match check(session, name, signature).await {
+        Ok(device) => device,
+        Err(Fault::Store(error)) => return Err(store_refusal(&error)),
+        Err(Fault::Credentials(fault)) => {
+            session.connection.pass.login_failed();
+            warn!(user = %name, peer = %session.connection.address, %fault, "login failed");
+            return Err(Refusal::InvalidCredentials);
+        }
+    };
+    let presence = claim(session, name, &device).await?;
+    info!(user = %name, %device, peer = %session.connection.address, session = session.peer.id, "logged in");
+    session.peer.logged_in();
+    session.standing = Standing::User { user: name.clone(), device: device.clone(), presence };
+    Ok(Reply::LoggedIn { user: name.clone(), device, time: session.services.clock.now() })
+}
+
+async fn check(session: &Session, name: &UserName, signature: &[u8]) -> Result<DeviceId, Fault> {
+    let services = &session.services;
+    let connection = &session.connection;
+    let credentials = Credentials {
+        certificate: connection.certificate.as_deref(),
+        name,
+        signature,
+        exporter: &connection.exporter,
+    };
+    let certificate =
+        credentials.check(&connection.root, services.clock.now()).map_err(Fault::Credentials)?;
+    let account = services.directory.account(name).await.map_err(Fault::Store)?;
+    if account.is_none() {
+        return Err(Fault::Credentials(CredentialFault::NoAccount));
+    }
+    let revoked = services.store.revoked_devices(name.clone()).await.map_err(Fault::Store)?;
+    if revoked.iter().any(|revoked| revoked.device == *certificate.device()) {
+        return Err(Fault::Credentials(CredentialFault::Revoked));
+    }
+    Ok(certificate.device().clone())
+}
+
+/// Takes the device's place in the hub. An older session that lives keeps it; one that does not answer
+/// a ping in time, or cannot because it speaks plain, gives way.
+async fn claim(session: &Session, name: &UserName, device: &DeviceId) -> Result<Presence, Refusal> {
+    let services = &session.services;
+    let patience = Duration::from_secs(services.limits.takeover_seconds);
+    let mut replace = None;
+    loop {
+        let older = match services.hub.join(name, device, &session.peer, replace) {
+            Ok(presence) => return Ok(presence),
+            Err(older) => older,
+        };
+        if older.speaks_json() && answers(&older, patience).await {
+            return Err(Refusal::AlreadyLoggedIn);
+        }
+        info!(user = %name, %device, session = older.id, "an older session gives way");
+        older.dismiss(Farewell::TakenOver);
+        replace = Some(older.id);
+    }
+}
+
+/// Whether the session says anything within the time, after it was pinged.
+async fn answers(older: &Arc<Peer>, patience: Duration) -> bool {
+    let asked = Instant::now();
+    older.tell(&Encoded::new(&Event::Ping));
+    while asked.elapsed() < patience {
+        tokio::time::sleep(LOOK).await;
+        if older.outbox.closing().is_some() {
+            return false;
+        }
+        if older.silence() < asked.elapsed() {
+            return true;
+        }
+    }
+    false
+}

@@ -1,0 +1,75 @@
+//! `register`: an enrolment request goes to the TTP, and what it issued becomes an account.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use parlour_keylog::AccountCertificate;
+use parlour_protocol::authority::AuthorityRequest;
+use parlour_protocol::{Refusal, Reply, UserName};
+use serde::Deserialize;
+use tracing::{error, info};
+
+use super::{authority_refusal, internal, store_refusal};
+use crate::session::Session;
+use crate::store::Account;
+
+pub(super) async fn run(session: &Session, name: &UserName, request: String) -> Result<Reply, Refusal> {
+    match requested_name(&request) {
+        None => return Err(Refusal::RequestRefused),
+        Some(requested) if requested != *name => return Err(Refusal::Format),
+        Some(_) => {}
+    }
+    session.connection.pass.register().map_err(|seconds| Refusal::TooMany { seconds })?;
+    let services = &session.services;
+    let issued = services.authority.ask(&AuthorityRequest::Enrol { request }).await;
+    let issued = issued.map_err(|error| authority_refusal(&error))?;
+    let Some(account_certificate) = issued.account_certificate else {
+        return Err(internal(&"the authority issued no account certificate"));
+    };
+    let certificate =
+        AccountCertificate::from_der(&account_certificate.0).map_err(|error| internal(&error))?;
+    if issued.name != *name || certificate.user() != name {
+        return Err(internal(&"the authority issued a certificate for another name"));
+    }
+    let account = Account {
+        name: name.clone(),
+        certificate: account_certificate.0.clone(),
+        kid: certificate.kid().to_owned(),
+        created: services.clock.now(),
+    };
+    services.store.create_account(account).await.map_err(|failure| {
+        error!(user = %name, %failure, "the authority and the store disagree about an account");
+        store_refusal(&failure)
+    })?;
+    info!(user = %name, peer = %session.connection.address, "registered");
+    Ok(Reply::Registered {
+        device_certificate: issued.device_certificate.0,
+        account_certificate: account_certificate.0,
+    })
+}
+
+#[derive(Deserialize)]
+struct Payload {
+    name: UserName,
+}
+
+/// The name in the payload of a compact JWS (RFC 7515, 7.1). The TTP checks the signature.
+fn requested_name(request: &str) -> Option<UserName> {
+    let payload = request.split('.').nth(1)?;
+    let json = URL_SAFE_NO_PAD.decode(payload).ok()?;
+    serde_json::from_slice::<Payload>(&json).ok().map(|payload| payload.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_is_read_from_the_payload_alone() {
+        let payload = URL_SAFE_NO_PAD.encode(r#"{"v":1,"name":"sam"}"#);
+        assert_eq!(requested_name(&format!("x.{payload}.y")).unwrap().as_str(), "sam");
+        for bad in ["", "a", "a.b", "a.!.c", &format!("a.{}.c", URL_SAFE_NO_PAD.encode(r#"{"name":"SAM"}"#))]
+        {
+            assert_eq!(requested_name(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Who may come in, how many, and how often: every limit that counts by address or in all.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use governor::clock::{Clock as _, DefaultClock};
+use governor::state::keyed::DefaultKeyedStateStore;
+use governor::{Quota, RateLimiter};
+use parlour_protocol::Limits;
+use tokio::sync::Semaphore;
+
+/// Addresses whose rates are remembered; with more, those that have recovered are forgotten first.
+const REMEMBERED: usize = 65_536;
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+type Rate = RateLimiter<IpAddr, DefaultKeyedStateStore<IpAddr>, DefaultClock>;
+
+/// Counts connections and attempts, and refuses above the limits.
+pub struct Gate {
+    limits: Arc<Limits>,
+    counts: Mutex<Counts>,
+    registrations: Rate,
+    renewals: Rate,
+    failures: Mutex<HashMap<IpAddr, Failures>>,
+    /// Places for TLS handshakes that are under way.
+    pub handshakes: Semaphore,
+}
+
+#[derive(Default)]
+struct Counts {
+    all: u64,
+    by_address: HashMap<IpAddr, Address>,
+}
+
+#[derive(Default)]
+struct Address {
+    connections: u64,
+    guests: u64,
+}
+
+impl Gate {
+    /// A gate that holds these limits.
+    pub fn new(limits: Arc<Limits>) -> Self {
+        let per_hour = quota(limits.registrations_per_hour, Duration::from_hours(1));
+        let handshakes = usize::try_from(limits.handshakes).unwrap_or(Semaphore::MAX_PERMITS);
+        Self {
+            counts: Mutex::default(),
+            registrations: RateLimiter::keyed(per_hour),
+            renewals: RateLimiter::keyed(quota(limits.renewals_per_hour, Duration::from_hours(1))),
+            failures: Mutex::default(),
+            handshakes: Semaphore::new(handshakes.min(Semaphore::MAX_PERMITS)),
+            limits,
+        }
+    }
+
+    /// Counts a connection in; `None` when there are too many.
+    pub fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Pass> {
+        let address = network(address);
+        let mut counts = self.counts();
+        if counts.all >= self.limits.connections {
+            return None;
+        }
+        let entry = counts.by_address.entry(address).or_default();
+        if entry.connections >= self.limits.connections_per_address {
+            return None;
+        }
+        entry.connections += 1;
+        counts.all += 1;
+        Some(Pass { gate: Arc::clone(self), address, guest: false })
+    }
+
+    /// Connections that are in.
+    pub fn connections(&self) -> u64 {
+        self.counts().all
+    }
+
+    fn failures(&self) -> MutexGuard<'_, HashMap<IpAddr, Failures>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        // Numbers cannot be left half-changed in a way that matters more than refusing everyone.
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Failed logins from one address in the minute that began with the first of them.
+struct Failures {
+    since: Instant,
+    count: u64,
+}
+
+impl Failures {
+    /// How long the minute still lasts; `None` when it is over.
+    fn remaining(&self) -> Option<Duration> {
+        MINUTE.checked_sub(self.since.elapsed())
+    }
+}
+
+/// A connection's place. Dropping it gives the place back.
+pub struct Pass {
+    gate: Arc<Gate>,
+    address: IpAddr,
+    guest: bool,
+}
+
+impl Pass {
+    /// Counts the connection as a guest's; false when there are too many from its address.
+    pub fn become_guest(&mut self) -> bool {
+        let most = self.gate.limits.guests_per_address;
+        let mut counts = self.gate.counts();
+        let Some(entry) = counts.by_address.get_mut(&self.address) else { return false };
+        if entry.guests >= most {
+            return false;
+        }
+        entry.guests += 1;
+        drop(counts);
+        self.guest = true;
+        true
+    }
+
+    /// Counts a registration; `Err` says in how many seconds one will be allowed.
+    pub fn register(&self) -> Result<(), u64> {
+        attempt(&self.gate.registrations, self.address)
+    }
+
+    /// Counts a renewal; `Err` says in how many seconds one will be allowed.
+    pub fn renew(&self) -> Result<(), u64> {
+        attempt(&self.gate.renewals, self.address)
+    }
+
+    /// Whether a login may be tried now; `Err` says in how many seconds it may.
+    pub fn may_login(&self) -> Result<(), u64> {
+        let failures = self.gate.failures();
+        match failures.get(&self.address).map(|f| (f.count, f.remaining())) {
+            Some((count, Some(left))) if count >= self.gate.limits.failed_logins_per_minute => {
+                Err(left.as_secs() + 1)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts a failed login.
+    pub fn login_failed(&self) {
+        let mut failures = self.gate.failures();
+        if failures.len() >= REMEMBERED {
+            failures.retain(|_, failed| failed.remaining().is_some());
+        }
+        let entry =
+            failures.entry(self.address).or_insert_with(|| Failures { since: Instant::now(), count: 0 });
+        if entry.remaining().is_none() {
+            *entry = Failures { since: Instant::now(), count: 0 };
+        }
+        entry.count += 1;
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        let mut counts = self.gate.counts();
+        counts.all = counts.all.saturating_sub(1);
+        if let Some(entry) = counts.by_address.get_mut(&self.address) {
+            entry.connections = entry.connections.saturating_sub(1);
+            if self.guest {
+                entry.guests = entry.guests.saturating_sub(1);
+            }
+            if entry.connections == 0 {
+                counts.by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+fn attempt(rate: &Rate, address: IpAddr) -> Result<(), u64> {
+    if rate.len() > REMEMBERED {
+        rate.retain_recent();
+    }
+    rate.check_key(&address).map_err(|not_until| {
+        let wait = not_until.wait_time_from(DefaultClock::default().now());
+        wait.as_secs() + 1
+    })
+}
+
+/// So many at once, and given back evenly over the period.
+fn quota(count: u64, period: Duration) -> Quota {
+    let count = NonZeroU32::new(u32::try_from(count).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
+    Quota::with_period(period / count.get()).unwrap_or(Quota::per_second(NonZeroU32::MIN)).allow_burst(count)
+}
+
+/// The address by which a client is counted: IPv6 by its /64, of which one client has all addresses.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate(assignments: &[&str]) -> Arc<Gate> {
+        let mut limits = Limits::default();
+        for assignment in assignments {
+            limits.set(assignment).unwrap();
+        }
+        Arc::new(Gate::new(Arc::new(limits)))
+    }
+
+    fn here() -> IpAddr {
+        "127.0.0.1".parse().unwrap()
+    }
+
+    #[test]
+    fn connections_are_bounded_by_address_and_in_all() {
+        let gate = gate(&["connections=3", "connections_per_address=2"]);
+        let first = gate.enter(here()).unwrap();
+        let _second = gate.enter(here()).unwrap();
+        assert!(gate.enter(here()).is_none());
+        let _other = gate.enter("10.0.0.1".parse().unwrap()).unwrap();
+        assert!(gate.enter("10.0.0.2".parse().unwrap()).is_none());
+        drop(first);
+        assert!(gate.enter(here()).is_some());
+    }
+
+    #[test]
+    fn one_network_of_ipv6_counts_as_one_address() {
+        let gate = gate(&["connections_per_address=1"]);
+        let _pass = gate.enter("2001:db8::1".parse().unwrap()).unwrap();
+        assert!(gate.enter("2001:db8::2".parse().unwrap()).is_none());
+        assert!(gate.enter("2001:db8:0:1::1".parse().unwrap()).is_some());
+    }
+
+    #[test]
+    fn guests_give_their_place_back() {
+        let gate = gate(&["guests_per_address=1"]);
+        let mut first = gate.enter(here()).unwrap();
+        let mut second = gate.enter(here()).unwrap();
+        assert!(first.become_guest());
+        assert!(!second.become_guest());
+        drop(first);
+        assert!(second.become_guest());
+    }
+
+    #[test]
+    fn failed_logins_lock_their_address_and_no_other() {
+        let gate = gate(&["failed_logins_per_minute=2"]);
+        let pass = gate.enter(here()).unwrap();
+        let other = gate.enter("10.0.0.1".parse().unwrap()).unwrap();
+        for _ in 0..2 {
+            assert_eq!(pass.may_login(), Ok(()));
+            pass.login_failed();
+        }
+        assert!(pass.may_login().is_err_and(|seconds| (1..=61).contains(&seconds)));
+        assert_eq!(other.may_login(), Ok(()));
+    }
+
+    #[test]
+    fn registrations_are_bounded_by_address() {
+        let gate = gate(&["registrations_per_hour=2"]);
+        let pass = gate.enter(here()).unwrap();
+        assert_eq!((pass.register(), pass.register()), (Ok(()), Ok(())));
+        assert!(pass.register().is_err_and(|seconds| seconds > 60));
+    }
+}

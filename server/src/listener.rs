@@ -1,0 +1,114 @@
+//! Accepts connections: the gate, the TLS handshake, then a session.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parlour_protocol::{EXPORTER_BYTES, EXPORTER_LABEL, Farewell};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
+
+use crate::gate::Pass;
+use crate::hub::Peer;
+use crate::services::Services;
+use crate::session::{Connection, Session};
+
+/// How long to wait after the system could not accept, for instance because files ran out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Accepts until the server stops. Sessions run in `sessions`.
+pub async fn listen(listener: TcpListener, services: Arc<Services>, sessions: TaskTracker) {
+    let numbers = Arc::new(AtomicU64::new(1));
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = services.stopping.cancelled() => return,
+        };
+        match accepted {
+            Ok((stream, address)) => {
+                if let Some(pass) = services.gate.enter(address.ip()) {
+                    let number = numbers.fetch_add(1, Ordering::Relaxed);
+                    sessions.spawn(welcome(Arc::clone(&services), stream, address, pass, number));
+                } else {
+                    debug!(peer = %address, "too many connections")
+                }
+            }
+            Err(error) => {
+                warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn welcome(
+    services: Arc<Services>,
+    stream: TcpStream,
+    address: SocketAddr,
+    mut pass: Pass,
+    number: u64,
+) {
+    if let Err(error) = prepare(&stream) {
+        debug!(peer = %address, %error, "socket options");
+        return;
+    }
+    let identity = services.identity();
+    let handshake = async {
+        let place = services.gate.handshakes.acquire().await;
+        let stream = TlsAcceptor::from(Arc::clone(&identity.config)).accept(stream).await;
+        drop(place);
+        stream
+    };
+    let patience = Duration::from_secs(services.limits.handshake_seconds);
+    let handshake = tokio::select! {
+        result = timeout(patience, handshake) => result,
+        () = services.stopping.cancelled() => return,
+    };
+    let stream = match handshake {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return debug!(peer = %address, %error, "handshake failed"),
+        Err(_) => return debug!(peer = %address, "handshake took too long"),
+    };
+    let (certificate, exporter) = match established(&stream) {
+        Ok(established) => established,
+        Err(error) => return warn!(peer = %address, %error, "no channel binding"),
+    };
+    let outgoing = usize::try_from(services.limits.outgoing_queue_bytes).unwrap_or(usize::MAX);
+    let peer = Arc::new(Peer::new(number, outgoing));
+    if certificate.is_none() && !pass.become_guest() {
+        // The session still runs, to say why and to end as every session does.
+        peer.dismiss(Farewell::TooManyConnections);
+    }
+    debug!(session = number, peer = %address, guest = certificate.is_none(), "connected");
+    let root = Arc::clone(&identity.root);
+    let connection = Connection { address, pass, certificate, exporter, root };
+    Session::new(services, peer, connection).run(stream).await;
+    debug!(session = number, "gone");
+}
+
+fn prepare(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(20))
+        .with_interval(Duration::from_secs(10))
+        .with_retries(2);
+    socket.set_tcp_keepalive(&keepalive)?;
+    socket.set_tcp_user_timeout(Some(Duration::from_secs(40)))
+}
+
+type Established = (Option<Vec<u8>>, [u8; EXPORTER_BYTES]);
+
+/// The client's leaf certificate, if any, and the RFC 9266 value.
+fn established(stream: &TlsStream<TcpStream>) -> Result<Established, rustls::Error> {
+    let (_, connection) = stream.get_ref();
+    let leaf = connection.peer_certificates().and_then(<[_]>::first);
+    let exporter = connection.export_keying_material([0; EXPORTER_BYTES], EXPORTER_LABEL, None)?;
+    Ok((leaf.map(|certificate| certificate.to_vec()), exporter))
+}

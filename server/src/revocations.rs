@@ -1,0 +1,71 @@
+//! Follows the TTP's revocations: each is kept, told, and ends the device's session.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parlour_protocol::authority::Revocation;
+use parlour_protocol::{Event, Farewell};
+use tracing::{debug, info, warn};
+
+use crate::authority::AuthorityError;
+use crate::services::Services;
+use crate::store::StoreError;
+
+/// The longest pause between attempts to reach the TTP.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Why following ended.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Follows until the server stops, over restarts of the TTP.
+pub async fn follow(services: Arc<Services>) {
+    let stopping = services.stopping.clone();
+    let mut pause = Duration::from_millis(100);
+    let mut reached_before = true;
+    loop {
+        let outcome = tokio::select! {
+            outcome = follow_once(&services) => outcome,
+            () = stopping.cancelled() => return,
+        };
+        match outcome {
+            Ok(()) => {
+                debug!("the authority ended the watch");
+                pause = Duration::from_millis(100);
+                reached_before = true;
+            }
+            Err(error) if reached_before => {
+                warn!(%error, "revocations cannot be followed now; trying again");
+                reached_before = false;
+            }
+            Err(error) => debug!(%error, "still no revocations"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = stopping.cancelled() => return,
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+async fn follow_once(services: &Services) -> Result<(), Broken> {
+    let after = services.store.newest_revocation().await?;
+    let mut revocations = services.authority.watch(after).await?;
+    while let Some(revocation) = revocations.next().await? {
+        services.store.add_revocation(revocation.clone()).await?;
+        apply(services, &revocation);
+    }
+    Ok(())
+}
+
+fn apply(services: &Services, revocation: &Revocation) {
+    let Revocation { name, device, time, .. } = revocation;
+    info!(user = %name, %device, "a device was revoked");
+    services.hub.dismiss(name, device, Farewell::Revoked);
+    services.hub.broadcast(&Event::Revoked { user: name.clone(), device: device.clone(), time: *time });
+}

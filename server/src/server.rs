@@ -1,0 +1,125 @@
+//! Puts the server together from its parts and runs it until it is told to stop. The only place that
+//! names the backends.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use crate::authority::Authority;
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::data::DataDirectory;
+use crate::directory::Directory;
+use crate::gate::Gate;
+use crate::hub::Hub;
+use crate::services::Services;
+use crate::startup::StartError;
+use crate::store::Store;
+use crate::store::sqlite::SqliteStore;
+use crate::{listener, revocations, tls};
+
+/// Runs the server. `ready` hears the address that it listens on. Returns after a graceful stop.
+pub async fn run(settings: Settings, ready: impl FnOnce(SocketAddr)) -> Result<(), StartError> {
+    let begun = Instant::now();
+    let mut signals = Signals::new()?;
+    // From what is cheapest to undo to what is not: a server that cannot start leaves nothing behind.
+    let clock = Clock::with_offset(settings.clock_offset);
+    let identity = tls::load(&settings.keys, clock)?;
+    let socket = bind(&settings.listen).await?;
+    let data = DataDirectory::open(&settings.data)?;
+    let store = Arc::new(SqliteStore::open(&data.database())?);
+    let address = socket.local_addr().map_err(|error| StartError::System(error.to_string()))?;
+
+    let limits = Arc::new(settings.limits.clone());
+    let shared: Arc<dyn Store> = Arc::clone(&store) as _;
+    let services = Arc::new(Services {
+        directory: Directory::new(Arc::clone(&shared)),
+        store: shared,
+        hub: Arc::new(Hub::default()),
+        authority: Authority::new(&settings.ttp),
+        gate: Arc::new(Gate::new(Arc::clone(&limits))),
+        limits,
+        clock,
+        stopping: CancellationToken::new(),
+        identity: RwLock::new(Arc::new(identity)),
+    });
+    let sessions = TaskTracker::new();
+    let workers = TaskTracker::new();
+    workers.spawn(listener::listen(socket, Arc::clone(&services), sessions.clone()));
+    workers.spawn(revocations::follow(Arc::clone(&services)));
+    info!(%address, millis = begun.elapsed().as_millis(), "ready");
+    ready(address);
+
+    while let Heard::Reload = signals.next().await {
+        reload(&services, &settings);
+    }
+    info!("stopping");
+    services.stopping.cancel();
+    workers.close();
+    workers.wait().await;
+    sessions.close();
+    let drain = Duration::from_secs(services.limits.drain_seconds);
+    if tokio::time::timeout(drain, sessions.wait()).await.is_err() {
+        warn!(left = sessions.len(), "some sessions did not end in time");
+    }
+    store.close().await;
+    info!("stopped");
+    Ok(())
+}
+
+async fn bind(listen: &str) -> Result<TcpListener, StartError> {
+    let unknown = || StartError::Address(listen.to_owned());
+    let mut addresses = tokio::net::lookup_host(listen).await.map_err(|_| unknown())?;
+    let address = addresses.next().ok_or_else(unknown)?;
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| StartError::Listen { address, reason: error.to_string() })
+}
+
+/// Reads keys and certificates again; when they cannot be used the old ones stay.
+fn reload(services: &Services, settings: &Settings) {
+    match tls::load(&settings.keys, services.clock) {
+        Ok(identity) => {
+            *services.identity.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(identity);
+            info!("keys and certificates were read again");
+        }
+        Err(failure) => error!(%failure, "keys and certificates were not read again; the old ones stay"),
+    }
+}
+
+/// What the signals mean.
+enum Heard {
+    Stop,
+    Reload,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, StartError> {
+        let listen = |kind| signal(kind).map_err(|error| StartError::System(error.to_string()));
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Heard {
+        tokio::select! {
+            _ = self.terminate.recv() => Heard::Stop,
+            _ = self.interrupt.recv() => Heard::Stop,
+            _ = self.hangup.recv() => Heard::Reload,
+        }
+    }
+}

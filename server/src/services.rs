@@ -1,0 +1,43 @@
+//! What every session works with.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use parlour_protocol::Limits;
+use tokio_util::sync::CancellationToken;
+
+use crate::authority::Authority;
+use crate::clock::Clock;
+use crate::directory::Directory;
+use crate::gate::Gate;
+use crate::hub::Hub;
+use crate::store::Store;
+use crate::tls::Identity;
+
+/// The parts of the server that sessions share.
+pub struct Services {
+    /// Accounts and messages.
+    pub store: Arc<dyn Store>,
+    /// Accounts, remembered.
+    pub directory: Directory,
+    /// Who is online.
+    pub hub: Arc<Hub>,
+    /// The TTP.
+    pub authority: Authority,
+    /// Counts and rates.
+    pub gate: Arc<Gate>,
+    /// The limits that hold.
+    pub limits: Arc<Limits>,
+    /// The clock.
+    pub clock: Clock,
+    /// Cancelled when the server stops.
+    pub stopping: CancellationToken,
+    /// Keys and certificates; a reload replaces them for connections to come.
+    pub identity: RwLock<Arc<Identity>>,
+}
+
+impl Services {
+    /// The keys and certificates for a connection that begins now.
+    pub fn identity(&self) -> Arc<Identity> {
+        Arc::clone(&self.identity.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,194 @@
+//! One connection from its first line to its last. Reading, writing and keeping time are three loops in
+//! one task: whichever ends first ends the session, after what is queued was sent.
+
+mod clockwork;
+mod reading;
+mod writing;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use governor::clock::DefaultClock;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use parlour_keylog::RootCertificate;
+use parlour_protocol::json::{self, RequestId};
+use parlour_protocol::{DeviceId, EXPORTER_BYTES, Refusal, Reply, UserName, plain};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_rustls::server::TlsStream;
+use tracing::debug;
+
+use crate::gate::Pass;
+use crate::hub::{Peer, Presence, ended};
+use crate::outbox::Closing;
+use crate::rights::Actor;
+use crate::services::Services;
+
+/// How long the last lines may take to be sent.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// What was established about a connection before its first line.
+pub struct Connection {
+    /// Where it comes from.
+    pub address: SocketAddr,
+    /// Its place at the gate.
+    pub pass: Pass,
+    /// The leaf of the client's certificate, DER.
+    pub certificate: Option<Vec<u8>>,
+    /// The RFC 9266 value.
+    pub exporter: [u8; EXPORTER_BYTES],
+    /// The root that the handshake was checked against.
+    pub root: Arc<RootCertificate>,
+}
+
+/// Who a session belongs to.
+pub enum Standing {
+    /// Nobody yet.
+    Guest,
+    /// A user on a device.
+    User {
+        /// Who.
+        user: UserName,
+        /// On which device.
+        device: DeviceId,
+        /// Its place in the hub.
+        presence: Presence,
+    },
+}
+
+/// A connection that speaks the protocol.
+pub struct Session {
+    /// What all sessions share.
+    pub services: Arc<Services>,
+    /// How others reach this session.
+    pub peer: Arc<Peer>,
+    /// What was established before.
+    pub connection: Connection,
+    /// Who it belongs to.
+    pub standing: Standing,
+    /// Places for messages that are being stored.
+    pub posts: Arc<Semaphore>,
+    begun: Instant,
+    rate: RateLimiter<NotKeyed, InMemoryState, DefaultClock>,
+}
+
+impl Session {
+    /// A session that begins as a guest.
+    pub fn new(services: Arc<Services>, peer: Arc<Peer>, connection: Connection) -> Self {
+        let limits = &services.limits;
+        let at_once = |value: u64| {
+            std::num::NonZeroU32::new(u32::try_from(value).unwrap_or(u32::MAX))
+                .unwrap_or(std::num::NonZeroU32::MIN)
+        };
+        let quota =
+            Quota::per_second(at_once(limits.commands_per_second)).allow_burst(at_once(limits.command_burst));
+        let posts = usize::try_from(limits.posts_in_flight).unwrap_or(Semaphore::MAX_PERMITS);
+        Self {
+            posts: Arc::new(Semaphore::new(posts.min(Semaphore::MAX_PERMITS))),
+            rate: RateLimiter::direct(quota),
+            begun: Instant::now(),
+            standing: Standing::Guest,
+            services,
+            peer,
+            connection,
+        }
+    }
+
+    /// Serves the connection to its end.
+    pub async fn run(mut self, stream: TlsStream<TcpStream>) {
+        let (mut read, mut write) = tokio::io::split(stream);
+        let peer = Arc::clone(&self.peer);
+        let services = Arc::clone(&self.services);
+        let with_certificate = self.connection.certificate.is_some();
+        let begun = self.begun;
+        {
+            let writing = writing::write(&peer, &mut write);
+            tokio::pin!(writing);
+            let ended = tokio::select! {
+                result = self.read(&mut read) => {
+                    debug!(session = peer.id, ?result, "the client's side ended");
+                    Ended::Reading
+                }
+                result = &mut writing => {
+                    debug!(session = peer.id, ?result, "nothing more can be sent");
+                    Ended::Writing
+                }
+                () = clockwork::keep_time(&peer, &services.limits, begun, with_certificate) => Ended::Said,
+                closing = peer.outbox.closed() => {
+                    debug!(session = peer.id, ?closing, "closed");
+                    Ended::Said
+                }
+                () = services.stopping.cancelled() => Ended::Stopping,
+            };
+            if !matches!(ended, Ended::Writing) {
+                // What the client asked for before is still answered; a stopping server then says so.
+                if matches!(ended, Ended::Reading | Ended::Stopping) {
+                    let _ = timeout(LAST_WORDS, async {
+                        tokio::select! {
+                            () = self.settle() => {}
+                            _ = &mut writing => {}
+                        }
+                    })
+                    .await;
+                }
+                match ended {
+                    Ended::Stopping => peer.dismiss(parlour_protocol::Farewell::Stopping),
+                    _ => peer.outbox.close(Closing::Quiet, None),
+                }
+                let _ = timeout(LAST_WORDS, &mut writing).await;
+            }
+        }
+        // Offline before the connection is gone, so that who sees it end finds the user offline.
+        peer.outbox.close(Closing::Quiet, None);
+        self.standing = Standing::Guest;
+        let _ = timeout(LAST_WORDS, write.shutdown()).await;
+    }
+
+    /// Who acts in this session.
+    pub fn actor(&self) -> Actor<'_> {
+        match &self.standing {
+            Standing::Guest => Actor::Guest,
+            Standing::User { user, .. } => Actor::User(user),
+        }
+    }
+
+    /// Waits until every message of this session that is being stored has been answered.
+    pub async fn settle(&self) {
+        let all = u32::try_from(self.services.limits.posts_in_flight).unwrap_or(u32::MAX);
+        // The semaphore is never closed; with all places free, all were given back.
+        drop(self.posts.acquire_many(all).await);
+    }
+
+    /// Queues a reply.
+    pub fn reply(&self, id: Option<&RequestId>, reply: &Reply) {
+        if let Some(line) = reply_line(self.peer.speaks_json(), id, reply) {
+            self.peer.send(line);
+        }
+    }
+
+    /// Queues a refusal.
+    pub fn refuse(&self, id: Option<&RequestId>, refusal: &Refusal) {
+        self.peer.send(refusal_line(self.peer.speaks_json(), id, refusal));
+    }
+}
+
+enum Ended {
+    Reading,
+    Writing,
+    Said,
+    Stopping,
+}
+
+/// A reply's line in the dialect that the session speaks; plain has no words for some.
+pub fn reply_line(in_json: bool, id: Option<&RequestId>, reply: &Reply) -> Option<bytes::Bytes> {
+    if in_json { Some(ended(json::encode_reply(id, reply))) } else { plain::encode_reply(reply).map(ended) }
+}
+
+/// A refusal's line in the dialect that the session speaks.
+pub fn refusal_line(in_json: bool, id: Option<&RequestId>, refusal: &Refusal) -> bytes::Bytes {
+    ended(if in_json { json::encode_refusal(id, refusal) } else { plain::encode_refusal(refusal) })
+}

@@ -1,0 +1,43 @@
+//! The loop that keeps time: idle guests, logins that do not come, pings, the dead.
+
+use std::time::{Duration, Instant};
+
+use parlour_protocol::{Event, Farewell, Limits};
+
+use crate::hub::{Encoded, Peer};
+
+/// Returns after it has dismissed the peer for one of these reasons.
+pub(super) async fn keep_time(peer: &Peer, limits: &Limits, begun: Instant, with_certificate: bool) {
+    let round = Duration::from_secs(limits.ping_seconds);
+    loop {
+        let left = if peer.is_logged_in() {
+            if !peer.speaks_json() {
+                // TCP keepalive and TCP_USER_TIMEOUT watch over a plain session.
+                round
+            } else if let Some(left) = remaining(limits.dead_seconds, peer.silence()) {
+                if peer.silence() >= round {
+                    peer.tell(&Encoded::new(&Event::Ping));
+                }
+                left
+            } else {
+                return peer.dismiss(Farewell::Dead);
+            }
+        } else if with_certificate {
+            match remaining(limits.login_seconds, begun.elapsed()) {
+                Some(left) => left,
+                None => return peer.dismiss(Farewell::LoginTime),
+            }
+        } else {
+            match remaining(limits.guest_idle_seconds, peer.silence()) {
+                Some(left) => left,
+                None => return peer.dismiss(Farewell::Idle),
+            }
+        };
+        tokio::time::sleep(left.min(round)).await;
+    }
+}
+
+/// What is left of `seconds` after `spent`; `None` when nothing is.
+fn remaining(seconds: u64, spent: Duration) -> Option<Duration> {
+    Duration::from_secs(seconds).checked_sub(spent).filter(|left| !left.is_zero())
+}

@@ -1,0 +1,81 @@
+//! The loop that reads lines and has them carried out, one after the other.
+
+use std::io;
+
+use governor::clock::{Clock as _, DefaultClock};
+use parlour_protocol::json::{self, RequestId};
+use parlour_protocol::{LineSplitter, Refusal, Request, plain};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+use super::Session;
+use crate::commands::{self, After};
+use crate::rights::{Deed, may};
+
+/// Bytes read at once.
+const CHUNK: usize = 8_192;
+
+impl Session {
+    /// Reads until the client's side ends or a command ends the session.
+    pub(super) async fn read(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
+        let longest = usize::try_from(self.services.limits.line_bytes).unwrap_or(usize::MAX);
+        let mut lines = LineSplitter::new(longest);
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let count = stream.read(&mut chunk).await?;
+            let Some(bytes) = chunk.get(..count).filter(|bytes| !bytes.is_empty()) else { return Ok(()) };
+            self.peer.hear();
+            lines.feed(bytes);
+            while let Some(line) = lines.next_line() {
+                self.pace().await;
+                let after = match line {
+                    Ok(line) => self.carry_out(line).await,
+                    Err(fault) => {
+                        self.settle().await;
+                        self.refuse(None, &fault.into());
+                        After::Stay
+                    }
+                };
+                if after == After::Leave {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Waits while the client is faster than allowed, or does not read what it asked for.
+    async fn pace(&self) {
+        while let Err(not_until) = self.rate.check() {
+            tokio::time::sleep(not_until.wait_time_from(DefaultClock::default().now())).await;
+        }
+        self.peer.outbox.room().await;
+    }
+
+    async fn carry_out(&mut self, line: &str) -> After {
+        let (id, request) = if self.peer.speaks_json() {
+            let incoming = json::parse(line);
+            (incoming.id, incoming.request)
+        } else {
+            (None, plain::parse(line))
+        };
+        match self.checked(request) {
+            Ok(command) => commands::run(self, id, command).await,
+            Err(refusal) => self.refuse_in_turn(id, refusal).await,
+        }
+    }
+
+    /// Unknown comes first, then not now, then the format.
+    fn checked(&self, request: Result<Request, Refusal>) -> Result<parlour_protocol::Command, Refusal> {
+        let request = request?;
+        if !may(self.actor(), Deed::Use(request.verb)) {
+            return Err(Refusal::NotNow);
+        }
+        request.command
+    }
+
+    /// Refuses after the messages before it were answered: replies come in the order of commands.
+    async fn refuse_in_turn(&self, id: Option<RequestId>, refusal: Refusal) -> After {
+        self.settle().await;
+        self.refuse(id.as_ref(), &refusal);
+        After::Stay
+    }
+}

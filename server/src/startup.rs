@@ -1,0 +1,91 @@
+//! Why the server does not start: each fact with what to do about it.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::store::sqlite::OpenError;
+
+/// A reason not to start. `Display` is the fact, [`StartError::hint`] what to do.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The configuration file cannot be used.
+    #[error("configuration {path}: {reason}")]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A limit cannot be set.
+    #[error(transparent)]
+    Limit(#[from] parlour_protocol::limits::LimitError),
+    /// A key or certificate cannot be used.
+    #[error("{path}: {reason}")]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The data directory cannot be used.
+    #[error("data directory {path}: {reason}")]
+    Data {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Another server uses the data directory.
+    #[error("data directory {0} is in use by another server")]
+    DataInUse(PathBuf),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {reason}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        reason: String,
+    },
+    /// The address does not parse or resolve.
+    #[error("'{0}' is no address to listen on")]
+    Address(String),
+    /// The system refused something that every server needs.
+    #[error("the system refused: {0}")]
+    System(String),
+}
+
+impl StartError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Config { .. } => "parlour-server run --help lists the options and their names".to_owned(),
+            Self::Limit(_) => "parlour-server run --help lists the limits".to_owned(),
+            Self::Key { path, .. } => key_hint(path),
+            Self::Data { .. } => "choose a directory that this user may write, with --data".to_owned(),
+            Self::DataInUse(_) => {
+                "stop the other server, or give this one a directory of its own with --data".to_owned()
+            }
+            Self::Store(OpenError::Newer { .. }) => {
+                "use the version of parlour-server that wrote it, or a newer one".to_owned()
+            }
+            Self::Store(OpenError::Failed { .. }) => {
+                "check that the file is a database of Parlour's and that the disk is not full".to_owned()
+            }
+            Self::Listen { .. } => {
+                "is another server running? choose another address with --listen".to_owned()
+            }
+            Self::Address(_) => "write it as HOST:PORT, for example 127.0.0.1:7275".to_owned(),
+            Self::System(_) => return None,
+        })
+    }
+}
+
+fn key_hint(path: &Path) -> String {
+    let folder = path.parent().and_then(Path::parent).unwrap_or_else(|| Path::new("keys"));
+    format!("mint the server's key and certificate: parlour-ttp server-cert --keys {}", folder.display())
+}

@@ -1,0 +1,35 @@
+//! The hash that chains a conversation's messages, so that changed data is noticed.
+
+use parlour_protocol::{Body, Message};
+use sha2::{Digest, Sha256};
+
+/// SHA-256.
+pub(super) type Hash = [u8; 32];
+
+/// What stands before the first message.
+pub(super) const GENESIS: Hash = [0; 32];
+
+/// SHA-256 over `before`, the hash of the message in front, and every column of this one, each with
+/// its length in front (8 bytes, big-endian).
+pub(super) fn link(before: &Hash, message: &Message) -> Hash {
+    let mut sha = Sha256::new();
+    let mut field = |bytes: &[u8]| {
+        sha.update((bytes.len() as u64).to_be_bytes());
+        sha.update(bytes);
+    };
+    field(before);
+    field(&message.seq.to_be_bytes());
+    field(message.id.as_bytes());
+    field(message.from.as_str().as_bytes());
+    field(message.to.to_string().as_bytes());
+    field(&message.time.as_millis().to_be_bytes());
+    match &message.body {
+        Body::Text(text) => field(text.as_str().as_bytes()),
+        Body::Sealed(sealed) => {
+            field(sealed.rest_json().as_bytes());
+            field(sealed.key1.to_json().as_bytes());
+            field(sealed.key2.to_json().as_bytes());
+        }
+    }
+    sha.finalize().into()
+}

@@ -1,0 +1,52 @@
+//! Brings a database to the newest schema, one numbered step after the other.
+
+use rusqlite::Connection;
+use thiserror::Error;
+
+/// The steps; the first makes version 1 out of an empty database.
+const STEPS: &[&str] = &[include_str!("migrations/0001_initial.sql")];
+
+/// Why a database was not opened.
+#[derive(Debug, Error)]
+pub(super) enum MigrationError {
+    #[error("the database is of version {found}, this program knows version {known}")]
+    Newer { found: usize, known: usize },
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+/// Applies the steps that are missing, each in a transaction of its own.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), MigrationError> {
+    let found: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if found > STEPS.len() {
+        return Err(MigrationError::Newer { found, known: STEPS.len() });
+    }
+    for (done, step) in STEPS.iter().enumerate().skip(found) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(step)?;
+        transaction.pragma_update(None, "user_version", done + 1)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_database_comes_to_the_newest_version_and_stays_there() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        migrate(&mut connection).unwrap();
+        let version: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+        assert_eq!(version, STEPS.len());
+    }
+
+    #[test]
+    fn a_database_of_a_newer_version_is_refused() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.pragma_update(None, "user_version", STEPS.len() + 1).unwrap();
+        assert!(matches!(migrate(&mut connection), Err(MigrationError::Newer { .. })));
+    }
+}

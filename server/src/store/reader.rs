@@ -1,0 +1,196 @@
+//! Reads, on threads of their own, each with its own connection: SQLite's WAL lets them read while
+//! the writer writes.
+
+use parlour_protocol::limits::HISTORY_BYTES;
+use parlour_protocol::{
+    Conversation, ConversationHead, HistoryRange, Message, RevokedDevice, Seq, Timestamp, UserName,
+};
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::chain::{GENESIS, Hash, link};
+use super::rows::{MESSAGE_COLUMNS, RawMessage, hash};
+use super::{Account, ConversationKey, Page, StoreError};
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+pub(super) fn account(connection: &Connection, name: &UserName) -> Result<Option<Account>, StoreError> {
+    let found = connection
+        .prepare_cached("SELECT certificate, kid, created FROM accounts WHERE name = ?1")?
+        .query_row([name.as_str()], |row| {
+            Ok(Account {
+                name: name.clone(),
+                certificate: row.get(0)?,
+                kid: row.get(1)?,
+                created: Timestamp::from_millis(row.get(2)?),
+            })
+        })
+        .optional()?;
+    Ok(found)
+}
+
+pub(super) fn history(
+    connection: &Connection,
+    key: &ConversationKey,
+    range: HistoryRange,
+    limit: u16,
+) -> Result<Page, StoreError> {
+    // One snapshot for all that follows.
+    let transaction = connection.unchecked_transaction()?;
+    let found: Option<(i64, Seq)> = transaction
+        .prepare_cached("SELECT id, last_seq FROM conversations WHERE name = ?1")?
+        .query_row([key.stored_name()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((conversation, last)) = found else {
+        return Ok(Page { messages: Vec::new(), last: 0 });
+    };
+    let rows = match range {
+        HistoryRange::Newest => backwards(&transaction, conversation, last.saturating_add(1), limit)?,
+        HistoryRange::Before(seq) => backwards(&transaction, conversation, seq, limit)?,
+        HistoryRange::After(seq) => forwards(&transaction, conversation, seq, limit)?,
+    };
+    let messages = verified(&transaction, conversation, rows)?;
+    Ok(Page { messages, last })
+}
+
+/// The newest rows before `seq`, oldest first, as many as fit a page.
+fn backwards(
+    connection: &Connection,
+    conversation: i64,
+    seq: Seq,
+    limit: u16,
+) -> Result<Vec<RawMessage>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {MESSAGE_COLUMNS} FROM messages WHERE conversation = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3"
+    ))?;
+    // SQLite's integers are signed.
+    let seq = i64::try_from(seq).unwrap_or(i64::MAX);
+    let mut rows = fill(statement.query_map(params![conversation, seq, limit], RawMessage::read)?)?;
+    rows.reverse();
+    Ok(rows)
+}
+
+/// The oldest rows after `seq`, oldest first, as many as fit a page.
+fn forwards(
+    connection: &Connection,
+    conversation: i64,
+    seq: Seq,
+    limit: u16,
+) -> Result<Vec<RawMessage>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {MESSAGE_COLUMNS} FROM messages WHERE conversation = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
+    ))?;
+    let seq = i64::try_from(seq).unwrap_or(i64::MAX);
+    fill(statement.query_map(params![conversation, seq, limit], RawMessage::read)?)
+}
+
+/// Takes rows until the page has its bytes; at least one.
+fn fill(rows: impl Iterator<Item = rusqlite::Result<RawMessage>>) -> Result<Vec<RawMessage>, StoreError> {
+    let mut page = Vec::new();
+    let mut size = 0;
+    for row in rows {
+        let row = row?;
+        size += row.size();
+        if size > HISTORY_BYTES && !page.is_empty() {
+            break;
+        }
+        page.push(row);
+    }
+    Ok(page)
+}
+
+/// The rows as messages, each held against its hash and the one before it.
+fn verified(
+    connection: &Connection,
+    conversation: i64,
+    rows: Vec<RawMessage>,
+) -> Result<Vec<Message>, StoreError> {
+    let Some(first) = rows.first() else {
+        return Ok(Vec::new());
+    };
+    let mut before = hash_before(connection, conversation, first.seq)?;
+    let mut expected = first.seq;
+    let mut messages = Vec::with_capacity(rows.len());
+    for row in rows {
+        let (message, stored) = row.parse()?;
+        if message.seq != expected || link(&before, &message) != stored {
+            return Err(StoreError::Damaged(format!(
+                "message {} of conversation {conversation} does not fit its hash",
+                message.seq
+            )));
+        }
+        before = stored;
+        expected += 1;
+        messages.push(message);
+    }
+    Ok(messages)
+}
+
+fn hash_before(connection: &Connection, conversation: i64, seq: Seq) -> Result<Hash, StoreError> {
+    if seq <= 1 {
+        return Ok(GENESIS);
+    }
+    let bytes: Option<Vec<u8>> = connection
+        .prepare_cached("SELECT hash FROM messages WHERE conversation = ?1 AND seq = ?2")?
+        .query_row(params![conversation, seq - 1], |row| row.get(0))
+        .optional()?;
+    bytes.and_then(hash).ok_or_else(|| {
+        StoreError::Damaged(format!("message {} of conversation {conversation} is missing", seq - 1))
+    })
+}
+
+pub(super) fn conversations(
+    connection: &Connection,
+    user: &UserName,
+) -> Result<Vec<ConversationHead>, StoreError> {
+    let transaction = connection.unchecked_transaction()?;
+    let lobby: Option<Seq> = transaction
+        .prepare_cached("SELECT last_seq FROM conversations WHERE name = '#lobby'")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    let mut heads = vec![ConversationHead { name: Conversation::lobby(), last: lobby.unwrap_or(0) }];
+    let mut statement = transaction.prepare_cached(
+        "SELECT name, last_seq FROM members JOIN conversations ON id = conversation WHERE user = ?1 ORDER BY name",
+    )?;
+    let rows = statement.query_map([user.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    for row in rows {
+        let (name, last): (String, Seq) = row?;
+        let other = other_member(&name, user)
+            .ok_or_else(|| StoreError::Damaged(format!("a conversation is named {name}")))?;
+        heads.push(ConversationHead { name: Conversation::Direct(other), last });
+    }
+    Ok(heads)
+}
+
+/// The other name in `@erik@sam`, as seen by one of the two.
+fn other_member(stored_name: &str, user: &UserName) -> Option<UserName> {
+    let (one, two) = stored_name.strip_prefix('@')?.split_once('@')?;
+    let other = if one == user.as_str() { two } else { one };
+    other.parse().ok()
+}
+
+pub(super) fn revoked_devices(
+    connection: &Connection,
+    user: &UserName,
+) -> Result<Vec<RevokedDevice>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT device, time FROM revocations WHERE name = ?1 ORDER BY number")?;
+    let rows =
+        statement.query_map([user.as_str()], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+    rows.map(|row| {
+        let (device, time) = row?;
+        let device =
+            device.parse().map_err(|_| StoreError::Damaged("a revocation names no device".to_owned()))?;
+        Ok(RevokedDevice { device, time: Timestamp::from_millis(time) })
+    })
+    .collect()
+}
+
+pub(super) fn newest_revocation(connection: &Connection) -> Result<u64, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT coalesce(max(number), 0) FROM revocations")?
+        .query_row([], |row| row.get(0))?)
+}

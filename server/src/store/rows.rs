@@ -1,0 +1,79 @@
+//! Rows of the database as the types of the protocol.
+
+use parlour_protocol::{Body, Message, MessageId, SafeText, SealedMessage, Timestamp};
+use rusqlite::Row;
+
+use super::StoreError;
+use super::chain::Hash;
+
+/// The columns of a message, in the order in which [`message`] reads them.
+pub(super) const MESSAGE_COLUMNS: &str = "seq, id, sender, recipient, time, text, sealed, key1, key2, hash";
+
+/// A row as it stands, before anything in it is believed.
+pub(super) struct RawMessage {
+    pub(super) seq: u64,
+    id: Vec<u8>,
+    sender: String,
+    recipient: String,
+    time: i64,
+    text: Option<String>,
+    sealed: Option<(String, String, String)>,
+    hash: Vec<u8>,
+}
+
+impl RawMessage {
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let sealed: Option<String> = row.get(6)?;
+        let sealed = match sealed {
+            Some(rest) => Some((rest, row.get(7)?, row.get(8)?)),
+            None => None,
+        };
+        Ok(Self {
+            seq: row.get(0)?,
+            id: row.get(1)?,
+            sender: row.get(2)?,
+            recipient: row.get(3)?,
+            time: row.get(4)?,
+            text: row.get(5)?,
+            sealed,
+            hash: row.get(9)?,
+        })
+    }
+
+    /// The bytes that this row takes in a reply, about.
+    pub(super) fn size(&self) -> usize {
+        let text = self.text.as_ref().map_or(0, String::len);
+        let sealed = self.sealed.as_ref().map_or(0, |(rest, one, two)| rest.len() + one.len() + two.len());
+        text + sealed + 300
+    }
+
+    /// The message and the hash that was stored with it.
+    pub(super) fn parse(self) -> Result<(Message, Hash), StoreError> {
+        let seq = self.seq;
+        self.parsed().ok_or_else(|| StoreError::Damaged(format!("message {seq} does not parse")))
+    }
+
+    fn parsed(self) -> Option<(Message, Hash)> {
+        let body = match (self.text, self.sealed) {
+            (Some(text), None) => Body::Text(SafeText::parse(&text).ok()?),
+            (None, Some((rest, key1, key2))) => {
+                Body::Sealed(Box::new(SealedMessage::from_parts(&rest, &key1, &key2).ok()?))
+            }
+            _ => return None,
+        };
+        let message = Message {
+            to: self.recipient.parse().ok()?,
+            from: self.sender.parse().ok()?,
+            seq: self.seq,
+            id: MessageId::from_bytes(self.id.try_into().ok()?),
+            time: Timestamp::from_millis(self.time),
+            body,
+        };
+        Some((message, hash(self.hash)?))
+    }
+}
+
+/// A stored hash, if it has the length of one.
+pub(super) fn hash(bytes: Vec<u8>) -> Option<Hash> {
+    bytes.try_into().ok()
+}

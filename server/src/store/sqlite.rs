@@ -1,0 +1,252 @@
+//! The SQLite backend: `DATA/chat.db` in WAL mode, every commit on disk before it counts.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parlour_protocol::authority::Revocation;
+use parlour_protocol::{ConversationHead, HistoryRange, RevokedDevice, UserName};
+use rusqlite::{Connection, OpenFlags};
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot};
+use tracing::warn;
+
+use super::migrations::{MigrationError, migrate};
+use super::writer::{Told, Write, Writer};
+use super::{Account, Completion, ConversationKey, Later, NewMessage, Page, Store, StoreError, reader};
+
+/// Threads that read.
+const READERS: usize = 2;
+
+/// Writes and reads that may wait for their thread; further ones wait for a place in the queue.
+const QUEUE: usize = 4_096;
+
+/// Why the database was not opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// Made by a newer version of this program.
+    #[error("{path} is of version {found}, this program knows versions up to {known}")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: usize,
+        /// The newest known here.
+        known: usize,
+    },
+    /// SQLite could not open or prepare it.
+    #[error("cannot open {path}: {reason}")]
+    Failed {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        reason: String,
+    },
+}
+
+/// Something to read, with where to; `None` ends the thread.
+type Read = Option<Box<dyn FnOnce(&Connection) + Send>>;
+
+/// The store over one SQLite file.
+pub struct SqliteStore {
+    writes: mpsc::Sender<Write>,
+    reads: mpsc::Sender<Read>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    teller: Mutex<Option<tokio::task::JoinHandle<()>>>,
+}
+
+impl SqliteStore {
+    /// Opens or makes the database file `path` and starts its threads. Needs a running tokio runtime,
+    /// on which the outcomes of appends are told.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let failed = |reason: String| OpenError::Failed { path: path.to_owned(), reason };
+        let mut connection = connect(path).map_err(|error| failed(error.to_string()))?;
+        migrate(&mut connection).map_err(|error| match error {
+            MigrationError::Newer { found, known } => {
+                OpenError::Newer { path: path.to_owned(), found, known }
+            }
+            MigrationError::Sqlite(error) => failed(error.to_string()),
+        })?;
+        let (writes, write_queue) = mpsc::channel(QUEUE);
+        let (reads, read_queue) = mpsc::channel(QUEUE);
+        let (told, outcomes) = mpsc::unbounded_channel(); // bounded by what QUEUE let in
+        let mut threads = Vec::new();
+        let writer = Writer::new(connection, told);
+        threads.push(thread("store-writer", move || writer.run(write_queue)).map_err(&failed)?);
+        let read_queue = Arc::new(Mutex::new(read_queue));
+        for _ in 0..READERS {
+            let connection = connect(path).map_err(|error| failed(error.to_string()))?;
+            let queue = Arc::clone(&read_queue);
+            threads.push(thread("store-reader", move || read(&connection, &queue)).map_err(&failed)?);
+        }
+        let teller = tokio::spawn(tell(outcomes));
+        Ok(Self { writes, reads, threads: Mutex::new(threads), teller: Mutex::new(Some(teller)) })
+    }
+
+    /// Writes what is queued and ends the threads. Nothing can be kept or read afterwards.
+    pub async fn close(&self) {
+        // A failing send means that the thread has ended already.
+        let _ = self.writes.send(Write::Stop).await;
+        for _ in 0..READERS {
+            let _ = self.reads.send(None).await;
+        }
+        let threads = match self.threads.lock() {
+            Ok(mut threads) => std::mem::take(&mut *threads),
+            Err(_) => return,
+        };
+        let joined = tokio::task::spawn_blocking(move || {
+            threads.into_iter().map(JoinHandle::join).filter(Result::is_err).count()
+        });
+        if joined.await.is_ok_and(|panicked| panicked > 0) {
+            warn!("a thread of the store had panicked");
+        }
+        let teller = self.teller.lock().ok().and_then(|mut teller| teller.take());
+        if let Some(teller) = teller {
+            // The writer is gone, so the queue of outcomes ends by itself.
+            let _ = teller.await;
+        }
+    }
+
+    fn reading<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Later<'_, T> {
+        Box::pin(async move {
+            let (answer, answered) = oneshot::channel();
+            let read: Read = Some(Box::new(move |connection| {
+                // Who does not wait any more does not need the answer.
+                let _ = answer.send(work(connection));
+            }));
+            self.reads.send(read).await.map_err(|_| StoreError::Closed)?;
+            answered.await.map_err(|_| StoreError::Closed)?
+        })
+    }
+
+    fn writing(
+        &self,
+        write: impl FnOnce(oneshot::Sender<Result<(), StoreError>>) -> Write + Send + 'static,
+    ) -> Later<'_, ()> {
+        Box::pin(async move {
+            let (answer, answered) = oneshot::channel();
+            self.writes.send(write(answer)).await.map_err(|_| StoreError::Closed)?;
+            answered.await.map_err(|_| StoreError::Closed)?
+        })
+    }
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}
+
+fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, String> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(|error| error.to_string())
+}
+
+/// Reads one after the other; the threads take turns at waiting for the queue.
+fn read(connection: &Connection, queue: &Mutex<mpsc::Receiver<Read>>) {
+    loop {
+        let next = match queue.lock() {
+            Ok(mut queue) => queue.blocking_recv(),
+            Err(_) => return,
+        };
+        match next {
+            Some(Some(work)) => work(connection),
+            Some(None) | None => return,
+        }
+    }
+}
+
+async fn tell(mut outcomes: mpsc::UnboundedReceiver<Vec<Told>>) {
+    while let Some(batch) = outcomes.recv().await {
+        for (outcome, done) in batch {
+            done(outcome);
+        }
+    }
+}
+
+impl Store for SqliteStore {
+    fn create_account(&self, account: Account) -> Later<'_, ()> {
+        self.writing(|answer| Write::CreateAccount(account, answer))
+    }
+
+    fn account(&self, name: UserName) -> Later<'_, Option<Account>> {
+        self.reading(move |connection| reader::account(connection, &name))
+    }
+
+    fn append(&self, message: NewMessage, done: Completion) -> Later<'_, ()> {
+        Box::pin(async move {
+            let write = Write::Append(Box::new(message), done);
+            self.writes.send(write).await.map_err(|_| StoreError::Closed)
+        })
+    }
+
+    fn history(&self, conversation: ConversationKey, range: HistoryRange, limit: u16) -> Later<'_, Page> {
+        self.reading(move |connection| reader::history(connection, &conversation, range, limit))
+    }
+
+    fn conversations(&self, user: UserName) -> Later<'_, Vec<ConversationHead>> {
+        self.reading(move |connection| reader::conversations(connection, &user))
+    }
+
+    fn add_revocation(&self, revocation: Revocation) -> Later<'_, ()> {
+        self.writing(|answer| Write::AddRevocation(revocation, answer))
+    }
+
+    fn revoked_devices(&self, user: UserName) -> Later<'_, Vec<RevokedDevice>> {
+        self.reading(move |connection| reader::revoked_devices(connection, &user))
+    }
+
+    fn newest_revocation(&self) -> Later<'_, u64> {
+        self.reading(reader::newest_revocation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::conformance;
+    use super::*;
+
+    #[tokio::test]
+    async fn sqlite_keeps_every_promise_of_a_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chat.db");
+        conformance::all(|| SqliteStore::open(&path).unwrap(), |store| async move { store.close().await })
+            .await;
+    }
+
+    #[tokio::test]
+    async fn a_changed_row_is_noticed_and_not_served() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chat.db");
+        let store = SqliteStore::open(&path).unwrap();
+        conformance::fill(&store, 5).await;
+        store.close().await;
+        let changed = Connection::open(&path).unwrap();
+        changed.execute("UPDATE messages SET text = 'forged' WHERE seq = 3", []).unwrap();
+        drop(changed);
+        let store = SqliteStore::open(&path).unwrap();
+        let lobby = conformance::lobby();
+        let damaged = store.history(lobby.clone(), HistoryRange::Newest, 100).await;
+        assert!(matches!(damaged, Err(StoreError::Damaged(_))));
+        let sound = store.history(lobby, HistoryRange::Newest, 2).await.unwrap();
+        assert_eq!(sound.messages.len(), 2);
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_database_of_a_newer_version_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chat.db");
+        Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        assert!(matches!(SqliteStore::open(&path), Err(OpenError::Newer { found: 99, .. })));
+    }
+}

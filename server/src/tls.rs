@@ -1,0 +1,81 @@
+//! The server's side of TLS: 1.3 only, client certificates welcome, no resumption.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use parlour_keylog::RootCertificate;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+
+use crate::clock::Clock;
+use crate::startup::StartError;
+
+/// What the files in the keys directory give.
+pub struct Identity {
+    /// Settings for every connection.
+    pub config: Arc<ServerConfig>,
+    /// The root that clients' certificates must come from.
+    pub root: Arc<RootCertificate>,
+}
+
+/// Reads `server.key`, `server.crt` (with the root behind it) and `ca.crt` from `keys`.
+pub fn load(keys: &Path, clock: Clock) -> Result<Identity, StartError> {
+    let key_path = keys.join("server.key");
+    let chain_path = keys.join("server.crt");
+    let root_path = keys.join("ca.crt");
+
+    let key = PrivateKeyDer::from_pem_file(&key_path).map_err(|error| unusable(&key_path, &error))?;
+    let chain = CertificateDer::pem_file_iter(&chain_path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| unusable(&chain_path, &error))?;
+    let root_der = CertificateDer::from_pem_file(&root_path).map_err(|error| unusable(&root_path, &error))?;
+    let root = RootCertificate::from_der(&root_der)
+        .map_err(|error| StartError::Key { path: root_path.clone(), reason: error.to_string() })?;
+    if !chain.contains(&root_der) {
+        return Err(StartError::Key {
+            path: chain_path,
+            reason: "its chain does not end in the root in ca.crt".to_owned(),
+        });
+    }
+    let config =
+        config(chain, key, root_der, clock).map_err(|reason| StartError::Key { path: chain_path, reason })?;
+    Ok(Identity { config: Arc::new(config), root: Arc::new(root) })
+}
+
+fn config(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    root: CertificateDer<'static>,
+    clock: Clock,
+) -> Result<ServerConfig, String> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(root).map_err(|error| error.to_string())?;
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+        .allow_unauthenticated()
+        .build()
+        .map_err(|error| error.to_string())?;
+    let mut config = ServerConfig::builder_with_details(provider, Arc::new(clock))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(|error| error.to_string())?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(chain, key)
+        .map_err(|error| error.to_string())?;
+    // A resumed session would skip the check of the client's certificate.
+    config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.max_early_data_size = 0;
+    Ok(config)
+}
+
+fn unusable(path: &Path, error: &rustls::pki_types::pem::Error) -> StartError {
+    use rustls::pki_types::pem::Error;
+    let reason = match error {
+        Error::Io(error) => format!("cannot be read: {error}"),
+        Error::NoItemsFound => "holds no key or certificate in PEM".to_owned(),
+        other => format!("is not understood: {other}"),
+    };
+    StartError::Key { path: path.to_owned(), reason }
+}
