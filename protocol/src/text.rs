@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::limits::TEXT_BYTES;
@@ -24,9 +24,23 @@ pub enum TextError {
 /// A message's text: 1 to [`TEXT_BYTES`] bytes of UTF-8 without control characters (C0, DEL, C1)
 /// other than TAB and line feed. What may still mislead a reader, like marks that turn the direction
 /// of writing, is kept as written and made harmless where it is shown: see [`crate::clean`].
-#[derive(Clone, PartialEq, Eq, Hash, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct SafeText(Box<str>);
+
+impl TryFrom<String> for SafeText {
+    type Error = TextError;
+
+    fn try_from(text: String) -> Result<Self, TextError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<SafeText> for String {
+    fn from(text: SafeText) -> Self {
+        text.0.into()
+    }
+}
 
 impl SafeText {
     /// Checks `text` and takes it over unchanged.

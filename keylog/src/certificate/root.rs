@@ -18,6 +18,8 @@ use super::{CERTIFICATE_BYTES, CertificateError};
 pub struct RootCertificate {
     der: Vec<u8>,
     common_name: String,
+    spki_der: Vec<u8>,
+    serial: String,
     not_before: i64,
     not_after: i64,
 }
@@ -49,6 +51,8 @@ impl RootCertificate {
         Ok(Self {
             der: der.to_vec(),
             common_name,
+            spki_der: reading.spki().to_vec(),
+            serial: reading.serial(),
             not_before: reading.not_before(),
             not_after: reading.not_after(),
         })
@@ -85,6 +89,11 @@ impl RootCertificate {
         &self.common_name
     }
 
+    /// The root's public key (`SubjectPublicKeyInfo`, DER).
+    pub fn spki_der(&self) -> &[u8] {
+        &self.spki_der
+    }
+
     /// The first second in which it is valid, Unix time.
     pub fn not_before(&self) -> i64 {
         self.not_before
@@ -94,9 +103,14 @@ impl RootCertificate {
     pub fn not_after(&self) -> i64 {
         self.not_after
     }
+
+    /// The serial number in lower-case hexadecimal.
+    pub fn serial(&self) -> &str {
+        &self.serial
+    }
 }
 
-/// Left out for length only: the DER.
+/// Left out for length only: the DER, the key, the serial number and the times.
 impl fmt::Debug for RootCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RootCertificate")

@@ -1,0 +1,34 @@
+//! The client's clock.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use parlour_protocol::Timestamp;
+use rustls::pki_types::UnixTime;
+use rustls::time_provider::TimeProvider;
+
+/// The system's clock, which tests move by an offset.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Clock {
+    offset_seconds: i64,
+}
+
+impl Clock {
+    /// A clock that is ahead of the system's by this many seconds.
+    pub const fn with_offset(offset_seconds: i64) -> Self {
+        Self { offset_seconds }
+    }
+
+    /// Now.
+    pub fn now(self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let millis = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+        Timestamp::from_millis(millis.saturating_add(self.offset_seconds.saturating_mul(1_000)))
+    }
+}
+
+impl TimeProvider for Clock {
+    fn current_time(&self) -> Option<UnixTime> {
+        let seconds = u64::try_from(self.now().as_seconds()).ok()?;
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
+    }
+}

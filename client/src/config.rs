@@ -1,0 +1,88 @@
+//! What the client runs with: command line before environment before file before default.
+
+use std::path::{Path, PathBuf};
+
+use parlour_protocol::{Invitation, ServerAddress, UserName};
+use serde::Deserialize;
+
+use crate::cli::Options;
+use crate::clock::Clock;
+use crate::failure::Failure;
+use crate::profile::Profiles;
+use crate::setup::Setup;
+use crate::trust::RootPin;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    server: Option<String>,
+    keys: Option<PathBuf>,
+    ca: Option<PathBuf>,
+    user: Option<String>,
+}
+
+/// What the options come to: the setup, and the user to log in as.
+pub fn settle(options: &Options) -> Result<(Setup, Option<UserName>), Failure> {
+    let file = match &options.config {
+        Some(path) => read(path)?,
+        None => File::default(),
+    };
+    let server = options.server.clone().or(file.server);
+    let ca = options.ca.clone().or(file.ca);
+    let (server, invited) = match server.as_deref() {
+        None => (None, None),
+        Some(text) => address(text)?,
+    };
+    let named = ca.as_deref().map(RootPin::from_file).transpose()?;
+    let pin = match (named, invited) {
+        (Some(named), Some(invited)) if named.fingerprint() != invited.fingerprint() => {
+            return Err(Failure::Usage("--ca and the invitation name different authorities".to_owned()));
+        }
+        (named, invited) => named.or(invited),
+    };
+    let user = options.user.clone().or(file.user);
+    let user = user
+        .map(|name| name.parse::<UserName>().map_err(|error| Failure::Usage(format!("--user {name}: {error}"))))
+        .transpose()?;
+    let setup = Setup {
+        server,
+        pin,
+        local_pin: local_pin(Path::new("keys/ttp/ca.crt"))?,
+        profiles: Profiles::new(keys(options.keys.clone().or(file.keys))?),
+        clock: Clock::with_offset(options.clock_offset.unwrap_or(0)),
+    };
+    Ok((setup, user))
+}
+
+fn address(text: &str) -> Result<(Option<ServerAddress>, Option<RootPin>), Failure> {
+    let wrong = |error: parlour_protocol::InvitationError| Failure::Usage(format!("'{text}': {error}"));
+    if text.starts_with("parlour:") {
+        let invitation: Invitation = text.parse().map_err(wrong)?;
+        return Ok((Some(invitation.server), Some(RootPin::Fingerprint(invitation.root))));
+    }
+    Ok((Some(text.parse().map_err(wrong)?), None))
+}
+
+/// The root of a server that was set up in this folder.
+fn local_pin(path: &Path) -> Result<Option<RootPin>, Failure> {
+    if path.exists() { RootPin::from_file(path).map(Some) } else { Ok(None) }
+}
+
+fn keys(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    if let Some(folder) = named {
+        return Ok(folder);
+    }
+    let here = PathBuf::from("keys/clients");
+    if here.is_dir() {
+        return Ok(here);
+    }
+    directories::ProjectDirs::from("", "", "parlour")
+        .map(|directories| directories.data_dir().join("clients"))
+        .ok_or_else(|| Failure::Usage("there is no home directory; say where the keys are: --keys DIR".to_owned()))
+}
+
+fn read(path: &Path) -> Result<File, Failure> {
+    let wrong = |reason: String| Failure::File { path: path.to_owned(), reason };
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    toml::from_str(&text).map_err(|error| wrong(error.message().lines().collect::<Vec<_>>().join(" ")))
+}

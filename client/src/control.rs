@@ -1,0 +1,76 @@
+//! The socket of a running client, `parlour.sock` in its profile: one-shot commands go through it,
+//! since one process owns the profile. It speaks the json face.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinSet;
+
+use crate::action::{Action, Answer};
+use crate::engine::Asker;
+use crate::face::json::{self, Told, Wanted};
+use crate::failure::Failure;
+
+/// One-shot commands at the same time; further ones wait.
+const AT_ONCE: usize = 16;
+
+fn path(folder: &Path) -> PathBuf {
+    folder.join("parlour.sock")
+}
+
+/// Listens in the profile's folder while the returned set lives. Without a socket (its path may be too
+/// long for the system) the client works as well; then one-shot commands cannot reach it.
+pub fn listen(folder: &Path, asker: Asker) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let path = path(folder);
+    // The caller holds the profile's lock, so nobody listens on what an earlier run left.
+    let _ = std::fs::remove_file(&path);
+    let Ok(listener) = UnixListener::bind(&path) else { return tasks };
+    // The folder is 0700, so nobody else could come in before this either.
+    if std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).is_err() {
+        return tasks;
+    }
+    tasks.spawn(accept(listener, asker));
+    tasks
+}
+
+async fn accept(listener: UnixListener, asker: Asker) {
+    let mut commands = JoinSet::new();
+    loop {
+        if commands.len() >= AT_ONCE {
+            commands.join_next().await;
+        }
+        let Ok((stream, _)) = listener.accept().await else { return };
+        let asker = asker.clone();
+        commands.spawn(async move {
+            let (input, output) = stream.into_split();
+            // The one who asked is gone when this fails.
+            let _ = json::serve(input, output, asker, None).await;
+        });
+        while commands.try_join_next().is_some() {}
+    }
+}
+
+/// Has the client that owns the profile in `folder` do something.
+pub async fn ask(folder: &Path, action: Action) -> Result<Answer, Failure> {
+    let gone = |_: std::io::Error| Failure::ProfileInUse;
+    let stream = UnixStream::connect(path(folder)).await.map_err(gone)?;
+    let (input, mut output) = stream.into_split();
+    let wanted = Wanted { id: Value::from(1), action };
+    let mut line = serde_json::to_vec(&wanted).map_err(|error| Failure::Usage(error.to_string()))?;
+    line.push(b'\n');
+    output.write_all(&line).await.map_err(gone)?;
+    let mut answer = String::new();
+    BufReader::new(input).read_line(&mut answer).await.map_err(gone)?;
+    let told: Told = serde_json::from_str(&answer).map_err(|_| Failure::Lost)?;
+    match (told.answer, told.error) {
+        (Some(answer), _) => Ok(answer),
+        (None, Some(error)) => {
+            Err(Failure::Elsewhere { code: error.code, message: error.message, hint: error.hint })
+        }
+        (None, None) => Err(Failure::Lost),
+    }
+}

@@ -1,0 +1,252 @@
+//! The core under every face: `Action`s come in, `Update`s go out. One task owns the connection, the
+//! keys and the records; faces never touch them.
+
+mod account;
+mod login;
+mod peers;
+mod reconnect;
+mod register;
+mod renew;
+mod say;
+mod sync;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parlour_protocol::{Command, Event, Farewell, Refusal, Reply, UserName};
+use tokio::sync::{mpsc, oneshot};
+
+pub use account::Account;
+
+use crate::action::{Action, Answer, Asked};
+use crate::failure::Failure;
+use crate::link::{Heard, Link};
+use crate::setup::Setup;
+use crate::trust::{RootPin, Tls};
+use crate::update::{Connection, Update};
+use reconnect::Reconnect;
+
+/// Actions that wait; with more, the face waits.
+const ACTIONS: usize = 64;
+
+/// Updates that a face has not taken; with more, the engine waits for it.
+const UPDATES: usize = 1_024;
+
+/// How often it is looked whether the device certificate wants to be renewed.
+const RENEWAL_LOOK: Duration = Duration::from_secs(60);
+
+/// How a face asks.
+#[derive(Clone)]
+pub struct Asker {
+    actions: mpsc::Sender<Asked>,
+}
+
+impl Asker {
+    /// Has an action done, and waits for what comes of it.
+    pub async fn ask(&self, action: Action) -> Result<Answer, Failure> {
+        self.begin(action).await?.await.map_err(|_| Failure::Ending)?
+    }
+
+    /// Has an action done; what comes of it can be waited for later.
+    pub async fn begin(
+        &self,
+        action: Action,
+    ) -> Result<oneshot::Receiver<Result<Answer, Failure>>, Failure> {
+        let (answer, answered) = oneshot::channel();
+        self.actions.send(Asked { action, answer }).await.map_err(|_| Failure::Ending)?;
+        Ok(answered)
+    }
+}
+
+/// The engine's state.
+pub struct Engine {
+    setup: Arc<Setup>,
+    actions: mpsc::Receiver<Asked>,
+    asker: Asker,
+    updates: mpsc::Sender<Update>,
+    link: Option<Link>,
+    account: Option<Account>,
+    reconnect: Reconnect,
+}
+
+/// Makes an engine, to be run in a task of its own, and the two ends of it.
+pub fn new(setup: Setup) -> (Engine, Asker, mpsc::Receiver<Update>) {
+    let (actions, asked) = mpsc::channel(ACTIONS);
+    let (updates, updated) = mpsc::channel(UPDATES);
+    let asker = Asker { actions };
+    let engine = Engine {
+        setup: Arc::new(setup),
+        actions: asked,
+        asker: asker.clone(),
+        updates,
+        link: None,
+        account: None,
+        reconnect: Reconnect::default(),
+    };
+    (engine, asker, updated)
+}
+
+/// What woke the engine.
+enum Woken {
+    Asked(Option<Asked>),
+    Heard(Heard),
+    Reconnect,
+    Renewal,
+}
+
+impl Engine {
+    /// Runs until it is told to quit.
+    pub async fn run(mut self) {
+        let mut renewal = tokio::time::interval(RENEWAL_LOOK);
+        renewal.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let woken = tokio::select! {
+                asked = self.actions.recv() => Woken::Asked(asked),
+                heard = next(&mut self.link) => Woken::Heard(heard),
+                () = self.reconnect.due(), if self.link.is_none() => Woken::Reconnect,
+                _ = renewal.tick() => Woken::Renewal,
+            };
+            match woken {
+                Woken::Asked(None) => return,
+                Woken::Asked(Some(Asked { action: Action::Quit, answer })) => {
+                    self.leave().await;
+                    let _ = answer.send(Ok(Answer::Done));
+                    return;
+                }
+                Woken::Asked(Some(asked)) => self.act(asked).await,
+                Woken::Heard(heard) => self.hear(heard).await,
+                Woken::Reconnect => self.come_back().await,
+                Woken::Renewal => self.renew_in_time().await,
+            }
+        }
+    }
+
+    async fn act(&mut self, asked: Asked) {
+        let Asked { action, answer } = asked;
+        let outcome = match action {
+            // Answered when the server has stored it.
+            Action::Say { to, text } => return self.say(to, &text, answer).await,
+            Action::Connect => self.guest().await.map(|_| Answer::Done),
+            Action::Register { name } => self.register(name).await,
+            Action::Login { name } => self.login(name).await,
+            Action::Users => self.users().await,
+            Action::History { conversation, before, limit } => {
+                self.history(conversation, before, limit).await
+            }
+            Action::MarkRead { conversation, seq } => self.mark_read(&conversation, seq),
+            Action::Trust { name } => self.trust(name).await,
+            Action::Quit => Ok(Answer::Done),
+        };
+        // A face that does not wait any more does not need to know.
+        let _ = answer.send(outcome);
+    }
+
+    async fn hear(&mut self, heard: Heard) {
+        match heard {
+            Heard::Event(Event::Message(message)) => self.hear_message(message).await,
+            Heard::Event(Event::Revoked { user, device, time }) => {
+                if let Some(account) = &mut self.account {
+                    account.peers.revoke(&user, device, time);
+                }
+            }
+            // The link answers pings and ends at a goodbye.
+            Heard::Event(Event::Ping | Event::Goodbye(_)) => {}
+            Heard::Reply(id, reply) => self.hear_reply(id, reply).await,
+            Heard::Closed(failure) => self.lost(failure).await,
+        }
+    }
+
+    /// The connection is over.
+    async fn lost(&mut self, failure: Failure) {
+        self.link = None;
+        let final_word = [Farewell::Revoked, Farewell::TakenOver]
+            .into_iter()
+            .any(|farewell| failure == Failure::Dismissed(farewell.to_string()));
+        if let Some(account) = &mut self.account {
+            account.offline();
+            if final_word {
+                self.account = None;
+                self.tell(Update::LoggedOut { reason: failure }).await;
+            } else {
+                let pause = self.reconnect.again();
+                self.tell(Update::Connection(Connection::Offline { reason: failure, retry: Some(pause) })).await;
+            }
+        } else {
+            self.tell(Update::Connection(Connection::Offline { reason: failure, retry: None })).await;
+        }
+    }
+
+    /// A connection as a guest, opened when there is none.
+    async fn guest(&mut self) -> Result<&mut Link, Failure> {
+        if self.account.is_some() {
+            return Err(Failure::Refused(Refusal::NotNow));
+        }
+        if self.link.is_none() {
+            let server = self.setup.guest_server();
+            self.tell(Update::Connection(Connection::Connecting { server: server.clone() })).await;
+            let pin = self.setup.guest_pin()?;
+            let link = match open_guest(&server, &pin, &self.setup).await {
+                Ok(link) => link,
+                Err(failure) => {
+                    let reason = failure.clone();
+                    self.tell(Update::Connection(Connection::Offline { reason, retry: None })).await;
+                    return Err(failure);
+                }
+            };
+            self.link = Some(link);
+            self.tell(Update::Connection(Connection::Guest { server })).await;
+        }
+        self.link.as_mut().ok_or(Failure::Lost)
+    }
+
+    async fn users(&mut self) -> Result<Answer, Failure> {
+        match self.ask_online(&Command::Users).await? {
+            Reply::Users(users) => Ok(Answer::Users { users }),
+            _ => Err(Failure::Protocol("it does not say who is online".to_owned())),
+        }
+    }
+
+    /// Asks as the logged-in user.
+    async fn ask_online(&mut self, command: &Command) -> Result<Reply, Failure> {
+        if self.account.is_none() {
+            return Err(Failure::Refused(Refusal::NotNow));
+        }
+        let link = self.link.as_mut().ok_or(Failure::Lost)?;
+        link.ask(command).await
+    }
+
+    /// The name of the logged-in user.
+    fn me(&self) -> Option<&UserName> {
+        self.account.as_ref().map(|account| &account.profile.name)
+    }
+
+    async fn tell(&mut self, update: Update) {
+        // A face that is gone does not need to know.
+        let _ = self.updates.send(update).await;
+    }
+
+    async fn leave(&mut self) {
+        if let Some(link) = &mut self.link {
+            // The server notices either way; this way at once.
+            let _ = tokio::time::timeout(Duration::from_secs(1), link.ask(&Command::Exit)).await;
+        }
+        self.link = None;
+        self.account = None;
+    }
+}
+
+async fn next(link: &mut Option<Link>) -> Heard {
+    match link {
+        Some(link) => link.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn open_guest(
+    server: &parlour_protocol::ServerAddress,
+    pin: &RootPin,
+    setup: &Setup,
+) -> Result<Link, Failure> {
+    let tls = Tls::new(pin, None, setup.clock)?;
+    Link::open(server, &tls).await
+}

@@ -1,0 +1,117 @@
+//! The user that is logged in: keys, records, what is under way.
+
+use std::collections::HashMap;
+
+use parlour_protocol::{Conversation, MessageId, SafeText};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use super::peers::Peers;
+use crate::action::Answer;
+use crate::failure::Failure;
+use crate::profile::{Profile, ProfileLock};
+use crate::records::{Outgoing, Records};
+use crate::update::Waiting;
+
+/// Who waits for a message to be stored.
+pub(super) type Answering = oneshot::Sender<Result<Answer, Failure>>;
+
+/// A message on its way, in memory.
+pub(super) struct Sending {
+    pub(super) position: i64,
+    pub(super) outgoing: Outgoing,
+    /// The number of its command, while an answer is waited for.
+    pub(super) asked: Option<u64>,
+    /// Who waits; nobody after a restart.
+    pub(super) answer: Option<Answering>,
+}
+
+/// A logged-in user; stays when the connection is lost.
+pub struct Account {
+    pub(super) profile: Profile,
+    pub(super) records: Records,
+    pub(super) peers: Peers,
+    /// In the order in which they were written.
+    pub(super) sending: Vec<Sending>,
+    /// Whether the backlog was told: what is new after that is told message by message.
+    pub(super) told: bool,
+    pub(super) _control: JoinSet<()>,
+    pub(super) _lock: ProfileLock,
+}
+
+impl Account {
+    /// The account with what an earlier run left to send.
+    pub(super) fn new(
+        profile: Profile,
+        records: Records,
+        control: JoinSet<()>,
+        lock: ProfileLock,
+    ) -> Result<Self, Failure> {
+        let sending = records
+            .outgoing()?
+            .into_iter()
+            .map(|(position, outgoing)| Sending { position, outgoing, asked: None, answer: None })
+            .collect();
+        Ok(Self {
+            profile,
+            records,
+            peers: Peers::default(),
+            sending,
+            told: false,
+            _control: control,
+            _lock: lock,
+        })
+    }
+
+    /// No answer will come to what was asked on the lost connection.
+    pub(super) fn offline(&mut self) {
+        for sending in &mut self.sending {
+            sending.asked = None;
+        }
+        // A new connection brings new knowledge.
+        self.peers = Peers::default();
+    }
+
+    /// The first message of each conversation that may be sent now: one at a time, so that each knows
+    /// what it follows.
+    pub(super) fn next_to_send(&self) -> Option<usize> {
+        let mut busy: HashMap<&Conversation, ()> = HashMap::new();
+        for (index, sending) in self.sending.iter().enumerate() {
+            let first = busy.insert(&sending.outgoing.to, ()).is_none();
+            if first && sending.asked.is_none() {
+                return Some(index);
+            }
+        }
+        None
+    }
+
+    /// What waits, as a face shows it.
+    pub(super) fn waiting(&self) -> Vec<Waiting> {
+        self.sending
+            .iter()
+            .map(|sending| Waiting {
+                to: sending.outgoing.to.clone(),
+                text: sending.outgoing.body.text().to_owned(),
+            })
+            .collect()
+    }
+
+    /// Keeps a new message to be sent.
+    pub(super) fn queue(
+        &mut self,
+        id: MessageId,
+        to: Conversation,
+        text: &SafeText,
+        answer: Answering,
+    ) -> Result<(), (Failure, Answering)> {
+        let body = crate::records::OutgoingBody::Text(text.as_str().to_owned());
+        let outgoing = Outgoing { id, to, body };
+        match self.records.push_outgoing(&outgoing) {
+            Ok(position) => {
+                self.sending.push(Sending { position, outgoing, asked: None, answer: Some(answer) });
+                Ok(())
+            }
+            Err(failure) => Err((failure, answer)),
+        }
+    }
+}

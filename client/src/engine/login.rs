@@ -1,0 +1,83 @@
+//! `/login`: the profile is taken, the connection made anew with its certificate, and the signature
+//! bound to that connection.
+
+use parlour_protocol::{Command, Refusal, Reply, UserName, login_transcript};
+
+use super::{Account, Engine};
+use crate::action::Answer;
+use crate::control;
+use crate::failure::Failure;
+use crate::link::Link;
+use crate::profile::{Profile, ProfileLock};
+use crate::records::Records;
+use crate::trust::Tls;
+use crate::update::{Connection, Update};
+
+impl Engine {
+    pub(super) async fn login(&mut self, name: UserName) -> Result<Answer, Failure> {
+        if self.account.is_some() {
+            return Err(Failure::Refused(Refusal::NotNow));
+        }
+        let account = self.take_profile(&name)?;
+        self.account = Some(account);
+        // From here on the guest's connection is gone; when the login fails there will be a new one.
+        self.link = None;
+        match self.go_online().await {
+            Ok(()) => {
+                let backlog = self.backlog()?;
+                Ok(Answer::LoggedIn { name, backlog })
+            }
+            Err(failure) => {
+                self.account = None;
+                self.link = None;
+                // Back to a guest, as far as the server can be reached.
+                let _ = self.guest().await;
+                Err(failure)
+            }
+        }
+    }
+
+    fn take_profile(&self, name: &UserName) -> Result<Account, Failure> {
+        let profiles = &self.setup.profiles;
+        if !profiles.has(name) {
+            let folder = profiles.folder().to_owned();
+            return Err(Failure::NoKeys { name: name.clone(), folder });
+        }
+        let folder = profiles.of(name);
+        let lock = ProfileLock::take(&folder)?;
+        let profile = Profile::load(&folder, name)?;
+        let records = Records::open(&folder)?;
+        let control = control::listen(&folder, self.asker.clone());
+        Account::new(profile, records, control, lock)
+    }
+
+    /// Connects as the user, logs in, and fetches what was missed.
+    pub(super) async fn go_online(&mut self) -> Result<(), Failure> {
+        self.renew_if_expired().await?;
+        let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let profile = &account.profile;
+        let server = self.setup.server_of(profile);
+        let pin = self.setup.pin_of(profile)?;
+        let tls = Tls::new(&pin, Some(profile), self.setup.clock)?;
+        let connecting = Update::Connection(Connection::Connecting { server: server.clone() });
+        // Not `self.tell`, which would borrow all of the engine.
+        let _ = self.updates.send(connecting).await;
+        let mut link = Link::open(&server, &tls).await?;
+        let signature =
+            profile.device_key.sign_asn1(&login_transcript(&profile.name, &link.exporter))?;
+        let login = Command::Login { name: profile.name.clone(), signature };
+        let Reply::LoggedIn { user, device, .. } = link.ask(&login).await? else {
+            return Err(Failure::Protocol("it does not say who we are".to_owned()));
+        };
+        if user != profile.name || device != *profile.device.device() {
+            return Err(Failure::Protocol("it takes us for somebody else".to_owned()));
+        }
+        self.link = Some(link);
+        self.reconnect.succeeded();
+        self.tell(Update::Connection(Connection::Online { server })).await;
+        self.tell(Update::LoggedIn { user, device }).await;
+        self.catch_up().await?;
+        self.send_waiting().await;
+        Ok(())
+    }
+}

@@ -1,0 +1,97 @@
+//! The accounts of others: certificates verified to the root, keys held against what is known.
+
+use std::collections::HashMap;
+
+use parlour_crypto::AccountPublicKey;
+use parlour_keylog::AccountCertificate;
+use parlour_protocol::{
+    AccountInfo, Command, DeviceId, Refusal, Reply, RevokedDevice, Timestamp, UserName,
+};
+
+use super::Engine;
+use crate::action::Answer;
+use crate::failure::Failure;
+
+/// Somebody's account, verified.
+#[derive(Clone)]
+pub(super) struct Peer {
+    pub(super) key: AccountPublicKey,
+    pub(super) kid: String,
+    pub(super) revoked: Vec<RevokedDevice>,
+}
+
+/// What was asked about others on this connection.
+#[derive(Default)]
+pub(super) struct Peers {
+    known: HashMap<UserName, Peer>,
+}
+
+impl Peers {
+    pub(super) fn get(&self, name: &UserName) -> Option<&Peer> {
+        self.known.get(name)
+    }
+
+    /// The server says that a device was revoked.
+    pub(super) fn revoke(&mut self, user: &UserName, device: DeviceId, time: Timestamp) {
+        if let Some(peer) = self.known.get_mut(user) {
+            peer.revoked.push(RevokedDevice { device, time });
+        }
+    }
+}
+
+impl Engine {
+    /// Asks for an account, unless it was asked for on this connection, and verifies its certificate.
+    pub(super) async fn peer(&mut self, name: &UserName) -> Result<Peer, Failure> {
+        let known = self.account.as_ref().and_then(|account| account.peers.get(name).cloned());
+        if let Some(peer) = known {
+            return Ok(peer);
+        }
+        let reply = self.ask_online(&Command::Account { name: name.clone() }).await?;
+        let Reply::Account(info) = reply else {
+            return Err(Failure::Protocol("it does not say whose account it is".to_owned()));
+        };
+        let now = self.setup.clock.now().as_seconds();
+        let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let bad = |reason: String| Failure::BadAccount { name: name.clone(), reason };
+        let peer = verified(&info, name, &account.profile.root, now).map_err(bad)?;
+        account.peers.known.insert(name.clone(), peer.clone());
+        Ok(peer)
+    }
+
+    /// The account to seal to. A key that is not the known one stops here until the user says yes.
+    pub(super) async fn recipient(&mut self, name: &UserName) -> Result<Peer, Failure> {
+        let peer = self.peer(name).await?;
+        let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
+        match account.records.pin(name)? {
+            Some(kid) if kid != peer.kid => Err(Failure::KeyChanged(name.clone())),
+            Some(_) => Ok(peer),
+            None => {
+                account.records.set_pin(name, &peer.kid)?;
+                Ok(peer)
+            }
+        }
+    }
+
+    /// The user says that the key which the server has now is right.
+    pub(super) async fn trust(&mut self, name: UserName) -> Result<Answer, Failure> {
+        let peer = self.peer(&name).await?;
+        let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
+        account.records.set_pin(&name, &peer.kid)?;
+        Ok(Answer::Done)
+    }
+}
+
+fn verified(
+    info: &AccountInfo,
+    name: &UserName,
+    root: &parlour_keylog::RootCertificate,
+    now: i64,
+) -> Result<Peer, String> {
+    let certificate = AccountCertificate::from_der(&info.certificate).map_err(|error| error.to_string())?;
+    certificate.verify(root, now).map_err(|error| error.to_string())?;
+    if certificate.user() != name || info.user != *name {
+        return Err(format!("it is for {}", certificate.user()));
+    }
+    let key = AccountPublicKey::from_spki_der(certificate.spki_der()).map_err(|error| error.to_string())?;
+    Ok(Peer { kid: certificate.kid().to_owned(), key, revoked: info.revoked.clone() })
+}

@@ -1,0 +1,85 @@
+//! Coming back after the connection was lost: later each time, and not all clients at once.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Engine;
+use crate::failure::Failure;
+use crate::update::{Connection, Update};
+
+const SHORTEST: Duration = Duration::from_millis(200);
+const LONGEST: Duration = Duration::from_secs(15);
+
+/// When to try again.
+#[derive(Default)]
+pub(super) struct Reconnect {
+    tries: u32,
+    at: Option<Instant>,
+}
+
+impl Reconnect {
+    /// Plans the next try; returns how long until then: twice as long each time, give or take half.
+    pub(super) fn again(&mut self) -> Duration {
+        let doubled = SHORTEST.saturating_mul(1_u32 << self.tries.min(10)).min(LONGEST);
+        let pause = doubled.mul_f64(rand::random_range(0.5..1.5));
+        self.tries = self.tries.saturating_add(1);
+        self.at = Some(Instant::now() + pause);
+        pause
+    }
+
+    /// Nothing is planned any more.
+    pub(super) fn succeeded(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Waits until the planned try; for ever when none is planned.
+    pub(super) async fn due(&self) {
+        match self.at {
+            Some(at) => tokio::time::sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Engine {
+    /// Tries to be online again.
+    pub(super) async fn come_back(&mut self) {
+        self.reconnect.at = None;
+        if self.account.is_none() {
+            return;
+        }
+        match self.go_online().await {
+            Ok(()) => {}
+            Err(failure) if failure.passes() => {
+                self.link = None;
+                let retry = Some(self.reconnect.again());
+                self.tell(Update::Connection(Connection::Offline { reason: failure, retry })).await;
+            }
+            Err(failure) => self.log_out(failure).await,
+        }
+    }
+
+    /// The server does not take this user any more.
+    async fn log_out(&mut self, failure: Failure) {
+        self.link = None;
+        self.account = None;
+        self.tell(Update::LoggedOut { reason: failure }).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn pauses_grow_and_are_bounded() {
+        let mut reconnect = Reconnect::default();
+        let pauses: Vec<Duration> = (0..20).map(|_| reconnect.again()).collect();
+        assert!(pauses[0] < Duration::from_millis(301));
+        assert!(pauses.iter().all(|pause| *pause <= LONGEST.mul_f64(1.5)));
+        assert!(pauses[15] >= LONGEST / 2);
+        reconnect.succeeded();
+        assert!(reconnect.again() < Duration::from_millis(301));
+    }
+}

@@ -1,0 +1,47 @@
+//! `/register`: keys are made, certified, checked and kept.
+
+use parlour_protocol::{Command, Refusal, Reply, UserName};
+
+use super::Engine;
+use crate::action::Answer;
+use crate::failure::Failure;
+use crate::profile::Pending;
+use crate::update::Update;
+
+impl Engine {
+    pub(super) async fn register(&mut self, name: UserName) -> Result<Answer, Failure> {
+        if self.account.is_some() {
+            return Err(Failure::Refused(Refusal::NotNow));
+        }
+        if self.setup.profiles.has(&name) {
+            return Err(Failure::Refused(Refusal::UserExists));
+        }
+        self.guest().await?;
+        self.tell(Update::Progress("making keys, which takes a moment".to_owned())).await;
+        let (profiles, wanted) = (self.setup.profiles.clone(), name.clone());
+        let pending = tokio::task::spawn_blocking(move || Pending::prepare(&profiles, &wanted))
+            .await
+            .map_err(|error| Failure::Key(error.to_string()))??;
+        self.tell(Update::Progress("asking for certificates".to_owned())).await;
+        let now = self.setup.clock.now().as_seconds();
+        let server = self.setup.guest_server();
+        let link = self.guest().await?;
+        let request = pending.request.clone();
+        let reply = link.ask(&Command::Register { name: name.clone(), request }).await;
+        match reply {
+            Ok(Reply::Registered { device_certificate, account_certificate }) => {
+                let root = link.root.clone();
+                pending.complete(&device_certificate, &account_certificate, &root, &server, now)?;
+                // The guest's connection has done its work; a login opens one of its own.
+                self.link = None;
+                Ok(Answer::Registered { name })
+            }
+            Ok(_) => Err(Failure::Protocol("it does not say whether the name is ours".to_owned())),
+            Err(Failure::Refused(refusal @ (Refusal::UserExists | Refusal::RequestRefused))) => {
+                pending.abandon();
+                Err(Failure::Refused(refusal))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Saying something: kept first, sealed when it is its turn, sent until the server has it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use parlour_crypto::{Content, Draft, message};
+use parlour_protocol::{
+    Body, Command, Conversation, Message, MessageId, Post, Refusal, Reply, SafeText, SealedMessage, UserName,
+};
+
+use super::Engine;
+use super::account::Answering;
+use crate::action::Answer;
+use crate::failure::Failure;
+use crate::records::{OutgoingBody, OwnChain};
+use crate::update::Update;
+
+impl Engine {
+    /// Takes a message on; `answer` hears when it is stored, or why it is not.
+    pub(super) async fn say(&mut self, to: Conversation, text: &SafeText, answer: Answering) {
+        let Some(account) = &mut self.account else {
+            let _ = answer.send(Err(Failure::Refused(Refusal::NotNow)));
+            return;
+        };
+        let id = MessageId::v7(self.setup.clock.now(), rand::random());
+        if let Err((failure, answer)) = account.queue(id, to, text, answer) {
+            let _ = answer.send(Err(failure));
+            return;
+        }
+        if self.link.is_none() {
+            self.tell(Update::Notice("not connected; it will be sent".to_owned())).await;
+        }
+        self.tell_outbox().await;
+        self.send_waiting().await;
+    }
+
+    /// Sends every message whose turn it is.
+    pub(super) async fn send_waiting(&mut self) {
+        while self.link.is_some() {
+            let Some(index) = self.account.as_ref().and_then(super::Account::next_to_send) else { return };
+            match self.send(index).await {
+                Ok(()) => {}
+                // Later, on another connection.
+                Err(Failure::Lost | Failure::Dismissed(_)) => return,
+                Err(failure) => self.give_up(index, failure).await,
+            }
+        }
+    }
+
+    async fn send(&mut self, index: usize) -> Result<(), Failure> {
+        let post = self.post(index).await?;
+        let link = self.link.as_mut().ok_or(Failure::Lost)?;
+        let number = link.send(&Command::Post(post)).await?;
+        if let Some(sending) = self.account.as_mut().and_then(|account| account.sending.get_mut(index)) {
+            sending.asked = Some(number);
+        }
+        Ok(())
+    }
+
+    /// The command for a message; a private one is sealed now, if it was not before.
+    async fn post(&mut self, index: usize) -> Result<Post, Failure> {
+        let outgoing = self
+            .account
+            .as_ref()
+            .and_then(|account| account.sending.get(index))
+            .map(|sending| sending.outgoing.clone())
+            .ok_or(Failure::Lost)?;
+        let text = |text: &str| SafeText::parse(text).map_err(|error| Failure::Refused(error.into()));
+        let body = match (&outgoing.to, &outgoing.body) {
+            (Conversation::Channel(_), body) => Body::Text(text(body.text())?),
+            (Conversation::Direct(_), OutgoingBody::Sealed { jwe, .. }) => sealed(jwe)?,
+            (Conversation::Direct(to), OutgoingBody::Text(text)) => {
+                sealed(&self.seal(index, outgoing.id, to.clone(), text).await?)?
+            }
+        };
+        Ok(Post { to: outgoing.to, id: Some(outgoing.id), body })
+    }
+
+    /// Seals a message and keeps the envelope, so that it is sent as the same bytes each time.
+    async fn seal(
+        &mut self,
+        index: usize,
+        id: MessageId,
+        to: UserName,
+        text: &str,
+    ) -> Result<String, Failure> {
+        let recipient = self.recipient(&to).await?;
+        let time = self.setup.clock.now().as_millis();
+        let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let conversation = Conversation::Direct(to.clone());
+        let own = match account.records.own_chain(&conversation)? {
+            Some(chain) => chain,
+            None => OwnChain {
+                chain: URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>()),
+                n: 0,
+                prev: String::new(),
+            },
+        };
+        let profile = &account.profile;
+        let draft = Draft {
+            from: profile.name.as_str(),
+            to: to.as_str(),
+            id: &id.to_string(),
+            time,
+            content: Content::Text(text.to_owned()),
+            chain: &own.chain,
+            n: own.n,
+            prev: &own.prev,
+        };
+        let sealed = message::seal(
+            &mut rand::rng(),
+            &profile.device_key,
+            profile.device.der(),
+            draft,
+            &recipient.key,
+            profile.account_key.public(),
+        )
+        .map_err(|error| Failure::Key(error.to_string()))?;
+        let sending = account.sending.get_mut(index).ok_or(Failure::Lost)?;
+        sending.outgoing.body = OutgoingBody::Sealed {
+            text: text.to_owned(),
+            jwe: sealed.jwe.clone(),
+            hash: message::jws_hash(&sealed.jws),
+            chain: own.chain,
+            n: own.n,
+        };
+        account.records.update_outgoing(sending.position, &sending.outgoing)?;
+        Ok(sealed.jwe)
+    }
+
+    /// An answer came; only messages are waited for here.
+    pub(super) async fn hear_reply(&mut self, number: u64, reply: Result<Reply, Refusal>) {
+        let Some(account) = &self.account else { return };
+        let Some(index) = account.sending.iter().position(|sending| sending.asked == Some(number)) else {
+            return;
+        };
+        match reply {
+            Ok(Reply::Posted(message)) => self.stored(index, message).await,
+            Ok(_) => {
+                let failure = Failure::Protocol("it does not say whether the message is stored".to_owned());
+                self.give_up(index, failure).await;
+            }
+            // The id and the bytes are kept, so trying again cannot store it twice.
+            Err(Refusal::Internal { incident }) => {
+                self.give_up(index, Failure::Refused(Refusal::Internal { incident })).await;
+            }
+            Err(refusal) => self.give_up(index, Failure::Refused(refusal)).await,
+        }
+        self.send_waiting().await;
+    }
+
+    /// The server has it.
+    async fn stored(&mut self, index: usize, message: Message) {
+        let Some(account) = &mut self.account else { return };
+        let sending = account.sending.remove(index);
+        let conversation = sending.outgoing.to.clone();
+        let mut kept = account.records.remove_outgoing(sending.position);
+        if let OutgoingBody::Sealed { hash, chain, n, .. } = sending.outgoing.body {
+            let next = OwnChain { chain, n: n + 1, prev: hash };
+            kept = kept.and_then(|()| account.records.set_own_chain(&conversation, &next));
+        }
+        if let Err(failure) = kept {
+            self.tell(Update::Notice(format!("a message was sent but not noted: {failure}"))).await;
+        }
+        self.tell_outbox().await;
+        let seq = message.seq;
+        // What others said before it comes first.
+        let shown = self.take(message).await;
+        let answer = match shown {
+            Ok(Some(shown)) => Ok(Answer::Said { message: Box::new(shown) }),
+            // Fetched before its answer came.
+            Ok(None) => self.kept(&conversation, seq),
+            Err(failure) => Err(failure),
+        };
+        if let Some(waiting) = sending.answer {
+            let _ = waiting.send(answer);
+        }
+    }
+
+    fn kept(&self, conversation: &Conversation, seq: u64) -> Result<Answer, Failure> {
+        let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let found = account.records.messages(conversation, Some(seq + 1), 1)?.pop();
+        found
+            .filter(|shown| shown.seq == seq)
+            .map(|shown| Answer::Said { message: Box::new(shown) })
+            .ok_or_else(|| Failure::Records("a message that was stored is not kept here".to_owned()))
+    }
+
+    /// A message will not be sent; its chain does not move on.
+    async fn give_up(&mut self, index: usize, failure: Failure) {
+        let Some(account) = &mut self.account else { return };
+        if index >= account.sending.len() {
+            return;
+        }
+        let sending = account.sending.remove(index);
+        if let Err(failure) = account.records.remove_outgoing(sending.position) {
+            self.tell(Update::Notice(format!("the outbox: {failure}"))).await;
+        }
+        self.tell_outbox().await;
+        match sending.answer {
+            Some(answer) => drop(answer.send(Err(failure))),
+            None => {
+                let notice = format!("a message to {} was not sent: {failure}", sending.outgoing.to);
+                self.tell(Update::Notice(notice)).await;
+            }
+        }
+    }
+
+    pub(super) async fn tell_outbox(&mut self) {
+        if let Some(account) = &self.account {
+            self.tell(Update::Outbox(account.waiting())).await;
+        }
+    }
+}
+
+fn sealed(jwe: &str) -> Result<Body, Failure> {
+    let sealed = SealedMessage::from_json(jwe).map_err(|error| Failure::Key(error.to_string()))?;
+    Ok(Body::Sealed(Box::new(sealed)))
+}

@@ -1,0 +1,308 @@
+//! What others said: live, missed, or longer ago. Every message is taken once, in the order of `seq`.
+
+use parlour_protocol::limits::HISTORY_PAGE;
+use parlour_protocol::{
+    Body, Command, Conversation, ConversationHead, HistoryRange, Message, Refusal, Reply, RevokedDevice, Seq,
+    UserName,
+};
+
+use super::Engine;
+use crate::action::Answer;
+use crate::failure::Failure;
+use crate::judge::{ChainKey, Judge};
+use crate::records::{Extent, PageChains};
+use crate::shown::{Shown, Verdict};
+use crate::update::Update;
+
+/// The newest messages of each conversation that a login shows.
+const BACKLOG: usize = 100;
+
+/// A gap longer than this is not filled: what is kept of the conversation begins anew after it.
+const LONGEST_GAP: u64 = 20_000;
+
+impl Engine {
+    /// Fetches what was missed in every conversation, and tells it.
+    pub(super) async fn catch_up(&mut self) -> Result<(), Failure> {
+        let Reply::Conversations(heads) = self.ask_online(&Command::Conversations).await? else {
+            return Err(Failure::Protocol("it does not say which conversations there are".to_owned()));
+        };
+        let mut fresh = Vec::new();
+        for ConversationHead { name, last } in heads {
+            fresh.append(&mut self.catch_up_with(&name, last).await?);
+        }
+        fresh.sort_by_key(|shown| shown.time);
+        let first_time = self.account.as_mut().is_some_and(|account| !std::mem::replace(&mut account.told, true));
+        if first_time {
+            self.fill_backlog().await?;
+            let backlog = self.backlog()?;
+            self.tell(Update::Backlog(backlog)).await;
+        } else {
+            for shown in fresh {
+                self.tell(Update::Message(Box::new(shown))).await;
+            }
+        }
+        let extents = self.account.as_ref().map(|account| account.records.extents()).transpose()?;
+        for Extent { name, last, read, .. } in extents.unwrap_or_default() {
+            self.tell(Update::Conversation { name, last, read }).await;
+        }
+        Ok(())
+    }
+
+    async fn catch_up_with(&mut self, name: &Conversation, last: Seq) -> Result<Vec<Shown>, Failure> {
+        let extent = self.extent(name)?;
+        let Some(mut extent) = extent else {
+            if last == 0 {
+                return Ok(Vec::new());
+            }
+            let page = self.page(name, HistoryRange::Newest).await?;
+            return self.begin(name, page).await;
+        };
+        if extent.last > last {
+            let notice = format!(
+                "the server knows {last} messages of {name}, this machine {}: the server has lost some",
+                extent.last
+            );
+            self.tell(Update::Notice(notice)).await;
+            return Ok(Vec::new());
+        }
+        if last - extent.last > LONGEST_GAP {
+            self.tell(Update::Notice(format!("{name}: too much was missed to fetch it all"))).await;
+            let page = self.page(name, HistoryRange::Newest).await?;
+            return self.begin(name, page).await;
+        }
+        let mut fresh = Vec::new();
+        while extent.last < last {
+            let page = self.page(name, HistoryRange::After(extent.last)).await?;
+            let before = extent.last;
+            fresh.append(&mut self.take_newer(name, page).await?);
+            extent = self.extent(name)?.unwrap_or(extent);
+            if extent.last == before {
+                return Err(Failure::Protocol(format!("it does not hand out what is new in {name}")));
+            }
+        }
+        Ok(fresh)
+    }
+
+    /// A message came live, or as the answer to one of ours. Nothing is returned for one that is known.
+    pub(super) async fn take(&mut self, message: Message) -> Result<Option<Shown>, Failure> {
+        let me = self.me().cloned().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let name = message.conversation(&me);
+        let seq = message.seq;
+        let last = self.extent(&name)?.map(|extent| extent.last);
+        let mut shown = match last {
+            Some(last) if seq <= last => return Ok(None),
+            Some(last) if seq > last + 1 => self.catch_up_with(&name, seq).await?,
+            Some(_) => self.take_newer(&name, vec![message]).await?,
+            // The conversation is new here: what was said before in it is fetched too.
+            None if seq > 1 => self.catch_up_with(&name, seq).await?,
+            None => self.begin(&name, vec![message]).await?,
+        };
+        let own = shown.iter().position(|shown| shown.seq == seq).map(|index| shown.remove(index));
+        for other in shown {
+            self.tell(Update::Message(Box::new(other))).await;
+        }
+        if let Some(own) = &own {
+            self.tell(Update::Message(Box::new(own.clone()))).await;
+        }
+        Ok(own)
+    }
+
+    pub(super) async fn hear_message(&mut self, message: Message) {
+        if self.account.is_none() {
+            return;
+        }
+        match self.take(message).await {
+            Ok(_) => {}
+            // It is fetched by its `seq` after the next login.
+            Err(Failure::Lost | Failure::Dismissed(_)) => {}
+            Err(failure) => self.tell(Update::Notice(format!("a message was not taken: {failure}"))).await,
+        }
+    }
+
+    /// The newest messages of every conversation that are kept here, by the server's time.
+    pub(super) fn backlog(&self) -> Result<Vec<Shown>, Failure> {
+        let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let mut backlog = Vec::new();
+        for extent in account.records.extents()? {
+            backlog.append(&mut account.records.messages(&extent.name, None, BACKLOG)?);
+        }
+        backlog.sort_by_key(|shown| shown.time);
+        Ok(backlog)
+    }
+
+    /// Fetches older messages until each conversation has as many as a login shows.
+    async fn fill_backlog(&mut self) -> Result<(), Failure> {
+        let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
+        for extent in account.records.extents()? {
+            self.fill(&extent.name, extent.last.saturating_add(1), BACKLOG).await?;
+        }
+        Ok(())
+    }
+
+    /// A page of what came before `before`, from here or from the server.
+    pub(super) async fn history(
+        &mut self,
+        conversation: Conversation,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Result<Answer, Failure> {
+        if self.account.is_none() {
+            return Err(Failure::Refused(Refusal::NotNow));
+        }
+        let Some(extent) = self.extent(&conversation)? else {
+            // Nothing was said there, or nobody has that name: the server knows.
+            if let Conversation::Direct(name) = &conversation {
+                self.peer(name).await?;
+            } else if conversation != Conversation::lobby() {
+                return Err(Failure::Refused(Refusal::ConversationNotFound));
+            }
+            return Ok(Answer::History { messages: Vec::new(), complete: true });
+        };
+        let end = before.unwrap_or(extent.last.saturating_add(1));
+        match self.fill(&conversation, end, limit).await {
+            // What is kept here is better than nothing.
+            Ok(()) | Err(Failure::Lost | Failure::Dismissed(_)) => {}
+            Err(failure) => return Err(failure),
+        }
+        let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let messages = account.records.messages(&conversation, before, limit)?;
+        let complete = messages.first().is_none_or(|first| first.seq <= 1);
+        Ok(Answer::History { messages, complete })
+    }
+
+    /// Fetches older messages until `count` before `end` are kept, or the conversation begins.
+    async fn fill(&mut self, name: &Conversation, end: Seq, count: usize) -> Result<(), Failure> {
+        loop {
+            let Some(extent) = self.extent(name)? else { return Ok(()) };
+            let kept = end.saturating_sub(extent.first);
+            if extent.first <= 1 || kept >= count as u64 {
+                return Ok(());
+            }
+            let page = self.page(name, HistoryRange::Before(extent.first)).await?;
+            self.take_older(extent, page).await?;
+        }
+    }
+
+    pub(super) fn mark_read(&mut self, name: &Conversation, seq: Seq) -> Result<Answer, Failure> {
+        let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
+        account.records.mark_read(name, seq)?;
+        Ok(Answer::Done)
+    }
+
+    fn extent(&self, name: &Conversation) -> Result<Option<Extent>, Failure> {
+        self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?.records.extent(name)
+    }
+
+    async fn page(&mut self, name: &Conversation, range: HistoryRange) -> Result<Vec<Message>, Failure> {
+        let conversation = name.clone();
+        let command = Command::History { conversation, range, limit: HISTORY_PAGE };
+        let Reply::History { messages, .. } = self.ask_online(&command).await? else {
+            return Err(Failure::Protocol("it does not hand out the history".to_owned()));
+        };
+        Ok(messages)
+    }
+
+    /// The first page that is kept of a conversation.
+    async fn begin(&mut self, name: &Conversation, page: Vec<Message>) -> Result<Vec<Shown>, Failure> {
+        let Some(first) = page.first().map(|message| message.seq) else { return Ok(Vec::new()) };
+        if let Some(account) = &mut self.account {
+            account.records.forget(name)?;
+        }
+        let extent = Extent { name: name.clone(), first, last: first - 1, read: 0 };
+        self.keep_newer(extent, page).await
+    }
+
+    async fn take_newer(&mut self, name: &Conversation, page: Vec<Message>) -> Result<Vec<Shown>, Failure> {
+        match self.extent(name)? {
+            Some(extent) => self.keep_newer(extent, page).await,
+            None => self.begin(name, page).await,
+        }
+    }
+
+    async fn keep_newer(&mut self, mut extent: Extent, page: Vec<Message>) -> Result<Vec<Shown>, Failure> {
+        let me = self.me().cloned().ok_or(Failure::Refused(Refusal::NotNow))?;
+        continuous(&page, &extent.name, &me, extent.last + 1)?;
+        let revoked = self.revoked(&page).await?;
+        let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let profile = &account.profile;
+        let judge = Judge { me: &me, key: &profile.account_key, root: &profile.root };
+        let mut chains = PageChains::newer(&account.records, extent.first <= 1);
+        let shown: Vec<Shown> = page
+            .iter()
+            .map(|message| judge.judge(message, of(&revoked, &message.from), &mut chains))
+            .collect();
+        let learned = chains.learned();
+        extent.last = shown.last().map_or(extent.last, |shown| shown.seq);
+        // What the user wrote on this or another device, the user has seen.
+        if let Some(own) = shown.iter().rev().find(|shown| shown.from == me) {
+            extent.read = extent.read.max(own.seq);
+        }
+        account.records.keep(&extent, &shown, &learned)?;
+        Ok(shown)
+    }
+
+    async fn take_older(&mut self, mut extent: Extent, page: Vec<Message>) -> Result<(), Failure> {
+        let me = self.me().cloned().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let Some(first) = page.first().map(|message| message.seq) else {
+            return Err(Failure::Protocol(format!("it does not hand out what is old in {}", extent.name)));
+        };
+        continuous(&page, &extent.name, &me, first)?;
+        if page.last().map(|message| message.seq + 1) != Some(extent.first) {
+            return Err(Failure::Protocol(format!("messages are missing in {}", extent.name)));
+        }
+        let revoked = self.revoked(&page).await?;
+        let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let profile = &account.profile;
+        let judge = Judge { me: &me, key: &profile.account_key, root: &profile.root };
+        let mut chains = PageChains::older(first <= 1);
+        let mut shown: Vec<Shown> = page
+            .iter()
+            .map(|message| judge.judge(message, of(&revoked, &message.from), &mut chains))
+            .collect();
+        let (joined, broken) = account.records.join_older(chains.learned());
+        mark_broken(&mut shown, &broken);
+        extent.first = first;
+        account.records.keep(&extent, &shown, &joined)
+    }
+
+    /// The revoked devices of everyone who sealed something in this page.
+    async fn revoked(&mut self, page: &[Message]) -> Result<Vec<(UserName, Vec<RevokedDevice>)>, Failure> {
+        let mut revoked: Vec<(UserName, Vec<RevokedDevice>)> = Vec::new();
+        for message in page.iter().filter(|message| matches!(message.body, Body::Sealed(_))) {
+            if revoked.iter().all(|(name, _)| *name != message.from) {
+                let devices = match self.peer(&message.from).await {
+                    Ok(peer) => peer.revoked,
+                    // Whether the signature holds does not hang on the account's certificate.
+                    Err(Failure::BadAccount { .. } | Failure::Refused(_)) => Vec::new(),
+                    Err(failure) => return Err(failure),
+                };
+                revoked.push((message.from.clone(), devices));
+            }
+        }
+        Ok(revoked)
+    }
+}
+
+fn of<'a>(revoked: &'a [(UserName, Vec<RevokedDevice>)], name: &UserName) -> &'a [RevokedDevice] {
+    revoked.iter().find(|(user, _)| user == name).map_or(&[], |(_, devices)| devices.as_slice())
+}
+
+/// A page must be of its conversation and without gaps: otherwise the server has dropped, moved or
+/// invented something, and nothing of it is taken.
+fn continuous(page: &[Message], name: &Conversation, me: &UserName, first: Seq) -> Result<(), Failure> {
+    let fits = page
+        .iter()
+        .zip(first..)
+        .all(|(message, seq)| message.seq == seq && message.conversation(me) == *name);
+    if fits { Ok(()) } else { Err(Failure::Protocol(format!("messages are missing in {name}"))) }
+}
+
+/// Marks the newest of an older page when its sender's chain does not run on into what is kept.
+fn mark_broken(shown: &mut [Shown], broken: &[(ChainKey, u64)]) {
+    for (key, missing) in broken {
+        let last = shown.iter_mut().rev().find(|shown| shown.from == key.from && shown.verdict.is_believed());
+        if let Some(last) = last {
+            last.verdict = Verdict::Gap { missing: *missing };
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! The plain face, for pipes and scripts: lines as a person types them on standard input; answers,
+//! errors and messages on standard output; hints, progress and news of the connection on standard error.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use parlour_protocol::limits::LINE_BYTES;
+use parlour_protocol::{Conversation, LineSplitter, Refusal, SafeText, Seq, UserName};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+
+use crate::action::{Action, Answer};
+use crate::engine::Asker;
+use crate::failure::Failure;
+use crate::shown::Shown;
+use crate::update::{Connection, Update};
+use crate::wording;
+use crate::words::{self, Intent};
+
+/// How long a message may wait for a lost server before the next line is read.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How a plain face ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// At the end of input, or by `/exit`; whether everything was done.
+    Left {
+        /// False when anything was refused.
+        all_done: bool,
+    },
+    /// By `/dialect json`: the json face goes on.
+    Json,
+}
+
+/// The plain face over any input and output.
+pub struct Plain<O, E> {
+    asker: Asker,
+    updates: mpsc::Receiver<Update>,
+    output: O,
+    news: E,
+    zone: TimeZone,
+    user: Option<UserName>,
+    /// The newest `seq` of each conversation that was shown.
+    shown: HashMap<Conversation, Seq>,
+    /// Messages that came while an answer was waited for that must be shown before them.
+    held: Vec<Shown>,
+    holding: bool,
+    offline: bool,
+    all_done: bool,
+}
+
+impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
+    /// A face that writes answers to `output` and news to `news`, with times in `zone`.
+    pub fn new(asker: Asker, updates: mpsc::Receiver<Update>, output: O, news: E, zone: TimeZone) -> Self {
+        Self {
+            asker,
+            updates,
+            output,
+            news,
+            zone,
+            user: None,
+            shown: HashMap::new(),
+            held: Vec::new(),
+            holding: false,
+            offline: false,
+            all_done: true,
+        }
+    }
+
+    /// What is needed to go on in another face.
+    pub fn into_updates(self) -> mpsc::Receiver<Update> {
+        self.updates
+    }
+
+    /// Logs in, when a user is named; then serves `input` to its end. An error is one that keeps the
+    /// client from working at all.
+    pub async fn run(
+        &mut self,
+        mut input: impl AsyncRead + Unpin,
+        user: Option<UserName>,
+    ) -> Result<Ended, Failure> {
+        match user {
+            Some(name) => {
+                let outcome = self.login(name).await;
+                self.settle(outcome).await?;
+            }
+            None => {
+                self.wait_for(Action::Connect).await?;
+            }
+        }
+        let mut lines = LineSplitter::new(LINE_BYTES);
+        let mut chunk = vec![0; 8_192];
+        loop {
+            while let Some(line) = lines.next_line() {
+                let line = line.map(str::to_owned).map_err(Refusal::from);
+                match self.carry_out(line).await? {
+                    None => {}
+                    Some(ended) => return Ok(ended),
+                }
+            }
+            tokio::select! {
+                count = input.read(&mut chunk) => match chunk.get(..count.unwrap_or(0)) {
+                    Some(bytes) if !bytes.is_empty() => lines.feed(bytes),
+                    // A last line without a line feed counts as well.
+                    _ if !lines.is_empty() => lines.feed(b"\n"),
+                    _ => return Ok(Ended::Left { all_done: self.all_done }),
+                },
+                Some(update) = self.updates.recv() => self.hear(update).await?,
+            }
+        }
+    }
+
+    /// What no command can mend ends the client; all else is one refused command.
+    async fn settle(&mut self, outcome: Result<(), Failure>) -> Result<(), Failure> {
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(
+                failure @ (Failure::Unreachable { .. }
+                | Failure::Untrusted { .. }
+                | Failure::NoRoot
+                | Failure::Usage(_)
+                | Failure::File { .. }),
+            ) => Err(failure),
+            Err(failure) => self.refuse(&failure).await,
+        }
+    }
+
+    async fn carry_out(&mut self, line: Result<String, Refusal>) -> Result<Option<Ended>, Failure> {
+        // Blank lines are no commands; scripts end with them.
+        if line.as_ref().is_ok_and(|line| line.trim().is_empty()) {
+            return Ok(None);
+        }
+        let intent = line.and_then(|line| words::parse(&line, self.user.is_some()));
+        let outcome = match intent {
+            Err(refusal) => Err(Failure::Refused(refusal)),
+            Ok(Intent::Exit) => return Ok(Some(Ended::Left { all_done: self.all_done })),
+            Ok(Intent::Json) => {
+                self.print(r#"{"dialect":"json"}"#).await?;
+                return Ok(Some(Ended::Json));
+            }
+            Ok(Intent::Help) => self.print(&words::help_line()).await,
+            // In a face of lines there is nowhere to go.
+            Ok(Intent::Open(_)) => Err(Failure::Refused(Refusal::Format)),
+            Ok(Intent::Register(name)) => self.register(name).await,
+            Ok(Intent::Login(name)) => self.login(name).await,
+            Ok(Intent::Users) => self.users().await,
+            Ok(Intent::Trust(name)) => self.wait_for(Action::Trust { name }).await.map(|_| ()),
+            Ok(Intent::SayTo(to, text)) => self.say(to, text).await,
+            Ok(Intent::Say(text)) => self.say(Conversation::lobby(), text).await,
+        };
+        if let Err(failure) = outcome {
+            self.refuse(&failure).await?;
+        }
+        Ok(None)
+    }
+
+    async fn register(&mut self, name: UserName) -> Result<(), Failure> {
+        self.wait_for(Action::Register { name: name.clone() }).await?;
+        self.print("Registration Succeeded").await?;
+        self.login(name).await
+    }
+
+    async fn login(&mut self, name: UserName) -> Result<(), Failure> {
+        self.holding = true;
+        let outcome = self.wait_for(Action::Login { name: name.clone() }).await;
+        self.holding = false;
+        let held = std::mem::take(&mut self.held);
+        let Answer::LoggedIn { backlog, .. } = outcome? else { return Err(Failure::Ending) };
+        self.user = Some(name);
+        self.print("Authentication Succeeded").await?;
+        for shown in backlog.iter().chain(&held) {
+            self.show(shown).await?;
+        }
+        Ok(())
+    }
+
+    async fn users(&mut self) -> Result<(), Failure> {
+        let Answer::Users { users } = self.wait_for(Action::Users).await? else {
+            return Err(Failure::Ending);
+        };
+        let names: Vec<&str> = users.iter().map(UserName::as_str).collect();
+        self.print(&names.join(" ")).await
+    }
+
+    async fn say(&mut self, to: Conversation, text: SafeText) -> Result<(), Failure> {
+        // The message itself comes as an update, in its place among others'.
+        self.wait_for(Action::Say { to, text }).await.map(|_| ())
+    }
+
+    /// Has an action done, and shows what happens meanwhile. A lost server is waited for, but not for
+    /// ever.
+    async fn wait_for(&mut self, action: Action) -> Result<Answer, Failure> {
+        let mut answer = self.asker.begin(action).await?;
+        let mut offline_since: Option<Instant> = None;
+        let outcome = loop {
+            offline_since = if self.offline { offline_since.or_else(|| Some(Instant::now())) } else { None };
+            let given_up = offline_since.map(|since| since + PATIENCE);
+            let far = Instant::now() + Duration::from_hours(24);
+            tokio::select! {
+                outcome = timeout_at(given_up.unwrap_or(far), &mut answer) => match outcome {
+                    Ok(outcome) => break outcome.map_err(|_| Failure::Ending)?,
+                    Err(_) if given_up.is_some() => break Err(Failure::Unsent("message".to_owned())),
+                    Err(_) => {}
+                },
+                Some(update) = self.updates.recv() => self.hear(update).await?,
+            }
+        };
+        // What the engine said before its answer is shown before it.
+        while let Ok(update) = self.updates.try_recv() {
+            self.hear(update).await?;
+        }
+        outcome
+    }
+
+    async fn hear(&mut self, update: Update) -> Result<(), Failure> {
+        match update {
+            Update::Message(shown) if self.holding => {
+                self.held.push(*shown);
+                Ok(())
+            }
+            Update::Message(shown) => self.show(&shown).await,
+            Update::Progress(text) | Update::Notice(text) => self.report(&text).await,
+            Update::Connection(connection) => self.hear_connection(connection).await,
+            Update::LoggedOut { reason } => {
+                self.user = None;
+                self.refuse(&reason).await
+            }
+            Update::LoggedIn { .. }
+            | Update::Backlog(_)
+            | Update::Conversation { .. }
+            | Update::Outbox(_) => Ok(()),
+        }
+    }
+
+    async fn hear_connection(&mut self, connection: Connection) -> Result<(), Failure> {
+        match connection {
+            Connection::Connecting { server } => self.report(&format!("connecting to {server}")).await,
+            Connection::Guest { server } => {
+                self.offline = false;
+                self.report(&format!("connected to {server} as a guest")).await
+            }
+            Connection::Online { server } => {
+                self.offline = false;
+                self.report(&format!("connected to {server}")).await
+            }
+            Connection::Offline { reason, retry: Some(retry) } => {
+                self.offline = true;
+                let seconds = retry.as_secs_f32();
+                self.report(&format!("not connected: {reason}; trying again in {seconds:.1} s")).await
+            }
+            Connection::Offline { retry: None, .. } => Ok(()),
+        }
+    }
+
+    async fn show(&mut self, shown: &Shown) -> Result<(), Failure> {
+        let newest = self.shown.entry(shown.conversation.clone()).or_insert(0);
+        if shown.seq <= *newest {
+            return Ok(());
+        }
+        *newest = shown.seq;
+        let line = wording::line(shown, &self.zone);
+        self.print(&line).await
+    }
+
+    async fn refuse(&mut self, failure: &Failure) -> Result<(), Failure> {
+        self.all_done = false;
+        self.print(&format!("error: {failure}")).await?;
+        match failure.hint() {
+            Some(hint) => self.report(&format!("hint: {hint}")).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn print(&mut self, line: &str) -> Result<(), Failure> {
+        write_line(&mut self.output, line).await
+    }
+
+    async fn report(&mut self, line: &str) -> Result<(), Failure> {
+        write_line(&mut self.news, &parlour_protocol::clean(line)).await
+    }
+}
+
+async fn write_line(output: &mut (impl AsyncWrite + Unpin), line: &str) -> Result<(), Failure> {
+    let written = async {
+        output.write_all(format!("{line}\n").as_bytes()).await?;
+        output.flush().await
+    };
+    // Nobody reads what we say any more: there is no use in going on.
+    written.await.map_err(|_: std::io::Error| Failure::Ending)
+}

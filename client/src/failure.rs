@@ -1,0 +1,197 @@
+//! What went wrong, as a user hears it: a fact, and where there is one, what to do about it.
+
+use std::path::PathBuf;
+
+use parlour_protocol::{NameError, Refusal, ServerAddress, UserName};
+use thiserror::Error;
+
+/// Something that was not done. `Display` is the text after `error: `, [`Failure::hint`] what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Failure {
+    /// The server, or the client in its place, says no.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// There are no keys for this name here, so nobody could log in with it.
+    #[error("{}", Refusal::InvalidCredentials)]
+    NoKeys {
+        /// The name.
+        name: UserName,
+        /// Where they were looked for.
+        folder: PathBuf,
+    },
+    /// Another client on this machine has the profile.
+    #[error("{}", Refusal::AlreadyLoggedIn)]
+    ProfileInUse,
+    /// The server cannot be reached.
+    #[error("cannot reach {server}: {reason}")]
+    Unreachable {
+        /// Which.
+        server: ServerAddress,
+        /// What the system said.
+        reason: String,
+    },
+    /// The connection was lost before the answer came.
+    #[error("the connection was lost before the answer came")]
+    Lost,
+    /// The server's certificate does not come from the pinned root.
+    #[error("{server} is not the server that you trust: {reason}")]
+    Untrusted {
+        /// Which.
+        server: ServerAddress,
+        /// What is wrong with its certificate.
+        reason: String,
+    },
+    /// The client does not know which root to trust.
+    #[error("no certificate authority is known")]
+    NoRoot,
+    /// What the server says is not the protocol.
+    #[error("the server says something that is not understood: {0}")]
+    Protocol(String),
+    /// The server ended the connection and said why.
+    #[error("the server closed the connection: {0}")]
+    Dismissed(String),
+    /// What the server handed out is not what was asked for.
+    #[error("the server's answer does not fit the request: {0}")]
+    WrongAnswer(String),
+    /// The recipient's account key is not the one that is known.
+    #[error("the account key of {0} has changed; nothing was sent")]
+    KeyChanged(UserName),
+    /// The recipient's account certificate does not hold.
+    #[error("the account certificate of {name} does not hold: {reason}; nothing was sent")]
+    BadAccount {
+        /// Whose.
+        name: UserName,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file could not be read or written, or holds something else.
+    #[error("{path}: {reason}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The local history could not be used.
+    #[error("the local history: {0}")]
+    Records(String),
+    /// A key could not be made or used.
+    #[error("a key could not be used: {0}")]
+    Key(String),
+    /// Options, or the configuration file, do not hold.
+    #[error("{0}")]
+    Usage(String),
+    /// Messages wait, and the client was told to end.
+    #[error("{0} not sent: the server cannot be reached")]
+    Unsent(String),
+    /// The client is ending.
+    #[error("the client is ending")]
+    Ending,
+    /// Another client on this machine did not do it.
+    #[error("{message}")]
+    Elsewhere {
+        /// Its word for programs.
+        code: String,
+        /// Its text.
+        message: String,
+        /// What it says to do.
+        hint: Option<String>,
+    },
+}
+
+impl Failure {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NoKeys { name, folder } => {
+                format!("there are no keys for {name} in {}; /register {name} makes them", folder.display())
+            }
+            Self::ProfileInUse => "another client on this machine is logged in with these keys".to_owned(),
+            Self::Unreachable { .. } => "is the server running, and is this its address?".to_owned(),
+            Self::Untrusted { .. } => "nothing was sent to it; ask the one who runs the server for an invitation"
+                .to_owned(),
+            Self::NoRoot => {
+                "start with an invitation (parlour://...), or with --ca FILE from the one who runs the server"
+                    .to_owned()
+            }
+            Self::KeyChanged(name) => {
+                format!("ask {name} in another way whether that is right, then /trust {name}")
+            }
+            Self::Unsent(_) => "it is kept, and sent after the next login".to_owned(),
+            Self::Refused(refusal) => return hint_of(refusal),
+            Self::Elsewhere { hint, .. } => return hint.clone(),
+            Self::Lost | Self::Protocol(_) | Self::Dismissed(_) | Self::WrongAnswer(_) | Self::BadAccount { .. }
+            | Self::File { .. } | Self::Records(_) | Self::Key(_) | Self::Usage(_) | Self::Ending => {
+                return None;
+            }
+        })
+    }
+
+    /// A short word for programs.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Refused(refusal) => refusal.code(),
+            Self::NoKeys { .. } => Refusal::InvalidCredentials.code(),
+            Self::ProfileInUse => Refusal::AlreadyLoggedIn.code(),
+            Self::Unreachable { .. } => "unreachable",
+            Self::Lost => "lost",
+            Self::Untrusted { .. } => "untrusted",
+            Self::NoRoot => "no_root",
+            Self::Protocol(_) => "protocol",
+            Self::Dismissed(_) => "dismissed",
+            Self::WrongAnswer(_) => "wrong_answer",
+            Self::KeyChanged(_) => "key_changed",
+            Self::BadAccount { .. } => "bad_account",
+            Self::File { .. } => "file",
+            Self::Records(_) => "records",
+            Self::Key(_) => "key",
+            Self::Usage(_) => "usage",
+            Self::Unsent(_) => "unsent",
+            Self::Ending => "ending",
+            Self::Elsewhere { code, .. } => code,
+        }
+    }
+
+    /// Whether trying again later may help, without anybody doing anything.
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Lost | Self::Dismissed(_) => true,
+            Self::Refused(refusal) => matches!(
+                refusal,
+                Refusal::AlreadyLoggedIn
+                    | Refusal::TooMany { .. }
+                    | Refusal::AuthorityUnavailable
+                    | Refusal::Internal { .. }
+            ),
+            _ => false,
+        }
+    }
+}
+
+fn hint_of(refusal: &Refusal) -> Option<String> {
+    Some(match refusal {
+        Refusal::NotNow => "/login NAME or /register NAME first; /help lists the commands".to_owned(),
+        Refusal::UnknownCommand(_) => "/help lists the commands; //text sends a text that begins with a slash".to_owned(),
+        Refusal::Format => "/help shows how each command is written".to_owned(),
+        Refusal::UserExists => "choose another name, or /login with the keys of this one".to_owned(),
+        _ => return None,
+    })
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<NameError> for Failure {
+    fn from(_: NameError) -> Self {
+        Self::Refused(Refusal::Format)
+    }
+}
+
+impl From<parlour_crypto::KeyFailure> for Failure {
+    fn from(failure: parlour_crypto::KeyFailure) -> Self {
+        Self::Key(failure.to_string())
+    }
+}

@@ -1,0 +1,217 @@
+//! Opens private messages and judges them: who signed, whether it fits what the server says, whether
+//! anything is missing before it. What does not fit is shown as what it is, never dropped.
+
+use parlour_crypto::{AccountKey, Content, OpenError, Opened, Role, message};
+use parlour_keylog::{DeviceCertificate, RootCertificate};
+use parlour_protocol::limits::CLOCK_TOLERANCE_MS;
+use parlour_protocol::{
+    Body, Conversation, DeviceId, Message, RevokedDevice, SafeText, SealedMessage, Timestamp, UserName,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::shown::{Shown, Verdict};
+
+/// What a judge needs to know.
+pub struct Judge<'a> {
+    /// The reader.
+    pub me: &'a UserName,
+    /// Opens what is sealed to the reader.
+    pub key: &'a AccountKey,
+    /// Every certificate must come from it.
+    pub root: &'a RootCertificate,
+}
+
+/// A chain of one device's messages in one conversation, as far as it was seen.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Chain {
+    /// The counter of the first message that was seen.
+    pub first_n: u64,
+    /// What that message says came before it.
+    pub first_prev: String,
+    /// The counter of the last message that was seen.
+    pub last_n: u64,
+    /// The hash of that message.
+    pub last_hash: String,
+}
+
+/// Where chains are remembered while messages are judged in the order of their `seq`.
+pub trait Chains {
+    /// What was seen of this chain.
+    fn seen(&self, key: &ChainKey) -> Option<Chain>;
+    /// Whether any chain of this device was seen in this conversation.
+    fn knows_device(&self, conversation: &Conversation, from: &UserName, device: &DeviceId) -> bool;
+    /// Whether the conversation was read from its beginning.
+    fn from_beginning(&self) -> bool;
+    /// Remembers.
+    fn remember(&mut self, key: ChainKey, chain: Chain);
+}
+
+/// Which chain.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct ChainKey {
+    /// Where.
+    pub conversation: Conversation,
+    /// Whose.
+    pub from: UserName,
+    /// Which device's.
+    pub device: DeviceId,
+    /// The sender's random name for it.
+    pub chain: String,
+}
+
+/// A private message that holds.
+struct Believed {
+    text: String,
+    signed: Timestamp,
+    device: DeviceId,
+    chain: String,
+    n: u64,
+    prev: String,
+    hash: String,
+}
+
+impl Judge<'_> {
+    /// Judges one message. `revoked` are the sender's revoked devices.
+    pub fn judge(&self, message: &Message, revoked: &[RevokedDevice], chains: &mut impl Chains) -> Shown {
+        let conversation = message.conversation(self.me);
+        let (text, signed, verdict) = match &message.body {
+            Body::Text(text) => match &message.to {
+                Conversation::Channel(_) => (Some(text.as_str().to_owned()), None, Verdict::Public),
+                Conversation::Direct(_) => (None, None, bad("not sealed: anybody could have written it")),
+            },
+            Body::Sealed(sealed) => match self.believe(message, sealed, revoked) {
+                Ok(believed) => {
+                    let verdict = follow(&conversation, &message.from, &believed, chains);
+                    let text = verdict.is_believed().then_some(believed.text);
+                    (text, Some(believed.signed), verdict)
+                }
+                Err(reason) => (None, None, Verdict::Bad { reason }),
+            },
+        };
+        let differs = |signed: &Timestamp| {
+            (signed.as_millis() - message.time.as_millis()).abs() > CLOCK_TOLERANCE_MS
+        };
+        Shown {
+            conversation,
+            seq: message.seq,
+            id: message.id,
+            from: message.from.clone(),
+            to: message.to.clone(),
+            time: message.time,
+            signed: signed.filter(differs),
+            text,
+            verdict,
+        }
+    }
+
+    fn believe(
+        &self,
+        message: &Message,
+        sealed: &SealedMessage,
+        revoked: &[RevokedDevice],
+    ) -> Result<Believed, String> {
+        let Conversation::Direct(to) = &message.to else {
+            return Err("sealed, but said in a channel".to_owned());
+        };
+        // A note to oneself is wrapped twice to the same key; either opens.
+        let role = if message.from == *self.me { Role::Sender } else { Role::Recipient };
+        let opened = message::open(&sealed.to_json(), self.key, role).map_err(|error| reason(&error))?;
+        let device = self.signer(&opened, message, to)?;
+        let Opened { claims, jws, .. } = opened;
+        let withdrawn =
+            |revoked: &RevokedDevice| revoked.device == device && revoked.time.as_millis() <= claims.time;
+        if revoked.iter().any(withdrawn) {
+            return Err("bad signature: the device had been revoked".to_owned());
+        }
+        let Content::Text(text) = &claims.content else {
+            return Err("of a kind that this version does not know".to_owned());
+        };
+        let text = SafeText::parse(text).map_err(|error| format!("not shown: {error}"))?;
+        Ok(Believed {
+            text: text.as_str().to_owned(),
+            signed: Timestamp::from_millis(claims.time),
+            device,
+            chain: claims.chain.clone(),
+            n: claims.n,
+            prev: claims.prev.clone(),
+            hash: message::jws_hash(&jws),
+        })
+    }
+
+    /// The device that signed, if it is one of the sender's and signed for this very place.
+    fn signer(&self, opened: &Opened, message: &Message, to: &UserName) -> Result<DeviceId, String> {
+        let claims = &opened.claims;
+        let certificate = DeviceCertificate::from_der(&opened.leaf_der)
+            .map_err(|error| format!("bad signature: the certificate: {error}"))?;
+        certificate
+            .verify(self.root, claims.time.div_euclid(1_000))
+            .map_err(|error| format!("bad signature: the certificate: {error}"))?;
+        if *certificate.user() != message.from {
+            return Err(format!("bad signature: it is by {}", certificate.user()));
+        }
+        if claims.from != message.from.as_str()
+            || claims.to != to.as_str()
+            || claims.id != message.id.to_string()
+        {
+            return Err("altered: it was signed for another place".to_owned());
+        }
+        Ok(certificate.device().clone())
+    }
+}
+
+/// Whether the message continues what was seen of its chain.
+fn follow(
+    conversation: &Conversation,
+    from: &UserName,
+    message: &Believed,
+    chains: &mut impl Chains,
+) -> Verdict {
+    let key = ChainKey {
+        conversation: conversation.clone(),
+        from: from.clone(),
+        device: message.device.clone(),
+        chain: message.chain.clone(),
+    };
+    let Some(seen) = chains.seen(&key) else {
+        let known = chains.knows_device(conversation, from, &message.device);
+        let from_beginning = chains.from_beginning();
+        let chain = Chain {
+            first_n: message.n,
+            first_prev: message.prev.clone(),
+            last_n: message.n,
+            last_hash: message.hash.clone(),
+        };
+        chains.remember(key, chain);
+        return match message.n {
+            0 if known => Verdict::Restarted,
+            0 => Verdict::Good,
+            // What came before was not read here, so nothing can be said about it.
+            _ if !known && !from_beginning => Verdict::Good,
+            missing => Verdict::Gap { missing },
+        };
+    };
+    if message.n <= seen.last_n {
+        return bad("replayed: its place in the sender's chain was taken already");
+    }
+    let missing = message.n - seen.last_n - 1;
+    if missing == 0 && message.prev != seen.last_hash {
+        return bad("altered: it does not follow the message before it");
+    }
+    chains.remember(key, Chain { last_n: message.n, last_hash: message.hash.clone(), ..seen });
+    if missing == 0 { Verdict::Good } else { Verdict::Gap { missing } }
+}
+
+fn bad(reason: &str) -> Verdict {
+    Verdict::Bad { reason: reason.to_owned() }
+}
+
+fn reason(error: &OpenError) -> String {
+    match error {
+        OpenError::BadSignature => "bad signature".to_owned(),
+        OpenError::Altered | OpenError::CommitmentMismatch | OpenError::IdMismatch => {
+            format!("altered: {error}")
+        }
+        OpenError::NotForThisKey => "altered: not sealed to your key".to_owned(),
+        OpenError::Malformed(_) => format!("altered: {error}"),
+    }
+}

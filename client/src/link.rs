@@ -1,0 +1,274 @@
+//! A connection to the server: TLS, the json dialect, and the value that binds a login to it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use parlour_keylog::RootCertificate;
+use parlour_protocol::json::{self, RequestId, ServerLine};
+use parlour_protocol::{
+    Command, EXPORTER_BYTES, EXPORTER_LABEL, Event, LineSplitter, Refusal, Reply, ServerAddress,
+};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf, split};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::failure::Failure;
+use crate::trust::Tls;
+
+/// How long connecting and the first answer may take.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// The longest line that is taken from a server: the protocol's longest, and room for what a later
+/// server may say around a message.
+const LONGEST: usize = 2 * parlour_protocol::limits::LINE_BYTES;
+
+/// A server that says nothing for so long, though it pings every 15 seconds, is gone.
+const SILENCE: Duration = Duration::from_secs(45);
+
+/// Lines that wait to be handled; with more, the server's lines wait in the network.
+const QUEUE: usize = 256;
+
+/// Something from the server, in the order in which it came.
+#[derive(Debug)]
+pub enum Heard {
+    /// The answer to a command.
+    Reply(u64, Result<Reply, Refusal>),
+    /// Something happened.
+    Event(Event),
+    /// The connection is over.
+    Closed(Failure),
+}
+
+/// A live connection. Dropping it closes it.
+pub struct Link {
+    /// Of this very connection (RFC 9266).
+    pub exporter: [u8; EXPORTER_BYTES],
+    /// The root that the server's certificate came from.
+    pub root: RootCertificate,
+    next_id: u64,
+    out: mpsc::Sender<String>,
+    heard: mpsc::Receiver<Heard>,
+    /// What came while an answer was waited for.
+    waiting: VecDeque<Heard>,
+    /// Ends the tasks with the link.
+    _tasks: JoinSet<()>,
+}
+
+impl Link {
+    /// Connects and changes to json.
+    pub async fn open(server: &ServerAddress, tls: &Tls) -> Result<Self, Failure> {
+        let unreachable =
+            |reason: String| Failure::Unreachable { server: server.clone(), reason };
+        let attempt = async {
+            let stream = TcpStream::connect((server.host.as_str(), server.port))
+                .await
+                .map_err(|error| unreachable(plain_reason(&error)))?;
+            stream.set_nodelay(true).map_err(|error| unreachable(error.to_string()))?;
+            let name = ServerName::try_from(server.host.clone())
+                .map_err(|_| Failure::Usage(format!("{server} is no address of a server")))?;
+            TlsConnector::from(std::sync::Arc::clone(&tls.config))
+                .connect(name, stream)
+                .await
+                .map_err(|error| tls_failure(server, &error))
+        };
+        let stream = timeout(CONNECT, attempt)
+            .await
+            .map_err(|_| unreachable("no answer in time".to_owned()))??;
+        let exporter = stream
+            .get_ref()
+            .1
+            .export_keying_material([0; EXPORTER_BYTES], EXPORTER_LABEL, None)
+            .map_err(|error| Failure::Protocol(error.to_string()))?;
+        let root = tls.root().ok_or(Failure::NoRoot)?;
+        let (mut read, mut write) = split(stream);
+        let lost = |error: std::io::Error| tls_failure(server, &error);
+        write.write_all(b"/dialect json\n").await.map_err(lost)?;
+        write.flush().await.map_err(lost)?;
+        let mut lines = LineSplitter::new(LONGEST);
+        timeout(CONNECT, greeting(server, &mut read, &mut lines))
+            .await
+            .map_err(|_| unreachable("no answer in time".to_owned()))??;
+
+        let (out, outgoing) = mpsc::channel(QUEUE);
+        let (tell, heard) = mpsc::channel(QUEUE);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(write_lines(write, outgoing));
+        tasks.spawn(read_lines(read, lines, tell, out.clone()));
+        // Number 0 is for answers to pings, which nobody waits for.
+        Ok(Self { exporter, root, next_id: 1, out, heard, waiting: VecDeque::new(), _tasks: tasks })
+    }
+
+    /// Sends a command; its answer will bear the number that is returned.
+    pub async fn send(&mut self, command: &Command) -> Result<u64, Failure> {
+        let id = self.next_id;
+        self.next_id += 1;
+        let line = json::encode_command(&RequestId::Number(id), command);
+        self.out.send(line).await.map_err(|_| Failure::Lost)?;
+        Ok(id)
+    }
+
+    /// Sends a command and waits for its answer; what comes in between is kept for [`Link::next`].
+    pub async fn ask(&mut self, command: &Command) -> Result<Reply, Failure> {
+        let id = self.send(command).await?;
+        let answer = async {
+            loop {
+                match self.heard.recv().await {
+                    Some(Heard::Reply(number, reply)) if number == id => {
+                        return reply.map_err(Failure::Refused);
+                    }
+                    Some(Heard::Closed(failure)) => {
+                        self.waiting.push_back(Heard::Closed(failure.clone()));
+                        return Err(failure);
+                    }
+                    Some(other) => self.waiting.push_back(other),
+                    None => return Err(Failure::Lost),
+                }
+            }
+        };
+        timeout(ANSWER, answer).await.map_err(|_| Failure::Lost)?
+    }
+
+    /// The next thing that came.
+    pub async fn next(&mut self) -> Heard {
+        match self.waiting.pop_front() {
+            Some(heard) => heard,
+            None => self.heard.recv().await.unwrap_or(Heard::Closed(Failure::Lost)),
+        }
+    }
+}
+
+/// The answer to `/dialect json`, which is the first line unless the server has no place for us.
+async fn greeting(
+    server: &ServerAddress,
+    read: &mut ReadHalf<TlsStream<TcpStream>>,
+    lines: &mut LineSplitter,
+) -> Result<(), Failure> {
+    let mut chunk = vec![0; 4_096];
+    loop {
+        match lines.next_line() {
+            Some(Ok(r#"{"dialect":"json"}"#)) => return Ok(()),
+            Some(Ok(line)) => {
+                return Err(match line.strip_prefix("goodbye: ") {
+                    Some(reason) => Failure::Dismissed(parlour_protocol::clean(reason)),
+                    None => Failure::Protocol("it does not speak json".to_owned()),
+                });
+            }
+            Some(Err(fault)) => return Err(Failure::Protocol(fault.to_string())),
+            None => {}
+        }
+        let count = read.read(&mut chunk).await.map_err(|error| tls_failure(server, &error))?;
+        match chunk.get(..count) {
+            Some(bytes) if !bytes.is_empty() => lines.feed(bytes),
+            _ => return Err(Failure::Lost),
+        }
+    }
+}
+
+async fn write_lines(mut write: WriteHalf<TlsStream<TcpStream>>, mut outgoing: mpsc::Receiver<String>) {
+    while let Some(mut line) = outgoing.recv().await {
+        line.push('\n');
+        // The reading side sees the end of a broken connection and says so.
+        if write.write_all(line.as_bytes()).await.is_err() || write.flush().await.is_err() {
+            return;
+        }
+    }
+    let _ = write.shutdown().await;
+}
+
+async fn read_lines(
+    mut read: ReadHalf<TlsStream<TcpStream>>,
+    mut lines: LineSplitter,
+    tell: mpsc::Sender<Heard>,
+    out: mpsc::Sender<String>,
+) {
+    let failure = loop {
+        match drain(&mut lines, &tell, &out).await {
+            Ok(()) => {}
+            Err(failure) => break failure,
+        }
+        let mut chunk = vec![0; 16_384];
+        match timeout(SILENCE, read.read(&mut chunk)).await {
+            Err(_) => break Failure::Lost,
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::InvalidData => {
+                break Failure::Protocol(error.to_string());
+            }
+            Ok(Ok(0) | Err(_)) => break Failure::Lost,
+            Ok(Ok(count)) => lines.feed(chunk.get(..count).unwrap_or_default()),
+        }
+    };
+    // Nobody listens when the link was dropped.
+    let _ = tell.send(Heard::Closed(failure)).await;
+}
+
+async fn drain(
+    lines: &mut LineSplitter,
+    tell: &mpsc::Sender<Heard>,
+    out: &mpsc::Sender<String>,
+) -> Result<(), Failure> {
+    while let Some(line) = lines.next_line() {
+        let line = line.map_err(|fault| Failure::Protocol(fault.to_string()))?;
+        let line = json::parse_server_line(line).map_err(|error| Failure::Protocol(error.to_string()))?;
+        let heard = match line {
+            ServerLine::Event(Event::Ping) => {
+                let pong = json::encode_command(&RequestId::Number(0), &Command::Pong);
+                out.send(pong).await.map_err(|_| Failure::Lost)?;
+                continue;
+            }
+            ServerLine::Event(Event::Goodbye(farewell)) => {
+                return Err(Failure::Dismissed(farewell.to_string()));
+            }
+            ServerLine::Event(event) => Heard::Event(event),
+            ServerLine::Reply { id: Some(RequestId::Number(id)), reply } => Heard::Reply(id, reply),
+            // An answer that nobody asked for, or an event of a newer server.
+            ServerLine::Reply { .. } | ServerLine::UnknownEvent(_) => continue,
+        };
+        tell.send(heard).await.map_err(|_| Failure::Lost)?;
+    }
+    Ok(())
+}
+
+/// The system's reason without its error number.
+fn plain_reason(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+fn tls_failure(server: &ServerAddress, error: &std::io::Error) -> Failure {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match tls {
+        Some(rustls::Error::InvalidCertificate(reason)) => {
+            Failure::Untrusted { server: server.clone(), reason: certificate_reason(reason) }
+        }
+        // The server did not like our certificate: the same as any failed login.
+        Some(rustls::Error::AlertReceived(_)) => Failure::Refused(Refusal::InvalidCredentials),
+        Some(other) => Failure::Unreachable { server: server.clone(), reason: format!("no TLS 1.3: {other}") },
+        None => Failure::Unreachable { server: server.clone(), reason: plain_reason(error) },
+    }
+}
+
+fn certificate_reason(reason: &rustls::CertificateError) -> String {
+    use rustls::CertificateError as E;
+    match reason {
+        E::UnknownIssuer | E::BadSignature => {
+            "its certificate does not come from the authority that you trust".to_owned()
+        }
+        E::Expired | E::ExpiredContext { .. } => "its certificate has expired".to_owned(),
+        E::NotValidYet | E::NotValidYetContext { .. } => {
+            "its certificate is not valid yet; is this machine's clock right?".to_owned()
+        }
+        E::NotValidForName | E::NotValidForNameContext { .. } => {
+            "its certificate is for another name".to_owned()
+        }
+        other => format!("{other:?}"),
+    }
+}

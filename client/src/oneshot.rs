@@ -1,0 +1,118 @@
+//! One-shot commands for scripts: through the client that owns the profile, or, when there is none, by
+//! logging in for the moment.
+
+use std::io::{Read as _, Write as _};
+
+use jiff::tz::TimeZone;
+use parlour_protocol::{Conversation, Refusal, SafeText, UserName};
+
+use crate::action::{Action, Answer};
+use crate::cli::OneShot;
+use crate::engine::{self, Asker};
+use crate::failure::Failure;
+use crate::profile::ProfileLock;
+use crate::setup::Setup;
+use crate::shown::Shown;
+use crate::{control, wording};
+
+/// Does it, and prints what came of it.
+pub async fn run(command: OneShot, setup: Setup, user: Option<UserName>) -> Result<(), Failure> {
+    let user = which_user(&setup, user)?;
+    let json = matches!(command, OneShot::History { json: true, .. });
+    let action = action(command)?;
+    let answer = done_somewhere(action, setup, user).await?;
+    print(&answer, json)
+}
+
+fn which_user(setup: &Setup, user: Option<UserName>) -> Result<UserName, Failure> {
+    if let Some(user) = user {
+        return Ok(user);
+    }
+    let folder = setup.profiles.folder().display();
+    match setup.profiles.names().as_slice() {
+        [one] => Ok(one.clone()),
+        [] => Err(Failure::Usage(format!("there are no keys in {folder}; register a name first"))),
+        _ => Err(Failure::Usage(format!("there are keys of several users in {folder}; say which: --user NAME"))),
+    }
+}
+
+fn action(command: OneShot) -> Result<Action, Failure> {
+    Ok(match command {
+        OneShot::Send { to, text } => {
+            let text = match text {
+                Some(text) => text,
+                None => from_input()?,
+            };
+            let text = text.strip_suffix('\n').unwrap_or(&text);
+            let text = SafeText::parse(text).map_err(|error| Failure::Refused(Refusal::from(error)))?;
+            Action::Say { to: conversation(&to)?, text }
+        }
+        OneShot::Users => Action::Users,
+        OneShot::History { conversation: name, limit, .. } => {
+            Action::History { conversation: conversation(&name)?, before: None, limit }
+        }
+    })
+}
+
+fn conversation(text: &str) -> Result<Conversation, Failure> {
+    text.parse().map_err(|_| Failure::Usage(format!("'{text}' is no conversation; write #CHANNEL or @NAME")))
+}
+
+/// The text on standard input, which must end before it is longer than a message may be.
+fn from_input() -> Result<String, Failure> {
+    let mut text = String::new();
+    let most = parlour_protocol::limits::TEXT_BYTES as u64 + 2;
+    std::io::stdin()
+        .lock()
+        .take(most)
+        .read_to_string(&mut text)
+        .map_err(|error| Failure::Usage(format!("standard input: {error}")))?;
+    Ok(text)
+}
+
+async fn done_somewhere(action: Action, setup: Setup, user: UserName) -> Result<Answer, Failure> {
+    if setup.profiles.has(&user) {
+        let folder = setup.profiles.of(&user);
+        match ProfileLock::take(&folder) {
+            // Given back at once: the engine takes it.
+            Ok(lock) => drop(lock),
+            Err(Failure::ProfileInUse) => return control::ask(&folder, action).await,
+            Err(failure) => return Err(failure),
+        }
+    }
+    let (engine, asker, mut updates) = engine::new(setup);
+    let running = tokio::spawn(engine.run());
+    // Nobody looks at updates here, but the engine waits until they are taken.
+    let ignoring = tokio::spawn(async move { while updates.recv().await.is_some() {} });
+    let outcome = logged_in(&asker, action, user).await;
+    let _ = asker.ask(Action::Quit).await;
+    let _ = running.await;
+    ignoring.abort();
+    outcome
+}
+
+async fn logged_in(asker: &Asker, action: Action, user: UserName) -> Result<Answer, Failure> {
+    asker.ask(Action::Login { name: user }).await?;
+    asker.ask(action).await
+}
+
+fn print(answer: &Answer, json: bool) -> Result<(), Failure> {
+    let zone = TimeZone::system();
+    let mut out = std::io::stdout().lock();
+    let line = |shown: &Shown| {
+        if json {
+            serde_json::to_string(shown).unwrap_or_default()
+        } else {
+            wording::line(shown, &zone)
+        }
+    };
+    let written = match answer {
+        Answer::Said { message } => writeln!(out, "{}", line(message)),
+        Answer::Users { users } => {
+            writeln!(out, "{}", users.iter().map(UserName::as_str).collect::<Vec<_>>().join(" "))
+        }
+        Answer::History { messages, .. } => messages.iter().try_for_each(|m| writeln!(out, "{}", line(m))),
+        Answer::Done | Answer::Registered { .. } | Answer::LoggedIn { .. } => Ok(()),
+    };
+    written.map_err(|error| Failure::Usage(format!("standard output: {error}")))
+}

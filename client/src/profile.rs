@@ -1,0 +1,156 @@
+//! A user's keys on this machine: `keys/clients/NAME/`, and how they get there whole or not at all.
+
+mod enrolment;
+mod files;
+mod lock;
+
+use std::path::{Path, PathBuf};
+
+use parlour_crypto::{AccountKey, DeviceKey, SealKey};
+use parlour_keylog::{AccountCertificate, DeviceCertificate, RootCertificate};
+use parlour_protocol::{ServerAddress, UserName};
+use serde::{Deserialize, Serialize};
+
+pub use enrolment::Pending;
+pub use files::{make_private, read_certificate as read_root, read_text, write_private, write_public};
+pub use lock::ProfileLock;
+
+use crate::failure::Failure;
+
+/// Where the profiles of this machine's users are.
+#[derive(Debug, Clone)]
+pub struct Profiles {
+    folder: PathBuf,
+}
+
+impl Profiles {
+    /// The profiles in this folder, which need not be there yet.
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// The folder that holds all profiles.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The folder of one profile.
+    pub fn of(&self, name: &UserName) -> PathBuf {
+        self.folder.join(name.as_str())
+    }
+
+    /// Whether there is a profile of this name.
+    pub fn has(&self, name: &UserName) -> bool {
+        self.of(name).join("device.key").exists()
+    }
+
+    /// The names of all profiles, sorted.
+    pub fn names(&self) -> Vec<UserName> {
+        let Ok(entries) = std::fs::read_dir(&self.folder) else { return Vec::new() };
+        let mut names: Vec<UserName> = entries
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .filter(|name| self.has(name))
+            .collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+/// A profile's keys and certificates, checked against each other.
+pub struct Profile {
+    /// Whose.
+    pub name: UserName,
+    /// Where it is kept.
+    pub folder: PathBuf,
+    /// Signs and logs in.
+    pub device_key: DeviceKey,
+    /// The device's certificate, perhaps expired.
+    pub device: DeviceCertificate,
+    /// Takes what is handed to this device alone.
+    pub seal_key: SealKey,
+    /// Opens private messages.
+    pub account_key: AccountKey,
+    /// The account's certificate.
+    pub account: AccountCertificate,
+    /// The root that both come from.
+    pub root: RootCertificate,
+    /// Where this user's server is.
+    pub server: ServerAddress,
+}
+
+/// `profile.toml`: what belongs to a profile besides its keys.
+#[derive(Serialize, Deserialize)]
+struct Notes {
+    server: String,
+}
+
+/// The files of a profile.
+mod file {
+    pub(super) const DEVICE_KEY: &str = "device.key";
+    pub(super) const DEVICE_CERTIFICATE: &str = "device.crt";
+    pub(super) const SEAL_KEY: &str = "seal.key";
+    pub(super) const ACCOUNT_KEY: &str = "account.key";
+    pub(super) const ACCOUNT_CERTIFICATE: &str = "account.crt";
+    pub(super) const ROOT: &str = "ca.crt";
+    pub(super) const NOTES: &str = "profile.toml";
+}
+
+impl Profile {
+    /// Reads a profile and checks that its parts belong together.
+    pub fn load(folder: &Path, name: &UserName) -> Result<Self, Failure> {
+        let path = |file: &str| folder.join(file);
+        let key = |file: &str| files::read_text(&path(file));
+        let wrong = |file: &str, reason: String| Failure::File { path: path(file), reason };
+        let certificate = |file: &str| files::read_certificate(&path(file));
+
+        let device_key = DeviceKey::from_pkcs8_pem(&key(file::DEVICE_KEY)?)
+            .map_err(|error| wrong(file::DEVICE_KEY, error.to_string()))?;
+        let seal_key = SealKey::from_pkcs8_pem(&key(file::SEAL_KEY)?)
+            .map_err(|error| wrong(file::SEAL_KEY, error.to_string()))?;
+        let account_key = AccountKey::from_pkcs8_pem(&key(file::ACCOUNT_KEY)?)
+            .map_err(|error| wrong(file::ACCOUNT_KEY, error.to_string()))?;
+        let device = DeviceCertificate::from_der(&certificate(file::DEVICE_CERTIFICATE)?)
+            .map_err(|error| wrong(file::DEVICE_CERTIFICATE, error.to_string()))?;
+        let account = AccountCertificate::from_der(&certificate(file::ACCOUNT_CERTIFICATE)?)
+            .map_err(|error| wrong(file::ACCOUNT_CERTIFICATE, error.to_string()))?;
+        let root = RootCertificate::from_der(&certificate(file::ROOT)?)
+            .map_err(|error| wrong(file::ROOT, error.to_string()))?;
+        if device.user() != name || device.spki_der() != device_key.public_spki() {
+            return Err(wrong(file::DEVICE_CERTIFICATE, "is not for device.key and this name".to_owned()));
+        }
+        if account.user() != name || account.spki_der() != account_key.public().to_spki_der() {
+            return Err(wrong(file::ACCOUNT_CERTIFICATE, "is not for account.key and this name".to_owned()));
+        }
+        let notes: Notes = toml::from_str(&files::read_text(&path(file::NOTES))?)
+            .map_err(|error| wrong(file::NOTES, error.message().to_owned()))?;
+        let server =
+            notes.server.parse().map_err(|_| wrong(file::NOTES, "names no server".to_owned()))?;
+        Ok(Self {
+            name: name.clone(),
+            folder: folder.to_owned(),
+            device_key,
+            device,
+            seal_key,
+            account_key,
+            account,
+            root,
+            server,
+        })
+    }
+
+    /// Puts a fresh certificate of the same device in the place of the one that ends.
+    pub fn renew(&mut self, fresh: DeviceCertificate) -> Result<(), Failure> {
+        files::write_public(
+            &self.folder.join(file::DEVICE_CERTIFICATE),
+            &files::certificate_pem(fresh.der()),
+        )?;
+        self.device = fresh;
+        Ok(())
+    }
+
+    /// Whether more than half of the device certificate's time is over at `at`, in Unix seconds.
+    pub fn is_past_half(&self, at: i64) -> bool {
+        let (from, to) = (self.device.not_before(), self.device.not_after());
+        at >= from + (to - from) / 2
+    }
+}

@@ -1,0 +1,130 @@
+//! Files that are there whole or not at all, and that only their owner reads.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+use crate::failure::Failure;
+
+fn failed(path: &Path, error: &std::io::Error) -> Failure {
+    let reason = match error.kind() {
+        ErrorKind::NotFound => "is missing".to_owned(),
+        ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => error.to_string(),
+    };
+    Failure::File { path: path.to_owned(), reason }
+}
+
+/// Reads a text file.
+pub fn read_text(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| failed(path, &error))
+}
+
+/// Reads the first certificate of a PEM file, as DER.
+pub fn read_certificate(path: &Path) -> Result<Vec<u8>, Failure> {
+    let text = read_text(path)?;
+    match CertificateDer::from_pem_slice(text.as_bytes()) {
+        Ok(certificate) => Ok(certificate.to_vec()),
+        Err(_) => Err(Failure::File { path: path.to_owned(), reason: "holds no certificate in PEM".to_owned() }),
+    }
+}
+
+/// A certificate in PEM (RFC 7468).
+pub(super) fn certificate_pem(der: &[u8]) -> String {
+    let base64 = STANDARD.encode(der);
+    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+    let mut rest = base64.as_str();
+    while !rest.is_empty() {
+        let (line, tail) = rest.split_at(rest.len().min(64));
+        pem.push_str(line);
+        pem.push('\n');
+        rest = tail;
+    }
+    pem.push_str("-----END CERTIFICATE-----\n");
+    pem
+}
+
+/// Makes a folder, and those above it, that only its owner may enter.
+pub fn make_private(folder: &Path) -> Result<(), Failure> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| failed(folder, &error))
+}
+
+/// Writes a file that only its owner reads (0600), whole or not at all, and on disk when this returns.
+pub fn write_private(path: &Path, content: &[u8]) -> Result<(), Failure> {
+    write(path, content, 0o600)
+}
+
+/// Writes a file that everyone may read (0644), whole or not at all, and on disk when this returns.
+pub fn write_public(path: &Path, content: &str) -> Result<(), Failure> {
+    write(path, content.as_bytes(), 0o644)
+}
+
+fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), Failure> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".new");
+    let temporary = Path::new(&temporary);
+    let attempt = || -> std::io::Result<()> {
+        // What an interrupted attempt left is of no use to anyone.
+        match std::fs::remove_file(temporary) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(temporary)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        std::fs::rename(temporary, path)?;
+        sync_folder(path)
+    };
+    attempt().map_err(|error| failed(path, &error))
+}
+
+/// Makes a name that was just given, or taken away, durable.
+pub(super) fn sync_folder(path: &Path) -> std::io::Result<()> {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
+        _ => File::open(".")?.sync_all(),
+    }
+}
+
+/// Moves a finished folder to its place, unless something is there.
+pub(super) fn move_folder(from: &Path, to: &Path) -> Result<(), Failure> {
+    // `rename` would put a folder in the place of an empty one, so look first; the caller holds a lock.
+    if to.exists() {
+        return Err(Failure::File { path: to.to_owned(), reason: "is there already".to_owned() });
+    }
+    std::fs::rename(from, to).and_then(|()| sync_folder(to)).map_err(|error| failed(to, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_private_file_is_its_owners_alone_and_can_be_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.key");
+        for content in [b"one".as_slice(), b"two"] {
+            write_private(&path, content).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), content);
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_certificate_survives_pem() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.crt");
+        let der: Vec<u8> = (0..200).collect();
+        write_public(&path, &certificate_pem(&der)).unwrap();
+        assert_eq!(read_certificate(&path).unwrap(), der);
+    }
+}

@@ -1,0 +1,47 @@
+//! One client process owns a profile.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use crate::failure::Failure;
+
+/// Owns a profile while it lives; the system gives it back when the process ends, however it ends.
+#[derive(Debug)]
+pub struct ProfileLock {
+    _file: File,
+}
+
+impl ProfileLock {
+    /// Takes the lock of the profile in `folder`, which must be there.
+    pub fn take(folder: &Path) -> Result<Self, Failure> {
+        let path = folder.join("lock");
+        let wrong = |error: std::io::Error| Failure::File { path: path.clone(), reason: error.to_string() };
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(wrong)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(Failure::ProfileInUse),
+            Err(TryLockError::Error(error)) => Err(wrong(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_has_one_owner_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = ProfileLock::take(folder.path()).unwrap();
+        assert!(matches!(ProfileLock::take(folder.path()), Err(Failure::ProfileInUse)));
+        drop(first);
+        assert!(ProfileLock::take(folder.path()).is_ok());
+    }
+}

@@ -1,0 +1,317 @@
+//! What a client remembers on this machine: history, outbox, read marks, pins and chains, in one
+//! SQLite file per profile in which every value is encrypted and every name is a keyed hash.
+//!
+//! Someone with the file alone learns how many messages there are in how many conversations, and how
+//! long they are; not what, not whose, not when.
+
+mod chains;
+mod outbox;
+
+use std::path::Path;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use parlour_crypto::Vault;
+use parlour_protocol::{Conversation, Seq, UserName};
+use rusqlite::{Connection, OptionalExtension as _, params};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+pub use chains::PageChains;
+pub use outbox::{Outgoing, OutgoingBody};
+
+use crate::failure::Failure;
+use crate::judge::{Chain, ChainKey};
+use crate::profile::{read_text, write_private};
+use crate::shown::Shown;
+
+const SCHEMA: &[&str] = &["
+    CREATE TABLE facts (tag BLOB NOT NULL PRIMARY KEY, kind INTEGER NOT NULL, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE INDEX facts_by_kind ON facts (kind);
+    CREATE TABLE messages (
+        conversation BLOB NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL,
+        PRIMARY KEY (conversation, seq)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE outbox (position INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL) STRICT;
+"];
+
+/// What kind of fact a row is; a part of what its encryption is bound to.
+#[derive(Clone, Copy)]
+enum Kind {
+    Conversation = 1,
+    Chain = 2,
+    Device = 3,
+    Pin = 4,
+    OwnChain = 5,
+}
+
+/// How far a conversation is known here.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Extent {
+    /// Which.
+    pub name: Conversation,
+    /// The oldest `seq` that is kept here; everything from it to `last` is.
+    pub first: Seq,
+    /// The newest.
+    pub last: Seq,
+    /// The newest that the user has seen.
+    pub read: Seq,
+}
+
+/// Our own chain in a conversation: what the next message will follow.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OwnChain {
+    /// 16 random bytes in base64url.
+    pub chain: String,
+    /// The next message's counter.
+    pub n: u64,
+    /// The hash of the message before it; empty at 0.
+    pub prev: String,
+}
+
+/// The records of one profile.
+pub struct Records {
+    connection: Connection,
+    vault: Vault,
+}
+
+impl Records {
+    /// Opens the records in a profile's folder; makes them, and their key, when there are none.
+    pub fn open(folder: &Path) -> Result<Self, Failure> {
+        let vault = vault(&folder.join("local.key"))?;
+        let mut connection = Connection::open(folder.join("local.db")).map_err(sqlite)?;
+        connection.busy_timeout(Duration::from_secs(5)).map_err(sqlite)?;
+        connection.pragma_update(None, "journal_mode", "WAL").map_err(sqlite)?;
+        connection.pragma_update(None, "synchronous", "FULL").map_err(sqlite)?;
+        connection.pragma_update(None, "secure_delete", true).map_err(sqlite)?;
+        migrate(&mut connection)?;
+        Ok(Self { connection, vault })
+    }
+
+    /// All conversations that are known here.
+    pub fn extents(&self) -> Result<Vec<Extent>, Failure> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT tag, body FROM facts WHERE kind = ?1").map_err(sqlite)?;
+        let rows = statement
+            .query_map([Kind::Conversation as u8], |row| {
+                Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?))
+            })
+            .map_err(sqlite)?;
+        rows.map(|row| {
+            let (tag, body) = row.map_err(sqlite)?;
+            self.unseal(&context(Kind::Conversation, &tag), &body)
+        })
+        .collect()
+    }
+
+    /// One conversation.
+    pub fn extent(&self, name: &Conversation) -> Result<Option<Extent>, Failure> {
+        self.fact(Kind::Conversation, &name.to_string())
+    }
+
+    /// Keeps messages of one conversation and what was learned with them, all or nothing.
+    pub fn keep(
+        &mut self,
+        extent: &Extent,
+        messages: &[Shown],
+        chains: &[(ChainKey, Chain)],
+    ) -> Result<(), Failure> {
+        let transaction = self.connection.unchecked_transaction().map_err(sqlite)?;
+        for message in messages {
+            let tag = self.conversation_tag(&message.conversation);
+            let body = self.seal(&message_context(&tag, message.seq), message)?;
+            transaction
+                .prepare_cached("INSERT OR REPLACE INTO messages (conversation, seq, body) VALUES (?1, ?2, ?3)")
+                .and_then(|mut insert| insert.execute(params![tag, message.seq, body]))
+                .map_err(sqlite)?;
+        }
+        for (key, chain) in chains {
+            self.set_fact(Kind::Chain, &chain_label(key), chain)?;
+            self.set_fact(Kind::Device, &device_label(key), &true)?;
+        }
+        self.set_fact(Kind::Conversation, &extent.name.to_string(), extent)?;
+        transaction.commit().map_err(sqlite)
+    }
+
+    /// Up to `limit` messages before `before` (or the newest), oldest first.
+    pub fn messages(
+        &self,
+        name: &Conversation,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Result<Vec<Shown>, Failure> {
+        let tag = self.conversation_tag(name);
+        let before = before.and_then(|seq| i64::try_from(seq).ok()).unwrap_or(i64::MAX);
+        let mut statement = self
+            .connection
+            .prepare_cached(
+                "SELECT seq, body FROM messages WHERE conversation = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3",
+            )
+            .map_err(sqlite)?;
+        let rows = statement
+            .query_map(params![tag, before, limit], |row| {
+                Ok((row.get::<_, Seq>(0)?, row.get::<_, Vec<u8>>(1)?))
+            })
+            .map_err(sqlite)?;
+        let mut messages = rows
+            .map(|row| {
+                let (seq, body) = row.map_err(sqlite)?;
+                self.unseal(&message_context(&tag, seq), &body)
+            })
+            .collect::<Result<Vec<Shown>, Failure>>()?;
+        messages.reverse();
+        Ok(messages)
+    }
+
+    /// Forgets what is kept of a conversation, because a gap too long to fill came after it.
+    pub fn forget(&mut self, name: &Conversation) -> Result<(), Failure> {
+        let tag = self.conversation_tag(name);
+        self.connection
+            .execute("DELETE FROM messages WHERE conversation = ?1", [tag.as_slice()])
+            .map_err(sqlite)?;
+        Ok(())
+    }
+
+    /// Notes how far the user has read.
+    pub fn mark_read(&mut self, name: &Conversation, seq: Seq) -> Result<(), Failure> {
+        match self.extent(name)? {
+            Some(extent) if extent.read < seq => {
+                let read = seq.min(extent.last);
+                self.set_fact(Kind::Conversation, &name.to_string(), &Extent { read, ..extent })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The account key (its RFC 7638 thumbprint) that is known for a user.
+    pub fn pin(&self, name: &UserName) -> Result<Option<String>, Failure> {
+        self.fact(Kind::Pin, name.as_str())
+    }
+
+    /// Makes an account key the known one for a user.
+    pub fn set_pin(&mut self, name: &UserName, kid: &str) -> Result<(), Failure> {
+        self.set_fact(Kind::Pin, name.as_str(), &kid)
+    }
+
+    /// Our own chain in a conversation.
+    pub fn own_chain(&self, name: &Conversation) -> Result<Option<OwnChain>, Failure> {
+        self.fact(Kind::OwnChain, &name.to_string())
+    }
+
+    /// Notes what our next message in a conversation follows.
+    pub fn set_own_chain(&mut self, name: &Conversation, chain: &OwnChain) -> Result<(), Failure> {
+        self.set_fact(Kind::OwnChain, &name.to_string(), chain)
+    }
+
+    fn chain(&self, key: &ChainKey) -> Result<Option<Chain>, Failure> {
+        self.fact(Kind::Chain, &chain_label(key))
+    }
+
+    fn knows_device(&self, key: &ChainKey) -> Result<bool, Failure> {
+        Ok(self.fact::<bool>(Kind::Device, &device_label(key))?.unwrap_or(false))
+    }
+
+    fn fact<T: DeserializeOwned>(&self, kind: Kind, label: &str) -> Result<Option<T>, Failure> {
+        let tag = self.tag(kind, label);
+        let body: Option<Vec<u8>> = self
+            .connection
+            .prepare_cached("SELECT body FROM facts WHERE tag = ?1")
+            .and_then(|mut select| select.query_row([tag.as_slice()], |row| row.get(0)).optional())
+            .map_err(sqlite)?;
+        body.map(|body| self.unseal(&context(kind, &tag), &body)).transpose()
+    }
+
+    fn set_fact<T: Serialize>(&self, kind: Kind, label: &str, fact: &T) -> Result<(), Failure> {
+        let tag = self.tag(kind, label);
+        let body = self.seal(&context(kind, &tag), fact)?;
+        self.connection
+            .prepare_cached("INSERT OR REPLACE INTO facts (tag, kind, body) VALUES (?1, ?2, ?3)")
+            .and_then(|mut insert| insert.execute(params![tag, kind as u8, body]))
+            .map_err(sqlite)?;
+        Ok(())
+    }
+
+    fn conversation_tag(&self, name: &Conversation) -> Vec<u8> {
+        self.tag(Kind::Conversation, &name.to_string())
+    }
+
+    fn tag(&self, kind: Kind, label: &str) -> Vec<u8> {
+        let mut bytes = vec![kind as u8];
+        bytes.extend_from_slice(label.as_bytes());
+        self.vault.tag(&bytes).to_vec()
+    }
+
+    fn seal<T: Serialize>(&self, context: &[u8], value: &T) -> Result<Vec<u8>, Failure> {
+        let json = Zeroizing::new(serde_json::to_vec(value).map_err(|e| Failure::Records(e.to_string()))?);
+        self.vault.seal(&mut rand::rng(), context, &json).map_err(|e| Failure::Records(e.to_string()))
+    }
+
+    fn unseal<T: DeserializeOwned>(&self, context: &[u8], body: &[u8]) -> Result<T, Failure> {
+        let damaged = || Failure::Records("local.db is damaged, or local.key is not its key".to_owned());
+        let json = self.vault.open(context, body).map_err(|_| damaged())?;
+        serde_json::from_slice(&json).map_err(|_| damaged())
+    }
+}
+
+fn chain_label(key: &ChainKey) -> String {
+    format!("{} {} {} {}", key.conversation, key.from, key.device, key.chain)
+}
+
+fn device_label(key: &ChainKey) -> String {
+    format!("{} {} {}", key.conversation, key.from, key.device)
+}
+
+/// A sealed fact opens in its own place alone.
+fn context(kind: Kind, tag: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![kind as u8];
+    bytes.extend_from_slice(tag);
+    bytes
+}
+
+/// A kept message opens in its own place alone.
+fn message_context(tag: &[u8], seq: Seq) -> Vec<u8> {
+    let mut bytes = vec![0];
+    bytes.extend_from_slice(tag);
+    bytes.extend_from_slice(&seq.to_be_bytes());
+    bytes
+}
+
+fn sqlite(error: rusqlite::Error) -> Failure {
+    Failure::Records(error.to_string())
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), Failure> {
+    let found: usize =
+        connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
+    if found > SCHEMA.len() {
+        return Err(Failure::Records("local.db was written by a newer version of parlour".to_owned()));
+    }
+    for (done, step) in SCHEMA.iter().enumerate().skip(found) {
+        let transaction = connection.transaction().map_err(sqlite)?;
+        transaction.execute_batch(step).map_err(sqlite)?;
+        transaction.pragma_update(None, "user_version", done + 1).map_err(sqlite)?;
+        transaction.commit().map_err(sqlite)?;
+    }
+    Ok(())
+}
+
+/// The key of the records: read, or made on the first use.
+fn vault(path: &Path) -> Result<Vault, Failure> {
+    let wrong = |reason: &str| Failure::File { path: path.to_owned(), reason: reason.to_owned() };
+    if path.exists() {
+        let text = Zeroizing::new(read_text(path)?);
+        let bytes = URL_SAFE_NO_PAD.decode(text.trim()).map(Zeroizing::new).ok();
+        let key: Option<[u8; 32]> = bytes.and_then(|bytes| bytes.as_slice().try_into().ok());
+        let key = Zeroizing::new(key.ok_or_else(|| wrong("holds no key"))?);
+        return Vault::from_key(*key).map_err(|error| wrong(&error.to_string()));
+    }
+    let vault = Vault::generate(&mut rand::rng()).map_err(|error| wrong(&error.to_string()))?;
+    let text = Zeroizing::new(URL_SAFE_NO_PAD.encode(vault.key_bytes().as_slice()));
+    write_private(path, text.as_bytes())?;
+    Ok(vault)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! What a client works with: which server, which root, whose keys.
+
+use parlour_protocol::{DEFAULT_PORT, ServerAddress};
+
+use crate::clock::Clock;
+use crate::failure::Failure;
+use crate::profile::{Profile, Profiles};
+use crate::trust::RootPin;
+
+/// Settled before anything is connected.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The server that was named; without one, each profile knows its own.
+    pub server: Option<ServerAddress>,
+    /// The root that was named, by file or invitation; without one, each profile knows its own.
+    pub pin: Option<RootPin>,
+    /// The root of a server on this machine, for guests who named none.
+    pub local_pin: Option<RootPin>,
+    /// Where the keys are.
+    pub profiles: Profiles,
+    /// The clock.
+    pub clock: Clock,
+}
+
+impl Setup {
+    /// Where a guest connects to.
+    pub fn guest_server(&self) -> ServerAddress {
+        let here = || ServerAddress { host: "localhost".to_owned(), port: DEFAULT_PORT };
+        self.server.clone().unwrap_or_else(here)
+    }
+
+    /// Which root a guest trusts.
+    pub fn guest_pin(&self) -> Result<RootPin, Failure> {
+        self.pin.clone().or_else(|| self.local_pin.clone()).ok_or(Failure::NoRoot)
+    }
+
+    /// Where this user connects to.
+    pub fn server_of(&self, profile: &Profile) -> ServerAddress {
+        self.server.clone().unwrap_or_else(|| profile.server.clone())
+    }
+
+    /// Which root this user trusts: the one of the keys, which must be the one that was named.
+    pub fn pin_of(&self, profile: &Profile) -> Result<RootPin, Failure> {
+        match &self.pin {
+            Some(pin) if pin.fingerprint() != profile.root.fingerprint() => {
+                Err(Failure::Usage(format!(
+                    "the keys of {} come from another certificate authority than the one that was named",
+                    profile.name
+                )))
+            }
+            _ => Ok(RootPin::Certificate(Box::new(profile.root.clone()))),
+        }
+    }
+}

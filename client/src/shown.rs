@@ -1,0 +1,81 @@
+//! A message as a user sees it: what it says, and how far that can be believed.
+
+use std::fmt;
+
+use parlour_protocol::{Conversation, MessageId, Seq, Timestamp, UserName};
+use serde::{Deserialize, Serialize};
+
+/// A message that was received, or sent and stored, with our judgement of it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// The conversation, as this user calls it.
+    pub conversation: Conversation,
+    /// Its place there.
+    pub seq: Seq,
+    /// The sender's id for it.
+    pub id: MessageId,
+    /// Who sent it, as the server says; [`Verdict`] tells whether that is proven.
+    pub from: UserName,
+    /// To whom, as the server says.
+    pub to: Conversation,
+    /// When the server stored it.
+    pub time: Timestamp,
+    /// When it was signed, if that differs by more than the tolerance.
+    pub signed: Option<Timestamp>,
+    /// What it says; nothing when that must not be believed.
+    pub text: Option<String>,
+    /// What we think of it.
+    pub verdict: Verdict,
+}
+
+/// How far a message can be believed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Verdict {
+    /// Said in a channel: the server vouches for it, and can read it.
+    Public,
+    /// Sealed, and signed by a device of the sender's; nothing is missing before it.
+    Good,
+    /// Good, and the sender's device began a new chain: it may have lost its records.
+    Restarted,
+    /// Good, but messages of the sender's device are missing before it.
+    Gap {
+        /// How many.
+        missing: u64,
+    },
+    /// Not to be believed.
+    Bad {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Verdict {
+    /// What a reader must be told besides the text, if anything.
+    pub fn remark(&self) -> Option<String> {
+        match self {
+            Self::Public | Self::Good => None,
+            Self::Restarted => Some("the sender's device began a new chain of messages".to_owned()),
+            Self::Gap { missing: 1 } => Some("a message before this one is missing".to_owned()),
+            Self::Gap { missing } => Some(format!("{missing} messages before this one are missing")),
+            Self::Bad { reason } => Some(reason.clone()),
+        }
+    }
+
+    /// Whether the message is who it says it is from, and what they wrote.
+    pub fn is_believed(&self) -> bool {
+        !matches!(self, Self::Bad { .. })
+    }
+}
+
+/// Skips what the message says.
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shown")
+            .field("conversation", &self.conversation)
+            .field("seq", &self.seq)
+            .field("from", &self.from)
+            .field("verdict", &self.verdict)
+            .finish_non_exhaustive()
+    }
+}

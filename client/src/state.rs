@@ -1,0 +1,278 @@
+//! What the terminal face draws: everything that the engine has told, in one place. It changes by
+//! updates and answers alone, so that drawing is a pure function of it.
+
+use std::collections::VecDeque;
+
+use parlour_protocol::{Conversation, Seq, UserName};
+
+use crate::failure::Failure;
+use crate::shown::Shown;
+use crate::update::{Connection, Update, Waiting};
+
+/// Notices that are kept; the oldest go first.
+const NOTICES: usize = 200;
+
+/// All that is known.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    /// How it stands with the server; `None` before anything was tried.
+    pub connection: Option<Connection>,
+    /// Who we are.
+    pub user: Option<UserName>,
+    /// `#lobby` first, then direct conversations by name.
+    pub conversations: Vec<ConversationState>,
+    /// Messages that the server has not stored yet.
+    pub waiting: Vec<Waiting>,
+    /// What takes a while, while it does.
+    pub progress: Option<String>,
+    /// What was said to the user besides messages, oldest first.
+    pub notices: VecDeque<Notice>,
+    /// Who was online when it was last asked.
+    pub online: Vec<UserName>,
+}
+
+/// A conversation.
+#[derive(Debug, Clone)]
+pub struct ConversationState {
+    /// Which.
+    pub name: Conversation,
+    /// What is loaded of it, by `seq`, without gaps.
+    pub messages: Vec<Shown>,
+    /// The newest `seq` that there is.
+    pub last: Seq,
+    /// The newest that the user has seen.
+    pub read: Seq,
+    /// Whether the first of `messages` is the first of the conversation.
+    pub complete: bool,
+    /// Whether older messages were asked for and have not come.
+    pub loading: bool,
+}
+
+impl ConversationState {
+    fn new(name: Conversation) -> Self {
+        Self { name, messages: Vec::new(), last: 0, read: 0, complete: false, loading: false }
+    }
+
+    /// Messages that the user has not seen.
+    pub fn unread(&self) -> u64 {
+        self.last.saturating_sub(self.read)
+    }
+}
+
+/// Something said to the user that is no message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// How it is meant.
+    pub kind: NoticeKind,
+    /// What it says.
+    pub text: String,
+}
+
+/// How a notice is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoticeKind {
+    /// An answer.
+    Info,
+    /// Something was not done.
+    Error,
+    /// What to do about that.
+    Hint,
+}
+
+impl State {
+    /// Takes what the engine says.
+    pub fn apply(&mut self, update: Update) {
+        match update {
+            Update::Connection(connection) => self.connect(connection),
+            Update::Progress(text) => self.progress = Some(text),
+            Update::LoggedIn { user, .. } => {
+                self.progress = None;
+                self.user = Some(user);
+                self.conversation(&Conversation::lobby());
+            }
+            Update::LoggedOut { reason } => {
+                self.forget_user();
+                self.fail(&reason);
+            }
+            Update::Conversation { name, last, read } => {
+                let conversation = self.conversation(&name);
+                conversation.last = conversation.last.max(last);
+                conversation.read = conversation.read.max(read);
+            }
+            Update::Backlog(messages) => messages.into_iter().for_each(|shown| self.add(shown)),
+            Update::Message(shown) => self.add(*shown),
+            Update::Outbox(waiting) => self.waiting = waiting,
+            Update::Notice(text) => self.say(NoticeKind::Info, text),
+        }
+    }
+
+    fn connect(&mut self, connection: Connection) {
+        if let Connection::Offline { reason, .. } = &connection {
+            let known = matches!(&self.connection, Some(Connection::Offline { .. }));
+            if !known {
+                self.say(NoticeKind::Info, format!("not connected: {reason}"));
+            }
+        }
+        if matches!(connection, Connection::Online { .. } | Connection::Guest { .. }) {
+            self.progress = None;
+        }
+        // While it is tried again the reason stays to be seen.
+        let retrying = matches!(
+            (&self.connection, &connection),
+            (Some(Connection::Offline { .. }), Connection::Connecting { .. })
+        );
+        if !retrying {
+            self.connection = Some(connection);
+        }
+    }
+
+    fn forget_user(&mut self) {
+        let notices = std::mem::take(&mut self.notices);
+        *self = Self { notices, ..Self::default() };
+    }
+
+    fn add(&mut self, shown: Shown) {
+        let own = self.user.as_ref() == Some(&shown.from);
+        let conversation = self.conversation(&shown.conversation);
+        let seq = shown.seq;
+        match conversation.messages.last() {
+            Some(newest) if seq <= newest.seq => return,
+            Some(newest) if seq > newest.seq + 1 => conversation.messages.clear(),
+            _ => {}
+        }
+        if conversation.messages.is_empty() {
+            conversation.complete = seq <= 1;
+        }
+        conversation.messages.push(shown);
+        conversation.last = conversation.last.max(seq);
+        if own {
+            conversation.read = conversation.read.max(seq);
+        }
+    }
+
+    /// Puts older messages in front of a conversation's.
+    pub fn add_older(&mut self, name: &Conversation, older: Vec<Shown>, complete: bool) {
+        let conversation = self.conversation(name);
+        conversation.loading = false;
+        let first = conversation.messages.first().map_or(Seq::MAX, |shown| shown.seq);
+        let mut messages: Vec<Shown> = older.into_iter().filter(|shown| shown.seq < first).collect();
+        messages.append(&mut conversation.messages);
+        conversation.complete = complete || messages.first().is_some_and(|shown| shown.seq <= 1);
+        conversation.last = conversation.last.max(messages.last().map_or(0, |shown| shown.seq));
+        conversation.messages = messages;
+    }
+
+    /// The conversation with this name, made if there is none.
+    pub fn conversation(&mut self, name: &Conversation) -> &mut ConversationState {
+        let index = match self.conversations.binary_search_by(|known| known.name.cmp(name)) {
+            Ok(index) => index,
+            Err(index) => {
+                self.conversations.insert(index, ConversationState::new(name.clone()));
+                index
+            }
+        };
+        // The index was just found or filled.
+        #[allow(clippy::indexing_slicing)]
+        &mut self.conversations[index]
+    }
+
+    /// The user has seen everything in a conversation; returns the newest `seq` if that is news.
+    pub fn mark_read(&mut self, name: &Conversation) -> Option<Seq> {
+        let conversation = self.conversation(name);
+        let news = conversation.read < conversation.last;
+        conversation.read = conversation.last;
+        news.then_some(conversation.last)
+    }
+
+    /// Says something that is no message.
+    pub fn say(&mut self, kind: NoticeKind, text: String) {
+        while self.notices.len() >= NOTICES {
+            self.notices.pop_front();
+        }
+        self.notices.push_back(Notice { kind, text });
+    }
+
+    /// Says what was not done, and what to do about it.
+    pub fn fail(&mut self, failure: &Failure) {
+        self.progress = None;
+        self.say(NoticeKind::Error, format!("error: {failure}"));
+        if let Some(hint) = failure.hint() {
+            self.say(NoticeKind::Hint, format!("hint: {hint}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parlour_protocol::{MessageId, Timestamp};
+
+    use super::*;
+    use crate::shown::Verdict;
+
+    fn shown(conversation: &str, from: &str, seq: Seq) -> Shown {
+        Shown {
+            conversation: conversation.parse().unwrap(),
+            seq,
+            id: MessageId::from_bytes([1; 16]),
+            from: from.parse().unwrap(),
+            to: conversation.parse().unwrap(),
+            time: Timestamp::from_millis(0),
+            signed: None,
+            text: Some("x".into()),
+            verdict: Verdict::Public,
+        }
+    }
+
+    fn state() -> State {
+        let mut state = State::default();
+        let device = "0123456789abcdef".parse().unwrap();
+        state.apply(Update::LoggedIn { user: "sam".parse().unwrap(), device });
+        state
+    }
+
+    fn seqs(state: &mut State) -> Vec<Seq> {
+        state.conversation(&Conversation::lobby()).messages.iter().map(|shown| shown.seq).collect()
+    }
+
+    #[test]
+    fn each_message_is_there_once_and_in_order() {
+        let mut state = state();
+        state.apply(Update::Backlog(vec![shown("#lobby", "erik", 5), shown("#lobby", "erik", 6)]));
+        state.apply(Update::Message(Box::new(shown("#lobby", "erik", 6))));
+        state.apply(Update::Message(Box::new(shown("#lobby", "erik", 7))));
+        let older = vec![shown("#lobby", "erik", 4), shown("#lobby", "erik", 5)];
+        state.add_older(&Conversation::lobby(), older, false);
+        assert_eq!(seqs(&mut state), [4, 5, 6, 7]);
+    }
+
+    #[test]
+    fn unread_counts_what_others_said_since_it_was_seen() {
+        let mut state = state();
+        let erik: Conversation = "@erik".parse().unwrap();
+        state.apply(Update::Message(Box::new(shown("@erik", "erik", 1))));
+        state.apply(Update::Message(Box::new(shown("@erik", "erik", 2))));
+        assert_eq!(state.conversation(&erik).unread(), 2);
+        assert_eq!(state.mark_read(&erik), Some(2));
+        assert_eq!(state.mark_read(&erik), None);
+        state.apply(Update::Message(Box::new(shown("@erik", "sam", 3))));
+        assert_eq!(state.conversation(&erik).unread(), 0);
+    }
+
+    #[test]
+    fn the_lobby_comes_first() {
+        let mut state = state();
+        state.apply(Update::Message(Box::new(shown("@zoe", "zoe", 1))));
+        state.apply(Update::Message(Box::new(shown("@anna", "anna", 1))));
+        let names: Vec<String> = state.conversations.iter().map(|c| c.name.to_string()).collect();
+        assert_eq!(names, ["#lobby", "@anna", "@zoe"]);
+    }
+
+    #[test]
+    fn logging_out_leaves_nothing_of_the_user() {
+        let mut state = state();
+        state.apply(Update::Message(Box::new(shown("@erik", "erik", 1))));
+        state.apply(Update::LoggedOut { reason: Failure::Dismissed("revoked".into()) });
+        assert!(state.user.is_none() && state.conversations.is_empty());
+        assert_eq!(state.notices.len(), 1);
+    }
+}

@@ -1,0 +1,89 @@
+//! What the engine says without being asked. A face's [`State`](crate::state::State) is made of these.
+
+use std::time::Duration;
+
+use parlour_protocol::{Conversation, DeviceId, Seq, ServerAddress, UserName};
+
+use crate::failure::Failure;
+use crate::shown::Shown;
+
+/// Something that changed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Update {
+    /// How it stands with the server.
+    Connection(Connection),
+    /// Something takes a while.
+    Progress(String),
+    /// We are this user now.
+    LoggedIn {
+        /// Who.
+        user: UserName,
+        /// On which device.
+        device: DeviceId,
+    },
+    /// We are nobody any more, and why.
+    LoggedOut {
+        /// Why.
+        reason: Failure,
+    },
+    /// How far a conversation goes, and how far it is read.
+    Conversation {
+        /// Which.
+        name: Conversation,
+        /// The newest `seq`.
+        last: Seq,
+        /// The newest that the user has seen.
+        read: Seq,
+    },
+    /// The newest messages of all conversations, by the server's time, after a login.
+    Backlog(Vec<Shown>),
+    /// A message that is new here.
+    Message(Box<Shown>),
+    /// All messages that wait to be stored by the server, oldest first.
+    Outbox(Vec<Waiting>),
+    /// Something the user should know.
+    Notice(String),
+}
+
+/// How it stands with the server.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Connection {
+    /// Not yet.
+    Connecting {
+        /// To where.
+        server: ServerAddress,
+    },
+    /// Connected, and nobody.
+    Guest {
+        /// To where.
+        server: ServerAddress,
+    },
+    /// Connected, and logged in.
+    Online {
+        /// To where.
+        server: ServerAddress,
+    },
+    /// Not connected.
+    Offline {
+        /// Why.
+        reason: Failure,
+        /// When it is tried again.
+        retry: Option<Duration>,
+    },
+}
+
+/// A message that the server has not stored yet.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Where to.
+    pub to: Conversation,
+    /// What it says.
+    pub text: String,
+}
+
+/// Skips what it says.
+impl std::fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Waiting({})", self.to)
+    }
+}

@@ -1,0 +1,86 @@
+//! Messages as lines of text, for the plain face and for scripts.
+
+use jiff::tz::TimeZone;
+use parlour_protocol::{Conversation, Timestamp, clean};
+
+use crate::shown::Shown;
+
+/// `2019-11-01 09:30:00` in a time zone; a moment that has no such form shows as its number.
+pub fn moment(time: Timestamp, zone: &TimeZone) -> String {
+    match jiff::Timestamp::from_millisecond(time.as_millis()) {
+        Ok(moment) => moment.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        Err(_) => time.to_string(),
+    }
+}
+
+/// A message as its one line: `2019-11-01 09:30:00 erik: @sam hey how are you?`, with what must be
+/// known about it in brackets.
+pub fn line(shown: &Shown, zone: &TimeZone) -> String {
+    let mut line = format!("{} {}:", moment(shown.time, zone), shown.from);
+    if let Conversation::Direct(to) = &shown.to {
+        line.push_str(" @");
+        line.push_str(to.as_str());
+    }
+    if let Some(text) = &shown.text {
+        line.push(' ');
+        line.push_str(&clean(text));
+    }
+    for remark in remarks(shown, zone) {
+        line.push_str(" [");
+        line.push_str(&clean(&remark));
+        line.push(']');
+    }
+    line
+}
+
+/// What must be known about a message besides its text.
+pub fn remarks(shown: &Shown, zone: &TimeZone) -> Vec<String> {
+    let signed = shown.signed.map(|signed| format!("signed {}", moment(signed, zone)));
+    shown.verdict.remark().into_iter().chain(signed).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use parlour_protocol::MessageId;
+
+    use super::*;
+    use crate::shown::Verdict;
+
+    fn shown(to: &str, text: Option<&str>, verdict: Verdict) -> Shown {
+        Shown {
+            conversation: "#lobby".parse().unwrap(),
+            seq: 1,
+            id: MessageId::from_bytes([1; 16]),
+            from: "erik".parse().unwrap(),
+            to: to.parse().unwrap(),
+            time: Timestamp::from_millis(1_572_600_600_000),
+            signed: None,
+            text: text.map(str::to_owned),
+            verdict,
+        }
+    }
+
+    #[test]
+    fn lines_are_as_the_specification_shows_them() {
+        let line = |shown: &Shown| line(shown, &TimeZone::UTC);
+        assert_eq!(
+            line(&shown("#lobby", Some("this is a message"), Verdict::Public)),
+            "2019-11-01 09:30:00 erik: this is a message"
+        );
+        assert_eq!(
+            line(&shown("@sam", Some("hey how are you?"), Verdict::Good)),
+            "2019-11-01 09:30:00 erik: @sam hey how are you?"
+        );
+        assert_eq!(
+            line(&shown("@sam", None, Verdict::Bad { reason: "altered: altered on the way".into() })),
+            "2019-11-01 09:30:00 erik: @sam [altered: altered on the way]"
+        );
+        let mut late = shown("@sam", Some("a\nb"), Verdict::Gap { missing: 2 });
+        late.signed = Some(Timestamp::from_millis(0));
+        assert_eq!(
+            line(&late),
+            "2019-11-01 09:30:00 erik: @sam a ⏎ b [2 messages before this one are missing] \
+             [signed 1970-01-01 00:00:00]"
+        );
+    }
+}
