@@ -42,7 +42,9 @@ pub fn settle(options: &Options) -> Result<(Setup, Option<UserName>), Failure> {
     };
     let user = options.user.clone().or(file.user);
     let user = user
-        .map(|name| name.parse::<UserName>().map_err(|error| Failure::Usage(format!("--user {name}: {error}"))))
+        .map(|name| {
+            name.parse::<UserName>().map_err(|error| Failure::Usage(format!("--user {name}: {error}")))
+        })
         .transpose()?;
     let setup = Setup {
         server,
@@ -78,7 +80,9 @@ fn keys(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
     }
     directories::ProjectDirs::from("", "", "parlour")
         .map(|directories| directories.data_dir().join("clients"))
-        .ok_or_else(|| Failure::Usage("there is no home directory; say where the keys are: --keys DIR".to_owned()))
+        .ok_or_else(|| {
+            Failure::Usage("there is no home directory; say where the keys are: --keys DIR".to_owned())
+        })
 }
 
 fn read(path: &Path) -> Result<File, Failure> {

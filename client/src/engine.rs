@@ -33,7 +33,7 @@ const ACTIONS: usize = 64;
 const UPDATES: usize = 1_024;
 
 /// How often it is looked whether the device certificate wants to be renewed.
-const RENEWAL_LOOK: Duration = Duration::from_secs(60);
+const RENEWAL_LOOK: Duration = Duration::from_mins(1);
 
 /// How a face asks.
 #[derive(Clone)]
@@ -48,10 +48,7 @@ impl Asker {
     }
 
     /// Has an action done; what comes of it can be waited for later.
-    pub async fn begin(
-        &self,
-        action: Action,
-    ) -> Result<oneshot::Receiver<Result<Answer, Failure>>, Failure> {
+    pub async fn begin(&self, action: Action) -> Result<oneshot::Receiver<Result<Answer, Failure>>, Failure> {
         let (answer, answered) = oneshot::channel();
         self.actions.send(Asked { action, answer }).await.map_err(|_| Failure::Ending)?;
         Ok(answered)
@@ -169,7 +166,8 @@ impl Engine {
                 self.tell(Update::LoggedOut { reason: failure }).await;
             } else {
                 let pause = self.reconnect.again();
-                self.tell(Update::Connection(Connection::Offline { reason: failure, retry: Some(pause) })).await;
+                self.tell(Update::Connection(Connection::Offline { reason: failure, retry: Some(pause) }))
+                    .await;
             }
         } else {
             self.tell(Update::Connection(Connection::Offline { reason: failure, retry: None })).await;

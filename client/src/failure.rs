@@ -108,8 +108,9 @@ impl Failure {
             }
             Self::ProfileInUse => "another client on this machine is logged in with these keys".to_owned(),
             Self::Unreachable { .. } => "is the server running, and is this its address?".to_owned(),
-            Self::Untrusted { .. } => "nothing was sent to it; ask the one who runs the server for an invitation"
-                .to_owned(),
+            Self::Untrusted { .. } => {
+                "nothing was sent to it; ask the one who runs the server for an invitation".to_owned()
+            }
             Self::NoRoot => {
                 "start with an invitation (parlour://...), or with --ca FILE from the one who runs the server"
                     .to_owned()
@@ -120,8 +121,16 @@ impl Failure {
             Self::Unsent(_) => "it is kept, and sent after the next login".to_owned(),
             Self::Refused(refusal) => return hint_of(refusal),
             Self::Elsewhere { hint, .. } => return hint.clone(),
-            Self::Lost | Self::Protocol(_) | Self::Dismissed(_) | Self::WrongAnswer(_) | Self::BadAccount { .. }
-            | Self::File { .. } | Self::Records(_) | Self::Key(_) | Self::Usage(_) | Self::Ending => {
+            Self::Lost
+            | Self::Protocol(_)
+            | Self::Dismissed(_)
+            | Self::WrongAnswer(_)
+            | Self::BadAccount { .. }
+            | Self::File { .. }
+            | Self::Records(_)
+            | Self::Key(_)
+            | Self::Usage(_)
+            | Self::Ending => {
                 return None;
             }
         })
@@ -171,7 +180,9 @@ impl Failure {
 fn hint_of(refusal: &Refusal) -> Option<String> {
     Some(match refusal {
         Refusal::NotNow => "/login NAME or /register NAME first; /help lists the commands".to_owned(),
-        Refusal::UnknownCommand(_) => "/help lists the commands; //text sends a text that begins with a slash".to_owned(),
+        Refusal::UnknownCommand(_) => {
+            "/help lists the commands; //text sends a text that begins with a slash".to_owned()
+        }
         Refusal::Format => "/help shows how each command is written".to_owned(),
         Refusal::UserExists => "choose another name, or /login with the keys of this one".to_owned(),
         _ => return None,

@@ -41,7 +41,7 @@ pub trait Chains {
     /// Whether any chain of this device was seen in this conversation.
     fn knows_device(&self, conversation: &Conversation, from: &UserName, device: &DeviceId) -> bool;
     /// Whether the conversation was read from its beginning.
-    fn from_beginning(&self) -> bool;
+    fn reads_from_beginning(&self) -> bool;
     /// Remembers.
     fn remember(&mut self, key: ChainKey, chain: Chain);
 }
@@ -88,9 +88,8 @@ impl Judge<'_> {
                 Err(reason) => (None, None, Verdict::Bad { reason }),
             },
         };
-        let differs = |signed: &Timestamp| {
-            (signed.as_millis() - message.time.as_millis()).abs() > CLOCK_TOLERANCE_MS
-        };
+        let differs =
+            |signed: &Timestamp| (signed.as_millis() - message.time.as_millis()).abs() > CLOCK_TOLERANCE_MS;
         Shown {
             conversation,
             seq: message.seq,
@@ -115,7 +114,7 @@ impl Judge<'_> {
         };
         // A note to oneself is wrapped twice to the same key; either opens.
         let role = if message.from == *self.me { Role::Sender } else { Role::Recipient };
-        let opened = message::open(&sealed.to_json(), self.key, role).map_err(|error| reason(&error))?;
+        let opened = message::open(&sealed.to_json(), self.key, role).map_err(reason)?;
         let device = self.signer(&opened, message, to)?;
         let Opened { claims, jws, .. } = opened;
         let withdrawn =
@@ -174,7 +173,7 @@ fn follow(
     };
     let Some(seen) = chains.seen(&key) else {
         let known = chains.knows_device(conversation, from, &message.device);
-        let from_beginning = chains.from_beginning();
+        let from_beginning = chains.reads_from_beginning();
         let chain = Chain {
             first_n: message.n,
             first_prev: message.prev.clone(),
@@ -205,7 +204,7 @@ fn bad(reason: &str) -> Verdict {
     Verdict::Bad { reason: reason.to_owned() }
 }
 
-fn reason(error: &OpenError) -> String {
+fn reason(error: OpenError) -> String {
     match error {
         OpenError::BadSignature => "bad signature".to_owned(),
         OpenError::Altered | OpenError::CommitmentMismatch | OpenError::IdMismatch => {

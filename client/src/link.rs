@@ -65,8 +65,7 @@ pub struct Link {
 impl Link {
     /// Connects and changes to json.
     pub async fn open(server: &ServerAddress, tls: &Tls) -> Result<Self, Failure> {
-        let unreachable =
-            |reason: String| Failure::Unreachable { server: server.clone(), reason };
+        let unreachable = |reason: String| Failure::Unreachable { server: server.clone(), reason };
         let attempt = async {
             let stream = TcpStream::connect((server.host.as_str(), server.port))
                 .await
@@ -79,9 +78,8 @@ impl Link {
                 .await
                 .map_err(|error| tls_failure(server, &error))
         };
-        let stream = timeout(CONNECT, attempt)
-            .await
-            .map_err(|_| unreachable("no answer in time".to_owned()))??;
+        let stream =
+            timeout(CONNECT, attempt).await.map_err(|_| unreachable("no answer in time".to_owned()))??;
         let exporter = stream
             .get_ref()
             .1
@@ -196,11 +194,10 @@ async fn read_lines(
         }
         let mut chunk = vec![0; 16_384];
         match timeout(SILENCE, read.read(&mut chunk)).await {
-            Err(_) => break Failure::Lost,
             Ok(Err(error)) if error.kind() == std::io::ErrorKind::InvalidData => {
                 break Failure::Protocol(error.to_string());
             }
-            Ok(Ok(0) | Err(_)) => break Failure::Lost,
+            Err(_) | Ok(Ok(0) | Err(_)) => break Failure::Lost,
             Ok(Ok(count)) => lines.feed(chunk.get(..count).unwrap_or_default()),
         }
     };
@@ -251,7 +248,9 @@ fn tls_failure(server: &ServerAddress, error: &std::io::Error) -> Failure {
         }
         // The server did not like our certificate: the same as any failed login.
         Some(rustls::Error::AlertReceived(_)) => Failure::Refused(Refusal::InvalidCredentials),
-        Some(other) => Failure::Unreachable { server: server.clone(), reason: format!("no TLS 1.3: {other}") },
+        Some(other) => {
+            Failure::Unreachable { server: server.clone(), reason: format!("no TLS 1.3: {other}") }
+        }
         None => Failure::Unreachable { server: server.clone(), reason: plain_reason(error) },
     }
 }

@@ -32,7 +32,9 @@ fn which_user(setup: &Setup, user: Option<UserName>) -> Result<UserName, Failure
     match setup.profiles.names().as_slice() {
         [one] => Ok(one.clone()),
         [] => Err(Failure::Usage(format!("there are no keys in {folder}; register a name first"))),
-        _ => Err(Failure::Usage(format!("there are keys of several users in {folder}; say which: --user NAME"))),
+        _ => Err(Failure::Usage(format!(
+            "there are keys of several users in {folder}; say which: --user NAME"
+        ))),
     }
 }
 
@@ -100,11 +102,7 @@ fn print(answer: &Answer, json: bool) -> Result<(), Failure> {
     let zone = TimeZone::system();
     let mut out = std::io::stdout().lock();
     let line = |shown: &Shown| {
-        if json {
-            serde_json::to_string(shown).unwrap_or_default()
-        } else {
-            wording::line(shown, &zone)
-        }
+        if json { serde_json::to_string(shown).unwrap_or_default() } else { wording::line(shown, &zone) }
     };
     let written = match answer {
         Answer::Said { message } => writeln!(out, "{}", line(message)),

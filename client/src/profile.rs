@@ -123,8 +123,7 @@ impl Profile {
         }
         let notes: Notes = toml::from_str(&files::read_text(&path(file::NOTES))?)
             .map_err(|error| wrong(file::NOTES, error.message().to_owned()))?;
-        let server =
-            notes.server.parse().map_err(|_| wrong(file::NOTES, "names no server".to_owned()))?;
+        let server = notes.server.parse().map_err(|_| wrong(file::NOTES, "names no server".to_owned()))?;
         Ok(Self {
             name: name.clone(),
             folder: folder.to_owned(),

@@ -123,7 +123,9 @@ impl Records {
             let tag = self.conversation_tag(&message.conversation);
             let body = self.seal(&message_context(&tag, message.seq), message)?;
             transaction
-                .prepare_cached("INSERT OR REPLACE INTO messages (conversation, seq, body) VALUES (?1, ?2, ?3)")
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO messages (conversation, seq, body) VALUES (?1, ?2, ?3)",
+                )
                 .and_then(|mut insert| insert.execute(params![tag, message.seq, body]))
                 .map_err(sqlite)?;
         }
@@ -278,13 +280,14 @@ fn message_context(tag: &[u8], seq: Seq) -> Vec<u8> {
     bytes
 }
 
+// Takes the error whole, as `map_err` hands it.
+#[allow(clippy::needless_pass_by_value)]
 fn sqlite(error: rusqlite::Error) -> Failure {
     Failure::Records(error.to_string())
 }
 
 fn migrate(connection: &mut Connection) -> Result<(), Failure> {
-    let found: usize =
-        connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
+    let found: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
     if found > SCHEMA.len() {
         return Err(Failure::Records("local.db was written by a newer version of parlour".to_owned()));
     }

@@ -42,12 +42,10 @@ impl Setup {
     /// Which root this user trusts: the one of the keys, which must be the one that was named.
     pub fn pin_of(&self, profile: &Profile) -> Result<RootPin, Failure> {
         match &self.pin {
-            Some(pin) if pin.fingerprint() != profile.root.fingerprint() => {
-                Err(Failure::Usage(format!(
-                    "the keys of {} come from another certificate authority than the one that was named",
-                    profile.name
-                )))
-            }
+            Some(pin) if pin.fingerprint() != profile.root.fingerprint() => Err(Failure::Usage(format!(
+                "the keys of {} come from another certificate authority than the one that was named",
+                profile.name
+            ))),
             _ => Ok(RootPin::Certificate(Box::new(profile.root.clone()))),
         }
     }

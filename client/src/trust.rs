@@ -131,8 +131,7 @@ impl ServerCertVerifier for PinnedRoot {
         // The root itself is no link of the chain below it.
         let below: Vec<CertificateDer<'_>> =
             intermediates.iter().filter(|der| der.as_ref() != root.der()).cloned().collect();
-        let verified =
-            verifier.verify_server_cert(end_entity, &below, server_name, ocsp_response, now)?;
+        let verified = verifier.verify_server_cert(end_entity, &below, server_name, ocsp_response, now)?;
         *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(root);
         Ok(verified)
     }

@@ -129,9 +129,7 @@ fn slash(line: &str, logged_in: bool) -> Result<Intent, Refusal> {
         ("/register", [name]) => user(name).map(Intent::Register),
         ("/login", [name]) => user(name).map(Intent::Login),
         ("/users", []) => Ok(Intent::Users),
-        ("/open", [conversation]) => {
-            conversation.parse().map(Intent::Open).map_err(|_| Refusal::Format)
-        }
+        ("/open", [conversation]) => conversation.parse().map(Intent::Open).map_err(|_| Refusal::Format),
         ("/trust", [name]) => user(name).map(Intent::Trust),
         ("/help", []) => Ok(Intent::Help),
         ("/dialect", ["json"]) => Ok(Intent::Json),
@@ -193,7 +191,10 @@ mod tests {
     #[test]
     fn every_word_is_parsed_and_in_the_help() {
         for word in WORDS {
-            assert_ne!(parse(word.name, word.open_to == OpenTo::Users).err(), Some(Refusal::unknown(word.name)));
+            assert_ne!(
+                parse(word.name, word.open_to == OpenTo::Users).err(),
+                Some(Refusal::unknown(word.name))
+            );
             assert!(help_line().contains(word.name));
         }
     }

@@ -1,1 +1,28 @@
-//! Map to come.
+//! The trusted third party: mints certificates, and never mints a name twice.
+//!
+//! [`Authority`] is the whole of what it decides: it checks a request, chooses every field of a
+//! certificate from a fixed profile (`profile.rs`), and writes what it did into its [`store`] before it
+//! answers. [`listener`] serves it to the server over a Unix socket. [`commands`] are what an operator
+//! types, defined in [`cli`] and completed from a file by [`config`]; [`folder`] says where keys lie and
+//! [`keyfiles`] how they are written, so that nothing half-made is ever seen. Time comes from a
+//! [`Clock`].
+//!
+//! Benches and tests mint through this library: [`commands::init`], then [`Authority::open`] and
+//! [`Authority::enrol`].
+
+pub mod authority;
+pub mod cli;
+mod clock;
+pub mod commands;
+pub mod config;
+pub mod folder;
+pub mod keyfiles;
+pub mod listener;
+mod logging;
+mod pem;
+mod profile;
+pub mod store;
+
+pub use authority::{Authority, OpenError};
+pub use clock::{Clock, SystemClock};
+pub use folder::KeyFolder;

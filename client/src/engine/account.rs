@@ -1,6 +1,6 @@
 //! The user that is logged in: keys, records, what is under way.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use parlour_protocol::{Conversation, MessageId, SafeText};
 use tokio::sync::oneshot;
@@ -75,9 +75,9 @@ impl Account {
     /// The first message of each conversation that may be sent now: one at a time, so that each knows
     /// what it follows.
     pub(super) fn next_to_send(&self) -> Option<usize> {
-        let mut busy: HashMap<&Conversation, ()> = HashMap::new();
+        let mut busy: HashSet<&Conversation> = HashSet::new();
         for (index, sending) in self.sending.iter().enumerate() {
-            let first = busy.insert(&sending.outgoing.to, ()).is_none();
+            let first = busy.insert(&sending.outgoing.to);
             if first && sending.asked.is_none() {
                 return Some(index);
             }

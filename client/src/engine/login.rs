@@ -63,8 +63,7 @@ impl Engine {
         // Not `self.tell`, which would borrow all of the engine.
         let _ = self.updates.send(connecting).await;
         let mut link = Link::open(&server, &tls).await?;
-        let signature =
-            profile.device_key.sign_asn1(&login_transcript(&profile.name, &link.exporter))?;
+        let signature = profile.device_key.sign_asn1(&login_transcript(&profile.name, &link.exporter))?;
         let login = Command::Login { name: profile.name.clone(), signature };
         let Reply::LoggedIn { user, device, .. } = link.ask(&login).await? else {
             return Err(Failure::Protocol("it does not say who we are".to_owned()));

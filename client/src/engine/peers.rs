@@ -4,9 +4,7 @@ use std::collections::HashMap;
 
 use parlour_crypto::AccountPublicKey;
 use parlour_keylog::AccountCertificate;
-use parlour_protocol::{
-    AccountInfo, Command, DeviceId, Refusal, Reply, RevokedDevice, Timestamp, UserName,
-};
+use parlour_protocol::{AccountInfo, Command, DeviceId, Refusal, Reply, RevokedDevice, Timestamp, UserName};
 
 use super::Engine;
 use crate::action::Answer;

@@ -139,10 +139,6 @@ impl Engine {
                 let failure = Failure::Protocol("it does not say whether the message is stored".to_owned());
                 self.give_up(index, failure).await;
             }
-            // The id and the bytes are kept, so trying again cannot store it twice.
-            Err(Refusal::Internal { incident }) => {
-                self.give_up(index, Failure::Refused(Refusal::Internal { incident })).await;
-            }
             Err(refusal) => self.give_up(index, Failure::Refused(refusal)).await,
         }
         self.send_waiting().await;
@@ -196,12 +192,11 @@ impl Engine {
             self.tell(Update::Notice(format!("the outbox: {failure}"))).await;
         }
         self.tell_outbox().await;
-        match sending.answer {
-            Some(answer) => drop(answer.send(Err(failure))),
-            None => {
-                let notice = format!("a message to {} was not sent: {failure}", sending.outgoing.to);
-                self.tell(Update::Notice(notice)).await;
-            }
+        if let Some(answer) = sending.answer {
+            let _ = answer.send(Err(failure));
+        } else {
+            let notice = format!("a message to {} was not sent: {failure}", sending.outgoing.to);
+            self.tell(Update::Notice(notice)).await;
         }
     }
 

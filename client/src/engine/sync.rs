@@ -31,7 +31,8 @@ impl Engine {
             fresh.append(&mut self.catch_up_with(&name, last).await?);
         }
         fresh.sort_by_key(|shown| shown.time);
-        let first_time = self.account.as_mut().is_some_and(|account| !std::mem::replace(&mut account.told, true));
+        let first_time =
+            self.account.as_mut().is_some_and(|account| !std::mem::replace(&mut account.told, true));
         if first_time {
             self.fill_backlog().await?;
             let backlog = self.backlog()?;
@@ -112,9 +113,8 @@ impl Engine {
             return;
         }
         match self.take(message).await {
-            Ok(_) => {}
-            // It is fetched by its `seq` after the next login.
-            Err(Failure::Lost | Failure::Dismissed(_)) => {}
+            // What was lost is fetched by its `seq` after the next login.
+            Ok(_) | Err(Failure::Lost | Failure::Dismissed(_)) => {}
             Err(failure) => self.tell(Update::Notice(format!("a message was not taken: {failure}"))).await,
         }
     }

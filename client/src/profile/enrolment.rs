@@ -47,11 +47,13 @@ impl Pending {
     }
 
     fn load(folder: &Path) -> Result<(DeviceKey, AccountKey, String), Failure> {
-        let wrong = |file: &str| Failure::File { path: folder.join(file), reason: "is not usable".to_owned() };
+        let wrong =
+            |file: &str| Failure::File { path: folder.join(file), reason: "is not usable".to_owned() };
         let read = |file: &str| files::read_text(&folder.join(file));
         // The request is written last, so with it everything is there.
         let request = read(REQUEST)?;
-        let device = DeviceKey::from_pkcs8_pem(&read(file::DEVICE_KEY)?).map_err(|_| wrong(file::DEVICE_KEY))?;
+        let device =
+            DeviceKey::from_pkcs8_pem(&read(file::DEVICE_KEY)?).map_err(|_| wrong(file::DEVICE_KEY))?;
         let account =
             AccountKey::from_pkcs8_pem(&read(file::ACCOUNT_KEY)?).map_err(|_| wrong(file::ACCOUNT_KEY))?;
         SealKey::from_pkcs8_pem(&read(file::SEAL_KEY)?).map_err(|_| wrong(file::SEAL_KEY))?;

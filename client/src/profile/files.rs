@@ -31,7 +31,9 @@ pub fn read_certificate(path: &Path) -> Result<Vec<u8>, Failure> {
     let text = read_text(path)?;
     match CertificateDer::from_pem_slice(text.as_bytes()) {
         Ok(certificate) => Ok(certificate.to_vec()),
-        Err(_) => Err(Failure::File { path: path.to_owned(), reason: "holds no certificate in PEM".to_owned() }),
+        Err(_) => {
+            Err(Failure::File { path: path.to_owned(), reason: "holds no certificate in PEM".to_owned() })
+        }
     }
 }
 

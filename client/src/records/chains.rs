@@ -7,6 +7,12 @@ use parlour_protocol::{Conversation, DeviceId, UserName};
 use super::Records;
 use crate::judge::{Chain, ChainKey, Chains};
 
+/// Chains, and how far each was seen.
+pub(crate) type Learned = Vec<(ChainKey, Chain)>;
+
+/// Chains that do not run on, and how many messages are missing.
+pub(crate) type Broken = Vec<(ChainKey, u64)>;
+
 /// Chains as they were before a page, with what the page adds. What is read newer than all that is
 /// kept continues the kept chains; what is read older begins anew, and is then joined to them.
 pub struct PageChains<'a> {
@@ -28,7 +34,7 @@ impl<'a> PageChains<'a> {
     }
 
     /// What the page taught.
-    pub fn learned(self) -> Vec<(ChainKey, Chain)> {
+    pub(crate) fn learned(self) -> Learned {
         self.learned.into_iter().collect()
     }
 }
@@ -41,9 +47,8 @@ impl Chains for PageChains<'_> {
     }
 
     fn knows_device(&self, conversation: &Conversation, from: &UserName, device: &DeviceId) -> bool {
-        let same = |key: &ChainKey| {
-            key.conversation == *conversation && key.from == *from && key.device == *device
-        };
+        let same =
+            |key: &ChainKey| key.conversation == *conversation && key.from == *from && key.device == *device;
         let key = ChainKey {
             conversation: conversation.clone(),
             from: from.clone(),
@@ -54,7 +59,7 @@ impl Chains for PageChains<'_> {
             || self.records.is_some_and(|records| records.knows_device(&key).unwrap_or(false))
     }
 
-    fn from_beginning(&self) -> bool {
+    fn reads_from_beginning(&self) -> bool {
         self.from_beginning
     }
 
@@ -66,7 +71,7 @@ impl Chains for PageChains<'_> {
 impl Records {
     /// Joins what an older page taught to what is kept: each chain must run on from the page into what
     /// is kept. Returns what to keep, and the chains that do not, with how many messages are missing.
-    pub fn join_older(&self, learned: Vec<(ChainKey, Chain)>) -> (Vec<(ChainKey, Chain)>, Vec<(ChainKey, u64)>) {
+    pub(crate) fn join_older(&self, learned: Learned) -> (Learned, Broken) {
         let mut broken = Vec::new();
         let joined = learned
             .into_iter()

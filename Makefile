@@ -1,0 +1,75 @@
+# Parlour: `make chat` and `make test` are all the set-up there is. `make help` lists the rest.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# Where the server listens, and further public names for its certificate (HOST=chat.example.org).
+LISTEN ?= 127.0.0.1:7275
+HOST ?=
+PROGRAMS := parlour parlour-server parlour-ttp
+
+export LISTEN HOST
+
+.PHONY: help
+help: ## List what make can do
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: programs
+programs:
+	@cargo build --release --locked --bins
+	@mkdir -p bin
+	@for program in $(PROGRAMS); do \
+		cmp -s "target/release/$$program" "bin/$$program" || install "target/release/$$program" bin/; \
+	done
+
+.PHONY: all
+all: programs ## Build the programs into bin/, and mint keys and certificates if missing
+	@scripts/mint.sh
+
+.PHONY: chat
+chat: all ## Start TTP and server if they are not running, and open the client
+	@scripts/start.sh
+	@exec bin/parlour "$${HOST:-localhost}:$${LISTEN##*:}" --ca keys/ttp/ca.crt --keys keys/clients
+
+.PHONY: server
+server: all ## Run TTP and server in the foreground (LISTEN=, HOST= for a public name)
+	@scripts/foreground.sh
+
+.PHONY: client
+client: programs ## Open the client alone (HOST=)
+	@exec bin/parlour $(if $(HOST),"$(HOST)") --keys keys/clients
+
+.PHONY: stop
+stop: ## Stop the TTP and server that make chat started
+	@scripts/stop.sh
+
+.PHONY: demo
+demo: programs ## Two users chat, publicly and privately; the transcript is printed
+	@scripts/demo.sh
+
+.PHONY: test
+test: ## Run every test
+	@cargo build --workspace --locked --bins
+	@cargo test --workspace --locked
+
+.PHONY: lint
+lint: ## Check format, lints, dependencies, their direction, and print sizes
+	@cargo fmt --all --check
+	@cargo clippy --workspace --locked --all-targets --quiet -- -D warnings
+	@scripts/directions.sh
+	@scripts/deny.sh
+	@scripts/sizes.sh
+
+.PHONY: picture
+picture: programs ## Make docs/parlour.svg, a picture of the running client
+	@scripts/picture.sh
+
+.PHONY: man
+man: programs ## Write manual pages and shell completions into target/man
+	@scripts/man.sh
+
+.PHONY: clean
+clean: ## Remove what was built (never keys/ or var/)
+	@cargo clean --quiet
+	@rm -rf bin

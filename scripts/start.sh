@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Starts TTP and server in the background if they are not running. Data, logs and process numbers are
+# under var/. A lock keeps two of these from racing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+mkdir -p var
+exec 9> var/start.lock
+flock 9
+
+# Whether the process in a file runs this program.
+running() { # PIDFILE PROGRAM
+    local pid
+    pid=$(cat "$1" 2>/dev/null) && [ -n "$pid" ] && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "${2:0:15}" ]
+}
+
+# Starts a program of its own session, and waits until it says on standard output that it is ready.
+start() { # NAME READY PROGRAM ARGUMENTS...
+    local name=$1 ready=$2
+    shift 2
+    : > "var/$name.out"
+    setsid "$@" > "var/$name.out" 2>> "var/$name.log" < /dev/null 9>&- &
+    local pid=$!
+    for _ in $(seq 100); do
+        if grep -q "$ready" "var/$name.out"; then
+            echo "$pid" > "var/$name.pid"
+            return
+        fi
+        kill -0 "$pid" 2>/dev/null || break
+        sleep 0.1
+    done
+    echo "error: $name did not start" >&2
+    tail -n 5 "var/$name.log" >&2
+    exit 2
+}
+
+running var/ttp.pid parlour-ttp || start ttp 'serving on' bin/parlour-ttp serve --keys keys
+running var/server.pid parlour-server ||
+    start server 'listening on' bin/parlour-server run --listen "$LISTEN" --keys keys/server \
+        --ttp keys/ttp/ttp.sock --data var/server

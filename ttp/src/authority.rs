@@ -1,0 +1,147 @@
+//! The authority: what is issued to whom, and that no name is issued twice.
+
+mod enrol;
+mod outcome;
+mod renew;
+mod revoke;
+mod server;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::Path;
+
+use parlour_keylog::{CertificateError, RootCertificate};
+use parlour_protocol::authority::{AuthorityRefusal, Issued, Revocation};
+use parlour_protocol::{DeviceId, Timestamp, UserName};
+use rcgen::{Issuer, KeyPair};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+pub use revoke::{RevokeRefusal, Revoked};
+pub use server::ServerIssueError;
+
+use crate::clock::Clock;
+use crate::folder::KeyFolder;
+use crate::keyfiles::{self, KeyFileError};
+use crate::profile::RootIssuer;
+use crate::store::{Store, StoreError};
+
+/// Why the authority cannot work.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// There is no root in this folder.
+    #[error("there is no root in {}", .0.display())]
+    NoRoot(std::path::PathBuf),
+    /// A file cannot be read.
+    #[error(transparent)]
+    File(#[from] KeyFileError),
+    /// The root certificate is none.
+    #[error("the root certificate cannot be used: {0}")]
+    Root(#[from] CertificateError),
+    /// The root key is none.
+    #[error("the root key cannot be used: {0}")]
+    Key(rcgen::Error),
+    /// Root key and root certificate are not a pair.
+    #[error("the root key does not belong to the root certificate")]
+    Pair,
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The root's key, the database and a clock: all that it takes to issue.
+pub struct Authority {
+    root: RootCertificate,
+    issuer: RootIssuer,
+    store: Store,
+    clock: Box<dyn Clock>,
+}
+
+impl Authority {
+    /// Opens what [`init`](crate::commands::init::init) made in the folder of keys.
+    pub fn open(keys: impl AsRef<Path>, clock: impl Clock) -> Result<Self, OpenError> {
+        let folder = KeyFolder::new(keys.as_ref()).authority();
+        let root = read_root(&KeyFolder::new(keys.as_ref()))?;
+        if keyfiles::is_open_to_others(&folder.root_key()) {
+            tracing::warn!(path = %folder.root_key().display(), "others can read the root's key");
+        }
+        let pem = Zeroizing::new(keyfiles::read(&folder.root_key())?);
+        let key = KeyPair::from_pem(&pem).map_err(OpenError::Key)?;
+        if rcgen::PublicKeyData::subject_public_key_info(&key) != root.spki_der() {
+            return Err(OpenError::Pair);
+        }
+        let issuer = Issuer::from_ca_cert_der(&root.der().into(), key).map_err(OpenError::Key)?;
+        let store = Store::open(&folder.database())?;
+        Ok(Self { root, issuer, store, clock: Box::new(clock) })
+    }
+
+    /// The root.
+    pub fn root(&self) -> &RootCertificate {
+        &self.root
+    }
+
+    /// The database.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Issues both certificates for a free name to the sender of an enrolment request (a compact JWS), or
+    /// gives again what the same request got before.
+    pub fn enrol(&self, request: &str) -> Result<Issued, AuthorityRefusal> {
+        outcome::issued(&self.enrol_line(request)?)
+    }
+
+    /// Issues a fresh device certificate to a known device that sends a renewal request (a compact JWS),
+    /// or gives again what the same request got before.
+    pub fn renew(&self, request: &str) -> Result<Issued, AuthorityRefusal> {
+        outcome::issued(&self.renew_line(request)?)
+    }
+
+    /// Revokes one device of a name, or all of them, at once. Those that were revoked before stay so.
+    pub fn revoke(&self, name: &UserName, device: Option<&DeviceId>) -> Result<Vec<Revoked>, RevokeRefusal> {
+        revoke::revoke(self, name, device)
+    }
+
+    /// Up to `most` revocations with numbers above `after`, in order.
+    pub fn revocations_after(&self, after: u64, most: u32) -> Result<Vec<Revocation>, StoreError> {
+        self.store.read(|records| records.revocations_after(after, most))
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+/// Reads the root certificate of a folder of keys.
+pub(crate) fn read_root(keys: &KeyFolder) -> Result<RootCertificate, OpenError> {
+    match keyfiles::read(&keys.authority().root_certificate()) {
+        Ok(pem) => Ok(RootCertificate::from_pem(&pem)?),
+        Err(error) if error.is_missing() => Err(OpenError::NoRoot(keys.path().to_owned())),
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl OpenError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoRoot(keys) => Some(format!(
+                "make one with 'parlour-ttp init --keys {}', or name the folder with --keys",
+                keys.display()
+            )),
+            Self::File(error) => error.hint(),
+            Self::Root(_) | Self::Key(_) | Self::Pair => {
+                Some("put the files back as 'parlour-ttp init' made them, from your copy".to_owned())
+            }
+            Self::Store(error) => error.hint(),
+        }
+    }
+}
+
+/// Left out because it is secret: the issuer's key.
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authority").field("root", &self.root).finish_non_exhaustive()
+    }
+}

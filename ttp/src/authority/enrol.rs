@@ -1,0 +1,125 @@
+//! Enrolment: a free name becomes an account, with certificates for its device and its account key.
+
+use parlour_crypto::enrolment::{EnrolmentRequest, VerifiedEnrolment};
+use parlour_keylog::{AccountCertificate, DeviceCertificate, Leaf, LeafKind, certificate_hash, device_id};
+use parlour_protocol::authority::{AuthorityRefusal, Der, Issued};
+use parlour_protocol::{DeviceId, NameError, Timestamp, UserName};
+
+use super::Authority;
+use super::outcome::{self, Denied};
+use crate::profile;
+use crate::store::{CertificateKind, IssuedCertificate, NewAccount, Records, RequestKey};
+
+/// An enrolment whose signatures and keys are in order.
+struct Application<'a> {
+    name: UserName,
+    device: DeviceId,
+    keys: VerifiedEnrolment,
+    request: &'a str,
+}
+
+impl Authority {
+    /// Does what [`enrol`](Self::enrol) says; gives the line of the answer.
+    pub(crate) fn enrol_line(&self, request: &str) -> Result<String, AuthorityRefusal> {
+        let application = application(request).map_err(|denied| denied.tell("enrol"))?;
+        self.store
+            .transact(|records| self.grant(records, &application))
+            .map_err(|denied| denied.tell("enrol"))
+    }
+
+    fn grant(&self, records: &Records<'_>, application: &Application<'_>) -> Result<String, Denied> {
+        let key = application.key();
+        if let Some(answer) = records.answer(&key)? {
+            return Ok(answer);
+        }
+        let name = &application.name;
+        if records.has_account(name)? {
+            return Err(Denied::Refused(AuthorityRefusal::NameTaken, format!("{name} has an account")));
+        }
+        // One key is one identity: else a message signed by one user would hold as another's.
+        if records.knows_key(&application.keys.account_spki, &application.keys.device_spki)? {
+            return Err(Denied::bad_request(&"a key belongs to another name"));
+        }
+        let now = self.now();
+        let (device, account) = self.mint(application, now)?;
+        application.record(records, now, &device, &account)?;
+        let answer = outcome::line(Issued {
+            name: name.clone(),
+            device_certificate: Der(device.der().to_vec()),
+            account_certificate: Some(Der(account.der().to_vec())),
+        })?;
+        records.add_answer(&key, &answer, now)?;
+        tracing::info!(%name, device = %application.device, "enrolled");
+        Ok(answer)
+    }
+
+    /// Makes both certificates, and reads them as every client will.
+    fn mint(
+        &self,
+        application: &Application<'_>,
+        now: Timestamp,
+    ) -> Result<(DeviceCertificate, AccountCertificate), Denied> {
+        let (name, keys) = (&application.name, &application.keys);
+        let device = profile::device(&self.issuer, name, &keys.device_spki, now)?;
+        let device = DeviceCertificate::from_der(&device)?;
+        device.verify(&self.root, now.as_seconds())?;
+        let account = profile::account(&self.issuer, &self.root, name, &keys.account_spki, now)?;
+        let account = AccountCertificate::from_der(&account)?;
+        account.verify(&self.root, now.as_seconds())?;
+        Ok((device, account))
+    }
+}
+
+impl Application<'_> {
+    fn key(&self) -> RequestKey {
+        RequestKey::new(self.request, &self.device, self.keys.nonce)
+    }
+
+    fn record(
+        &self,
+        records: &Records<'_>,
+        now: Timestamp,
+        device: &DeviceCertificate,
+        account: &AccountCertificate,
+    ) -> Result<(), Denied> {
+        records.add_account(&NewAccount {
+            name: &self.name,
+            account_key: &self.keys.account_spki,
+            device: &self.device,
+            device_key: &self.keys.device_spki,
+            seal_key: &self.keys.seal_spki,
+            created: now,
+        })?;
+        records.add_certificate(&IssuedCertificate::of_device(device, now))?;
+        records.add_certificate(&IssuedCertificate {
+            kind: CertificateKind::Account,
+            name: self.name.to_string(),
+            device: None,
+            serial: account.serial().to_owned(),
+            not_before: account.not_before(),
+            not_after: account.not_after(),
+            der: account.der().to_vec(),
+            issued: now,
+            revoked: None,
+        })?;
+        records.add_leaf(&Leaf {
+            kind: LeafKind::Enrolment {
+                name: self.name.clone(),
+                device: self.device.clone(),
+                device_key: self.keys.device_spki.clone(),
+                seal_key: self.keys.seal_spki.clone(),
+                account_key: self.keys.account_spki.clone(),
+                request: self.request.to_owned(),
+            },
+            time: now,
+            certificates: vec![certificate_hash(device.der()), certificate_hash(account.der())],
+        })?;
+        Ok(())
+    }
+}
+
+fn application(request: &str) -> Result<Application<'_>, Denied> {
+    let keys = EnrolmentRequest::verify(request).map_err(|error| Denied::bad_request(&error))?;
+    let name = keys.name.parse().map_err(|error: NameError| Denied::bad_request(&error))?;
+    Ok(Application { name, device: device_id(&keys.device_spki), keys, request })
+}

@@ -1,0 +1,69 @@
+//! How an act of the authority ends: with a line for the applicant, or without.
+
+use parlour_keylog::CertificateError;
+use parlour_protocol::authority::{AuthorityAnswer, AuthorityRefusal, Issued};
+
+use crate::profile::ProfileError;
+use crate::store::StoreError;
+
+/// Why nothing was issued.
+#[derive(Debug)]
+pub(super) enum Denied {
+    /// The applicant's fault; the reason is for our log.
+    Refused(AuthorityRefusal, String),
+    /// Our own fault.
+    Failed(String),
+}
+
+impl Denied {
+    pub(super) fn bad_request(reason: &impl ToString) -> Self {
+        Self::Refused(AuthorityRefusal::BadRequest, reason.to_string())
+    }
+
+    /// What the applicant is told; the log gets the reason.
+    pub(super) fn tell(self, act: &'static str) -> AuthorityRefusal {
+        match self {
+            Self::Refused(refusal, reason) => {
+                tracing::info!(act, refusal = %refusal, reason, "refused");
+                refusal
+            }
+            Self::Failed(reason) => {
+                tracing::error!(act, reason, "failed");
+                AuthorityRefusal::Internal
+            }
+        }
+    }
+}
+
+impl From<StoreError> for Denied {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<ProfileError> for Denied {
+    fn from(error: ProfileError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// What was minted is read again before it leaves, so this would be an error in our profiles.
+impl From<CertificateError> for Denied {
+    fn from(error: CertificateError) -> Self {
+        Self::Failed(format!("a certificate that was just made is not good: {error}"))
+    }
+}
+
+/// The line that is stored and sent.
+pub(super) fn line(issued: Issued) -> Result<String, Denied> {
+    serde_json::to_string(&AuthorityAnswer::Issued(issued)).map_err(|error| Denied::Failed(error.to_string()))
+}
+
+/// What a stored line says.
+pub(super) fn issued(line: &str) -> Result<Issued, AuthorityRefusal> {
+    match serde_json::from_str(line) {
+        Ok(AuthorityAnswer::Issued(issued)) => Ok(issued),
+        Ok(AuthorityAnswer::Watching {} | AuthorityAnswer::Revoked(_) | AuthorityAnswer::Error(_))
+        | Err(_) => Err(Denied::Failed("a stored answer cannot be read".to_owned()).tell("answer")),
+    }
+}

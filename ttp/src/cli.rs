@@ -1,0 +1,129 @@
+//! The command line: what can be typed, with its help. Man page and completions come from here too.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use parlour_keylog::Host;
+use parlour_protocol::{DeviceId, ServerAddress, UserName};
+
+use crate::logging::LogFormat;
+
+/// The trusted third party of a Parlour: mints certificates, and never mints a name twice.
+#[derive(Debug, Parser)]
+#[command(name = "parlour-ttp", version, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER_HELP: &str = "Options can also stand in a TOML file (--config), named as here without the \
+dashes, and in environment variables (PARLOUR_KEYS for --keys). The command line wins over the \
+environment, and that over the file.";
+
+/// What holds for every command.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// Folder of the keys [default: keys]
+    #[arg(long, global = true, value_name = "FOLDER", env = "PARLOUR_KEYS")]
+    pub keys: Option<PathBuf>,
+    /// TOML file with options
+    #[arg(long, global = true, value_name = "FILE", env = "PARLOUR_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Form of the log on standard error [default: text]
+    #[arg(long, global = true, value_name = "FORM", env = "PARLOUR_LOG")]
+    pub log: Option<LogFormat>,
+    /// What is logged: error, warn, info, debug, trace, or a filter by module [default: info]
+    #[arg(long, global = true, value_name = "FILTER", env = "PARLOUR_LOG_LEVEL")]
+    pub log_level: Option<String>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make the root and the key log's key; refuses to overwrite them
+    Init(InitArgs),
+    /// Mint the server's certificate, and its key if there is none
+    ServerCert(ServerCertArgs),
+    /// Issue certificates on a socket, until stopped
+    Serve(ServeArgs),
+    /// Revoke a device of a user, or all of them
+    Revoke(RevokeArgs),
+    /// Show the root's fingerprint, the invitation and every certificate
+    Show(ShowArgs),
+    /// Print a script that completes command lines
+    #[command(hide = true)]
+    Completions {
+        /// For which shell.
+        shell: Shell,
+    },
+    /// Print a page of the manual
+    #[command(hide = true)]
+    Manual {
+        /// Of which command; without one, of the program.
+        command: Option<String>,
+    },
+}
+
+/// Options of `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    #[command(flatten)]
+    pub(crate) clock: ClockArgs,
+}
+
+/// Options of `server-cert`.
+#[derive(Debug, Args)]
+pub struct ServerCertArgs {
+    /// DNS name or IP address under which clients reach the server; may be given several times
+    #[arg(long, value_name = "HOST", env = "PARLOUR_HOST", value_delimiter = ',')]
+    pub(crate) host: Vec<Host>,
+    /// Keep the present certificate when it is for the same hosts and has 30 days left
+    #[arg(long)]
+    pub(crate) if_needed: bool,
+    #[command(flatten)]
+    pub(crate) clock: ClockArgs,
+}
+
+/// Options of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Group that may use the socket, by name or number; without it only this user may
+    #[arg(long, value_name = "GROUP", env = "PARLOUR_SOCKET_GROUP")]
+    pub(crate) socket_group: Option<String>,
+    #[command(flatten)]
+    pub(crate) clock: ClockArgs,
+}
+
+/// Options of `revoke`.
+#[derive(Debug, Args)]
+pub struct RevokeArgs {
+    /// The user
+    #[arg(value_name = "NAME")]
+    pub(crate) name: UserName,
+    /// The device; without it, all devices of the user
+    #[arg(value_name = "DEVICE-ID")]
+    pub(crate) device: Option<DeviceId>,
+    #[command(flatten)]
+    pub(crate) clock: ClockArgs,
+}
+
+/// Options of `show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// Where clients reach the server, for the invitation [default: the server certificate's first name]
+    #[arg(long, value_name = "HOST:PORT", env = "PARLOUR_SERVER")]
+    pub(crate) server: Option<ServerAddress>,
+}
+
+/// Where the time comes from.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct ClockArgs {
+    /// For tests: moves this process's clock
+    #[arg(long, value_name = "SECONDS", hide = true, allow_negative_numbers = true, default_value_t = 0)]
+    pub(crate) clock_offset: i64,
+}

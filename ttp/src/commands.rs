@@ -1,0 +1,94 @@
+//! What an operator types: one file for each command.
+
+mod describe;
+pub mod init;
+pub mod revoke;
+pub mod serve;
+pub mod server_cert;
+pub mod show;
+
+use std::io::{self, Write};
+
+use thiserror::Error;
+
+use crate::cli::{Cli, ClockArgs, Command};
+use crate::clock::SystemClock;
+use crate::config::ConfigError;
+use crate::folder::KeyFolder;
+use crate::logging;
+
+/// Why a command was not done.
+#[derive(Debug, Error)]
+pub enum CommandError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The filter for the log is none.
+    #[error("the filter for the log cannot be used: {0}")]
+    LogFilter(String),
+    /// `init` failed.
+    #[error(transparent)]
+    Init(#[from] init::InitError),
+    /// `server-cert` failed.
+    #[error(transparent)]
+    ServerCert(#[from] server_cert::ServerCertError),
+    /// `serve` failed.
+    #[error(transparent)]
+    Serve(#[from] serve::ServeError),
+    /// `revoke` failed.
+    #[error(transparent)]
+    Revoke(#[from] revoke::RevokeError),
+    /// `show` failed.
+    #[error(transparent)]
+    Show(#[from] show::ShowError),
+    /// `manual` knows no such command.
+    #[error("there is no command '{0}'")]
+    UnknownCommand(String),
+    /// Standard output cannot be written.
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl CommandError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Config(error) => error.hint(),
+            Self::LogFilter(_) => Some("--log-level takes error, warn, info, debug or trace".to_owned()),
+            Self::Init(error) => error.hint(),
+            Self::ServerCert(error) => error.hint(),
+            Self::Serve(error) => error.hint(),
+            Self::Revoke(error) => error.hint(),
+            Self::Show(error) => error.hint(),
+            Self::UnknownCommand(_) => Some("'parlour-ttp help' lists the commands".to_owned()),
+            Self::Output(_) => None,
+        }
+    }
+}
+
+/// Does what was typed; says on `out` what was done.
+pub fn run(cli: Cli, out: &mut impl Write) -> Result<(), CommandError> {
+    let Cli { common, command } = cli.complete()?;
+    let filter = common.log_level.as_deref().unwrap_or("info");
+    logging::begin(common.log.unwrap_or_default(), filter).map_err(CommandError::LogFilter)?;
+    let keys = KeyFolder::new(common.keys.unwrap_or_else(|| "keys".into()));
+    match command {
+        Command::Init(args) => init::run(&keys, &clock(args.clock), out),
+        Command::ServerCert(args) => {
+            let wish = server_cert::Wish { hosts: args.host, if_needed: args.if_needed };
+            server_cert::run(&keys, &wish, clock(args.clock), out)
+        }
+        Command::Serve(args) => serve::run(&keys, args.socket_group.as_deref(), clock(args.clock), out),
+        Command::Revoke(args) => revoke::run(&keys, &args.name, args.device.as_ref(), clock(args.clock), out),
+        Command::Show(args) => show::run(&keys, args.server, out),
+        Command::Completions { shell } => describe::completions(shell, out),
+        Command::Manual { command } => describe::manual(command.as_deref(), out),
+    }
+}
+
+fn clock(args: ClockArgs) -> SystemClock {
+    if args.clock_offset != 0 {
+        tracing::warn!(seconds = args.clock_offset, "the clock of this process is moved, for tests");
+    }
+    SystemClock::with_offset(args.clock_offset)
+}

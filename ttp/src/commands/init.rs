@@ -1,0 +1,153 @@
+//! `init`: makes the root, the key log's key and the database, all or nothing.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::signature::Ed25519KeyPair;
+use parlour_keylog::{CertificateError, RootCertificate};
+use parlour_protocol::Timestamp;
+use rcgen::KeyPair;
+use thiserror::Error;
+
+use super::CommandError;
+use crate::clock::Clock;
+use crate::folder::{AuthorityFolder, KeyFolder};
+use crate::keyfiles::{self, KeyFileError};
+use crate::store::{CertificateKind, IssuedCertificate, Store, StoreError};
+use crate::{pem, profile};
+
+/// Why no root was made.
+#[derive(Debug, Error)]
+pub enum InitError {
+    /// There is something in its place.
+    #[error("{} is there already", .0.display())]
+    AlreadyThere(PathBuf),
+    /// The folder of keys cannot be used.
+    #[error("cannot use the folder {}: {source}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file cannot be written.
+    #[error(transparent)]
+    File(#[from] KeyFileError),
+    /// A key cannot be made.
+    #[error("cannot make a key")]
+    Key,
+    /// The root certificate cannot be made.
+    #[error(transparent)]
+    Profile(#[from] profile::ProfileError),
+    /// The root certificate that was made does not hold.
+    #[error("the certificate that was made is not good: {0}")]
+    Certificate(#[from] CertificateError),
+    /// The database cannot be made.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl InitError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::AlreadyThere(_) => Some(
+                "it is never overwritten: whoever trusts this root would be lost; choose another folder with --keys"
+                    .to_owned(),
+            ),
+            Self::Folder { .. } => Some("choose a folder that this user may write, with --keys".to_owned()),
+            Self::File(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Key | Self::Profile(_) | Self::Certificate(_) => None,
+        }
+    }
+}
+
+pub(super) fn run(keys: &KeyFolder, clock: &impl Clock, out: &mut impl Write) -> Result<(), CommandError> {
+    let root = init(keys, clock)?;
+    writeln!(out, "made the root in {}", keys.authority().path().display())?;
+    writeln!(out, "fingerprint {}", root.fingerprint())?;
+    Ok(())
+}
+
+/// Makes the TTP's part of a folder of keys, which is made too when it is not there.
+pub fn init(keys: &KeyFolder, clock: &impl Clock) -> Result<RootCertificate, InitError> {
+    let failed = |source| InitError::Folder { path: keys.path().to_owned(), source };
+    let _lock = keys.lock().map_err(failed)?;
+    let (target, unfinished) = (keys.authority(), keys.unfinished_authority());
+    if is_taken(target.path()) {
+        return Err(InitError::AlreadyThere(target.path().to_owned()));
+    }
+    // What an `init` left that was killed.
+    remove(unfinished.path()).map_err(failed)?;
+    let made = build(&unfinished, clock.now()).and_then(|root| {
+        // Renaming replaces an empty folder and nothing else, and happens whole or not at all.
+        fs::rename(unfinished.path(), target.path()).map_err(failed)?;
+        keyfiles::sync_folder(keys.path()).map_err(failed)?;
+        Ok(root)
+    });
+    if made.is_err() {
+        let _ = remove(unfinished.path());
+    }
+    made
+}
+
+/// Whether anything but an empty folder is there.
+fn is_taken(path: &Path) -> bool {
+    match fs::read_dir(path) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
+}
+
+fn remove(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn build(folder: &AuthorityFolder, now: Timestamp) -> Result<RootCertificate, InitError> {
+    keyfiles::make_folder(folder.path(), 0o700)?;
+    let key = KeyPair::generate().map_err(|_| InitError::Key)?;
+    let root = RootCertificate::from_der(&profile::root(&key, now)?)?;
+    keyfiles::write(&folder.root_key(), pem::private_key(key.serialized_der()).as_bytes(), 0o600)?;
+    keyfiles::write(&folder.root_certificate(), pem::certificate(root.der()).as_bytes(), 0o644)?;
+    write_log_key(&folder.log_key())?;
+    let store = Store::create(&folder.database())?;
+    store.transact(|records| records.add_certificate(&IssuedCertificate::of_root(&root, now)))?;
+    // Closing folds the write-ahead log into the database's one file.
+    drop(store);
+    // The server may pass through to the socket, and see nothing on its way.
+    keyfiles::make_folder(folder.path(), 0o711)?;
+    keyfiles::sync_folder(folder.path())
+        .map_err(|source| KeyFileError::new("make the folder", folder.path(), source))?;
+    Ok(root)
+}
+
+/// The key that will sign the key log's checkpoints is Ed25519, as signed notes want it, in PKCS#8
+/// version 1: OpenSSL 3.0 does not read version 2.
+fn write_log_key(path: &Path) -> Result<(), InitError> {
+    let key = Ed25519KeyPair::generate().map_err(|_| InitError::Key)?;
+    let pkcs8: Pkcs8V1Der<'_> = key.as_der().map_err(|_| InitError::Key)?;
+    keyfiles::write(path, pem::private_key(pkcs8.as_ref()).as_bytes(), 0o600)?;
+    Ok(())
+}
+
+impl IssuedCertificate {
+    fn of_root(root: &RootCertificate, now: Timestamp) -> Self {
+        Self {
+            kind: CertificateKind::Root,
+            name: root.common_name().to_owned(),
+            device: None,
+            serial: root.serial().to_owned(),
+            not_before: root.not_before(),
+            not_after: root.not_after(),
+            der: root.der().to_vec(),
+            issued: now,
+            revoked: None,
+        }
+    }
+}

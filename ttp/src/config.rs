@@ -1,0 +1,143 @@
+//! The configuration file, and how it completes the command line.
+
+use std::path::{Path, PathBuf};
+
+use parlour_keylog::Host;
+use parlour_protocol::ServerAddress;
+use serde::{Deserialize, Deserializer};
+use thiserror::Error;
+
+use crate::cli::{Cli, Command};
+use crate::keyfiles::{self, KeyFileError};
+use crate::logging::LogFormat;
+
+/// Why the configuration cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error(transparent)]
+    File(#[from] KeyFileError),
+    /// The file is not what it should be.
+    #[error("{}: {reason}", path.display())]
+    Form {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and in which line.
+        reason: String,
+    },
+}
+
+/// What can stand in the file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct ConfigFile {
+    keys: Option<PathBuf>,
+    log: Option<LogFormat>,
+    log_level: Option<String>,
+    #[serde(deserialize_with = "hosts")]
+    host: Vec<Host>,
+    socket_group: Option<String>,
+    #[serde(deserialize_with = "server")]
+    server: Option<ServerAddress>,
+}
+
+impl Cli {
+    /// Completes what was neither typed nor in the environment from the file that `--config` names.
+    pub fn complete(mut self) -> Result<Self, ConfigError> {
+        let file = match &self.common.config {
+            Some(path) => read(path)?,
+            None => ConfigFile::default(),
+        };
+        let common = &mut self.common;
+        common.keys = common.keys.take().or(file.keys);
+        common.log = common.log.or(file.log);
+        common.log_level = common.log_level.take().or(file.log_level);
+        match &mut self.command {
+            Command::ServerCert(args) if args.host.is_empty() => args.host = file.host,
+            Command::Serve(args) => args.socket_group = args.socket_group.take().or(file.socket_group),
+            Command::Show(args) => args.server = args.server.take().or(file.server),
+            Command::Init(_)
+            | Command::ServerCert(_)
+            | Command::Revoke(_)
+            | Command::Completions { .. }
+            | Command::Manual { .. } => {}
+        }
+        Ok(self)
+    }
+}
+
+fn read(path: &Path) -> Result<ConfigFile, ConfigError> {
+    let text = keyfiles::read(path)?;
+    toml::from_str(&text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        ConfigError::Form { path: path.to_owned(), reason: format!("line {line}: {}", error.message()) }
+    })
+}
+
+fn hosts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Host>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| text.parse().map_err(serde::de::Error::custom)).collect()
+}
+
+fn server<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ServerAddress>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map(Some).map_err(serde::de::Error::custom)
+}
+
+impl ConfigError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::File(error) => error.hint(),
+            Self::Form { .. } => Some("'parlour-ttp help' names the options that can stand there".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    fn complete(file: &str, arguments: &[&str]) -> Result<Cli, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ttp.toml");
+        std::fs::write(&path, file).unwrap();
+        let program = ["parlour-ttp", "--config", path.to_str().unwrap()];
+        Cli::try_parse_from(program.iter().chain(arguments)).unwrap().complete()
+    }
+
+    #[test]
+    fn the_file_gives_what_the_command_line_does_not() {
+        let file = "keys = 'a'\nlog = 'json'\nlog-level = 'debug'\nsocket-group = 'chat'\n";
+        let cli = complete(file, &["serve", "--keys", "b"]).unwrap();
+        assert_eq!(cli.common.keys, Some("b".into()));
+        assert_eq!(cli.common.log, Some(LogFormat::Json));
+        let Command::Serve(args) = cli.command else { panic!() };
+        assert_eq!(args.socket_group.as_deref(), Some("chat"));
+    }
+
+    #[test]
+    fn hosts_and_server_are_parsed() {
+        let file = "host = ['localhost', '::1']\nserver = 'chat.example.org'";
+        let Command::ServerCert(args) = complete(file, &["server-cert"]).unwrap().command else { panic!() };
+        assert_eq!(args.host.len(), 2);
+        let Command::Show(args) = complete(file, &["show"]).unwrap().command else { panic!() };
+        assert_eq!(args.server.unwrap().port, 7275);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_line() {
+        for (file, expected) in [
+            ("keys = 'a'\ncolour = 'red'", "line 2: unknown field `colour`"),
+            ("host = ['a b']", "line 1: a host is"),
+            ("keys", "line 1: "),
+        ] {
+            let error = complete(file, &["init"]).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+            assert!(!error.contains('\n'), "{error}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Reads the one line of a connection.
+
+use parlour_protocol::authority::AuthorityRequest;
+use parlour_protocol::limits::AUTHORITY_LINE_BYTES;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
+
+/// Why there is no request.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NoRequest {
+    /// The other side went away without one.
+    Gone,
+    /// What came is none.
+    Malformed(&'static str),
+}
+
+/// Reads a line of up to [`AUTHORITY_LINE_BYTES`] and parses it. What stands after it is left alone.
+pub(super) async fn read(stream: impl AsyncRead + Unpin) -> Result<AuthorityRequest, NoRequest> {
+    let most = u64::try_from(AUTHORITY_LINE_BYTES).unwrap_or(u64::MAX);
+    let mut line = Vec::new();
+    // One byte more than the line: its line feed.
+    let mut stream = BufReader::new(stream.take(most.saturating_add(1)));
+    stream.read_until(b'\n', &mut line).await.map_err(|_| NoRequest::Gone)?;
+    match line.strip_suffix(b"\n") {
+        Some(line) => {
+            serde_json::from_slice(line).map_err(|_| NoRequest::Malformed("the line is not a request"))
+        }
+        None if line.is_empty() => Err(NoRequest::Gone),
+        None if line.len() > AUTHORITY_LINE_BYTES => Err(NoRequest::Malformed("the line is too long")),
+        None => Err(NoRequest::Malformed("the line has no end")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line_of(length: usize) -> Vec<u8> {
+        let mut line = br#"{"op":"enrol","request":""#.to_vec();
+        line.resize(length - 2, b'a');
+        line.extend(b"\"}\n");
+        line
+    }
+
+    #[tokio::test]
+    async fn a_line_of_the_longest_length_is_read_and_one_byte_more_is_not() {
+        assert!(matches!(
+            read(line_of(AUTHORITY_LINE_BYTES).as_slice()).await,
+            Ok(AuthorityRequest::Enrol { .. })
+        ));
+        assert_eq!(
+            read(line_of(AUTHORITY_LINE_BYTES + 1).as_slice()).await,
+            Err(NoRequest::Malformed("the line is too long"))
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_no_request_is_told_from_nothing() {
+        assert_eq!(read(&b""[..]).await, Err(NoRequest::Gone));
+        for bytes in
+            [&b"\n"[..], b"{}\n", b"\xff\n", b"[1]\n", b"{\"op\":\"watch\",\"after\":-1}\n", b"{\"op\""]
+        {
+            assert!(matches!(read(bytes).await, Err(NoRequest::Malformed(_))), "{bytes:?}");
+        }
+    }
+}

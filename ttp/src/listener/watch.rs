@@ -1,0 +1,113 @@
+//! Revocations as they happen, also those that another process makes.
+
+use std::sync::Arc;
+
+use parlour_protocol::authority::AuthorityAnswer;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::UnixStream;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::POLL;
+use super::connection::{Closed, Connection, answer, line};
+use crate::store::{Store, StoreError};
+
+/// How many revocations are read and sent at once.
+const PAGE: u32 = 256;
+
+/// The number of the newest revocation, as it changes.
+pub(super) type News = watch::Receiver<u64>;
+
+/// Looks at the database for all connections that watch.
+pub(super) struct Observer {
+    store: Arc<Store>,
+    seen: i64,
+    newest: watch::Sender<u64>,
+}
+
+impl Observer {
+    pub(super) fn new(store: Store) -> Result<Self, StoreError> {
+        // The version first: what is written in between is then seen at the next look.
+        let seen = store.data_version()?;
+        let newest = store.newest_revocation()?;
+        Ok(Self { store: Arc::new(store), seen, newest: watch::Sender::new(newest) })
+    }
+
+    pub(super) fn news(&self) -> News {
+        self.newest.subscribe()
+    }
+
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(POLL) => {}
+            }
+            let store = Arc::clone(&self.store);
+            let seen = self.seen;
+            match tokio::task::spawn_blocking(move || look(&store, seen)).await {
+                Ok(Ok((seen, newest))) => {
+                    self.seen = seen;
+                    if let Some(newest) = newest {
+                        self.newest.send_if_modified(|known| std::mem::replace(known, newest) != newest);
+                    }
+                }
+                Ok(Err(error)) => tracing::error!(%error, "cannot look for revocations"),
+                Err(error) => tracing::error!(%error, "cannot look for revocations"),
+            }
+        }
+    }
+}
+
+/// The database's version, and the newest revocation if that has changed.
+fn look(store: &Store, seen: i64) -> Result<(i64, Option<u64>), StoreError> {
+    let version = store.data_version()?;
+    if version == seen {
+        return Ok((seen, None));
+    }
+    Ok((version, Some(store.newest_revocation()?)))
+}
+
+/// Sends every revocation above `after`, and those to come, until the other side goes or we stop.
+pub(super) async fn stream(
+    connection: &Connection,
+    stream: &mut UnixStream,
+    mut after: u64,
+) -> Result<(), Closed> {
+    let mut news = connection.news.clone();
+    loop {
+        news.mark_unchanged();
+        after = send_page(connection, stream, after).await?;
+        if *news.borrow() > after {
+            continue;
+        }
+        tokio::select! {
+            () = connection.stop.cancelled() => return Ok(()),
+            () = gone(stream) => return Err(Closed),
+            changed = news.changed() => changed.map_err(|_| Closed)?,
+        }
+    }
+}
+
+/// Sends a page; gives the number of the last one that was sent.
+async fn send_page(connection: &Connection, stream: &mut UnixStream, after: u64) -> Result<u64, Closed> {
+    let authority = Arc::clone(&connection.authority);
+    let page = tokio::task::spawn_blocking(move || authority.revocations_after(after, PAGE)).await;
+    let Ok(Ok(page)) = page else {
+        tracing::error!("cannot read revocations");
+        return Err(Closed);
+    };
+    let Some(last) = page.last().map(|revocation| revocation.number) else {
+        return Ok(after);
+    };
+    let lines: Vec<String> =
+        page.into_iter().map(|revocation| line(&AuthorityAnswer::Revoked(revocation))).collect();
+    answer(stream, &lines.join("\n")).await?;
+    Ok(last)
+}
+
+/// Waits until the other side has closed. What it still says has no meaning.
+async fn gone(stream: &mut UnixStream) {
+    let mut scrap = [0; 256];
+    while matches!(stream.read(&mut scrap).await, Ok(1..)) {}
+}

@@ -1,0 +1,181 @@
+//! The TTP's memory, in SQLite: who owns which name, and every certificate that was ever issued.
+//!
+//! All is read and written inside of `Store::transact`, one transaction for one act. Nothing is ever
+//! changed or deleted: the tables refuse it themselves.
+
+mod accounts;
+mod answers;
+mod certificates;
+mod leaves;
+mod migrations;
+mod revocations;
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use parlour_protocol::NameError;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use thiserror::Error;
+
+pub(crate) use accounts::NewAccount;
+pub(crate) use answers::RequestKey;
+pub use certificates::{CertificateKind, IssuedCertificate};
+
+/// How long an act waits for another process's transaction.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// Why the database did not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum StoreError {
+    /// There is none.
+    #[error("there is no database {}", .0.display())]
+    Missing(PathBuf),
+    /// The file is something else.
+    #[error("{} is not a database of the TTP", .0.display())]
+    Foreign(PathBuf),
+    /// A later version of the program wrote it.
+    #[error("the database has version {found}, and this program knows versions up to {known}")]
+    Newer {
+        /// Its version.
+        found: u32,
+        /// The newest that is known here.
+        known: u32,
+    },
+    /// The file or the system failed.
+    #[error("the database failed: {0}")]
+    Failed(String),
+}
+
+impl StoreError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Missing(_) => {
+                "put the database back from your copy: without it names could be issued twice".to_owned()
+            }
+            Self::Foreign(_) => "put the database back as parlour-ttp wrote it".to_owned(),
+            Self::Newer { .. } => "use the version of parlour-ttp that wrote it, or a newer one".to_owned(),
+            Self::Failed(_) => {
+                "check that this user may write the folder and that the disk is not full".to_owned()
+            }
+        })
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// An open database.
+#[derive(Debug)]
+pub struct Store {
+    connection: Mutex<Connection>,
+}
+
+/// The records inside of one transaction. Its methods stand in the files below `store/`, one for each
+/// kind of record.
+pub(crate) struct Records<'a>(&'a Connection);
+
+impl Store {
+    /// Makes a new database, readable by its owner alone.
+    pub(crate) fn create(path: &Path) -> Result<Self, StoreError> {
+        // SQLite itself would leave the mode to the umask; the files that it puts beside take over this one.
+        let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        created.map_err(|error| StoreError::Failed(format!("{}: {error}", path.display())))?;
+        let mut connection = connect(path)?;
+        prepare(&connection)?;
+        migrations::begin(&mut connection)?;
+        Ok(Self { connection: Mutex::new(connection) })
+    }
+
+    /// Opens a database, and brings it up to this program's version.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        if !path.exists() {
+            return Err(StoreError::Missing(path.to_owned()));
+        }
+        let mut connection = connect(path)?;
+        migrations::check(&connection, path)?;
+        prepare(&connection)?;
+        migrations::advance(&mut connection)?;
+        Ok(Self { connection: Mutex::new(connection) })
+    }
+
+    /// Does one act: all of it, or none when it gives an error.
+    pub(crate) fn transact<T, E: From<StoreError>>(
+        &self,
+        act: impl FnOnce(&Records<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut connection = self.connection();
+        // Immediate: an act that reads first must not find out later that another one wrote meanwhile.
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
+        let result = act(&Records(&transaction))?;
+        transaction.commit().map_err(StoreError::from)?;
+        Ok(result)
+    }
+
+    /// Reads without keeping others from writing.
+    pub(crate) fn read<T>(
+        &self,
+        act: impl FnOnce(&Records<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
+        act(&Records(&transaction))
+    }
+
+    /// A number that changes when another connection, of this process or another, has written.
+    pub(crate) fn data_version(&self) -> Result<i64, StoreError> {
+        Ok(self.connection().pragma_query_value(None, "data_version", |row| row.get(0))?)
+    }
+
+    /// Every certificate that was issued, oldest first.
+    pub fn certificates(&self) -> Result<Vec<IssuedCertificate>, StoreError> {
+        self.read(certificates::all)
+    }
+
+    /// The number of the newest revocation, 0 when there is none.
+    pub(crate) fn newest_revocation(&self) -> Result<u64, StoreError> {
+        self.read(revocations::newest)
+    }
+
+    /// Every leaf of the key log in order, as canonical bytes.
+    pub fn leaves(&self) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.read(leaves::all)
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        // A panic in an act rolls its transaction back, so the connection is as good as before.
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    Ok(connection)
+}
+
+/// What holds for a connection and is not kept in the file.
+fn prepare(connection: &Connection) -> Result<(), StoreError> {
+    connection.pragma_update(None, "foreign_keys", true)?;
+    // Durable before it is answered, also when the power fails.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(())
+}
+
+/// A name or id out of a column. The columns hold only what was parsed before.
+fn parsed<T: FromStr<Err = NameError>>(text: &str) -> Result<T, StoreError> {
+    text.parse().map_err(|_| StoreError::Failed(format!("'{text}' is no name")))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,60 @@
+//! Answers to signed requests, kept so that the same request gets the same answer.
+
+use parlour_protocol::{DeviceId, Timestamp};
+use rusqlite::{OptionalExtension as _, params};
+use sha2::{Digest as _, Sha256};
+
+use super::{Records, StoreError};
+
+/// Which signed request it is.
+pub(crate) struct RequestKey {
+    /// SHA-256 of the compact JWS.
+    hash: [u8; 32],
+    /// The device that signed it.
+    device: DeviceId,
+    /// The nonce in it.
+    nonce: [u8; 32],
+}
+
+impl RequestKey {
+    /// The key of a signed request, a compact JWS.
+    pub(crate) fn new(request: &str, device: &DeviceId, nonce: [u8; 32]) -> Self {
+        Self { hash: Sha256::digest(request).into(), device: device.clone(), nonce }
+    }
+}
+
+impl Records<'_> {
+    /// The line that was answered to exactly this request.
+    pub(crate) fn answer(&self, request: &RequestKey) -> Result<Option<String>, StoreError> {
+        let mut statement = self.0.prepare_cached("SELECT answer FROM answers WHERE request = ?1")?;
+        Ok(statement.query_row([request.hash.as_slice()], |row| row.get(0)).optional()?)
+    }
+
+    /// Whether the device used this nonce before. An ECDSA signature can be rewritten by anybody into
+    /// another one that holds, so the hash alone does not tell an old request from a new one.
+    pub(crate) fn has_nonce(&self, request: &RequestKey) -> Result<bool, StoreError> {
+        let mut statement =
+            self.0.prepare_cached("SELECT 1 FROM answers WHERE device = ?1 AND nonce = ?2")?;
+        Ok(statement.exists(params![request.device.as_str(), request.nonce.as_slice()])?)
+    }
+
+    pub(crate) fn add_answer(
+        &self,
+        request: &RequestKey,
+        answer: &str,
+        time: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.0
+            .prepare_cached(
+                "INSERT INTO answers (request, device, nonce, answer, time) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![
+                request.hash.as_slice(),
+                request.device.as_str(),
+                request.nonce.as_slice(),
+                answer,
+                time.as_millis()
+            ])?;
+        Ok(())
+    }
+}

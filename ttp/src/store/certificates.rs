@@ -1,0 +1,135 @@
+//! Every certificate that was ever issued.
+
+use std::fmt;
+
+use parlour_keylog::DeviceCertificate;
+use parlour_protocol::{DeviceId, Timestamp};
+use rusqlite::{Row, params};
+
+use super::{Records, StoreError};
+
+/// What a certificate is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CertificateKind {
+    /// The root itself.
+    Root,
+    /// A server's.
+    Server,
+    /// A device's.
+    Device,
+    /// An account key's.
+    Account,
+}
+
+impl CertificateKind {
+    const ALL: [Self; 4] = [Self::Root, Self::Server, Self::Device, Self::Account];
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::Server => "server",
+            Self::Device => "device",
+            Self::Account => "account",
+        }
+    }
+}
+
+impl fmt::Display for CertificateKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// A certificate as it is recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssuedCertificate {
+    /// What it is for.
+    pub kind: CertificateKind,
+    /// The user's name, the root's, or the hosts of a server.
+    pub name: String,
+    /// Which device, of a device certificate.
+    pub device: Option<DeviceId>,
+    /// The serial number in hexadecimal.
+    pub serial: String,
+    /// The first second in which it is valid, Unix time.
+    pub not_before: i64,
+    /// The last second in which it is valid, Unix time.
+    pub not_after: i64,
+    /// The certificate itself.
+    pub der: Vec<u8>,
+    /// When it was issued.
+    pub issued: Timestamp,
+    /// When its device was revoked.
+    pub revoked: Option<Timestamp>,
+}
+
+impl IssuedCertificate {
+    /// A device certificate that was issued just now.
+    pub(crate) fn of_device(certificate: &DeviceCertificate, now: Timestamp) -> Self {
+        Self {
+            kind: CertificateKind::Device,
+            name: certificate.user().to_string(),
+            device: Some(certificate.device().clone()),
+            serial: certificate.serial().to_owned(),
+            not_before: certificate.not_before(),
+            not_after: certificate.not_after(),
+            der: certificate.der().to_vec(),
+            issued: now,
+            revoked: None,
+        }
+    }
+}
+
+impl Records<'_> {
+    /// Records a certificate; whether it is revoked stands elsewhere and is not looked at.
+    pub(crate) fn add_certificate(&self, certificate: &IssuedCertificate) -> Result<(), StoreError> {
+        self.0
+            .prepare_cached(
+                "INSERT INTO certificates
+                     (kind, name, device, serial, not_before, not_after, der, issued)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?
+            .execute(params![
+                certificate.kind.word(),
+                certificate.name,
+                certificate.device.as_ref().map(DeviceId::as_str),
+                certificate.serial,
+                certificate.not_before,
+                certificate.not_after,
+                certificate.der,
+                certificate.issued.as_millis(),
+            ])?;
+        Ok(())
+    }
+}
+
+/// All of them, oldest first.
+pub(super) fn all(records: &Records<'_>) -> Result<Vec<IssuedCertificate>, StoreError> {
+    let mut statement = records.0.prepare_cached(
+        "SELECT kind, name, device, serial, not_before, not_after, der, issued, time
+         FROM certificates LEFT JOIN revocations USING (name, device) ORDER BY certificates.number",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut certificates = Vec::new();
+    while let Some(row) = rows.next()? {
+        certificates.push(certificate(row)?);
+    }
+    Ok(certificates)
+}
+
+fn certificate(row: &Row<'_>) -> Result<IssuedCertificate, StoreError> {
+    let word: String = row.get(0)?;
+    let kind = CertificateKind::ALL.into_iter().find(|kind| kind.word() == word);
+    let device: Option<String> = row.get(2)?;
+    Ok(IssuedCertificate {
+        kind: kind.ok_or_else(|| StoreError::Failed(format!("'{word}' is no kind of certificate")))?,
+        name: row.get(1)?,
+        device: device.as_deref().map(super::parsed).transpose()?,
+        serial: row.get(3)?,
+        not_before: row.get(4)?,
+        not_after: row.get(5)?,
+        der: row.get(6)?,
+        issued: Timestamp::from_millis(row.get(7)?),
+        revoked: row.get::<_, Option<i64>>(8)?.map(Timestamp::from_millis),
+    })
+}

@@ -1,0 +1,63 @@
+//! The database's versions: each is a step from the one before it, numbered in `PRAGMA user_version`.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::StoreError;
+
+/// Marks the file as ours (`PRAGMA application_id`): "PTTP".
+const APPLICATION: i32 = 0x5054_5450;
+
+/// Step n leads from version n to n + 1. A released step is never changed.
+const STEPS: &[&str] = &[include_str!("migrations/0001_begin.sql")];
+
+fn known() -> u32 {
+    u32::try_from(STEPS.len()).unwrap_or(u32::MAX)
+}
+
+/// Makes a new file a database of ours.
+pub(super) fn begin(connection: &mut Connection) -> Result<(), StoreError> {
+    connection.pragma_update(None, "application_id", APPLICATION)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    advance(connection)
+}
+
+/// Refuses what is no database of ours.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let application: Result<i32, _> = connection.pragma_query_value(None, "application_id", |row| row.get(0));
+    match application {
+        Ok(APPLICATION) => Ok(()),
+        Ok(_) => Err(StoreError::Foreign(path.to_owned())),
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => {
+            Err(StoreError::Foreign(path.to_owned()))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Takes the steps that are missing, each in a transaction of its own.
+pub(super) fn advance(connection: &mut Connection) -> Result<(), StoreError> {
+    while step_after(version(connection)?)?.is_some() {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // Asked again inside of the transaction: another process may be doing the same.
+        let found = version(&transaction)?;
+        let Some(step) = step_after(found)? else { continue };
+        transaction.execute_batch(step)?;
+        transaction.pragma_update(None, "user_version", found + 1)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+fn version(connection: &Connection) -> Result<u32, StoreError> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+/// The step that leads on from this version, if there is one.
+fn step_after(found: u32) -> Result<Option<&'static str>, StoreError> {
+    if found > known() {
+        return Err(StoreError::Newer { found, known: known() });
+    }
+    Ok(usize::try_from(found).ok().and_then(|found| STEPS.get(found)).copied())
+}

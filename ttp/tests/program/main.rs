@@ -1,0 +1,19 @@
+//! The program as it is run: real processes, real files, a real socket.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "all of it is tests, also what stands outside of a #[test]"
+)]
+
+mod config;
+mod enrolment;
+mod files;
+mod odd_requests;
+mod people;
+mod profiles;
+mod revocation;
+mod server_certificate;
+mod socket;
+mod world;
