@@ -21,20 +21,32 @@ fn path(folder: &Path) -> PathBuf {
     folder.join("parlour.sock")
 }
 
-/// Listens in the profile's folder while the returned set lives. Without a socket (its path may be too
+/// Listens in the profile's folder while what is returned lives. Without a socket (its path may be too
 /// long for the system) the client works as well; then one-shot commands cannot reach it.
-pub fn listen(folder: &Path, asker: Asker) -> JoinSet<()> {
-    let mut tasks = JoinSet::new();
-    let path = path(folder);
+pub fn listen(folder: &Path, asker: Asker) -> Control {
+    let mut control = Control { path: path(folder), tasks: JoinSet::new() };
     // The caller holds the profile's lock, so nobody listens on what an earlier run left.
-    let _ = std::fs::remove_file(&path);
-    let Ok(listener) = UnixListener::bind(&path) else { return tasks };
+    let _ = std::fs::remove_file(&control.path);
+    let Ok(listener) = UnixListener::bind(&control.path) else { return control };
     // The folder is 0700, so nobody else could come in before this either.
-    if std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).is_err() {
-        return tasks;
+    if std::fs::set_permissions(&control.path, std::fs::Permissions::from_mode(0o600)).is_ok() {
+        control.tasks.spawn(accept(listener, asker));
     }
-    tasks.spawn(accept(listener, asker));
-    tasks
+    control
+}
+
+/// Listens while it lives.
+pub struct Control {
+    path: PathBuf,
+    tasks: JoinSet<()>,
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.tasks.abort_all();
+        // What is left behind is replaced by the next run.
+        let _ = std::fs::remove_file(&self.path);
+    }
 }
 
 async fn accept(listener: UnixListener, asker: Asker) {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 use jiff::tz::TimeZone;
+use nix::sys::stat::{Mode, umask};
 use parlour_client::action::Action;
 use parlour_client::cli::{Cli, Command, Options};
 use parlour_client::face::plain::{Ended, Plain};
@@ -13,6 +14,8 @@ use parlour_client::failure::Failure;
 use parlour_client::{config, engine, oneshot};
 
 fn main() -> ExitCode {
+    // Whatever this process makes is for its user alone; what others may read says so itself.
+    umask(Mode::from_bits_truncate(0o077));
     let cli = Cli::parse();
     let outcome = match cli.command {
         Some(Command::Completions { shell }) => {

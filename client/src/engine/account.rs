@@ -4,10 +4,10 @@ use std::collections::HashSet;
 
 use parlour_protocol::{Conversation, MessageId, SafeText};
 use tokio::sync::oneshot;
-use tokio::task::JoinSet;
 
 use super::peers::Peers;
 use crate::action::Answer;
+use crate::control::Control;
 use crate::failure::Failure;
 use crate::profile::{Profile, ProfileLock};
 use crate::records::{Outgoing, Records};
@@ -35,7 +35,7 @@ pub struct Account {
     pub(super) sending: Vec<Sending>,
     /// Whether the backlog was told: what is new after that is told message by message.
     pub(super) told: bool,
-    pub(super) _control: JoinSet<()>,
+    pub(super) _control: Control,
     pub(super) _lock: ProfileLock,
 }
 
@@ -44,7 +44,7 @@ impl Account {
     pub(super) fn new(
         profile: Profile,
         records: Records,
-        control: JoinSet<()>,
+        control: Control,
         lock: ProfileLock,
     ) -> Result<Self, Failure> {
         let sending = records

@@ -1,0 +1,142 @@
+//! A bare TLS connection, on which a test types the protocol itself.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use parlour_crypto::DeviceKey;
+use parlour_protocol::{EXPORTER_BYTES, EXPORTER_LABEL, UserName, login_transcript};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use crate::lines::Lines;
+
+/// How often the connection's thread looks for something to send.
+const TURN: Duration = Duration::from_millis(2);
+
+/// A connection and the thread that serves it.
+pub struct Line {
+    /// What the server says.
+    pub lines: Lines,
+    /// The RFC 9266 value of this connection.
+    pub exporter: [u8; EXPORTER_BYTES],
+    send: Option<Sender<Vec<u8>>>,
+}
+
+impl Line {
+    /// Connects; with the keys in a profile's folder, presents their certificate.
+    pub fn open(server: SocketAddr, root: &Path, profile: Option<&Path>) -> Result<Self> {
+        let config = config(root, profile)?;
+        let stream = TcpStream::connect(server)?;
+        stream.set_nodelay(true)?;
+        let name = ServerName::try_from("localhost")?;
+        let mut tls = StreamOwned::new(ClientConnection::new(Arc::new(config), name)?, stream);
+        while tls.conn.is_handshaking() {
+            tls.conn.complete_io(&mut tls.sock)?;
+        }
+        let exporter = tls.conn.export_keying_material([0; EXPORTER_BYTES], EXPORTER_LABEL, None)?;
+        tls.sock.set_read_timeout(Some(TURN))?;
+        let (send, outgoing) = channel();
+        let (told, lines) = channel();
+        std::thread::spawn(move || serve(tls, &outgoing, &told));
+        Ok(Self { lines: Lines::new("line", lines), exporter, send: Some(send) })
+    }
+
+    /// Sends a line.
+    pub fn say(&self, line: &str) -> Result<()> {
+        self.send(format!("{line}\n").as_bytes())
+    }
+
+    /// Sends bytes as they are.
+    pub fn send(&self, bytes: &[u8]) -> Result<()> {
+        let send = self.send.as_ref().context("the line was closed")?;
+        send.send(bytes.to_vec()).context("the connection is over")
+    }
+
+    /// The next line must be this, in which `{}` stands for anything.
+    pub fn expect(&mut self, pattern: &str) -> Result<String> {
+        self.lines.expect(pattern)
+    }
+
+    /// Says a line and expects its answer.
+    pub fn ask(&mut self, line: &str, pattern: &str) -> Result<String> {
+        self.say(line)?;
+        self.expect(pattern)
+    }
+
+    /// The signature with which this device logs in on this very connection, base64.
+    pub fn signature(&self, profile: &Path, user: &UserName) -> Result<String> {
+        let pem = std::fs::read_to_string(profile.join("device.key"))?;
+        let key = DeviceKey::from_pkcs8_pem(&pem)?;
+        Ok(STANDARD.encode(key.sign_asn1(&login_transcript(user, &self.exporter))?))
+    }
+
+    /// Hangs up.
+    pub fn close(&mut self) {
+        self.send = None;
+    }
+}
+
+fn config(root: &Path, profile: Option<&Path>) -> Result<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(root)?)?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_root_certificates(roots);
+    Ok(match profile {
+        None => builder.with_no_client_auth(),
+        Some(profile) => {
+            let chain = vec![CertificateDer::from_pem_file(profile.join("device.crt"))?];
+            let key = PrivateKeyDer::from_pem_file(profile.join("device.key"))?;
+            builder.with_client_auth_cert(chain, key)?
+        }
+    })
+}
+
+/// Sends what is given and passes on what comes, until either side ends.
+fn serve(
+    mut tls: StreamOwned<ClientConnection, TcpStream>,
+    outgoing: &Receiver<Vec<u8>>,
+    told: &Sender<String>,
+) {
+    let mut held = Vec::new();
+    let mut chunk = vec![0; 16_384];
+    loop {
+        loop {
+            match outgoing.try_recv() {
+                Ok(bytes) => {
+                    if tls.write_all(&bytes).and_then(|()| tls.flush()).is_err() {
+                        return;
+                    }
+                }
+                Err(std::sync::mpsc::TryRecvError::Empty) => break,
+                Err(std::sync::mpsc::TryRecvError::Disconnected) => {
+                    tls.conn.send_close_notify();
+                    let _ = tls.flush();
+                    return;
+                }
+            }
+        }
+        match tls.read(&mut chunk) {
+            Ok(0) => return,
+            Ok(count) => held.extend_from_slice(chunk.get(..count).unwrap_or_default()),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(_) => return,
+        }
+        while let Some(end) = held.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = held.drain(..=end).collect();
+            let text = String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(&line)).into_owned();
+            if told.send(text).is_err() {
+                return;
+            }
+        }
+    }
+}

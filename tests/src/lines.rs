@@ -1,0 +1,116 @@
+//! Lines that come from somebody, and waiting for the right one.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+/// How long anything may take that should take no time at all. Long, because machines are busy.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// What one side says, line by line.
+pub struct Lines {
+    who: String,
+    receiver: Receiver<String>,
+    /// Everything that was taken, for the message of a test that fails.
+    heard: Vec<String>,
+}
+
+impl Lines {
+    /// Lines that come through a channel; its end is the end of that side.
+    pub fn new(who: &str, receiver: Receiver<String>) -> Self {
+        Self { who: who.to_owned(), receiver, heard: Vec::new() }
+    }
+
+    /// The next line; an error when it does not come in time or the other side has ended.
+    pub fn next(&mut self) -> Result<String> {
+        match self.receiver.recv_timeout(DEADLINE) {
+            Ok(line) => {
+                self.heard.push(line.clone());
+                Ok(line)
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                bail!("{}: no line came; heard so far: {:#?}", self.who, self.heard)
+            }
+            Err(RecvTimeoutError::Disconnected) => bail!("{}: ended; heard: {:#?}", self.who, self.heard),
+        }
+    }
+
+    /// The next line must be this one, in which `{}` stands for anything.
+    pub fn expect(&mut self, pattern: &str) -> Result<String> {
+        let line = self.next()?;
+        if !fits(pattern, &line) {
+            bail!("{}: expected {pattern:?}, came {line:?}; heard: {:#?}", self.who, self.heard);
+        }
+        Ok(line)
+    }
+
+    /// Takes lines until one fits.
+    pub fn wait_for(&mut self, pattern: &str) -> Result<String> {
+        loop {
+            let line = self.next()?;
+            if fits(pattern, &line) {
+                return Ok(line);
+            }
+        }
+    }
+
+    /// The other side must end without another line.
+    pub fn expect_end(&mut self) -> Result<()> {
+        match self.receiver.recv_timeout(DEADLINE) {
+            Err(RecvTimeoutError::Disconnected) => Ok(()),
+            Err(RecvTimeoutError::Timeout) => bail!("{}: does not end", self.who),
+            Ok(line) => bail!("{}: said {line:?} instead of ending", self.who),
+        }
+    }
+
+    /// All lines up to the end of the other side.
+    pub fn rest(&mut self) -> Result<Vec<String>> {
+        let begun = Instant::now();
+        let mut rest = Vec::new();
+        loop {
+            match self.receiver.recv_timeout(DEADLINE.saturating_sub(begun.elapsed())) {
+                Ok(line) => rest.push(line),
+                Err(RecvTimeoutError::Disconnected) => return Ok(rest),
+                Err(RecvTimeoutError::Timeout) => bail!("{}: does not end; heard {rest:#?}", self.who),
+            }
+        }
+    }
+
+    /// Takes what is there without waiting for more.
+    pub fn so_far(&mut self) -> Vec<String> {
+        self.receiver.try_iter().collect()
+    }
+}
+
+/// Whether a line fits a pattern in which each `{}` stands for any text.
+pub(crate) fn fits(pattern: &str, line: &str) -> bool {
+    let mut parts = pattern.split("{}");
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = line.strip_prefix(first) else { return false };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else { return rest.is_empty() };
+    for part in parts {
+        match rest.split_once(part) {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_fits_what_it_says_and_no_more() {
+        assert!(fits("abc", "abc"));
+        assert!(!fits("abc", "abcd"));
+        assert!(fits("{} sam: hi", "2019-11-01 09:30:00 sam: hi"));
+        assert!(!fits("{} sam: hi", "2019-11-01 09:30:00 sam: hi you"));
+        assert!(fits("a{}b{}c", "a1b2c"));
+        assert!(!fits("a{}b{}c", "a1c2b"));
+        assert!(fits("{}", ""));
+    }
+}

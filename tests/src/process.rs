@@ -1,0 +1,183 @@
+//! Programs as processes, which end with the test.
+
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::lines::{DEADLINE, Lines};
+
+/// Where a program of ours was built: in `PARLOUR_BIN`, or beside this test.
+pub fn program(name: &str) -> Result<PathBuf> {
+    let folder = match std::env::var_os("PARLOUR_BIN") {
+        Some(folder) => PathBuf::from(folder),
+        None => {
+            let test = std::env::current_exe().context("this test's own path")?;
+            let folder = test.parent().and_then(std::path::Path::parent);
+            folder.context("this test is in no build folder")?.to_owned()
+        }
+    };
+    let path = folder.join(name);
+    if !path.exists() {
+        bail!("{} is not built; run `cargo build --workspace` first, or `make test`", path.display());
+    }
+    Ok(path)
+}
+
+/// A running program. It is killed when this is dropped.
+pub struct Process {
+    name: String,
+    child: Child,
+    /// What it says on standard output.
+    pub out: Lines,
+    errors: Arc<Mutex<String>>,
+}
+
+impl Process {
+    /// Starts a program with its output and errors on pipes; its input as given.
+    pub fn start(name: &str, command: &mut Command, input: Stdio) -> Result<Self> {
+        let mut child = command
+            .stdin(input)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("starting {name}"))?;
+        let (sender, receiver) = channel();
+        let stdout = child.stdout.take().context("standard output")?;
+        std::thread::spawn(move || pass_on(stdout, &sender));
+        let errors = Arc::new(Mutex::new(String::new()));
+        let stderr = child.stderr.take().context("standard error")?;
+        let kept = Arc::clone(&errors);
+        std::thread::spawn(move || keep(stderr, &kept));
+        Ok(Self { name: name.to_owned(), child, out: Lines::new(name, receiver), errors })
+    }
+
+    /// What it said on standard error so far.
+    pub fn errors(&self) -> String {
+        self.errors.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until it has said this on standard error.
+    pub fn wait_for_error(&self, text: &str) -> Result<()> {
+        let begun = Instant::now();
+        while begun.elapsed() < DEADLINE {
+            if self.errors().contains(text) {
+                return Ok(());
+            }
+            std::thread::yield_now();
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+        bail!("{}: did not say {text:?} but:\n{}", self.name, self.errors())
+    }
+
+    /// Its process number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal to it, and to nobody else.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = i32::try_from(self.child.id()).context("process number")?;
+        kill(Pid::from_raw(pid), signal).with_context(|| format!("{signal} for {}", self.name))
+    }
+
+    /// Waits until it has ended.
+    pub fn wait(&mut self) -> Result<ExitStatus> {
+        let begun = Instant::now();
+        while begun.elapsed() < DEADLINE {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+        bail!("{} does not end; it said:\n{}", self.name, self.errors())
+    }
+
+    /// Ends it at once, as a crash or a power cut would, and waits until it is gone.
+    pub fn crash(&mut self) -> Result<()> {
+        self.signal(Signal::SIGKILL)?;
+        self.wait().map(|_| ())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn pass_on(stream: impl Read, lines: &Sender<String>) {
+    for line in BufReader::new(stream).split(b'\n') {
+        let Ok(line) = line else { return };
+        if lines.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+            return;
+        }
+    }
+}
+
+fn keep(stream: impl Read, kept: &Mutex<String>) {
+    for line in BufReader::new(stream).split(b'\n') {
+        let Ok(line) = line else { return };
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.push_str(&String::from_utf8_lossy(&line));
+        kept.push('\n');
+    }
+}
+
+/// The `parlour` program on pipes.
+pub struct Client {
+    /// The process; its output is what a user would read.
+    pub process: Process,
+    input: Option<ChildStdin>,
+}
+
+impl Client {
+    /// Starts it.
+    pub fn start(name: &str, command: &mut Command) -> Result<Self> {
+        let mut process = Process::start(name, command, Stdio::piped())?;
+        let input = process.child.stdin.take();
+        Ok(Self { process, input })
+    }
+
+    /// Types a line.
+    pub fn type_line(&mut self, line: &str) -> Result<()> {
+        self.type_bytes(format!("{line}\n").as_bytes())
+    }
+
+    /// Types bytes as they are.
+    pub fn type_bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        let input = self.input.as_mut().context("the input was closed")?;
+        input.write_all(bytes)?;
+        input.flush().context("typing")
+    }
+
+    /// The next line of output must be this, in which `{}` stands for anything.
+    pub fn expect(&mut self, pattern: &str) -> Result<String> {
+        self.process.out.expect(pattern)
+    }
+
+    /// Types a line and expects its answer.
+    pub fn ask(&mut self, line: &str, pattern: &str) -> Result<String> {
+        self.type_line(line)?;
+        self.expect(pattern)
+    }
+
+    /// Ends the input; the client finishes what is under way and leaves.
+    pub fn close(&mut self) {
+        self.input = None;
+    }
+
+    /// Ends the input and waits; returns the exit status.
+    pub fn leave(&mut self) -> Result<i32> {
+        self.close();
+        self.process.wait()?.code().context("it was ended by a signal")
+    }
+}

@@ -1,0 +1,254 @@
+//! A TTP, a server and their people, in a temporary folder.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+use nix::sys::signal::Signal;
+use parlour_protocol::UserName;
+use tempfile::TempDir;
+
+use crate::line::Line;
+use crate::process::{Client, Process, program};
+
+/// How a world is to be.
+#[derive(Debug, Clone, Default)]
+pub struct WorldBuilder {
+    limits: Vec<String>,
+    clock_offset: i64,
+}
+
+impl WorldBuilder {
+    /// Sets a limit of the server, `NAME=VALUE`.
+    #[must_use]
+    pub fn limit(mut self, assignment: &str) -> Self {
+        self.limits.push(assignment.to_owned());
+        self
+    }
+
+    /// Moves everyone's clock by so many seconds.
+    #[must_use]
+    pub fn clock_offset(mut self, seconds: i64) -> Self {
+        self.clock_offset = seconds;
+        self
+    }
+
+    /// Mints, and starts TTP and server.
+    pub fn start(self) -> Result<World> {
+        let folder = TempDir::new()?;
+        let mut world = World { folder, settings: self, ttp: None, server: None, address: None };
+        world.run_ttp(&["init"])?;
+        world.run_ttp(&["server-cert", "--host", "localhost", "--host", "127.0.0.1"])?;
+        world.start_ttp()?;
+        world.start_server()?;
+        Ok(world)
+    }
+}
+
+/// A running TTP and server, and where their people's keys are.
+pub struct World {
+    folder: TempDir,
+    settings: WorldBuilder,
+    ttp: Option<Process>,
+    server: Option<Process>,
+    address: Option<SocketAddr>,
+}
+
+impl World {
+    /// A world as most tests want it: with room for many registrations from one address, and fast
+    /// typists.
+    pub fn new() -> Result<Self> {
+        Self::with().start()
+    }
+
+    /// A world to be settled further.
+    pub fn with() -> WorldBuilder {
+        WorldBuilder::default()
+    }
+
+    /// A path in the world's folder.
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.folder.path().join(relative)
+    }
+
+    /// The root certificate.
+    pub fn root(&self) -> PathBuf {
+        self.path("keys/ttp/ca.crt")
+    }
+
+    /// The server's database.
+    pub fn database(&self) -> PathBuf {
+        self.path("data/chat.db")
+    }
+
+    /// Where a person's keys are: each has a folder of profiles of their own, as on machines apart.
+    pub fn profile(&self, name: &str) -> PathBuf {
+        self.keys(name).join(name)
+    }
+
+    /// A person's folder of profiles.
+    pub fn keys(&self, person: &str) -> PathBuf {
+        self.path("people").join(person)
+    }
+
+    /// Where the server listens.
+    pub fn address(&self) -> Result<SocketAddr> {
+        self.address.context("the server was never started")
+    }
+
+    /// The server.
+    pub fn server(&mut self) -> Result<&mut Process> {
+        self.server.as_mut().context("the server is not running")
+    }
+
+    /// Runs a command of `parlour-ttp` to its end; it must succeed.
+    pub fn run_ttp(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.try_ttp(arguments)?;
+        ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Runs a command of `parlour-ttp` to its end.
+    pub fn try_ttp(&self, arguments: &[&str]) -> Result<Output> {
+        let mut command = self.command("parlour-ttp")?;
+        command.args(arguments).arg("--keys").arg("keys");
+        command.arg(format!("--clock-offset={}", self.settings.clock_offset));
+        Ok(command.stdin(Stdio::null()).output()?)
+    }
+
+    /// Starts the TTP and waits until it serves.
+    pub fn start_ttp(&mut self) -> Result<()> {
+        let mut command = self.command("parlour-ttp")?;
+        command.args(["serve", "--keys", "keys"]);
+        command.arg(format!("--clock-offset={}", self.settings.clock_offset));
+        let mut process = Process::start("ttp", &mut command, Stdio::null())?;
+        process.out.expect("serving on {}").with_context(|| process.errors())?;
+        self.ttp = Some(process);
+        Ok(())
+    }
+
+    /// Ends the TTP at once.
+    pub fn kill_ttp(&mut self) -> Result<()> {
+        self.ttp.take().context("the TTP is not running")?.crash()
+    }
+
+    /// Starts the server, on the address that it had before, and waits until it listens.
+    pub fn start_server(&mut self) -> Result<()> {
+        let listen = self.address.map_or_else(|| "127.0.0.1:0".to_owned(), |address| address.to_string());
+        let mut command = self.server_command(&listen)?;
+        let mut process = Process::start("server", &mut command, Stdio::null())?;
+        let line = process.out.expect("listening on {}").with_context(|| process.errors())?;
+        let address = line.strip_prefix("listening on ").context("an address")?;
+        self.address = Some(address.parse()?);
+        self.server = Some(process);
+        Ok(())
+    }
+
+    /// The command that runs this world's server.
+    pub fn server_command(&self, listen: &str) -> Result<Command> {
+        let mut command = self.command("parlour-server")?;
+        command.args(["run", "--listen", listen, "--keys", "keys/server", "--ttp", "keys/ttp/ttp.sock"]);
+        command.args(["--data", "data", "--log-level", "debug"]);
+        command.arg(format!("--clock-offset={}", self.settings.clock_offset));
+        // Tests are many people on one address.
+        for limit in
+            ["registrations_per_hour=10000", "connections_per_address=1000", "guests_per_address=500"]
+        {
+            command.args(["--limit", limit]);
+        }
+        for limit in &self.settings.limits {
+            command.args(["--limit", limit]);
+        }
+        Ok(command)
+    }
+
+    /// Stops the server as an operator would, and waits until it has ended.
+    pub fn stop_server(&mut self) -> Result<()> {
+        let mut server = self.server.take().context("the server is not running")?;
+        server.signal(Signal::SIGTERM)?;
+        let status = server.wait()?;
+        ensure!(status.success(), "the server ended with {status}:\n{}", server.errors());
+        Ok(())
+    }
+
+    /// Ends the server at once, as a power cut would.
+    pub fn kill_server(&mut self) -> Result<()> {
+        self.server.take().context("the server is not running")?.crash()
+    }
+
+    /// What the server has logged.
+    pub fn server_log(&self) -> String {
+        self.server.as_ref().map(Process::errors).unwrap_or_default()
+    }
+
+    /// Moves everyone's clock; programs that run keep theirs until they are started again.
+    pub fn set_clock_offset(&mut self, seconds: i64) {
+        self.settings.clock_offset = seconds;
+    }
+
+    /// The `parlour` program in a person's plain face, with further arguments.
+    pub fn client_with(&self, person: &str, arguments: &[&str]) -> Result<Client> {
+        let mut command = self.client_command(person)?;
+        command.arg("--plain").args(arguments);
+        Client::start(person, &mut command)
+    }
+
+    /// The command that runs `parlour` as a person on this world's server.
+    pub fn client_command(&self, person: &str) -> Result<Command> {
+        let mut command = self.command("parlour")?;
+        command.arg(self.address()?.to_string());
+        command.arg("--keys").arg(self.keys(person)).arg("--ca").arg(self.root());
+        command.arg(format!("--clock-offset={}", self.settings.clock_offset));
+        Ok(command)
+    }
+
+    /// A person's plain client, as a guest.
+    pub fn client(&self, person: &str) -> Result<Client> {
+        self.client_with(person, &[])
+    }
+
+    /// A person who registers and is logged in.
+    pub fn registered(&self, name: &str) -> Result<Client> {
+        let mut client = self.client(name)?;
+        client.ask(&format!("/register {name}"), "Registration Succeeded")?;
+        client.expect("Authentication Succeeded")?;
+        Ok(client)
+    }
+
+    /// A bare connection as a guest.
+    pub fn line(&self) -> Result<Line> {
+        Line::open(self.address()?, &self.root(), None)
+    }
+
+    /// A bare connection with a person's device certificate, not logged in yet.
+    pub fn line_as(&self, name: &str) -> Result<Line> {
+        Line::open(self.address()?, &self.root(), Some(&self.profile(name)))
+    }
+
+    /// A bare connection on which a person is logged in, in plain.
+    pub fn logged_in_line(&self, name: &str) -> Result<Line> {
+        let user: UserName = name.parse()?;
+        let mut line = self.line_as(name)?;
+        let signature = line.signature(&self.profile(name), &user)?;
+        line.ask(&format!("/login {name} {signature}"), "Authentication Succeeded")?;
+        Ok(line)
+    }
+
+    /// A program of ours, to be run in the world's folder with UTC as its time zone.
+    pub fn command(&self, name: &str) -> Result<Command> {
+        let mut command = Command::new(program(name)?);
+        command.current_dir(self.folder.path()).env("TZ", "UTC");
+        for (variable, _) in std::env::vars_os() {
+            if variable.to_string_lossy().starts_with("PARLOUR_") {
+                command.env_remove(variable);
+            }
+        }
+        Ok(command)
+    }
+
+    /// The folder that everything is in.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
