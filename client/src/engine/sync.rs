@@ -28,7 +28,10 @@ impl Engine {
         };
         let mut fresh = Vec::new();
         for ConversationHead { name, last } in heads {
-            fresh.append(&mut self.catch_up_with(&name, last).await?);
+            match self.catch_up_with(&name, last).await {
+                Ok(mut missed) => fresh.append(&mut missed),
+                Err(failure) => self.tolerate(&name, failure).await?,
+            }
         }
         fresh.sort_by_key(|shown| shown.time);
         let first_time =
@@ -134,9 +137,22 @@ impl Engine {
     async fn fill_backlog(&mut self) -> Result<(), Failure> {
         let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
         for extent in account.records.extents()? {
-            self.fill(&extent.name, extent.last.saturating_add(1), BACKLOG).await?;
+            if let Err(failure) = self.fill(&extent.name, extent.last.saturating_add(1), BACKLOG).await {
+                self.tolerate(&extent.name, failure).await?;
+            }
         }
         Ok(())
+    }
+
+    /// One conversation that cannot be fetched does not keep the user from the others.
+    async fn tolerate(&mut self, name: &Conversation, failure: Failure) -> Result<(), Failure> {
+        match failure {
+            Failure::Lost | Failure::Dismissed(_) | Failure::Records(_) => Err(failure),
+            failure => {
+                self.tell(Update::Notice(format!("{name} was not fetched: {failure}"))).await;
+                Ok(())
+            }
+        }
     }
 
     /// A page of what came before `before`, from here or from the server.

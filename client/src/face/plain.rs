@@ -48,6 +48,8 @@ pub struct Plain<O, E> {
     held: Vec<Shown>,
     holding: bool,
     offline: bool,
+    /// Whether there was a connection to lose.
+    connected: bool,
     all_done: bool,
 }
 
@@ -65,6 +67,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
             held: Vec::new(),
             holding: false,
             offline: false,
+            connected: false,
             all_done: true,
         }
     }
@@ -239,10 +242,12 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
             Connection::Connecting { server } => self.report(&format!("connecting to {server}")).await,
             Connection::Guest { server } => {
                 self.offline = false;
+                self.connected = true;
                 self.report(&format!("connected to {server} as a guest")).await
             }
             Connection::Online { server } => {
                 self.offline = false;
+                self.connected = true;
                 self.report(&format!("connected to {server}")).await
             }
             Connection::Offline { reason, retry: Some(retry) } => {
@@ -250,6 +255,10 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
                 let seconds = retry.as_secs_f32();
                 self.report(&format!("not connected: {reason}; trying again in {seconds:.1} s")).await
             }
+            Connection::Offline { reason, retry: None } if std::mem::take(&mut self.connected) => {
+                self.report(&format!("not connected: {reason}")).await
+            }
+            // The command that wanted a connection says why there is none.
             Connection::Offline { retry: None, .. } => Ok(()),
         }
     }

@@ -22,16 +22,11 @@ enum Fault {
 
 pub(super) async fn run(session: &mut Session, name: &UserName, signature: &[u8]) -> Result<Reply, Refusal> {
     session.connection.pass.may_login().map_err(|seconds| Refusal::TooMany { seconds })?;
-    let device = match check(session, name, signature).await {
-        Ok(device) => device,
-        Err(Fault::Store(error)) => return Err(store_refusal(&error)),
-        Err(Fault::Credentials(fault)) => {
-            session.connection.pass.login_failed();
-            warn!(user = %name, peer = %session.connection.address, %fault, "login failed");
-            return Err(Refusal::InvalidCredentials);
-        }
-    };
+    let device = check(session, name, signature).await.map_err(|fault| refusal(session, name, &fault))?;
     let presence = claim(session, name, &device).await?;
+    // Only now: a revocation that comes later finds the session in the hub, and ends it.
+    let revoked = check_revoked(session, name, &device).await;
+    revoked.map_err(|fault| refusal(session, name, &fault))?;
     info!(user = %name, %device, peer = %session.connection.address, session = session.peer.id, "logged in");
     session.peer.logged_in();
     session.standing = Standing::User { user: name.clone(), device: device.clone(), presence };
@@ -53,11 +48,27 @@ async fn check(session: &Session, name: &UserName, signature: &[u8]) -> Result<D
     if account.is_none() {
         return Err(Fault::Credentials(CredentialFault::NoAccount));
     }
-    let revoked = services.store.revoked_devices(name.clone()).await.map_err(Fault::Store)?;
-    if revoked.iter().any(|revoked| revoked.device == *certificate.device()) {
+    Ok(certificate.device().clone())
+}
+
+async fn check_revoked(session: &Session, name: &UserName, device: &DeviceId) -> Result<(), Fault> {
+    let revoked = session.services.store.revoked_devices(name.clone()).await.map_err(Fault::Store)?;
+    if revoked.iter().any(|revoked| revoked.device == *device) {
         return Err(Fault::Credentials(CredentialFault::Revoked));
     }
-    Ok(certificate.device().clone())
+    Ok(())
+}
+
+/// What the client hears, and what the log: the real reason is for the latter alone.
+fn refusal(session: &Session, name: &UserName, fault: &Fault) -> Refusal {
+    match fault {
+        Fault::Store(error) => store_refusal(error),
+        Fault::Credentials(fault) => {
+            session.connection.pass.login_failed();
+            warn!(user = %name, peer = %session.connection.address, %fault, "login failed");
+            Refusal::InvalidCredentials
+        }
+    }
 }
 
 /// Takes the device's place in the hub. An older session that lives keeps it; one that does not answer
