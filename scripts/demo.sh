@@ -25,7 +25,7 @@ wait_for() { # FILE TEXT
 }
 
 "$root/bin/parlour-ttp" init --keys keys > /dev/null
-"$root/bin/parlour-ttp" server-cert --keys keys --host localhost --host 127.0.0.1 > /dev/null
+"$root/bin/parlour-ttp" server-cert --keys keys --log-level warn --host localhost --host 127.0.0.1 > /dev/null
 "$root/bin/parlour-ttp" serve --keys keys > ttp.out 2> ttp.log &
 pids+=($!)
 wait_for ttp.out 'serving on'

@@ -11,8 +11,8 @@ if [ ! -e keys/ttp/ca.crt ]; then
     bin/parlour-ttp init --keys keys >&2
 fi
 before=$(sha256sum keys/server/server.crt 2>/dev/null || true)
-bin/parlour-ttp server-cert --if-needed --keys keys \
-    --host localhost --host 127.0.0.1 --host ::1 ${HOST:+--host "$HOST"} >&2
+bin/parlour-ttp server-cert --if-needed --keys keys --log-level warn \
+    --host localhost --host 127.0.0.1 --host ::1 ${HOST:+--host "$HOST"} > /dev/null
 after=$(sha256sum keys/server/server.crt)
 # A running server takes the new certificate at once.
 if [ "$before" != "$after" ] && [ -s var/server.pid ]; then

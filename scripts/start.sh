@@ -7,10 +7,17 @@ mkdir -p var
 exec 9> var/start.lock
 flock 9
 
-# Whether the process in a file runs this program.
+# Whether the process in a file runs this program, as it is built now.
 running() { # PIDFILE PROGRAM
     local pid
-    pid=$(cat "$1" 2>/dev/null) && [ -n "$pid" ] && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "${2:0:15}" ]
+    pid=$(cat "$1" 2>/dev/null) && [ -n "$pid" ] && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "${2:0:15}" ] ||
+        return 1
+    # A program that was built anew since then is stopped, to be started again; clients come back.
+    if ! [ "/proc/$pid/exe" -ef "bin/$2" ]; then
+        kill "$pid"
+        while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
+        return 1
+    fi
 }
 
 # Starts a program of its own session, and waits until it says on standard output that it is ready.

@@ -36,7 +36,7 @@ pub async fn listen(listener: TcpListener, services: Arc<Services>, sessions: Ta
                     let number = numbers.fetch_add(1, Ordering::Relaxed);
                     sessions.spawn(welcome(Arc::clone(&services), stream, address, pass, number));
                 } else {
-                    debug!(peer = %address, "too many connections")
+                    debug!(peer = %address, "too many connections");
                 }
             }
             Err(error) => {

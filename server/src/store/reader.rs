@@ -111,10 +111,10 @@ fn verified(
     let Some(first) = rows.first() else {
         return Ok(Vec::new());
     };
-    let mut before = hash_before(connection, conversation, first.seq)?;
-    let mut expected = first.seq;
+    let first = first.seq;
+    let mut before = hash_before(connection, conversation, first)?;
     let mut messages = Vec::with_capacity(rows.len());
-    for row in rows {
+    for (expected, row) in (first..).zip(rows) {
         let (message, stored) = row.parse()?;
         if message.seq != expected || link(&before, &message) != stored {
             return Err(StoreError::Damaged(format!(
@@ -123,7 +123,6 @@ fn verified(
             )));
         }
         before = stored;
-        expected += 1;
         messages.push(message);
     }
     Ok(messages)
