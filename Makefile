@@ -61,6 +61,11 @@ lint: ## Check format, lints, dependencies, their direction, and print sizes
 	@scripts/deny.sh
 	@scripts/sizes.sh
 
+.PHONY: bench
+bench: ## Measure the server against the practical limit (QUICK=1 for two minutes, ONLY=name)
+	@cargo build --release --locked --bins
+	@target/release/parlour-bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
 .PHONY: picture
 picture: programs ## Make docs/parlour.svg, a picture of the running client
 	@scripts/picture.sh

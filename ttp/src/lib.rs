@@ -20,7 +20,7 @@ pub mod keyfiles;
 pub mod listener;
 mod logging;
 mod pem;
-mod profile;
+pub mod profile;
 pub mod store;
 
 pub use authority::{Authority, OpenError};

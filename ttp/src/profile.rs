@@ -41,10 +41,10 @@ pub enum ProfileError {
 }
 
 /// The key that signs, with the name under which it does.
-pub(crate) type RootIssuer = Issuer<'static, KeyPair>;
+pub type RootIssuer = Issuer<'static, KeyPair>;
 
 /// A self-signed root: CA:TRUE without a further authority below it, 20 years.
-pub(crate) fn root(key: &KeyPair, now: Timestamp) -> Result<Vec<u8>, ProfileError> {
+pub fn root(key: &KeyPair, now: Timestamp) -> Result<Vec<u8>, ProfileError> {
     let mut params = params("Parlour root", now, now.as_seconds().saturating_add(ROOT_LIFE))?;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -53,7 +53,7 @@ pub(crate) fn root(key: &KeyPair, now: Timestamp) -> Result<Vec<u8>, ProfileErro
 }
 
 /// A device certificate: the key signs for this user in client authentication, 7 days.
-pub(crate) fn device(
+pub fn device(
     issuer: &RootIssuer,
     name: &UserName,
     spki: &[u8],
@@ -68,7 +68,7 @@ pub(crate) fn device(
 }
 
 /// An account certificate: the key is the one to seal to for this user, as long as the root is valid.
-pub(crate) fn account(
+pub fn account(
     issuer: &RootIssuer,
     root: &RootCertificate,
     name: &UserName,
@@ -81,7 +81,7 @@ pub(crate) fn account(
 }
 
 /// A server certificate: the key is a server's on these hosts, 365 days.
-pub(crate) fn server(
+pub fn server(
     issuer: &RootIssuer,
     hosts: &[Host],
     spki: &[u8],

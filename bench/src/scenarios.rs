@@ -1,0 +1,47 @@
+//! The scenarios: what happens, and what of it is measured. Each runs the same way against ours and bare.
+
+pub(crate) mod channel;
+pub(crate) mod direct;
+pub(crate) mod idle;
+pub(crate) mod latency;
+pub(crate) mod login;
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::people::People;
+use crate::target::{Kind, Target};
+
+/// Where and how long.
+pub(crate) struct Stage<'a> {
+    /// Holds the keys.
+    pub(crate) folder: &'a Path,
+    /// Who takes part.
+    pub(crate) people: &'a People,
+    /// How long a measurement lasts.
+    pub(crate) time: Duration,
+    /// Whether it is the quick round.
+    pub(crate) quick: bool,
+    /// Whether there are two CPUs to keep apart.
+    pub(crate) pin: bool,
+}
+
+impl Stage<'_> {
+    /// A fresh target, for the first `users` users.
+    pub(crate) fn target(&self, kind: Kind, users: usize) -> Result<Target> {
+        let data = self.folder.join("data");
+        if data.exists() {
+            std::fs::remove_dir_all(&data)?;
+        }
+        Target::start(kind, self.folder, self.people, users, self.pin)
+    }
+}
+
+/// Per million.
+pub(crate) fn per_million(seconds: f64, count: u64) -> f64 {
+    #[allow(clippy::cast_precision_loss)] // counts of messages are exact
+    let count = count.max(1) as f64;
+    seconds / count * 1e6
+}

@@ -1,0 +1,112 @@
+//! What is measured: our server, or the bare reference, alone on CPU 0.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::people::People;
+
+/// Which program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// `parlour-server`.
+    Ours,
+    /// The reference.
+    Bare,
+}
+
+/// A running program. It is killed when this is dropped.
+pub(crate) struct Target {
+    /// Which.
+    pub(crate) kind: Kind,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    child: Child,
+}
+
+fn program(name: &str) -> Result<PathBuf> {
+    let here = std::env::current_exe()?;
+    let path = here.parent().context("a folder")?.join(name);
+    if !path.exists() {
+        bail!("{} is not built; run `make bench`", path.display());
+    }
+    Ok(path)
+}
+
+/// Limits raised so that they do not bind; everything else as it is delivered.
+const LIMITS: [&str; 9] = [
+    "connections=100000",
+    "connections_per_address=100000",
+    "guests_per_address=100000",
+    "commands_per_second=10000000",
+    "command_burst=10000000",
+    "outgoing_queue_bytes=268435456",
+    "posts_in_flight=10000",
+    "failed_logins_per_minute=1000000",
+    "handshakes=10000",
+];
+
+impl Target {
+    /// Starts it over the keys in `folder`; ours knows the first `users` users.
+    pub(crate) fn start(kind: Kind, folder: &Path, people: &People, users: usize, pin: bool) -> Result<Self> {
+        if kind == Kind::Ours {
+            // Once to make the database, so that the accounts can be written into it.
+            drop(Self::launch(kind, folder, pin)?);
+            people.register(&folder.join("data/chat.db"), users)?;
+        }
+        Self::launch(kind, folder, pin)
+    }
+
+    fn launch(kind: Kind, folder: &Path, pin: bool) -> Result<Self> {
+        let keys = folder.join("keys/server");
+        let name = match kind {
+            Kind::Ours => "parlour-server",
+            Kind::Bare => "bare",
+        };
+        let mut command = if pin {
+            let mut command = Command::new("taskset");
+            command.args(["-c", "0"]).arg(program(name)?);
+            command
+        } else {
+            Command::new(program(name)?)
+        };
+        match kind {
+            Kind::Ours => {
+                command.args(["run", "--listen", "127.0.0.1:0", "--log-level", "error"]);
+                command.arg("--keys").arg(&keys).arg("--data").arg(folder.join("data"));
+                command.arg("--ttp").arg(folder.join("keys/ttp/ttp.sock"));
+                for limit in LIMITS {
+                    command.args(["--limit", limit]);
+                }
+            }
+            Kind::Bare => {
+                command.arg(keys.join("server.key")).arg(keys.join("server.crt")).arg(keys.join("ca.crt"));
+            }
+        }
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+        let stdout = child.stdout.take().context("standard output")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        let Some(address) = line.trim().strip_prefix("listening on ") else {
+            let _ = child.kill();
+            bail!("{name} did not start: {line:?}");
+        };
+        Ok(Self { kind, address: address.parse()?, child })
+    }
+
+    /// Its process number.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

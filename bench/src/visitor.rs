@@ -1,0 +1,101 @@
+//! One connection of the load generator.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use parlour_protocol::{EXPORTER_BYTES, EXPORTER_LABEL, login_transcript};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf, split};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::people::People;
+use crate::target::{Kind, Target};
+
+/// The reading side.
+pub(crate) struct Ear {
+    stream: ReadHalf<TlsStream<TcpStream>>,
+    held: Vec<u8>,
+    chunk: Vec<u8>,
+}
+
+/// The writing side.
+pub(crate) struct Mouth {
+    stream: WriteHalf<TlsStream<TcpStream>>,
+}
+
+/// Connects as a user and is ready to talk: logged in on ours, in the room on bare.
+pub(crate) async fn enter(
+    target: &Target,
+    people: &People,
+    number: usize,
+    tls: Arc<ClientConfig>,
+    room: &str,
+) -> Result<(Ear, Mouth)> {
+    let stream = TcpStream::connect(target.address).await?;
+    stream.set_nodelay(true)?;
+    let stream = TlsConnector::from(tls).connect(ServerName::try_from("localhost")?, stream).await?;
+    let exporter = stream.get_ref().1.export_keying_material([0; EXPORTER_BYTES], EXPORTER_LABEL, None)?;
+    let (read, write) = split(stream);
+    let mut ear = Ear { stream: read, held: Vec::new(), chunk: vec![0; 32_768] };
+    let mut mouth = Mouth { stream: write };
+    match target.kind {
+        Kind::Ours => {
+            let name = People::name(number)?;
+            let signature = STANDARD.encode(people.sign(&login_transcript(&name, &exporter))?);
+            mouth.say(&format!("/login {name} {signature}\n")).await?;
+            let answer = ear.line().await?;
+            if answer != b"Authentication Succeeded" {
+                bail!("login: {}", String::from_utf8_lossy(&answer));
+            }
+        }
+        Kind::Bare => mouth.say(&format!("{room}\n")).await?,
+    }
+    Ok((ear, mouth))
+}
+
+impl Ear {
+    /// The next line, without its line feed.
+    pub(crate) async fn line(&mut self) -> Result<Vec<u8>> {
+        loop {
+            if let Some(end) = self.held.iter().position(|byte| *byte == b'\n') {
+                let mut line: Vec<u8> = self.held.drain(..=end).collect();
+                line.pop();
+                return Ok(line);
+            }
+            self.fill().await?;
+        }
+    }
+
+    /// Waits for bytes and hands every whole line to `each`.
+    pub(crate) async fn lines(&mut self, mut each: impl FnMut(&[u8])) -> Result<()> {
+        self.fill().await?;
+        let mut begin = 0;
+        while let Some(length) = self.held.get(begin..).and_then(|r| r.iter().position(|b| *b == b'\n')) {
+            each(self.held.get(begin..begin + length).unwrap_or_default());
+            begin += length + 1;
+        }
+        self.held.drain(..begin);
+        Ok(())
+    }
+
+    async fn fill(&mut self) -> Result<()> {
+        let count = self.stream.read(&mut self.chunk).await?;
+        let bytes =
+            self.chunk.get(..count).filter(|bytes| !bytes.is_empty()).context("the target hung up")?;
+        self.held.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+impl Mouth {
+    /// Sends text as it is.
+    pub(crate) async fn say(&mut self, text: &str) -> Result<()> {
+        self.stream.write_all(text.as_bytes()).await?;
+        Ok(self.stream.flush().await?)
+    }
+}
