@@ -1,6 +1,8 @@
 //! Opens private messages and judges them: who signed, whether it fits what the server says, whether
 //! anything is missing before it. What does not fit is shown as what it is, never dropped.
 
+use parlour_crypto::claims::ClaimsError;
+use parlour_crypto::message::Malformed;
 use parlour_crypto::{AccountKey, Content, OpenError, Opened, Role, message};
 use parlour_keylog::{DeviceCertificate, RootCertificate};
 use parlour_protocol::limits::CLOCK_TOLERANCE_MS;
@@ -211,6 +213,9 @@ fn reason(error: OpenError) -> String {
             format!("altered: {error}")
         }
         OpenError::NotForThisKey => "altered: not sealed to your key".to_owned(),
+        OpenError::Malformed(Malformed::Claims(ClaimsError::UnknownContent)) => {
+            "of a kind that this version does not know".to_owned()
+        }
         OpenError::Malformed(_) => format!("altered: {error}"),
     }
 }

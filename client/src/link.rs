@@ -26,9 +26,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// The longest line that is taken from a server: the protocol's longest, and room for what a later
-/// server may say around a message.
-const LONGEST: usize = 2 * parlour_protocol::limits::LINE_BYTES;
+/// The longest line that is taken from a server.
+const LONGEST: usize = parlour_protocol::limits::REPLY_BYTES;
 
 /// A server that says nothing for so long, though it pings every 15 seconds, is gone.
 const SILENCE: Duration = Duration::from_secs(45);

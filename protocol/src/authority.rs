@@ -114,6 +114,13 @@ impl From<Der> for String {
     }
 }
 
+impl AuthorityRequest {
+    /// Reads a line.
+    pub fn from_json(line: &str) -> Result<Self, AuthorityRefusal> {
+        crate::object::from_object(line).map_err(|_| AuthorityRefusal::Format)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,7 +129,9 @@ mod tests {
     fn requests_and_answers_have_their_golden_lines() {
         let request: AuthorityRequest = serde_json::from_str(r#"{"op":"enrol","request":"a.b.c"}"#).unwrap();
         assert_eq!(request, AuthorityRequest::Enrol { request: "a.b.c".into() });
-        assert!(serde_json::from_str::<AuthorityRequest>(r#"{"op":"enrol","request":"a","x":1}"#).is_err());
+        for bad in [r#"{"op":"enrol","request":"a","x":1}"#, r#"["enrol","a.b.c"]"#, "", "{}"] {
+            assert_eq!(AuthorityRequest::from_json(bad), Err(AuthorityRefusal::Format), "{bad}");
+        }
         let answer = AuthorityAnswer::Issued(Issued {
             name: "sam".parse().unwrap(),
             device_certificate: Der(vec![1, 2, 3]),

@@ -122,6 +122,26 @@ impl Verb {
     }
 }
 
+impl Command {
+    /// What kind of command it is.
+    pub fn verb(&self) -> Verb {
+        match self {
+            Self::Register { .. } => Verb::Register,
+            Self::Renew { .. } => Verb::Renew,
+            Self::Login { .. } => Verb::Login,
+            Self::Users => Verb::Users,
+            Self::Exit => Verb::Exit,
+            Self::Help => Verb::Help,
+            Self::Dialect(_) => Verb::Dialect,
+            Self::Post(_) => Verb::Post,
+            Self::Account { .. } => Verb::Account,
+            Self::Conversations => Verb::Conversations,
+            Self::History { .. } => Verb::History,
+            Self::Pong => Verb::Pong,
+        }
+    }
+}
+
 /// A line that names a known command; its arguments may still be wrong. The server judges in this
 /// order: unknown, then not now, then the format.
 #[derive(Debug)]

@@ -14,6 +14,10 @@ pub const SEALED_BYTES: usize = 60_000;
 /// How many bytes of messages a page of history holds at most, unless its first message alone is longer.
 pub const HISTORY_BYTES: usize = 60_000;
 
+/// The longest line from a server, in bytes: only the replies that list names, `users` and
+/// `conversations`, are ever longer than [`LINE_BYTES`].
+pub const REPLY_BYTES: usize = 4_194_304;
+
 /// The longest line that the TTP reads or writes, in bytes.
 pub const AUTHORITY_LINE_BYTES: usize = 65_536;
 
@@ -123,7 +127,7 @@ limits! {
     connections = 10_000, 1 ..= 1_000_000;
     /// Connections from one address; a further one is closed at once.
     connections_per_address = 64, 1 ..= 1_000_000;
-    /// Connections from one address that are not logged in; a further one is closed after its handshake.
+    /// Connections without a client certificate from one address; a further one is closed after its handshake.
     guests_per_address = 16, 1 ..= 1_000_000;
     /// Commands a second in a session; above it the server reads slower and refuses nothing.
     commands_per_second = 20, 1 ..= 10_000_000;

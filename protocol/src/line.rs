@@ -75,6 +75,11 @@ impl LineSplitter {
         Some(check(line, self.longest))
     }
 
+    /// What was fed and not handed out yet, for whoever reads on in another way.
+    pub fn into_rest(mut self) -> Vec<u8> {
+        self.bytes.split_off(self.start)
+    }
+
     fn drop_held(&mut self) {
         self.bytes.clear();
         self.start = 0;
@@ -134,6 +139,14 @@ mod tests {
         let mut splitter = LineSplitter::new(4);
         splitter.feed(b"1234\r\n12345\n1234\n");
         assert_eq!(all(&mut splitter), [Ok("1234".into()), Err(LineFault::TooLong), Ok("1234".into())]);
+    }
+
+    #[test]
+    fn what_was_not_handed_out_can_be_taken_back() {
+        let mut splitter = LineSplitter::new(10);
+        splitter.feed(b"one\ntwo\nthr");
+        assert_eq!(splitter.next_line(), Some(Ok("one")));
+        assert_eq!(splitter.into_rest(), b"two\nthr");
     }
 
     #[test]

@@ -9,10 +9,11 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use thiserror::Error;
 
 use crate::message::MessageId;
+use crate::object::{Object, from_object};
 
 /// Why something is no sealed message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -52,31 +53,31 @@ pub struct SealedMessage {
     tag: String,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
     kid: String,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Recipient {
-    header: Header,
+    header: Object<Header>,
     encrypted_key: String,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct General {
     protected: String,
-    recipients: [Recipient; 2],
+    recipients: [Object<Recipient>; 2],
     iv: String,
     ciphertext: String,
     tag: String,
 }
 
 /// What stays of the JWE when its recipients are kept elsewhere.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Rest {
     protected: String,
@@ -99,8 +100,8 @@ struct Protected {
 impl SealedMessage {
     /// Reads the JSON of a JWE.
     pub fn from_json(json: &str) -> Result<Self, SealedError> {
-        let general: General = serde_json::from_str(json).map_err(|_| SealedError::Form)?;
-        let [first, second] = general.recipients;
+        let general: General = from_object(json).map_err(|_| SealedError::Form)?;
+        let [Object(first), Object(second)] = general.recipients;
         let rest = Rest {
             protected: general.protected,
             iv: general.iv,
@@ -112,9 +113,9 @@ impl SealedMessage {
 
     /// Puts together what [`Self::rest_json`] and [`WrappedKey::to_json`] took apart.
     pub fn from_parts(rest: &str, key1: &str, key2: &str) -> Result<Self, SealedError> {
-        let rest: Rest = serde_json::from_str(rest).map_err(|_| SealedError::Form)?;
-        let key1: Recipient = serde_json::from_str(key1).map_err(|_| SealedError::Form)?;
-        let key2: Recipient = serde_json::from_str(key2).map_err(|_| SealedError::Form)?;
+        let rest: Rest = from_object(rest).map_err(|_| SealedError::Form)?;
+        let key1: Recipient = from_object(key1).map_err(|_| SealedError::Form)?;
+        let key2: Recipient = from_object(key2).map_err(|_| SealedError::Form)?;
         Self::assemble(rest, key1, key2)
     }
 
@@ -162,7 +163,7 @@ impl SealedMessage {
 
 impl WrappedKey {
     fn checked(recipient: Recipient) -> Result<Self, SealedError> {
-        let Recipient { header: Header { kid }, encrypted_key } = recipient;
+        let Recipient { header: Object(Header { kid }), encrypted_key } = recipient;
         // A SHA-256 thumbprint, and a block of RSA-3072.
         if decoded_length(&kid) != Some(32) || decoded_length(&encrypted_key) != Some(384) {
             return Err(SealedError::Encoding);
@@ -176,15 +177,34 @@ impl WrappedKey {
     }
 }
 
-/// The number of bytes that `text` stands for, if it is base64url without padding.
+/// The number of bytes that `text` stands for, if it is base64url without padding in its one canonical
+/// form: bits that belong to no byte are zero.
 fn decoded_length(text: &str) -> Option<usize> {
-    let clean = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    (clean && text.len() % 4 != 1).then_some(text.len() / 4 * 3 + (text.len() % 4).saturating_sub(1))
+    let value = |byte: u8| match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'a'..=b'z' => Some(byte - b'a' + 26),
+        b'0'..=b'9' => Some(byte - b'0' + 52),
+        b'-' => Some(62),
+        b'_' => Some(63),
+        _ => None,
+    };
+    if !text.bytes().all(|byte| value(byte).is_some()) {
+        return None;
+    }
+    let last = text.bytes().last().and_then(value).unwrap_or(0);
+    let whole = text.len() / 4 * 3;
+    match text.len() % 4 {
+        0 => Some(whole),
+        2 if last.trailing_zeros() >= 4 => Some(whole + 1),
+        3 if last.trailing_zeros() >= 2 => Some(whole + 2),
+        _ => None,
+    }
 }
 
 fn header_id(protected: &str) -> Result<MessageId, SealedError> {
     let bytes = URL_SAFE_NO_PAD.decode(protected).map_err(|_| SealedError::Encoding)?;
-    let header: Protected = serde_json::from_slice(&bytes).map_err(|_| SealedError::Header)?;
+    let Object(header): Object<Protected> =
+        serde_json::from_slice(&bytes).map_err(|_| SealedError::Header)?;
     if header.alg != "RSA-OAEP-256" || header.enc != "A256GCM" || header.cty != "JWS" {
         return Err(SealedError::Header);
     }
@@ -248,6 +268,7 @@ mod tests {
             (r#""tag""#, r#""unprotected":{},"tag""#),
             (r#""iv""#, r#""Iv""#),
             (r#"{"header""#, r#"{"x":1,"header""#),
+            (r#""header":{"kid":"#, r#""header":["#),
         ] {
             let changed = json.replacen(from, to, 1);
             assert_eq!(SealedMessage::from_json(&changed).err(), Some(SealedError::Form), "{to}");
@@ -255,6 +276,9 @@ mod tests {
         let one = json.replacen(&format!("{},", example().key1.to_json()), "", 1);
         assert_eq!(SealedMessage::from_json(&one).err(), Some(SealedError::Form));
         assert_eq!(SealedMessage::from_json("hello").err(), Some(SealedError::Form));
+        let array =
+            format!(r#"["x",[{},{}],"i","c","t"]"#, example().key1.to_json(), example().key2.to_json());
+        assert_eq!(SealedMessage::from_json(&array).err(), Some(SealedError::Form));
     }
 
     #[test]
@@ -273,6 +297,10 @@ mod tests {
         let mut short = sealed.clone();
         short.iv = "AAAA".into();
         assert_eq!(SealedMessage::from_json(&short.to_json()).err(), Some(SealedError::Encoding));
+        let mut loose = sealed.clone();
+        loose.tag = loose.tag.replace("BQ", "BR").replacen("BR", "BQ", 7);
+        loose.tag.replace_range(21..22, "R");
+        assert_eq!(SealedMessage::from_json(&loose.to_json()).err(), Some(SealedError::Encoding));
         let mut padded = sealed;
         padded.tag = "BQUFBQUFBQUFBQUFBQUFBQ==".into();
         assert_eq!(SealedMessage::from_json(&padded.to_json()).err(), Some(SealedError::Encoding));

@@ -9,7 +9,7 @@ mod renew;
 
 use parlour_protocol::authority::AuthorityRefusal;
 use parlour_protocol::json::RequestId;
-use parlour_protocol::{Command, Dialect, Refusal, Reply, plain};
+use parlour_protocol::{Command, Refusal, Reply, Verb, plain};
 use tracing::{error, warn};
 
 use crate::authority::AuthorityError;
@@ -37,6 +37,7 @@ pub async fn run(session: &mut Session, id: Option<RequestId>, command: Command)
     }
     // Replies come in the order of commands.
     session.settle().await;
+    let verb = command.verb();
     let answer = match command {
         Command::Post(_) => return After::Stay,
         Command::Register { name, request } => register::run(session, &name, request).await,
@@ -56,16 +57,16 @@ pub async fn run(session: &mut Session, id: Option<RequestId>, command: Command)
     match answer {
         Ok(reply) => {
             session.reply(id.as_ref(), &reply);
-            match reply {
-                Reply::Goodbye => return After::Leave,
-                Reply::Dialect(dialect) => session.peer.speak_json(dialect == Dialect::Json),
-                _ => {}
-            }
-            After::Stay
+            if reply == Reply::Goodbye { After::Leave } else { After::Stay }
         }
         Err(refusal) => {
             session.refuse(id.as_ref(), &refusal);
-            if refusal == Refusal::InvalidCredentials { After::Leave } else { After::Stay }
+            // Each guess at a login costs a handshake.
+            if verb == Verb::Login && refusal == Refusal::InvalidCredentials {
+                After::Leave
+            } else {
+                After::Stay
+            }
         }
     }
 }

@@ -16,7 +16,6 @@ pub struct Peer {
     pub id: u64,
     /// What waits to be sent.
     pub outbox: Outbox,
-    json: AtomicBool,
     logged_in: AtomicBool,
     begun: Instant,
     /// Milliseconds after `begun` at which the client last said something.
@@ -29,7 +28,6 @@ impl Peer {
         Self {
             id,
             outbox: Outbox::new(outgoing_bytes),
-            json: AtomicBool::new(false),
             logged_in: AtomicBool::new(false),
             begun: Instant::now(),
             heard: AtomicU64::new(0),
@@ -38,12 +36,7 @@ impl Peer {
 
     /// Whether it speaks json.
     pub fn speaks_json(&self) -> bool {
-        self.json.load(Ordering::Acquire)
-    }
-
-    /// Changes what it is spoken to in.
-    pub fn speak_json(&self, json: bool) {
-        self.json.store(json, Ordering::Release);
+        self.outbox.in_json()
     }
 
     /// Whether it belongs to a user.
@@ -70,26 +63,20 @@ impl Peer {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Queues a line that is written in its dialect and ends with a line feed.
-    pub fn send(&self, line: Bytes) {
-        self.outbox.push(line, |farewell| self.farewell_line(farewell));
-    }
-
     /// Queues an event in its dialect; some events say nothing in plain.
     pub fn tell(&self, event: &Encoded<'_>) {
-        if let Some(line) = event.line(self.speaks_json()) {
-            self.send(line);
-        }
+        self.outbox
+            .push(|in_json| event.line(in_json), |in_json| farewell_line(Farewell::SlowReader, in_json));
     }
 
     /// Says why, and closes.
     pub fn dismiss(&self, farewell: Farewell) {
-        self.outbox.close(Closing::Said(farewell), self.farewell_line(farewell));
+        self.outbox.close(Closing::Said(farewell), |in_json| farewell_line(farewell, in_json));
     }
+}
 
-    fn farewell_line(&self, farewell: Farewell) -> Option<Bytes> {
-        Encoded::new(&Event::Goodbye(farewell)).line(self.speaks_json())
-    }
+fn farewell_line(farewell: Farewell, in_json: bool) -> Option<Bytes> {
+    Encoded::new(&Event::Goodbye(farewell)).line(in_json)
 }
 
 /// An event that is written at most once in each dialect, however many hear it.
@@ -257,7 +244,7 @@ mod tests {
     }
 
     async fn heard(peer: &Peer) -> usize {
-        peer.outbox.close(Closing::Quiet, None);
+        peer.outbox.close(Closing::Quiet, |_| None);
         peer.outbox.take().await.map_or(0, |lines| lines.len())
     }
 

@@ -72,6 +72,10 @@ async fn welcome(
     };
     let stream = match handshake {
         Ok(Ok(stream)) => stream,
+        // Somebody tried to come in with a certificate that does not hold: that is a failed login.
+        Ok(Err(error)) if is_about_certificate(&error) => {
+            return warn!(peer = %address, %error, "handshake failed");
+        }
         Ok(Err(error)) => return debug!(peer = %address, %error, "handshake failed"),
         Err(_) => return debug!(peer = %address, "handshake took too long"),
     };
@@ -90,6 +94,11 @@ async fn welcome(
     let connection = Connection { address, pass, certificate, exporter, root };
     Session::new(services, peer, connection).run(stream).await;
     debug!(session = number, "gone");
+}
+
+fn is_about_certificate(error: &std::io::Error) -> bool {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 fn prepare(stream: &TcpStream) -> std::io::Result<()> {

@@ -14,7 +14,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use parlour_keylog::RootCertificate;
 use parlour_protocol::json::{self, RequestId};
-use parlour_protocol::{DeviceId, EXPORTER_BYTES, Refusal, Reply, UserName, plain};
+use parlour_protocol::{DeviceId, Dialect, EXPORTER_BYTES, Refusal, Reply, UserName, plain};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -137,13 +137,13 @@ impl Session {
                 }
                 match ended {
                     Ended::Stopping => peer.dismiss(parlour_protocol::Farewell::Stopping),
-                    _ => peer.outbox.close(Closing::Quiet, None),
+                    _ => peer.outbox.close(Closing::Quiet, |_| None),
                 }
                 let _ = timeout(LAST_WORDS, &mut writing).await;
             }
         }
         // Offline before the connection is gone, so that who sees it end finds the user offline.
-        peer.outbox.close(Closing::Quiet, None);
+        peer.outbox.close(Closing::Quiet, |_| None);
         self.standing = Standing::Guest;
         let _ = timeout(LAST_WORDS, write.shutdown()).await;
     }
@@ -165,14 +165,16 @@ impl Session {
 
     /// Queues a reply.
     pub fn reply(&self, id: Option<&RequestId>, reply: &Reply) {
-        if let Some(line) = reply_line(self.peer.speaks_json(), id, reply) {
-            self.peer.send(line);
+        let line = |in_json| reply_line(in_json, id, reply);
+        match reply {
+            Reply::Dialect(dialect) => self.peer.outbox.push_switch(line, *dialect == Dialect::Json),
+            _ => self.peer.outbox.push_reply(line),
         }
     }
 
     /// Queues a refusal.
     pub fn refuse(&self, id: Option<&RequestId>, refusal: &Refusal) {
-        self.peer.send(refusal_line(self.peer.speaks_json(), id, refusal));
+        self.peer.outbox.push_reply(|in_json| Some(refusal_line(in_json, id, refusal)));
     }
 }
 

@@ -12,6 +12,7 @@ use crate::event::{Event, Farewell};
 use crate::limits::{HISTORY_PAGE, SEALED_BYTES};
 use crate::message::{Body, Message, MessageId, Seq};
 use crate::name::{DeviceId, UserName};
+use crate::object::from_object;
 use crate::refusal::{Detail, Refusal};
 use crate::reply::{AccountInfo, ConversationHead, Reply, RevokedDevice};
 use crate::sealed::SealedMessage;
@@ -27,7 +28,7 @@ struct CommandHead {
 
 /// Reads a line from a client.
 pub fn parse(line: &str) -> Incoming {
-    let Ok(head) = serde_json::from_str::<CommandHead>(line) else {
+    let Ok(head) = from_object::<CommandHead>(line) else {
         return Incoming { id: None, request: Ok(refused(Verb::Help)) };
     };
     let id = head.id.filter(|id| match id {
@@ -136,7 +137,7 @@ fn arguments(verb: Verb, line: &str) -> Result<Command, Refusal> {
 }
 
 fn read<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, Refusal> {
-    serde_json::from_str(line).map_err(|_| Refusal::Format)
+    from_object(line).map_err(|_| Refusal::Format)
 }
 
 fn bytes(text: &str) -> Option<Vec<u8>> {
@@ -263,7 +264,7 @@ struct HistoryObject<'a> {
 
 #[derive(Deserialize)]
 struct GoodbyeObject {
-    reason: Farewell,
+    reason: String,
 }
 
 #[derive(Deserialize)]
@@ -277,7 +278,10 @@ struct RevokedObject {
 pub fn parse_server_line(line: &str) -> Result<ServerLine, ServerLineError> {
     let head: ServerHead = object(line)?;
     match (head.ok, head.error, head.event) {
-        (Some(ok), None, None) => Ok(ServerLine::Reply { id: head.id, reply: Ok(reply(&ok, line)?) }),
+        (Some(ok), None, None) => {
+            let reply = reply(&ok, line)?.ok_or_else(|| unknown_reply(&ok));
+            Ok(ServerLine::Reply { id: head.id, reply })
+        }
         (None, Some(error), None) => {
             // A code that this program does not know keeps its text for the user.
             let refusal = Refusal::from_code(&error.code, &error.detail)
@@ -290,15 +294,20 @@ pub fn parse_server_line(line: &str) -> Result<ServerLine, ServerLineError> {
 }
 
 fn object<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, ServerLineError> {
-    serde_json::from_str(line).map_err(|error| ServerLineError(error.to_string()))
+    from_object(line).map_err(|error| ServerLineError(error.to_string()))
 }
 
 fn certificate(text: &str) -> Result<Vec<u8>, ServerLineError> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| ServerLineError("a certificate is not base64url".to_owned()))
 }
 
-fn reply(ok: &str, line: &str) -> Result<Reply, ServerLineError> {
-    Ok(match ok {
+/// What a newer server answered, this program does not know; the connection goes on.
+fn unknown_reply(ok: &str) -> Refusal {
+    Refusal::Internal { incident: format!("unknown reply {}", crate::clean(ok)) }
+}
+
+fn reply(ok: &str, line: &str) -> Result<Option<Reply>, ServerLineError> {
+    Ok(Some(match ok {
         "registered" => {
             let RegisteredObject { device_certificate, account_certificate } = object(line)?;
             Reply::Registered {
@@ -329,21 +338,29 @@ fn reply(ok: &str, line: &str) -> Result<Reply, ServerLineError> {
             Reply::History { messages, last }
         }
         "pong" => Reply::Pong,
-        other => return Err(ServerLineError(format!("unknown reply {}", crate::clean(other)))),
-    })
+        _ => return Ok(None),
+    }))
 }
 
 fn event(name: String, line: &str) -> Result<ServerLine, ServerLineError> {
     Ok(ServerLine::Event(match name.as_str() {
         "message" => Event::Message(message(object(line)?)?),
         "ping" => Event::Ping,
-        "goodbye" => Event::Goodbye(object::<GoodbyeObject>(line)?.reason),
+        "goodbye" => match farewell(&object::<GoodbyeObject>(line)?.reason) {
+            Some(farewell) => Event::Goodbye(farewell),
+            None => return Ok(ServerLine::UnknownEvent(name)),
+        },
         "revoked" => {
             let RevokedObject { user, device, time } = object(line)?;
             Event::Revoked { user, device, time }
         }
         _ => return Ok(ServerLine::UnknownEvent(name)),
     }))
+}
+
+/// A reason that this program knows.
+fn farewell(reason: &str) -> Option<Farewell> {
+    serde_json::from_value(serde_json::Value::from(reason)).ok()
 }
 
 fn message(object: MessageObject<'_>) -> Result<Message, ServerLineError> {

@@ -180,6 +180,7 @@ fn what_is_no_command_is_refused_with_the_right_word() {
     for (line, id, expected) in [
         ("nonsense", None, Refusal::Format),
         ("[]", None, Refusal::Format),
+        (r#"[1,"users"]"#, None, Refusal::Format),
         ("{}", None, Refusal::Format),
         (r#"{"cmd":"users"}"#, None, Refusal::Format),
         (r#"{"id":1}"#, one.clone(), Refusal::Format),
@@ -210,6 +211,10 @@ fn what_is_no_command_is_refused_with_the_right_word() {
 fn members_of_a_newer_client_are_ignored() {
     let incoming = parse(r#"{"id":1,"cmd":"users","colour":"red"}"#);
     assert_eq!(incoming.request.unwrap().verb, Verb::Users);
+    let goodbye = parse_server_line(r#"{"event":"goodbye","reason":"tired"}"#).unwrap();
+    assert_eq!(goodbye, ServerLine::UnknownEvent("goodbye".into()));
+    let reply = parse_server_line(r#"{"id":1,"ok":"danced"}"#).unwrap();
+    assert!(matches!(reply, ServerLine::Reply { reply: Err(Refusal::Internal { .. }), .. }));
     let newer = parse_server_line(r#"{"event":"dance","with":"sam"}"#).unwrap();
     assert_eq!(newer, ServerLine::UnknownEvent("dance".into()));
 }

@@ -43,19 +43,20 @@ pub(super) async fn run(session: &mut Session, id: Option<RequestId>, post: Post
     let peer = Arc::clone(&session.peer);
     let hub = Arc::clone(&services.hub);
     let done = Box::new(move |outcome: Result<_, StoreError>| {
-        let in_json = peer.speaks_json();
-        match outcome {
+        let reply = match outcome {
             Ok(appended) => {
                 let crate::store::Appended { message, fresh } = appended;
                 if fresh {
                     hub.deliver(&message, peer.id);
                 }
-                if let Some(line) = reply_line(in_json, id.as_ref(), &Reply::Posted(message)) {
-                    peer.send(line);
-                }
+                Ok(Reply::Posted(message))
             }
-            Err(error) => peer.send(refusal_line(in_json, id.as_ref(), &store_refusal(&error))),
-        }
+            Err(error) => Err(store_refusal(&error)),
+        };
+        peer.outbox.push_reply(|in_json| match &reply {
+            Ok(reply) => reply_line(in_json, id.as_ref(), reply),
+            Err(refusal) => Some(refusal_line(in_json, id.as_ref(), refusal)),
+        });
         drop(place);
     });
     services.store.append(message, done).await.map_err(|error| store_refusal(&error))

@@ -124,7 +124,7 @@ async fn both_sides_find_a_direct_conversation(store: &impl Store) {
         assert_eq!(heads[1].last, 1);
         let key = ConversationKey::seen_by(&name(reader), &heads[1].name);
         let page = store.history(key, HistoryRange::Newest, 10).await.unwrap();
-        assert_eq!(page.messages, [kept.clone()]);
+        assert_eq!(page.messages, std::slice::from_ref(&kept));
     }
     let strangers = ConversationKey::seen_by(&name("mallory"), &Conversation::Direct(name("erik")));
     assert_eq!(store.history(strangers, HistoryRange::Newest, 10).await.unwrap().messages, []);

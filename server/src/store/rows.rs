@@ -42,7 +42,10 @@ impl RawMessage {
 
     /// The bytes that this row takes in a reply, about.
     pub(super) fn size(&self) -> usize {
-        let text = self.text.as_ref().map_or(0, String::len);
+        // JSON escapes a quotation mark, a backslash, TAB and line feed with one more byte.
+        let escapes =
+            |text: &String| text.bytes().filter(|b| matches!(b, b'"' | b'\\' | b'\t' | b'\n')).count();
+        let text = self.text.as_ref().map_or(0, |text| text.len() + escapes(text));
         let sealed = self.sealed.as_ref().map_or(0, |(rest, one, two)| rest.len() + one.len() + two.len());
         text + sealed + 300
     }

@@ -22,7 +22,8 @@ pub(super) async fn read(stream: impl AsyncRead + Unpin) -> Result<AuthorityRequ
     stream.read_until(b'\n', &mut line).await.map_err(|_| NoRequest::Gone)?;
     match line.strip_suffix(b"\n") {
         Some(line) => {
-            serde_json::from_slice(line).map_err(|_| NoRequest::Malformed("the line is not a request"))
+            let request = std::str::from_utf8(line).ok().map(AuthorityRequest::from_json);
+            request.and_then(Result::ok).ok_or(NoRequest::Malformed("the line is not a request"))
         }
         None if line.is_empty() => Err(NoRequest::Gone),
         None if line.len() > AUTHORITY_LINE_BYTES => Err(NoRequest::Malformed("the line is too long")),
