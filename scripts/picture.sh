@@ -2,28 +2,10 @@
 # Makes docs/parlour.svg: the real client in a real terminal (tmux), on a server of its own, while two
 # others talk to it. Needs tmux and Python 3.
 set -euo pipefail
-root=$(cd "$(dirname "$0")/.." && pwd)
-folder=$(mktemp -d)
-pids=()
 session=parlour-picture-$$
-cleanup() {
-    exec 3>&- 4>&- 2>/dev/null || true
-    tmux -L "$session" kill-server 2>/dev/null || true
-    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-    wait 2>/dev/null || true
-    rm -rf "$folder"
-}
-trap cleanup EXIT
-cd "$folder"
+leave() { tmux -L "$session" kill-server 2>/dev/null || true; }
+. "$(dirname "$0")/world.sh"
 
-wait_for() { # FILE TEXT
-    for _ in $(seq 200); do
-        grep -qF -- "$2" "$1" 2>/dev/null && return
-        sleep 0.05
-    done
-    echo "error: '$2' did not come" >&2
-    exit 1
-}
 screen_shows() { # TEXT
     for _ in $(seq 200); do
         tmux -L "$session" capture-pane -p | grep -qF -- "$1" && return
@@ -34,21 +16,6 @@ screen_shows() { # TEXT
     exit 1
 }
 
-"$root/bin/parlour-ttp" init --keys keys > /dev/null
-"$root/bin/parlour-ttp" server-cert --keys keys --log-level warn --host localhost > /dev/null
-"$root/bin/parlour-ttp" serve --keys keys > ttp.out 2> ttp.log &
-pids+=($!)
-wait_for ttp.out 'serving on'
-"$root/bin/parlour-server" run --listen 127.0.0.1:0 --keys keys/server --ttp keys/ttp/ttp.sock --data data \
-    > server.out 2> server.log &
-pids+=($!)
-wait_for server.out 'listening on'
-port=$(sed -n 's/^listening on .*://p' server.out)
-
-client() { # NAME
-    "$root/bin/parlour" "localhost:$port" --plain --keys "$1" --ca keys/ttp/ca.crt \
-        < "$1.in" > "$1.out" 2> "$1.log"
-}
 mkfifo erik.in anna.in
 client erik & pids+=($!)
 client anna & pids+=($!)
@@ -59,11 +26,11 @@ wait_for erik.out 'Authentication Succeeded'
 wait_for anna.out 'Authentication Succeeded'
 echo 'morning! the boat is back in the water' >&3
 wait_for anna.out 'the boat is back'
-echo 'finally 🎉 who comes along on Saturday?' >&4
+echo 'finally! who comes along on Saturday?' >&4
 wait_for erik.out 'who comes along'
 
-tmux -L "$session" -f /dev/null new-session -d -x 96 -y 26 \
-    "TERM=xterm-256color exec '$root/bin/parlour' localhost:$port --keys sam --ca keys/ttp/ca.crt"
+tmux -L "$session" -f /dev/null new-session -d -x 96 -y 18 \
+    "TERM=xterm-256color exec '$root/bin/parlour' $address --keys sam --ca keys/ttp/ca.crt"
 screen_shows 'guest'
 tmux -L "$session" send-keys '/register sam' Enter
 screen_shows 'who comes along'
@@ -76,8 +43,11 @@ wait_for erik.out 'alarm code'
 echo '@sam 4711, and I change it on Sunday' >&3
 wait_for erik.out '4711'
 echo '@sam can you pick me up at seven?' >&4
+wait_for anna.out 'pick me up'
 echo 'I have room for two more in the car' >&4
-screen_shows '4711'
+wait_for erik.out 'room for two more'
+echo '@sam and delete nothing, I want to find this again in ten years' >&3
+screen_shows 'in ten years'
 tmux -L "$session" send-keys 'thanks! see you on Sat'
 screen_shows 'see you on Sat'
 tmux -L "$session" capture-pane -e -p > screen.txt

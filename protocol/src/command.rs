@@ -5,7 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::conversation::Conversation;
-use crate::message::{Body, MessageId, Seq};
+use crate::message::{Body, Seq};
+use crate::message_id::MessageId;
 use crate::name::UserName;
 use crate::refusal::Refusal;
 

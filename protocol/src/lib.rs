@@ -20,6 +20,7 @@ pub mod limits;
 mod line;
 mod login;
 mod message;
+mod message_id;
 mod name;
 mod object;
 pub mod plain;
@@ -37,7 +38,8 @@ pub use invitation::{DEFAULT_PORT, Fingerprint, Invitation, InvitationError, Ser
 pub use limits::Limits;
 pub use line::{LineFault, LineSplitter};
 pub use login::{EXPORTER_BYTES, EXPORTER_LABEL, login_transcript};
-pub use message::{Body, Message, MessageId, Seq};
+pub use message::{Body, Message, Seq};
+pub use message_id::MessageId;
 pub use name::{DeviceId, NameError, UserName};
 pub use refusal::{Detail, Refusal};
 pub use reply::{AccountInfo, ConversationHead, Reply, RevokedDevice};

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::message::MessageId;
+use crate::message_id::MessageId;
 use crate::object::{Object, from_object};
 
 /// Why something is no sealed message.
