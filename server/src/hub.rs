@@ -1,11 +1,11 @@
 //! Who is online, and how what happens reaches them.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use parlour_protocol::{Conversation, DeviceId, Event, Farewell, Message, UserName, json, plain};
 
 use crate::outbox::{Closing, Outbox};
@@ -65,46 +65,45 @@ impl Peer {
 
     /// Queues an event in its dialect; some events say nothing in plain.
     pub fn tell(&self, event: &Encoded<'_>) {
-        self.outbox
-            .push(|in_json| event.line(in_json), |in_json| farewell_line(Farewell::SlowReader, in_json));
+        self.outbox.push(
+            |in_json, lines| lines.extend_from_slice(event.line(in_json)),
+            |in_json, lines| say_farewell(Farewell::SlowReader, in_json, lines),
+        );
     }
 
     /// Says why, and closes.
     pub fn dismiss(&self, farewell: Farewell) {
-        self.outbox.close(Closing::Said(farewell), |in_json| farewell_line(farewell, in_json));
+        self.outbox.close(Closing::Said(farewell), |in_json, lines| say_farewell(farewell, in_json, lines));
     }
 }
 
-fn farewell_line(farewell: Farewell, in_json: bool) -> Option<Bytes> {
-    Encoded::new(&Event::Goodbye(farewell)).line(in_json)
+fn say_farewell(farewell: Farewell, in_json: bool, lines: &mut Vec<u8>) {
+    lines.extend_from_slice(Encoded::new(&Event::Goodbye(farewell)).line(in_json));
 }
 
 /// An event that is written at most once in each dialect, however many hear it.
 pub struct Encoded<'a> {
     event: &'a Event,
-    plain: std::cell::OnceCell<Option<Bytes>>,
-    json: std::cell::OnceCell<Bytes>,
+    plain: OnceCell<String>,
+    json: OnceCell<String>,
 }
 
 impl<'a> Encoded<'a> {
     /// Nothing is written yet.
     pub fn new(event: &'a Event) -> Self {
-        Self { event, plain: std::cell::OnceCell::new(), json: std::cell::OnceCell::new() }
+        Self { event, plain: OnceCell::new(), json: OnceCell::new() }
     }
 
-    fn line(&self, in_json: bool) -> Option<Bytes> {
-        if in_json {
-            Some(self.json.get_or_init(|| ended(json::encode_event(self.event))).clone())
+    /// The line with its line feed; nothing where plain says nothing.
+    fn line(&self, in_json: bool) -> &[u8] {
+        let ended = |line: Option<String>| line.map_or_else(String::new, |line| line + "\n");
+        let line = if in_json {
+            self.json.get_or_init(|| ended(Some(json::encode_event(self.event))))
         } else {
-            self.plain.get_or_init(|| plain::encode_event(self.event).map(ended)).clone()
-        }
+            self.plain.get_or_init(|| ended(plain::encode_event(self.event)))
+        };
+        line.as_bytes()
     }
-}
-
-/// A line with its line feed, ready to be shared.
-pub fn ended(mut line: String) -> Bytes {
-    line.push('\n');
-    Bytes::from(line)
 }
 
 /// A user's session on one device.
@@ -244,8 +243,10 @@ mod tests {
     }
 
     async fn heard(peer: &Peer) -> usize {
-        peer.outbox.close(Closing::Quiet, |_| None);
-        peer.outbox.take().await.map_or(0, |lines| lines.len())
+        peer.outbox.close(Closing::Quiet, |_, _| ());
+        let mut lines = Vec::new();
+        peer.outbox.take(&mut lines).await;
+        lines.split_inclusive(|byte| *byte == b'\n').count()
     }
 
     #[tokio::test]

@@ -1,9 +1,7 @@
 //! What waits to be sent to one session: bounded, and closed with a reason when it is full.
 
-use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use parlour_protocol::Farewell;
 use tokio::sync::Notify;
 
@@ -19,7 +17,12 @@ pub enum Closing {
 /// Whether a line is for json (or for plain).
 pub type InJson = bool;
 
-/// A queue of whole lines, and the dialect that they are in. The session's writer takes them out; anyone may put them in.
+/// A buffer that is kept for the next lines if it is no larger than this, in bytes; a session that was
+/// busy once does not hold more for ever.
+const KEPT: usize = 4_096;
+
+/// Whole lines on their way, and the dialect that they are in. Anyone may put lines in; the session's
+/// writer takes all that is there at once.
 pub struct Outbox {
     limit: usize,
     state: Mutex<State>,
@@ -33,9 +36,10 @@ pub struct Outbox {
 
 #[derive(Default)]
 struct State {
-    lines: VecDeque<Bytes>,
-    /// Bytes in `lines`, and those that are being written.
-    bytes: usize,
+    /// Lines, one after the other.
+    lines: Vec<u8>,
+    /// Bytes that were taken and are being written.
+    writing: usize,
     closing: Option<Closing>,
     in_json: InJson,
 }
@@ -52,38 +56,31 @@ impl Outbox {
         }
     }
 
-    /// Queues a line (with its line feed), which `line` makes for the dialect that is spoken. When there
-    /// is no room the outbox is closed: `farewell` makes the line that says so, which takes the place of
-    /// what was queued.
+    /// Queues what `write` appends: lines with their line feeds, in the dialect that is spoken. When that
+    /// is more than there is room for the outbox is closed, and what `farewell` appends, which says so,
+    /// takes the place of everything queued.
     pub fn push(
         &self,
-        line: impl FnOnce(InJson) -> Option<Bytes>,
-        farewell: impl FnOnce(InJson) -> Option<Bytes>,
+        write: impl FnOnce(InJson, &mut Vec<u8>),
+        farewell: impl FnOnce(InJson, &mut Vec<u8>),
     ) {
         let mut state = self.state();
         if state.closing.is_some() {
             return;
         }
-        let in_json = state.in_json;
-        let Some(line) = line(in_json) else { return };
-        if state.bytes + line.len() > self.limit {
-            let said = farewell(in_json);
-            self.end(&mut state, Closing::Said(Farewell::SlowReader), said);
-            return;
+        let was_empty = state.append(write);
+        if state.lines.len() + state.writing > self.limit {
+            self.end(&mut state, Closing::Said(Farewell::SlowReader), farewell);
+        } else if was_empty {
+            drop(state);
+            self.ready.notify_one();
         }
-        Self::queue(&mut state, line);
-        drop(state);
-        self.ready.notify_one();
     }
 
     /// Queues a reply. It is never too much: the next command is read only when there is [`room`](Self::room).
-    pub fn push_reply(&self, line: impl FnOnce(InJson) -> Option<Bytes>) {
+    pub fn push_reply(&self, write: impl FnOnce(InJson, &mut Vec<u8>)) {
         let mut state = self.state();
-        if state.closing.is_some() {
-            return;
-        }
-        if let Some(line) = line(state.in_json) {
-            Self::queue(&mut state, line);
+        if state.closing.is_none() && state.append(write) {
             drop(state);
             self.ready.notify_one();
         }
@@ -91,11 +88,9 @@ impl Outbox {
 
     /// Queues a reply after which another dialect is spoken, so that no event comes in between in the
     /// wrong one.
-    pub fn push_switch(&self, line: impl FnOnce(InJson) -> Option<Bytes>, in_json: InJson) {
+    pub fn push_switch(&self, write: impl FnOnce(InJson, &mut Vec<u8>), in_json: InJson) {
         let mut state = self.state();
-        if let Some(line) = line(state.in_json) {
-            Self::queue(&mut state, line);
-        }
+        state.append(write);
         state.in_json = in_json;
         drop(state);
         self.ready.notify_one();
@@ -106,25 +101,19 @@ impl Outbox {
         self.state().in_json
     }
 
-    fn queue(state: &mut State, line: Bytes) {
-        state.bytes += line.len();
-        state.lines.push_back(line);
-    }
-
-    /// Closes after what is queued, or, as a slow reader, without it. The first reason holds.
-    pub fn close(&self, closing: Closing, line: impl FnOnce(InJson) -> Option<Bytes>) {
+    /// Closes after what is queued and what `write` appends. The first reason holds.
+    pub fn close(&self, closing: Closing, write: impl FnOnce(InJson, &mut Vec<u8>)) {
         let mut state = self.state();
         if state.closing.is_none() {
-            let line = line(state.in_json);
-            self.end(&mut state, closing, line);
+            self.end(&mut state, closing, write);
         }
     }
 
-    fn end(&self, state: &mut State, closing: Closing, line: Option<Bytes>) {
+    fn end(&self, state: &mut State, closing: Closing, write: impl FnOnce(InJson, &mut Vec<u8>)) {
         if closing == Closing::Said(Farewell::SlowReader) {
-            state.lines.clear();
+            state.lines = Vec::new();
         }
-        state.lines.extend(line);
+        state.append(write);
         state.closing = Some(closing);
         self.ready.notify_one();
         self.room.notify_one();
@@ -136,28 +125,31 @@ impl Outbox {
         self.state().closing
     }
 
-    /// Waits for lines and takes all that are there; `None` when it is closed and empty.
-    pub async fn take(&self) -> Option<VecDeque<Bytes>> {
+    /// Waits for lines and takes all that are there, in exchange for the buffer that was taken before,
+    /// whose lines are sent now; false when it is closed and empty.
+    pub async fn take(&self, buffer: &mut Vec<u8>) -> bool {
         loop {
             {
                 let mut state = self.state();
+                if state.writing > 0 {
+                    state.writing = 0;
+                    self.room.notify_one();
+                }
                 if !state.lines.is_empty() {
-                    return Some(std::mem::take(&mut state.lines));
+                    buffer.clear();
+                    if buffer.capacity() > KEPT {
+                        *buffer = Vec::new();
+                    }
+                    std::mem::swap(buffer, &mut state.lines);
+                    state.writing = buffer.len();
+                    return true;
                 }
                 if state.closing.is_some() {
-                    return None;
+                    return false;
                 }
             }
             self.ready.notified().await;
         }
-    }
-
-    /// Gives back the room of so many bytes that were taken and sent.
-    pub fn sent(&self, bytes: usize) {
-        let mut state = self.state();
-        state.bytes = state.bytes.saturating_sub(bytes);
-        drop(state);
-        self.room.notify_one();
     }
 
     /// Waits until at most half of the outbox is used, so that the next reply fits. A client that asks
@@ -166,7 +158,7 @@ impl Outbox {
         loop {
             {
                 let state = self.state();
-                if state.bytes <= self.limit / 2 || state.closing.is_some() {
+                if state.lines.len() + state.writing <= self.limit / 2 || state.closing.is_some() {
                     return;
                 }
             }
@@ -193,65 +185,97 @@ impl Outbox {
     }
 }
 
+impl State {
+    /// Lets `write` append; returns whether there was nothing before and is something now, which is when
+    /// the writer has to be woken.
+    fn append(&mut self, write: impl FnOnce(InJson, &mut Vec<u8>)) -> bool {
+        let was_empty = self.lines.is_empty();
+        write(self.in_json, &mut self.lines);
+        was_empty && !self.lines.is_empty()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn line(size: usize) -> Bytes {
-        Bytes::from(vec![b'x'; size])
+    fn line(size: usize) -> impl FnOnce(InJson, &mut Vec<u8>) {
+        move |_, lines| lines.extend(std::iter::repeat_n(b'x', size))
+    }
+
+    fn nothing(_: InJson, _: &mut Vec<u8>) {}
+
+    async fn taken(outbox: &Outbox, buffer: &mut Vec<u8>) -> Option<usize> {
+        outbox.take(buffer).await.then_some(buffer.len())
     }
 
     #[tokio::test]
-    async fn lines_come_out_in_order_and_room_comes_back() {
-        let outbox = Outbox::new(100);
-        outbox.push(|_| Some(line(40)), |_| None);
-        outbox.push(|_| Some(line(50)), |_| None);
-        let taken = outbox.take().await.unwrap();
-        assert_eq!(taken.iter().map(Bytes::len).collect::<Vec<_>>(), [40, 50]);
+    async fn lines_come_out_together_and_room_comes_back_when_they_are_sent() {
+        let (outbox, mut buffer) = (Outbox::new(100), Vec::new());
+        outbox.push(line(40), nothing);
+        outbox.push(line(20), nothing);
+        assert_eq!(taken(&outbox, &mut buffer).await, Some(60));
         // Taken is not sent: the bytes still count.
-        outbox.sent(90);
-        outbox.push(|_| Some(line(100)), |_| None);
+        outbox.push(line(40), nothing);
         assert_eq!(outbox.closing(), None);
+        assert_eq!(taken(&outbox, &mut buffer).await, Some(40));
+        outbox.push(line(60), nothing);
+        assert_eq!(outbox.closing(), None);
+        outbox.push(line(1), nothing);
+        assert_eq!(outbox.closing(), Some(Closing::Said(Farewell::SlowReader)));
     }
 
     #[tokio::test]
     async fn a_full_outbox_is_closed_and_says_so_instead() {
-        let outbox = Outbox::new(100);
-        outbox.push(|_| Some(line(60)), |_| None);
-        outbox.push(|_| Some(line(60)), |_| Some(line(7)));
+        let (outbox, mut buffer) = (Outbox::new(100), Vec::new());
+        outbox.push(line(60), nothing);
+        outbox.push(line(60), line(7));
         assert_eq!(outbox.closed().await, Closing::Said(Farewell::SlowReader));
-        assert_eq!(outbox.take().await.unwrap(), [line(7)]);
-        assert_eq!(outbox.take().await, None);
+        assert_eq!(taken(&outbox, &mut buffer).await, Some(7));
+        assert_eq!(taken(&outbox, &mut buffer).await, None);
     }
 
     #[tokio::test]
     async fn what_is_queued_is_sent_before_the_end() {
-        let outbox = Outbox::new(100);
-        outbox.push(|_| Some(line(1)), |_| None);
-        outbox.close(Closing::Quiet, |_| None);
-        outbox.push(|_| Some(line(2)), |_| None);
-        assert_eq!(outbox.take().await.unwrap().len(), 1);
-        assert_eq!(outbox.take().await, None);
+        let (outbox, mut buffer) = (Outbox::new(100), Vec::new());
+        outbox.push(line(1), nothing);
+        outbox.close(Closing::Quiet, nothing);
+        outbox.push(line(2), nothing);
+        assert_eq!(taken(&outbox, &mut buffer).await, Some(1));
+        assert_eq!(taken(&outbox, &mut buffer).await, None);
     }
 
     #[tokio::test]
     async fn a_reply_is_queued_even_when_it_is_long_and_the_next_command_waits() {
-        let outbox = Outbox::new(100);
-        outbox.push_reply(|_| Some(line(500)));
+        let (outbox, mut buffer) = (Outbox::new(100), Vec::new());
+        outbox.push_reply(line(500));
         assert_eq!(outbox.closing(), None);
         let waiting = tokio::time::timeout(std::time::Duration::from_millis(20), outbox.room());
         assert!(waiting.await.is_err());
-        outbox.sent(500);
-        outbox.room().await;
+        assert_eq!(taken(&outbox, &mut buffer).await, Some(500));
+        outbox.push(line(1), nothing);
+        assert_eq!(outbox.closing(), Some(Closing::Said(Farewell::SlowReader)));
     }
 
     #[tokio::test]
     async fn another_dialect_is_spoken_right_after_the_reply_that_says_so() {
-        let outbox = Outbox::new(100);
-        let dialect = |in_json: InJson| Some(if in_json { line(1) } else { line(2) });
+        let (outbox, mut buffer) = (Outbox::new(100), Vec::new());
+        let dialect = |in_json: InJson, lines: &mut Vec<u8>| lines.push(if in_json { b'j' } else { b'p' });
         outbox.push_switch(dialect, true);
-        outbox.push(dialect, |_| None);
-        let lines = outbox.take().await.unwrap();
-        assert_eq!(lines.iter().map(Bytes::len).collect::<Vec<_>>(), [2, 1]);
+        outbox.push(dialect, nothing);
+        assert!(outbox.take(&mut buffer).await);
+        assert_eq!(buffer, b"pj");
+    }
+
+    #[tokio::test]
+    async fn a_buffer_that_was_large_once_is_given_back() {
+        let (outbox, mut buffer) = (Outbox::new(100_000), Vec::new());
+        outbox.push(line(50_000), nothing);
+        assert!(outbox.take(&mut buffer).await);
+        outbox.push(line(1), nothing);
+        assert!(outbox.take(&mut buffer).await);
+        outbox.push(line(1), nothing);
+        assert!(outbox.take(&mut buffer).await);
+        assert!(buffer.capacity() <= KEPT);
     }
 }

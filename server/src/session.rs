@@ -23,7 +23,7 @@ use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
 use crate::gate::Pass;
-use crate::hub::{Peer, Presence, ended};
+use crate::hub::{Peer, Presence};
 use crate::outbox::Closing;
 use crate::rights::Actor;
 use crate::services::Services;
@@ -137,13 +137,13 @@ impl Session {
                 }
                 match ended {
                     Ended::Stopping => peer.dismiss(parlour_protocol::Farewell::Stopping),
-                    _ => peer.outbox.close(Closing::Quiet, |_| None),
+                    _ => peer.outbox.close(Closing::Quiet, |_, _| ()),
                 }
                 let _ = timeout(LAST_WORDS, &mut writing).await;
             }
         }
         // Offline before the connection is gone, so that who sees it end finds the user offline.
-        peer.outbox.close(Closing::Quiet, |_| None);
+        peer.outbox.close(Closing::Quiet, |_, _| ());
         self.standing = Standing::Guest;
         let _ = timeout(LAST_WORDS, write.shutdown()).await;
     }
@@ -165,7 +165,7 @@ impl Session {
 
     /// Queues a reply.
     pub fn reply(&self, id: Option<&RequestId>, reply: &Reply) {
-        let line = |in_json| reply_line(in_json, id, reply);
+        let line = |in_json, lines: &mut Vec<u8>| write_reply(in_json, id, reply, lines);
         match reply {
             Reply::Dialect(dialect) => self.peer.outbox.push_switch(line, *dialect == Dialect::Json),
             _ => self.peer.outbox.push_reply(line),
@@ -174,7 +174,7 @@ impl Session {
 
     /// Queues a refusal.
     pub fn refuse(&self, id: Option<&RequestId>, refusal: &Refusal) {
-        self.peer.outbox.push_reply(|in_json| Some(refusal_line(in_json, id, refusal)));
+        self.peer.outbox.push_reply(|in_json, lines| write_refusal(in_json, id, refusal, lines));
     }
 }
 
@@ -185,12 +185,18 @@ enum Ended {
     Stopping,
 }
 
-/// A reply's line in the dialect that the session speaks; plain has no words for some.
-pub fn reply_line(in_json: bool, id: Option<&RequestId>, reply: &Reply) -> Option<bytes::Bytes> {
-    if in_json { Some(ended(json::encode_reply(id, reply))) } else { plain::encode_reply(reply).map(ended) }
+/// Appends a reply's line in the dialect that the session speaks; plain has no words for some.
+pub fn write_reply(in_json: bool, id: Option<&RequestId>, reply: &Reply, lines: &mut Vec<u8>) {
+    let line = if in_json { Some(json::encode_reply(id, reply)) } else { plain::encode_reply(reply) };
+    if let Some(line) = line {
+        lines.extend_from_slice(line.as_bytes());
+        lines.push(b'\n');
+    }
 }
 
-/// A refusal's line in the dialect that the session speaks.
-pub fn refusal_line(in_json: bool, id: Option<&RequestId>, refusal: &Refusal) -> bytes::Bytes {
-    ended(if in_json { json::encode_refusal(id, refusal) } else { plain::encode_refusal(refusal) })
+/// Appends a refusal's line in the dialect that the session speaks.
+pub fn write_refusal(in_json: bool, id: Option<&RequestId>, refusal: &Refusal, lines: &mut Vec<u8>) {
+    let line = if in_json { json::encode_refusal(id, refusal) } else { plain::encode_refusal(refusal) };
+    lines.extend_from_slice(line.as_bytes());
+    lines.push(b'\n');
 }

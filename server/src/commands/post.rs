@@ -7,7 +7,7 @@ use parlour_protocol::{Body, Conversation, MessageId, Post, Refusal, Reply, User
 
 use super::store_refusal;
 use crate::rights::{Deed, may};
-use crate::session::{Session, Standing, refusal_line, reply_line};
+use crate::session::{Session, Standing, write_refusal, write_reply};
 use crate::store::{Account, NewMessage, StoreError};
 
 /// Hands the message to the store. The reply is queued when it is durable; what is returned is only
@@ -53,9 +53,9 @@ pub(super) async fn run(session: &mut Session, id: Option<RequestId>, post: Post
             }
             Err(error) => Err(store_refusal(&error)),
         };
-        peer.outbox.push_reply(|in_json| match &reply {
-            Ok(reply) => reply_line(in_json, id.as_ref(), reply),
-            Err(refusal) => Some(refusal_line(in_json, id.as_ref(), refusal)),
+        peer.outbox.push_reply(|in_json, lines| match &reply {
+            Ok(reply) => write_reply(in_json, id.as_ref(), reply, lines),
+            Err(refusal) => write_refusal(in_json, id.as_ref(), refusal, lines),
         });
         drop(place);
     });
