@@ -2,6 +2,7 @@
 # Runs the server in the foreground, and the TTP beside it unless one is running.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+: "${LISTEN:=127.0.0.1:7275}"
 mkdir -p var
 ttp=
 if ! [ "$(cat "/proc/$(cat var/ttp.pid 2>/dev/null || echo 0)/comm" 2>/dev/null)" = parlour-ttp ]; then

@@ -3,6 +3,7 @@
 # under var/. A lock keeps two of these from racing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+: "${LISTEN:=127.0.0.1:7275}"
 mkdir -p var
 exec 9> var/start.lock
 flock 9

@@ -4,11 +4,13 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use parlour_server::cli::{Cli, Command};
 use parlour_server::config::Settings;
 use parlour_server::startup::StartError;
 use parlour_server::{logging, server};
+use tracing::warn;
 
 fn main() -> ExitCode {
     match Cli::parse().command {
@@ -33,10 +35,24 @@ fn main() -> ExitCode {
     }
 }
 
+/// Each connection is an open file; the system's usual limit would be reached before ours.
+fn raise_open_files(settings: &Settings) {
+    // The database, its log, keys, pipes and sockets of our own.
+    const OWN: u64 = 100;
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
+    let wanted = settings.limits.connections.saturating_add(OWN).min(hard);
+    if soft < wanted && setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).is_err() {
+        warn!(soft, "the limit of open files could not be raised");
+    } else if wanted < settings.limits.connections {
+        warn!(hard, "the system allows fewer open files than connections are allowed");
+    }
+}
+
 fn run(settings: Settings) -> Result<(), StartError> {
     logging::start(&settings)?;
     // Whatever this process makes is for its user alone.
     umask(Mode::from_bits_truncate(0o077));
+    raise_open_files(&settings);
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         return Err(StartError::System("TLS was set up twice".to_owned()));
     }
