@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use parlour_protocol::{NameError, Refusal, ServerAddress, UserName};
+use parlour_protocol::{Detail, NameError, Refusal, ServerAddress, UserName};
 use thiserror::Error;
 
 /// Something that was not done. `Display` is the text after `error: `, [`Failure::hint`] what to do.
@@ -158,6 +158,15 @@ impl Failure {
             Self::Unsent(_) => "unsent",
             Self::Ending => "ending",
             Self::Elsewhere { code, .. } => code,
+        }
+    }
+
+    /// Whether the server, or the client in its place, said no; also to a client that asked for us.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Refused(_) => true,
+            Self::Elsewhere { code, .. } => Refusal::from_code(code, &Detail::default()).is_some(),
+            _ => false,
         }
     }
 

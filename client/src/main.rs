@@ -12,6 +12,7 @@ use parlour_client::face::plain::{Ended, Plain};
 use parlour_client::face::{json, tui};
 use parlour_client::failure::Failure;
 use parlour_client::{config, engine, oneshot};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 fn main() -> ExitCode {
     // Whatever this process makes is for its user alone; what others may read says so itself.
@@ -41,7 +42,7 @@ fn main() -> ExitCode {
                 eprintln!("hint: {hint}");
             }
             // What is refused is one thing, what cannot work at all another.
-            ExitCode::from(if matches!(failure, Failure::Refused(_)) { 1 } else { 2 })
+            ExitCode::from(if failure.is_refusal() { 1 } else { 2 })
         }
     }
 }
@@ -67,13 +68,17 @@ async fn chat(options: &Options) -> Result<bool, Failure> {
             // Its answer comes as events.
             drop(asker.begin(Action::Login { name }).await?);
         }
-        serve_json(asker.clone(), updates).await
+        serve_json(tokio::io::stdin(), asker.clone(), updates).await
     } else if options.plain || !on_terminal {
         let mut plain =
             Plain::new(asker.clone(), updates, tokio::io::stdout(), tokio::io::stderr(), TimeZone::system());
-        match plain.run(tokio::io::stdin(), user).await {
+        let mut input = tokio::io::stdin();
+        match plain.run(&mut input, user).await {
             Ok(Ended::Left { all_done }) => Ok(all_done),
-            Ok(Ended::Json) => serve_json(asker.clone(), plain.into_updates()).await,
+            Ok(Ended::Json) => {
+                let (updates, rest) = plain.into_parts();
+                serve_json(std::io::Cursor::new(rest).chain(input), asker.clone(), updates).await
+            }
             Err(failure) => Err(failure),
         }
     } else {
@@ -86,10 +91,11 @@ async fn chat(options: &Options) -> Result<bool, Failure> {
 }
 
 async fn serve_json(
+    input: impl AsyncRead + Unpin,
     asker: engine::Asker,
     updates: tokio::sync::mpsc::Receiver<parlour_client::update::Update>,
 ) -> Result<bool, Failure> {
-    json::serve(tokio::io::stdin(), tokio::io::stdout(), asker, Some(updates))
+    json::serve(input, tokio::io::stdout(), asker, Some(updates))
         .await
         .map_err(|error| Failure::Usage(format!("standard input or output: {error}")))
 }

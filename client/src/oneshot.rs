@@ -60,16 +60,17 @@ fn conversation(text: &str) -> Result<Conversation, Failure> {
     text.parse().map_err(|_| Failure::Usage(format!("'{text}' is no conversation; write #CHANNEL or @NAME")))
 }
 
-/// The text on standard input, which must end before it is longer than a message may be.
+/// The text on standard input, of which no more is read than shows that it is too long.
 fn from_input() -> Result<String, Failure> {
-    let mut text = String::new();
+    let wrong = |reason: String| Failure::Usage(format!("standard input: {reason}"));
+    // One byte for a line feed at the end, and one that is too many.
     let most = parlour_protocol::limits::TEXT_BYTES as u64 + 2;
-    std::io::stdin()
-        .lock()
-        .take(most)
-        .read_to_string(&mut text)
-        .map_err(|error| Failure::Usage(format!("standard input: {error}")))?;
-    Ok(text)
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().take(most).read_to_end(&mut bytes).map_err(|error| wrong(error.to_string()))?;
+    if bytes.len() as u64 == most {
+        return Err(Failure::Refused(Refusal::MessageTooLong));
+    }
+    String::from_utf8(bytes).map_err(|_| wrong("is not UTF-8".to_owned()))
 }
 
 async fn done_somewhere(action: Action, setup: Setup, user: UserName) -> Result<Answer, Failure> {

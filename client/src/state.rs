@@ -12,6 +12,9 @@ use crate::update::{Connection, Update, Waiting};
 /// Notices that are kept; the oldest go first.
 const NOTICES: usize = 200;
 
+/// How notices begin that are of no use any more once there is a connection.
+const NOT_CONNECTED: &str = "not connected";
+
 /// All that is known.
 #[derive(Debug, Clone, Default)]
 pub struct State {
@@ -110,11 +113,12 @@ impl State {
         if let Connection::Offline { reason, .. } = &connection {
             let known = matches!(&self.connection, Some(Connection::Offline { .. }));
             if !known {
-                self.say(NoticeKind::Info, format!("not connected: {reason}"));
+                self.say(NoticeKind::Info, format!("{NOT_CONNECTED}: {reason}"));
             }
         }
         if matches!(connection, Connection::Online { .. } | Connection::Guest { .. }) {
             self.progress = None;
+            self.notices.retain(|notice| !notice.text.starts_with(NOT_CONNECTED));
         }
         // While it is tried again the reason stays to be seen.
         let retrying = matches!(
@@ -256,6 +260,20 @@ mod tests {
         assert_eq!(state.mark_read(&erik), None);
         state.apply(Update::Message(Box::new(shown("@erik", "sam", 3))));
         assert_eq!(state.conversation(&erik).unread(), 0);
+    }
+
+    #[test]
+    fn a_lost_connection_is_news_only_until_there_is_one_again() {
+        let mut state = state();
+        let server: parlour_protocol::ServerAddress = "localhost".parse().unwrap();
+        let offline = Connection::Offline { reason: Failure::Lost, retry: None };
+        state.apply(Update::Notice("something else".into()));
+        state.apply(Update::Connection(offline.clone()));
+        state.apply(Update::Connection(Connection::Connecting { server: server.clone() }));
+        state.apply(Update::Connection(offline));
+        assert_eq!(state.notices.len(), 2);
+        state.apply(Update::Connection(Connection::Online { server }));
+        assert_eq!(state.notices.len(), 1);
     }
 
     #[test]

@@ -77,6 +77,7 @@ impl Engine {
         self.tell(Update::LoggedIn { user, device }).await;
         self.catch_up().await?;
         self.send_waiting().await;
+        self.renew_in_time().await;
         Ok(())
     }
 }

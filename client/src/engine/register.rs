@@ -16,6 +16,11 @@ impl Engine {
         if self.setup.profiles.has(&name) {
             return Err(Failure::Refused(Refusal::UserExists));
         }
+        // Nothing is overwritten, so do not take a name whose keys would have no place.
+        let path = self.setup.profiles.of(&name);
+        if path.exists() {
+            return Err(Failure::File { path, reason: "is there already".to_owned() });
+        }
         self.guest().await?;
         self.tell(Update::Progress("making keys, which takes a moment".to_owned())).await;
         let (profiles, wanted) = (self.setup.profiles.clone(), name.clone());

@@ -146,7 +146,17 @@ impl Engine {
 
     /// The server has it.
     async fn stored(&mut self, index: usize, message: Message) {
+        let seq = message.seq;
+        // What others said before it comes first.
+        let shown = self.take(message).await;
         let Some(account) = &mut self.account else { return };
+        if let Err(Failure::Lost | Failure::Dismissed(_)) = shown {
+            // It stays in the outbox: sent again on the next connection, it is answered as it was now.
+            if let Some(sending) = account.sending.get_mut(index) {
+                sending.asked = None;
+            }
+            return;
+        }
         let sending = account.sending.remove(index);
         let conversation = sending.outgoing.to.clone();
         let mut kept = account.records.remove_outgoing(sending.position);
@@ -158,9 +168,6 @@ impl Engine {
             self.tell(Update::Notice(format!("a message was sent but not noted: {failure}"))).await;
         }
         self.tell_outbox().await;
-        let seq = message.seq;
-        // What others said before it comes first.
-        let shown = self.take(message).await;
         let answer = match shown {
             Ok(Some(shown)) => Ok(Answer::Said { message: Box::new(shown) }),
             // Fetched before its answer came.

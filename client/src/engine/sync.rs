@@ -53,13 +53,8 @@ impl Engine {
     }
 
     async fn catch_up_with(&mut self, name: &Conversation, last: Seq) -> Result<Vec<Shown>, Failure> {
-        let extent = self.extent(name)?;
-        let Some(mut extent) = extent else {
-            if last == 0 {
-                return Ok(Vec::new());
-            }
-            let page = self.page(name, HistoryRange::Newest).await?;
-            return self.begin(name, page).await;
+        let Some(mut extent) = self.extent(name)? else {
+            return self.catch_up_from_nothing(name, last).await;
         };
         if extent.last > last {
             let notice = format!(
@@ -83,6 +78,29 @@ impl Engine {
             if extent.last == before {
                 return Err(Failure::Protocol(format!("it does not hand out what is new in {name}")));
             }
+        }
+        Ok(fresh)
+    }
+
+    /// Of a conversation that is new here a login takes the newest page. Who was told what there was gets
+    /// everything that came after that: the conversation from its beginning.
+    async fn catch_up_from_nothing(&mut self, name: &Conversation, last: Seq) -> Result<Vec<Shown>, Failure> {
+        if last == 0 {
+            return Ok(Vec::new());
+        }
+        let told = self.account.as_ref().is_some_and(|account| account.told);
+        if !told || last > LONGEST_GAP {
+            let page = self.page(name, HistoryRange::Newest).await?;
+            return self.begin(name, page).await;
+        }
+        let page = self.page(name, HistoryRange::After(0)).await?;
+        let mut fresh = self.begin(name, page).await?;
+        while let Some(extent) = self.extent(name)?.filter(|extent| extent.last < last) {
+            let page = self.page(name, HistoryRange::After(extent.last)).await?;
+            if page.is_empty() {
+                return Err(Failure::Protocol(format!("it does not hand out what is new in {name}")));
+            }
+            fresh.append(&mut self.take_newer(name, page).await?);
         }
         Ok(fresh)
     }

@@ -93,6 +93,8 @@ pub async fn serve(
         tokio::select! {
             count = input.read(&mut chunk), if open => match chunk.get(..count?) {
                 Some(bytes) if !bytes.is_empty() => lines.feed(bytes),
+                // A last line without a line feed counts as well.
+                _ if !lines.is_empty() => lines.feed(b"\n"),
                 _ => open = false,
             },
             Some((id, outcome)) = under_way.next(), if !under_way.is_empty() => {

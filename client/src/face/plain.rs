@@ -51,6 +51,8 @@ pub struct Plain<O, E> {
     /// Whether there was a connection to lose.
     connected: bool,
     all_done: bool,
+    /// What was read of the input and belongs to the face that goes on.
+    rest: Vec<u8>,
 }
 
 impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
@@ -69,12 +71,13 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
             offline: false,
             connected: false,
             all_done: true,
+            rest: Vec::new(),
         }
     }
 
-    /// What is needed to go on in another face.
-    pub fn into_updates(self) -> mpsc::Receiver<Update> {
-        self.updates
+    /// What is needed to go on in another face: updates, and what was read of the input already.
+    pub fn into_parts(self) -> (mpsc::Receiver<Update>, Vec<u8>) {
+        (self.updates, self.rest)
     }
 
     /// Logs in, when a user is named; then serves `input` to its end. An error is one that keeps the
@@ -100,7 +103,10 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
                 let line = line.map(str::to_owned).map_err(Refusal::from);
                 match self.carry_out(line).await? {
                     None => {}
-                    Some(ended) => return Ok(ended),
+                    Some(ended) => {
+                        self.rest = lines.into_rest();
+                        return Ok(ended);
+                    }
                 }
             }
             tokio::select! {

@@ -1,0 +1,249 @@
+//! What came of actions.
+
+use parlour_protocol::{Conversation, Refusal, Timestamp, UserName};
+
+use super::{App, GUEST_RETRY};
+use crate::action::{Action, Answer};
+use crate::failure::Failure;
+use crate::state::NoticeKind;
+use crate::update::{Connection, Update};
+
+/// What an action was for; `line` is what the user typed, to be given back when nothing comes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A guest's connection; `quiet` when trying again.
+    Connect {
+        quiet: bool,
+    },
+    Register {
+        name: UserName,
+        line: String,
+    },
+    Login {
+        line: Option<String>,
+        quiet: bool,
+    },
+    /// A message that was typed in the conversation `at`.
+    Say {
+        to: Conversation,
+        at: Conversation,
+        line: String,
+    },
+    Users,
+    /// Names for completion.
+    Names,
+    Older {
+        conversation: Conversation,
+    },
+    /// Whether there can be such a conversation.
+    Open {
+        conversation: Conversation,
+    },
+    Trust {
+        name: UserName,
+        line: String,
+    },
+    MarkRead,
+}
+
+impl App {
+    /// Takes what came of an action.
+    pub(in crate::face::tui) fn answer(
+        &mut self,
+        purpose: Purpose,
+        outcome: Result<Answer, Failure>,
+        now: Timestamp,
+    ) {
+        match purpose {
+            Purpose::Connect { quiet } => self.connected(quiet, outcome, now),
+            Purpose::Register { name, line } => self.registered(name, &line, outcome),
+            Purpose::Login { line, quiet } => self.logged_in(line.as_deref(), quiet, outcome, now),
+            Purpose::Say { to, at, line } => self.said(&to, &at, &line, outcome),
+            Purpose::Users => match outcome {
+                Ok(Answer::Users { users }) => {
+                    let names: Vec<&str> = users.iter().map(UserName::as_str).collect();
+                    self.state.say(NoticeKind::Info, format!("online: {}", names.join(" ")));
+                    self.state.online = users;
+                }
+                Ok(_) => {}
+                Err(failure) => self.state.fail(&failure),
+            },
+            Purpose::Names => {
+                if let Ok(Answer::Users { users }) = outcome {
+                    self.state.online = users;
+                }
+            }
+            Purpose::Older { conversation } => self.older(&conversation, outcome),
+            Purpose::Open { conversation } => self.opened(&conversation, outcome),
+            Purpose::Trust { name, line } => match outcome {
+                Ok(_) => {
+                    self.state
+                        .say(NoticeKind::Info, format!("the account key of {name} is trusted from here on"));
+                }
+                Err(failure) => self.refused(&failure, &line),
+            },
+            // It is said again with the next one.
+            Purpose::MarkRead => {}
+        }
+        self.settle();
+    }
+
+    fn connected(&mut self, quiet: bool, outcome: Result<Answer, Failure>, now: Timestamp) {
+        self.joining = self.joining.saturating_sub(1);
+        match outcome {
+            Ok(_) => self.forget_failures(),
+            // Logged in meanwhile.
+            Err(Failure::Refused(Refusal::NotNow)) => {}
+            Err(failure) => self.not_connected(&failure, quiet, now),
+        }
+    }
+
+    /// Says once why, and plans another try when that can help.
+    fn not_connected(&mut self, failure: &Failure, quiet: bool, now: Timestamp) {
+        if !matches!(self.state.connection, Some(Connection::Offline { .. } | Connection::Guest { .. })) {
+            self.state.connection = Some(Connection::Offline { reason: failure.clone(), retry: None });
+        }
+        let is_offline = matches!(self.state.connection, Some(Connection::Offline { .. }));
+        if !failure.passes() && self.wanted.is_none() {
+            self.view.retry_at = None;
+        } else if self.view.retry_at.is_none() && (is_offline || self.wanted.is_some()) {
+            self.retry_after(GUEST_RETRY, now);
+        }
+        if !quiet || !is_lost(failure) {
+            // Said once is enough.
+            let known = failure.to_string();
+            self.state.notices.retain(|notice| !notice.text.ends_with(&known));
+            self.state.fail(failure);
+        }
+    }
+
+    /// Why there was no connection is of no use any more.
+    fn forget_failures(&mut self) {
+        self.state.notices.retain(|notice| notice.kind == NoticeKind::Info);
+    }
+
+    fn registered(&mut self, name: UserName, line: &str, outcome: Result<Answer, Failure>) {
+        self.joining = self.joining.saturating_sub(1);
+        match outcome {
+            Ok(_) => {
+                self.state.say(NoticeKind::Info, "Registration Succeeded".to_owned());
+                if !self.view.profiles.contains(&name) {
+                    self.view.profiles.push(name.clone());
+                    self.view.profiles.sort();
+                }
+                self.log_in(name, None, false);
+            }
+            Err(failure) => self.refused(&failure, line),
+        }
+    }
+
+    fn logged_in(
+        &mut self,
+        line: Option<&str>,
+        quiet: bool,
+        outcome: Result<Answer, Failure>,
+        now: Timestamp,
+    ) {
+        self.joining = self.joining.saturating_sub(1);
+        self.view.logging_in = None;
+        self.state.progress = None;
+        match outcome {
+            Ok(_) => {
+                if self.wanted.take().is_some() {
+                    self.forget_failures();
+                }
+                self.marks_known = true;
+                self.state.say(NoticeKind::Info, "Authentication Succeeded".to_owned());
+                self.view.mark(&self.state);
+                self.ask(Purpose::Names, Action::Users);
+            }
+            Err(failure) => {
+                if !is_lost(&failure) {
+                    self.wanted = None;
+                }
+                if self.state.user.is_some() {
+                    // It had begun well: nothing of it may stay.
+                    self.state.apply(Update::LoggedOut { reason: failure });
+                    self.connect(true);
+                } else {
+                    self.not_connected(&failure, quiet, now);
+                }
+                if let Some(line) = line {
+                    self.give_back(line);
+                }
+            }
+        }
+    }
+
+    fn said(&mut self, to: &Conversation, at: &Conversation, line: &str, outcome: Result<Answer, Failure>) {
+        // The message itself came as an update.
+        let Err(failure) = outcome else { return };
+        self.state.fail(&failure);
+        let nobody = failure == Failure::Refused(Refusal::UserNotFound);
+        if nobody && to != at && self.close_if_empty(to, at) {
+            self.view.give_back(at, line);
+        } else {
+            self.view.give_back(to, line);
+        }
+    }
+
+    fn older(&mut self, conversation: &Conversation, outcome: Result<Answer, Failure>) {
+        if !self.state.conversations.iter().any(|known| known.name == *conversation) {
+            return; // Logged out meanwhile.
+        }
+        match outcome {
+            Ok(Answer::History { messages, complete }) => {
+                self.state.add_older(conversation, messages, complete);
+            }
+            Ok(_) => {}
+            Err(failure) => {
+                self.state.conversation(conversation).loading = false;
+                self.state.fail(&failure);
+            }
+        }
+    }
+
+    fn opened(&mut self, conversation: &Conversation, outcome: Result<Answer, Failure>) {
+        let nobody =
+            matches!(&outcome, Err(Failure::Refused(Refusal::UserNotFound | Refusal::ConversationNotFound)));
+        self.older(conversation, outcome);
+        if !nobody {
+            return;
+        }
+        if self.view.selected == *conversation && !self.view.composer.is_empty() {
+            // What was begun there can be had again with Up.
+            let begun = self.view.composer.take();
+            self.view.history.push(&begun);
+        }
+        let previous = self.view.previous.clone();
+        self.close_if_empty(conversation, &previous);
+    }
+
+    /// Takes a conversation away in which nothing was said, and goes back if it is shown.
+    fn close_if_empty(&mut self, name: &Conversation, back: &Conversation) -> bool {
+        let is_empty = self.state.conversations.iter().any(|c| c.name == *name && c.last == 0)
+            && self.state.waiting.iter().all(|waiting| waiting.to != *name);
+        if is_empty {
+            self.state.conversations.retain(|conversation| conversation.name != *name);
+            if self.view.selected == *name {
+                self.view.select(back, &self.state);
+            }
+        }
+        is_empty
+    }
+
+    fn refused(&mut self, failure: &Failure, line: &str) {
+        self.state.fail(failure);
+        self.give_back(line);
+    }
+
+    fn give_back(&mut self, line: &str) {
+        let here = self.view.selected.clone();
+        self.view.give_back(&here, line);
+    }
+}
+
+/// Whether there was no server to answer.
+fn is_lost(failure: &Failure) -> bool {
+    matches!(failure, Failure::Unreachable { .. } | Failure::Lost | Failure::Dismissed(_))
+}

@@ -1,0 +1,191 @@
+//! Text from elsewhere made ready for cells: harmless, measured, and broken into rows.
+
+use parlour_protocol::clean;
+use ratatui::buffer::CellWidth as _;
+use unicode_segmentation::UnicodeSegmentation as _;
+
+/// How many blanks stand for a TAB.
+const TAB: &str = "    ";
+
+/// The line break as [`clean`] shows it.
+const BREAK: &str = " ⏎ ";
+
+/// A text as one line that can be drawn.
+pub(crate) fn plain(text: &str) -> String {
+    clean(text).replace('\t', TAB)
+}
+
+/// The cells that a plain text takes.
+pub(crate) fn width(text: &str) -> usize {
+    text.graphemes(true).map(|grapheme| usize::from(grapheme.cell_width())).sum()
+}
+
+/// As much of a plain text as fits into `cells`, with an ellipsis if that is not all.
+pub(crate) fn shorten(text: &str, cells: usize) -> String {
+    if width(text) <= cells {
+        return text.to_owned();
+    }
+    let mut left = cells.saturating_sub(1);
+    let fits = |grapheme: &&str| {
+        let rest = left.checked_sub(usize::from(grapheme.cell_width()));
+        left = rest.unwrap_or(0);
+        rest.is_some()
+    };
+    let mut short: String = text.graphemes(true).take_while(fits).collect();
+    if cells > 0 {
+        short.push('…');
+    }
+    short
+}
+
+/// Breaks a plain text into rows: the first of at most `first` cells, the others of `rest`. It is broken
+/// at blanks and beside wide characters, inside of words only where they are longer than a row, and
+/// after each line break that it shows. Nothing is left out but blanks at the ends of rows.
+pub(crate) fn wrap(text: &str, first: usize, rest: usize) -> Vec<String> {
+    let rest = rest.max(1);
+    let mut rows = Rows { done: Vec::new(), row: Row::default(), limit: first, rest };
+    if first < rest.min(8) {
+        rows.end();
+    }
+    let mut pieces = text.split(BREAK).peekable();
+    while let Some(piece) = pieces.next() {
+        piece.graphemes(true).for_each(|grapheme| rows.push(grapheme));
+        let Some(next) = pieces.peek() else { break };
+        if !rows.row.text.is_empty() {
+            rows.push(" ");
+        }
+        rows.push("⏎");
+        // A break at the very end needs no row behind it.
+        if next.is_empty() && pieces.clone().count() == 1 {
+            break;
+        }
+        rows.end();
+    }
+    rows.end();
+    rows.done
+}
+
+struct Rows {
+    done: Vec<String>,
+    row: Row,
+    /// The cells of the row that is being filled.
+    limit: usize,
+    rest: usize,
+}
+
+#[derive(Default)]
+struct Row {
+    text: String,
+    cells: usize,
+    /// Where it can be broken, in bytes.
+    seam: Option<usize>,
+}
+
+impl Rows {
+    fn push(&mut self, grapheme: &str) {
+        let cells = usize::from(grapheme.cell_width());
+        if cells > self.rest {
+            return self.push_parts(grapheme);
+        }
+        if self.row.cells + cells > self.limit {
+            if grapheme == " " && !self.row.text.trim().is_empty() {
+                return self.end();
+            }
+            self.overflow(cells > 1);
+            return self.push(grapheme);
+        }
+        self.row.text.push_str(grapheme);
+        self.row.cells += cells;
+        if (grapheme == " " || cells > 1) && !self.row.text.trim().is_empty() {
+            self.row.seam = Some(self.row.text.len());
+        }
+    }
+
+    /// What is wider than a row goes in character by character.
+    fn push_parts(&mut self, grapheme: &str) {
+        if grapheme.chars().nth(1).is_none() {
+            return self.push("?");
+        }
+        for c in grapheme.chars() {
+            self.push(c.encode_utf8(&mut [0; 4]));
+        }
+    }
+
+    /// Ends the row at its seam, or where it is.
+    fn overflow(&mut self, before_wide: bool) {
+        let seam = self.row.seam.filter(|_| !before_wide);
+        let tail = seam.map(|seam| self.row.text.split_off(seam));
+        self.end();
+        for grapheme in tail.iter().flat_map(|tail| tail.graphemes(true)) {
+            self.push(grapheme);
+        }
+    }
+
+    fn end(&mut self) {
+        let row = std::mem::take(&mut self.row);
+        self.done.push(row.text.trim_end().to_owned());
+        self.limit = self.rest;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn rows_break_at_blanks_and_long_words_where_they_must() {
+        assert_eq!(wrap("the quick brown fox", 10, 10), ["the quick", "brown fox"]);
+        assert_eq!(wrap("abcdefghijklmnopqrstuvwxy", 10, 10), ["abcdefghij", "klmnopqrst", "uvwxy"]);
+        assert_eq!(wrap("a abcdefghijklmn", 10, 10), ["a", "abcdefghij", "klmn"]);
+        assert_eq!(wrap("    indented text here", 12, 12), ["    indented", "text here"]);
+        assert_eq!(wrap("", 10, 10), [""]);
+    }
+
+    #[test]
+    fn the_first_row_can_be_shorter_or_too_short() {
+        assert_eq!(wrap("one two three", 9, 12), ["one two", "three"]);
+        assert_eq!(wrap("one two three", 3, 12), ["", "one two", "three"]);
+    }
+
+    #[test]
+    fn wide_characters_break_anywhere_and_marks_stay_with_theirs() {
+        assert_eq!(wrap("日本語日本語", 8, 8), ["日本語日", "本語"]);
+        assert_eq!(wrap("日本語", 1, 1), ["?", "?", "?"]);
+        assert_eq!(wrap("👩‍👩‍👧👩‍👩‍👧", 2, 2), ["👩‍👩‍👧", "👩‍👩‍👧"]);
+        assert_eq!(wrap("ae\u{301}o", 2, 2), ["ae\u{301}", "o"]);
+    }
+
+    #[test]
+    fn a_line_break_ends_its_row_and_is_seen() {
+        assert_eq!(wrap(&plain("one\n\n  two\n"), 20, 20), ["one ⏎", "⏎", "  two ⏎"]);
+        assert_eq!(plain("a\tb\u{1b}c"), "a    b\u{fffd}c");
+    }
+
+    #[test]
+    fn what_is_shortened_says_so() {
+        assert_eq!(shorten("lobby", 5), "lobby");
+        assert_eq!(shorten("lobby", 4), "lob…");
+        assert_eq!(shorten("日本語", 4), "日…");
+        assert_eq!(shorten("x", 0), "");
+    }
+
+    proptest! {
+        #[test]
+        fn no_row_is_too_long_and_nothing_but_blanks_is_lost(
+            text in any::<String>(), first in 0_usize..30, rest in 1_usize..30
+        ) {
+            let text = plain(&text);
+            let rows = wrap(&text, first, rest);
+            for (index, row) in rows.iter().enumerate() {
+                let limit = if index == 0 { first } else { rest };
+                prop_assert!(width(row) <= limit, "{row:?} in {limit}");
+            }
+            if rest > 1 {
+                let shown = |text: &str| text.split_whitespace().collect::<String>();
+                prop_assert_eq!(shown(&rows.concat()), shown(&text));
+            }
+        }
+    }
+}
