@@ -22,6 +22,9 @@ pub enum Action {
     Login {
         /// The user.
         name: UserName,
+        /// Whether a server that cannot be reached is waited for: what is kept here is shown meanwhile.
+        #[serde(default)]
+        patient: bool,
     },
     /// Say something. Answered when the server has stored it, however long that takes.
     Say {

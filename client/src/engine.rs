@@ -125,7 +125,7 @@ impl Engine {
             Action::Say { to, text } => return self.say(to, &text, answer).await,
             Action::Connect => self.guest().await.map(|_| Answer::Done),
             Action::Register { name } => self.register(name).await,
-            Action::Login { name } => self.login(name).await,
+            Action::Login { name, patient } => self.login(name, patient).await,
             Action::Users => self.users().await,
             Action::History { conversation, before, limit } => {
                 self.history(conversation, before, limit).await

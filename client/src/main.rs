@@ -66,7 +66,7 @@ async fn chat(options: &Options) -> Result<bool, Failure> {
     let outcome = if options.json {
         if let Some(name) = user {
             // Its answer comes as events.
-            drop(asker.begin(Action::Login { name }).await?);
+            drop(asker.begin(Action::Login { name, patient: true }).await?);
         }
         serve_json(tokio::io::stdin(), asker.clone(), updates).await
     } else if options.plain || !on_terminal {

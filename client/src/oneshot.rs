@@ -95,7 +95,7 @@ async fn done_somewhere(action: Action, setup: Setup, user: UserName) -> Result<
 }
 
 async fn logged_in(asker: &Asker, action: Action, user: UserName) -> Result<Answer, Failure> {
-    asker.ask(Action::Login { name: user }).await?;
+    asker.ask(Action::Login { name: user, patient: false }).await?;
     asker.ask(action).await
 }
 

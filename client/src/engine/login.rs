@@ -14,7 +14,7 @@ use crate::trust::Tls;
 use crate::update::{Connection, Update};
 
 impl Engine {
-    pub(super) async fn login(&mut self, name: UserName) -> Result<Answer, Failure> {
+    pub(super) async fn login(&mut self, name: UserName, patient: bool) -> Result<Answer, Failure> {
         if self.account.is_some() {
             return Err(Failure::Refused(Refusal::NotNow));
         }
@@ -27,6 +27,13 @@ impl Engine {
                 let backlog = self.backlog()?;
                 Ok(Answer::LoggedIn { name, backlog })
             }
+            Err(failure @ (Failure::Unreachable { .. } | Failure::Lost | Failure::Dismissed(_)))
+                if patient =>
+            {
+                self.wait_offline(failure).await?;
+                let backlog = self.backlog()?;
+                Ok(Answer::LoggedIn { name, backlog })
+            }
             Err(failure) => {
                 self.account = None;
                 self.link = None;
@@ -35,6 +42,23 @@ impl Engine {
                 Err(failure)
             }
         }
+    }
+
+    /// Shows what is kept here, and tries again later.
+    async fn wait_offline(&mut self, reason: Failure) -> Result<(), Failure> {
+        self.link = None;
+        let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
+        account.told = true;
+        let user = account.profile.name.clone();
+        let device = account.profile.device.device().clone();
+        self.tell(Update::LoggedIn { user, device }).await;
+        let backlog = self.backlog()?;
+        self.tell(Update::Backlog(backlog)).await;
+        self.tell_extents().await?;
+        self.tell_outbox().await;
+        let retry = Some(self.reconnect.again());
+        self.tell(Update::Connection(Connection::Offline { reason, retry })).await;
+        Ok(())
     }
 
     fn take_profile(&self, name: &UserName) -> Result<Account, Failure> {

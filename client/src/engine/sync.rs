@@ -45,6 +45,11 @@ impl Engine {
                 self.tell(Update::Message(Box::new(shown))).await;
             }
         }
+        self.tell_extents().await
+    }
+
+    /// Tells how far each conversation goes and is read.
+    pub(super) async fn tell_extents(&mut self) -> Result<(), Failure> {
         let extents = self.account.as_ref().map(|account| account.records.extents()).transpose()?;
         for Extent { name, last, read, .. } in extents.unwrap_or_default() {
             self.tell(Update::Conversation { name, last, read }).await;

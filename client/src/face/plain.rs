@@ -173,7 +173,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
 
     async fn login(&mut self, name: UserName) -> Result<(), Failure> {
         self.holding = true;
-        let outcome = self.wait_for(Action::Login { name: name.clone() }).await;
+        let outcome = self.wait_for(Action::Login { name: name.clone(), patient: false }).await;
         self.holding = false;
         let held = std::mem::take(&mut self.held);
         let Answer::LoggedIn { backlog, .. } = outcome? else { return Err(Failure::Ending) };

@@ -227,6 +227,6 @@ impl App {
         self.joining += 1;
         self.marks_known = false;
         self.view.logging_in = Some(name.clone());
-        self.ask(Purpose::Login { line, quiet }, Action::Login { name });
+        self.ask(Purpose::Login { line, quiet }, Action::Login { name, patient: true });
     }
 }

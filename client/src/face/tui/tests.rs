@@ -134,7 +134,7 @@ fn registering_logs_in_and_says_both() {
     assert_eq!(actions(&effects), [Action::Register { name: name("zoe") }]);
     app.answer(purpose(&effects), Ok(Answer::Registered { name: name("zoe") }), NOW);
     let effects = app.effects();
-    assert_eq!(actions(&effects), [Action::Login { name: name("zoe") }]);
+    assert_eq!(actions(&effects), [Action::Login { name: name("zoe"), patient: true }]);
     let answer = Answer::LoggedIn { name: name("zoe"), backlog: Vec::new() };
     app.answer(purpose(&effects), Ok(answer), NOW);
     assert_eq!(notices(&app), ["Registration Succeeded", "Authentication Succeeded"]);
@@ -406,7 +406,7 @@ fn a_login_that_was_asked_for_at_the_start_is_tried_until_the_server_answers() {
     let later = Timestamp::from_millis(NOW.as_millis() + 5_000);
     app.tick(later);
     let effects = app.effects();
-    assert_eq!(actions(&effects), [Action::Login { name: name("sam") }]);
+    assert_eq!(actions(&effects), [Action::Login { name: name("sam"), patient: true }]);
     // Refused for good: from here on a guest.
     app.update(Update::Connection(Connection::Guest { server: server() }), later);
     app.answer(purpose(&effects), Err(Failure::Refused(Refusal::InvalidCredentials)), later);
