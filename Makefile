@@ -66,6 +66,15 @@ bench: ## Measure the server against the practical limit (QUICK=1 for two minute
 	@cargo build --release --locked --bins
 	@target/release/parlour-bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for SECONDS=60 (needs cargo-fuzz)
+	@SECONDS_EACH=$(or $(SECONDS),60) scripts/fuzz.sh
+
+.PHONY: soak
+soak: ## Kill the server KILLS=200 times under load, and look for anything lost, doubled or reordered
+	@cargo build --workspace --locked --bins
+	@PARLOUR_KILLS=$(or $(KILLS),200) cargo test --locked --package parlour-tests --test e2e kill -- --nocapture
+
 .PHONY: picture
 picture: programs ## Make docs/parlour.svg, a picture of the running client
 	@scripts/picture.sh
