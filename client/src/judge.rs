@@ -1,8 +1,6 @@
 //! Opens private messages and judges them: who signed, whether it fits what the server says, whether
 //! anything is missing before it. What does not fit is shown as what it is, never dropped.
 
-use parlour_crypto::claims::ClaimsError;
-use parlour_crypto::message::Malformed;
 use parlour_crypto::{AccountKey, Content, OpenError, Opened, Role, message};
 use parlour_keylog::{DeviceCertificate, RootCertificate};
 use parlour_protocol::limits::CLOCK_TOLERANCE_MS;
@@ -63,7 +61,8 @@ pub struct ChainKey {
 
 /// A private message that holds.
 struct Believed {
-    text: String,
+    /// What it says, or why that cannot be shown although the message is what it should be.
+    text: Result<String, String>,
     signed: Timestamp,
     device: DeviceId,
     chain: String,
@@ -83,9 +82,15 @@ impl Judge<'_> {
             },
             Body::Sealed(sealed) => match self.believe(message, sealed, revoked) {
                 Ok(believed) => {
+                    // It takes its place in the chain, whether it can be shown or not.
                     let verdict = follow(&conversation, &message.from, &believed, chains);
-                    let text = verdict.is_believed().then_some(believed.text);
-                    (text, Some(believed.signed), verdict)
+                    match believed.text {
+                        Ok(text) if verdict.is_believed() => (Some(text), Some(believed.signed), verdict),
+                        Err(reason) if verdict.is_believed() => {
+                            (None, Some(believed.signed), Verdict::Bad { reason })
+                        }
+                        _ => (None, Some(believed.signed), verdict),
+                    }
                 }
                 Err(reason) => (None, None, Verdict::Bad { reason }),
             },
@@ -124,12 +129,15 @@ impl Judge<'_> {
         if revoked.iter().any(withdrawn) {
             return Err("bad signature: the device had been revoked".to_owned());
         }
-        let Content::Text(text) = &claims.content else {
-            return Err("of a kind that this version does not know".to_owned());
+        let text = match &claims.content {
+            Content::Text(text) => match SafeText::parse(text) {
+                Ok(_) => Ok(text.clone()),
+                Err(error) => Err(format!("not shown: {error}")),
+            },
+            _ => Err("of a kind that this version does not know".to_owned()),
         };
-        let text = SafeText::parse(text).map_err(|error| format!("not shown: {error}"))?;
         Ok(Believed {
-            text: text.as_str().to_owned(),
+            text,
             signed: Timestamp::from_millis(claims.time),
             device,
             chain: claims.chain.clone(),
@@ -213,9 +221,6 @@ fn reason(error: OpenError) -> String {
             format!("altered: {error}")
         }
         OpenError::NotForThisKey => "altered: not sealed to your key".to_owned(),
-        OpenError::Malformed(Malformed::Claims(ClaimsError::UnknownContent)) => {
-            "of a kind that this version does not know".to_owned()
-        }
         OpenError::Malformed(_) => format!("altered: {error}"),
     }
 }

@@ -19,6 +19,9 @@ pub const MAX_COUNTER: u64 = (1 << 53) - 1;
 pub enum Content {
     /// A text, the member `text`.
     Text(String),
+    /// Something of a later version. It is signed and in its chain like everything else; only what it
+    /// says cannot be shown. Nothing of this kind is sealed here.
+    Unknown,
 }
 
 /// A message's claims, signed by the sender's device.
@@ -57,7 +60,7 @@ pub enum ClaimsError {
     /// `chain`, `n` and `prev` are not of their form, or do not fit one another.
     #[error("the claims `chain`, `n` and `prev` do not fit together")]
     Chain,
-    /// None of the kinds of content known here, presumably of a later version.
+    /// None of the kinds of content that can be sealed here.
     #[error("the content is of a kind that is not known")]
     UnknownContent,
 }
@@ -100,7 +103,7 @@ impl Claims {
             to: wire.to,
             id: wire.id,
             time: wire.time,
-            content: Content::Text(wire.text.ok_or(ClaimsError::UnknownContent)?),
+            content: wire.text.map_or(Content::Unknown, Content::Text),
             chain: wire.chain,
             n: wire.n,
             prev: wire.prev,
@@ -111,7 +114,7 @@ impl Claims {
     }
 
     pub(crate) fn to_json(&self) -> Result<Vec<u8>, ClaimsError> {
-        let Content::Text(text) = &self.content;
+        let Content::Text(text) = &self.content else { return Err(ClaimsError::UnknownContent) };
         let wire = Wire {
             from: self.from.clone(),
             to: self.to.clone(),
@@ -131,6 +134,7 @@ impl fmt::Debug for Content {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => write!(formatter, "Text({} bytes, left out)", text.len()),
+            Self::Unknown => formatter.write_str("Unknown"),
         }
     }
 }

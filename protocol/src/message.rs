@@ -19,6 +19,22 @@ pub enum Body {
     Sealed(Box<SealedMessage>),
 }
 
+impl Body {
+    /// At most how many bytes it takes on a line, in either dialect.
+    pub fn line_bytes(&self) -> usize {
+        match self {
+            // JSON escapes a quotation mark, a backslash, TAB and line feed with one more byte; plain
+            // shows a line feed in five.
+            Self::Text(text) => {
+                let long =
+                    text.as_str().bytes().filter(|b| matches!(b, b'"' | b'\\' | b'\t' | b'\n')).count();
+                text.as_str().len() + 4 * long
+            }
+            Self::Sealed(sealed) => sealed.json_bytes(),
+        }
+    }
+}
+
 /// A message as the server stored it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Message {

@@ -93,7 +93,6 @@ struct Protected {
     enc: String,
     cty: String,
     id: String,
-    #[allow(dead_code)] // its presence is what is asked here; the reader checks its value
     cmt: String,
 }
 
@@ -152,6 +151,13 @@ impl SealedMessage {
         )
     }
 
+    /// The length of [`Self::to_json`], in bytes.
+    pub fn json_bytes(&self) -> usize {
+        const AROUND: usize = r#"{"protected":"","recipients":[,],"iv":"","ciphertext":"","tag":""}"#.len();
+        let keys = self.key1.json_bytes() + self.key2.json_bytes();
+        AROUND + self.protected.len() + keys + self.iv.len() + self.ciphertext.len() + self.tag.len()
+    }
+
     /// The JWE without its recipients, as JSON.
     pub fn rest_json(&self) -> String {
         format!(
@@ -169,6 +175,11 @@ impl WrappedKey {
             return Err(SealedError::Encoding);
         }
         Ok(Self { kid, encrypted_key })
+    }
+
+    fn json_bytes(&self) -> usize {
+        const AROUND: usize = r#"{"header":{"kid":""},"encrypted_key":""}"#.len();
+        AROUND + self.kid.len() + self.encrypted_key.len()
     }
 
     /// The recipient object of the JWE, as JSON.
@@ -205,7 +216,9 @@ fn header_id(protected: &str) -> Result<MessageId, SealedError> {
     let bytes = URL_SAFE_NO_PAD.decode(protected).map_err(|_| SealedError::Encoding)?;
     let Object(header): Object<Protected> =
         serde_json::from_slice(&bytes).map_err(|_| SealedError::Header)?;
-    if header.alg != "RSA-OAEP-256" || header.enc != "A256GCM" || header.cty != "JWS" {
+    // The commitment is an HMAC-SHA256; whether it fits, the reader finds out.
+    let commits = decoded_length(&header.cmt) == Some(32);
+    if header.alg != "RSA-OAEP-256" || header.enc != "A256GCM" || header.cty != "JWS" || !commits {
         return Err(SealedError::Header);
     }
     header.id.parse().map_err(|_| SealedError::Header)
@@ -227,7 +240,7 @@ impl fmt::Debug for WrappedKey {
 #[cfg(test)]
 pub(crate) fn example() -> SealedMessage {
     let protected = URL_SAFE_NO_PAD.encode(
-        r#"{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWS","id":"018bcfe5-6800-7707-8707-070707070707","cmt":"x"}"#,
+        r#"{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWS","id":"018bcfe5-6800-7707-8707-070707070707","cmt":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#,
     );
     let key = |byte: u8| {
         format!(
@@ -258,6 +271,7 @@ mod tests {
             SealedMessage::from_parts(&sealed.rest_json(), &sealed.key1.to_json(), &sealed.key2.to_json());
         assert_eq!(again.unwrap(), sealed);
         assert_eq!(SealedMessage::from_json(&sealed.to_json()).unwrap(), sealed);
+        assert_eq!(sealed.to_json().len(), sealed.json_bytes());
     }
 
     #[test]
@@ -285,9 +299,9 @@ mod tests {
     fn other_algorithms_and_lengths_are_refused() {
         let sealed = example();
         for header in [
-            r#"{"alg":"dir","enc":"A256GCM","cty":"JWS","id":"018bcfe5-6800-7707-8707-070707070707","cmt":"x"}"#,
-            r#"{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWS","id":"7","cmt":"x"}"#,
-            r#"{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWS","id":"018bcfe5-6800-7707-8707-070707070707","cmt":"x","zip":"DEF"}"#,
+            r#"{"alg":"dir","enc":"A256GCM","cty":"JWS","id":"018bcfe5-6800-7707-8707-070707070707","cmt":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#,
+            r#"{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWS","id":"7","cmt":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#,
+            r#"{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWS","id":"018bcfe5-6800-7707-8707-070707070707","cmt":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","zip":"DEF"}"#,
         ] {
             let mut changed = sealed.clone();
             changed.protected = URL_SAFE_NO_PAD.encode(header);

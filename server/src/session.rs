@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
-use tracing::debug;
+use tracing::{debug, info};
 
 use crate::gate::Pass;
 use crate::hub::{Peer, Presence};
@@ -119,26 +119,27 @@ impl Session {
                 }
                 () = clockwork::keep_time(&peer, &services.limits, begun, with_certificate) => Ended::Said,
                 closing = peer.outbox.closed() => {
-                    debug!(session = peer.id, ?closing, "closed");
+                    info!(session = peer.id, ?closing, "closed");
                     Ended::Said
                 }
                 () = services.stopping.cancelled() => Ended::Stopping,
             };
-            if !matches!(ended, Ended::Writing) {
-                // What the client asked for before is still answered; a stopping server then says so.
-                if matches!(ended, Ended::Reading | Ended::Stopping) {
-                    let _ = timeout(LAST_WORDS, async {
-                        tokio::select! {
-                            () = self.settle() => {}
-                            _ = &mut writing => {}
-                        }
-                    })
-                    .await;
-                }
-                match ended {
-                    Ended::Stopping => peer.dismiss(parlour_protocol::Farewell::Stopping),
-                    _ => peer.outbox.close(Closing::Quiet, |_, _| ()),
-                }
+            let mut can_write = !matches!(ended, Ended::Writing);
+            // What the client asked for before is still answered; a stopping server then says so.
+            if matches!(ended, Ended::Reading | Ended::Stopping) {
+                let settled = async {
+                    tokio::select! {
+                        () = self.settle() => true,
+                        _ = &mut writing => false,
+                    }
+                };
+                can_write = timeout(LAST_WORDS, settled).await.unwrap_or(true);
+            }
+            match ended {
+                Ended::Stopping => peer.dismiss(parlour_protocol::Farewell::Stopping),
+                _ => peer.outbox.close(Closing::Quiet, |_, _| ()),
+            }
+            if can_write {
                 let _ = timeout(LAST_WORDS, &mut writing).await;
             }
         }

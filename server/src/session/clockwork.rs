@@ -11,16 +11,19 @@ pub(super) async fn keep_time(peer: &Peer, limits: &Limits, begun: Instant, with
     let round = Duration::from_secs(limits.ping_seconds);
     loop {
         let left = if peer.is_logged_in() {
-            if !peer.speaks_json() {
+            if peer.speaks_json() {
+                let silence = peer.silence();
+                let Some(left) = remaining(limits.dead_seconds, silence) else {
+                    return peer.dismiss(Farewell::Dead);
+                };
+                // After a ping the answer has all of the time that is left.
+                remaining(limits.ping_seconds, silence).unwrap_or_else(|| {
+                    peer.tell(&Encoded::new(&Event::Ping));
+                    left
+                })
+            } else {
                 // TCP keepalive and TCP_USER_TIMEOUT watch over a plain session.
                 round
-            } else if let Some(left) = remaining(limits.dead_seconds, peer.silence()) {
-                if peer.silence() >= round {
-                    peer.tell(&Encoded::new(&Event::Ping));
-                }
-                left
-            } else {
-                return peer.dismiss(Farewell::Dead);
             }
         } else if with_certificate {
             match remaining(limits.login_seconds, begun.elapsed()) {

@@ -45,6 +45,10 @@ pub enum OpenError {
     },
 }
 
+/// Bytes of messages that are told before everyone else has a turn: well below the least that a session's
+/// outgoing queue may be limited to.
+const BURST: usize = 32 * 1024;
+
 /// Something to read, with where to; `None` ends the thread.
 type Read = Option<Box<dyn FnOnce(&Connection) + Send>>;
 
@@ -166,9 +170,17 @@ fn read(connection: &Connection, queue: &Mutex<mpsc::Receiver<Read>>) {
 }
 
 async fn tell(mut outcomes: mpsc::UnboundedReceiver<Vec<Told>>) {
+    let mut burst = 0;
     while let Some(batch) = outcomes.recv().await {
         for (outcome, done) in batch {
+            burst += outcome.as_ref().map_or(0, |appended| appended.message.body.line_bytes());
             done(outcome);
+            // Those who send on what was told get a turn: otherwise a batch of long messages would fill
+            // the queues of sessions whose clients read as fast as they can.
+            if burst >= BURST {
+                burst = 0;
+                tokio::task::yield_now().await;
+            }
         }
     }
 }
