@@ -224,3 +224,93 @@ fn reason(error: OpenError) -> String {
         OpenError::Malformed(_) => format!("altered: {error}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    /// Chains in memory.
+    #[derive(Default)]
+    struct Memory {
+        chains: HashMap<ChainKey, Chain>,
+        from_beginning: bool,
+    }
+
+    impl Chains for Memory {
+        fn seen(&self, key: &ChainKey) -> Option<Chain> {
+            self.chains.get(key).cloned()
+        }
+
+        fn knows_device(&self, _: &Conversation, _: &UserName, device: &DeviceId) -> bool {
+            self.chains.keys().any(|key| key.device == *device)
+        }
+
+        fn reads_from_beginning(&self) -> bool {
+            self.from_beginning
+        }
+
+        fn remember(&mut self, key: ChainKey, chain: Chain) {
+            self.chains.insert(key, chain);
+        }
+    }
+
+    fn message(chain: &str, n: u64, prev: &str, hash: &str) -> Believed {
+        Believed {
+            text: Ok("x".into()),
+            signed: Timestamp::from_millis(0),
+            device: "0123456789abcdef".parse().unwrap(),
+            chain: chain.into(),
+            n,
+            prev: prev.into(),
+            hash: hash.into(),
+        }
+    }
+
+    fn verdicts(memory: &mut Memory, messages: &[Believed]) -> Vec<Verdict> {
+        let conversation: Conversation = "@erik".parse().unwrap();
+        let from: UserName = "erik".parse().unwrap();
+        messages.iter().map(|message| follow(&conversation, &from, message, memory)).collect()
+    }
+
+    #[test]
+    fn a_chain_that_runs_on_is_good() {
+        let mut memory = Memory { from_beginning: true, ..Memory::default() };
+        let chain = [message("c", 0, "", "a"), message("c", 1, "a", "b"), message("c", 2, "b", "d")];
+        assert_eq!(verdicts(&mut memory, &chain), [Verdict::Good, Verdict::Good, Verdict::Good]);
+    }
+
+    #[test]
+    fn what_is_missing_is_counted_and_what_follows_is_good_again() {
+        let mut memory = Memory { from_beginning: true, ..Memory::default() };
+        let chain = [message("c", 0, "", "a"), message("c", 3, "z", "b"), message("c", 4, "b", "d")];
+        let expected = [Verdict::Good, Verdict::Gap { missing: 2 }, Verdict::Good];
+        assert_eq!(verdicts(&mut memory, &chain), expected);
+    }
+
+    #[test]
+    fn a_beginning_that_was_cut_off_shows_only_where_everything_was_read() {
+        let begun = [message("c", 5, "z", "a")];
+        let mut memory = Memory { from_beginning: true, ..Memory::default() };
+        assert_eq!(verdicts(&mut memory, &begun), [Verdict::Gap { missing: 5 }]);
+        assert_eq!(verdicts(&mut Memory::default(), &begun), [Verdict::Good]);
+    }
+
+    #[test]
+    fn a_replay_and_a_message_in_the_place_of_another_are_not_believed() {
+        let mut memory = Memory { from_beginning: true, ..Memory::default() };
+        let chain = [message("c", 0, "", "a"), message("c", 0, "", "a"), message("c", 1, "other", "b")];
+        let verdicts = verdicts(&mut memory, &chain);
+        assert!(verdicts[0].is_believed());
+        assert!(!verdicts[1].is_believed());
+        assert!(!verdicts[2].is_believed());
+    }
+
+    #[test]
+    fn a_new_chain_of_a_known_device_is_a_restart() {
+        let mut memory = Memory { from_beginning: true, ..Memory::default() };
+        let chain = [message("c", 0, "", "a"), message("d", 0, "", "b"), message("d", 1, "b", "c")];
+        assert_eq!(verdicts(&mut memory, &chain), [Verdict::Good, Verdict::Restarted, Verdict::Good]);
+    }
+}
