@@ -1,3 +1,14 @@
 //! The end-to-end tests: real programs, real connections, a real database.
 
+mod delivery;
+mod limits;
+mod logging_in;
+mod openssl;
+mod private_messages;
+mod registering;
+mod renewing;
+mod scripts;
+mod speed;
+mod starting;
+mod tls;
 mod transcripts;

@@ -2,18 +2,16 @@
 
 use std::path::Path;
 
+use anyhow::Result;
 use parlour_tests::transcript;
 
-fn play(name: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("cli").join(name);
-    if let Err(error) = transcript::play(&path) {
-        panic!("{error:?}");
-    }
+fn play(name: &str) -> Result<()> {
+    transcript::play(&Path::new(env!("CARGO_MANIFEST_DIR")).join("cli").join(name))
 }
 
 macro_rules! transcripts {
     ($($test:ident: $file:literal,)+) => {
-        $( #[test] fn $test() { play($file); } )+
+        $( #[test] fn $test() -> Result<()> { play($file) } )+
 
         #[test]
         fn every_file_is_played() {

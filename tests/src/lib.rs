@@ -1,18 +1,26 @@
 //! The harness: real programs against each other, on loopback, in a temporary folder.
 //!
 //! A [`World`] has a TTP and a server of its own, which it can stop, kill and start again. People in it
-//! are [`client`](World::client)s (the `parlour` program with its plain face on pipes) or
-//! [`line`](World::line)s (a bare TLS connection on which the test types the protocol itself). Both are
-//! heard through [`Lines`]: a test says what must come, and waits for that with a deadline, never for a
-//! time. A [`transcript`] is such a conversation as a file.
+//! are [`client`](World::client)s (the `parlour` program with its plain face on pipes),
+//! [`robot`](World::robot)s (the same with its json face) or [`line`](World::line)s (a bare TLS
+//! connection on which the test types the protocol itself); [`seed::PEOPLE`] can be registered before a
+//! world begins. All are heard through [`Lines`]: a test says what must come, and waits for that with a
+//! deadline, never for a time. [`wait_until`] does the same for anything else, and a [`Relay`] is a
+//! network that can fail. A [`transcript`] is such a conversation as a file.
+//!
+//! Programs that a test needs from outside, like OpenSSL, are looked for by [`outside`].
 
-mod line;
+pub mod line;
 mod lines;
+pub mod outside;
 mod process;
+mod relay;
+pub mod seed;
 pub mod transcript;
 mod world;
 
 pub use line::Line;
-pub use lines::{DEADLINE, Lines};
-pub use process::{Client, Process, program};
-pub use world::{World, WorldBuilder};
+pub use lines::{DEADLINE, Lines, wait_until};
+pub use process::{Client, Finished, Process, program, run_to_end};
+pub use relay::Relay;
+pub use world::{World, WorldBuilder, free_address};

@@ -12,14 +12,19 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use parlour_crypto::DeviceKey;
 use parlour_protocol::{EXPORTER_BYTES, EXPORTER_LABEL, UserName, login_transcript};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use serde_json::Value;
 
 use crate::lines::Lines;
 
 /// How often the connection's thread looks for something to send.
 const TURN: Duration = Duration::from_millis(2);
+
+/// A TLS connection that was just made, and nothing said on it.
+pub type Stream = StreamOwned<ClientConnection, TcpStream>;
 
 /// A connection and the thread that serves it.
 pub struct Line {
@@ -27,26 +32,27 @@ pub struct Line {
     pub lines: Lines,
     /// The RFC 9266 value of this connection.
     pub exporter: [u8; EXPORTER_BYTES],
+    /// The server's certificate and what it sent with it, DER.
+    pub chain: Vec<Vec<u8>>,
     send: Option<Sender<Vec<u8>>>,
 }
 
 impl Line {
-    /// Connects; with the keys in a profile's folder, presents their certificate.
-    pub fn open(server: SocketAddr, root: &Path, profile: Option<&Path>) -> Result<Self> {
-        let config = config(root, profile)?;
-        let stream = TcpStream::connect(server)?;
-        stream.set_nodelay(true)?;
-        let name = ServerName::try_from("localhost")?;
-        let mut tls = StreamOwned::new(ClientConnection::new(Arc::new(config), name)?, stream);
-        while tls.conn.is_handshaking() {
-            tls.conn.complete_io(&mut tls.sock)?;
-        }
-        let exporter = tls.conn.export_keying_material([0; EXPORTER_BYTES], EXPORTER_LABEL, None)?;
+    /// Connects.
+    pub fn open(server: SocketAddr, config: ClientConfig) -> Result<Self> {
+        Self::over(connect(server, config)?)
+    }
+
+    /// Takes over a connection.
+    pub fn over(tls: Stream) -> Result<Self> {
+        let exporter = exporter(&tls)?;
+        let chain = tls.conn.peer_certificates().unwrap_or_default();
+        let chain = chain.iter().map(|certificate| certificate.to_vec()).collect();
         tls.sock.set_read_timeout(Some(TURN))?;
         let (send, outgoing) = channel();
         let (told, lines) = channel();
         std::thread::spawn(move || serve(tls, &outgoing, &told));
-        Ok(Self { lines: Lines::new("line", lines), exporter, send: Some(send) })
+        Ok(Self { lines: Lines::new("line", lines), exporter, chain, send: Some(send) })
     }
 
     /// Sends a line.
@@ -71,11 +77,16 @@ impl Line {
         self.expect(pattern)
     }
 
+    /// Says a command of the json dialect, which must have an `id`, and returns its reply. Events
+    /// before it are passed over.
+    pub fn call(&mut self, command: &Value) -> Result<Value> {
+        self.say(&command.to_string())?;
+        self.lines.answer(command.get("id").unwrap_or(&Value::Null))
+    }
+
     /// The signature with which this device logs in on this very connection, base64.
     pub fn signature(&self, profile: &Path, user: &UserName) -> Result<String> {
-        let pem = std::fs::read_to_string(profile.join("device.key"))?;
-        let key = DeviceKey::from_pkcs8_pem(&pem)?;
-        Ok(STANDARD.encode(key.sign_asn1(&login_transcript(user, &self.exporter))?))
+        signature(&profile.join("device.key"), user, &self.exporter)
     }
 
     /// Hangs up.
@@ -84,29 +95,56 @@ impl Line {
     }
 }
 
-fn config(root: &Path, profile: Option<&Path>) -> Result<ClientConfig> {
+/// The RFC 9266 value of a connection.
+pub fn exporter(tls: &Stream) -> Result<[u8; EXPORTER_BYTES]> {
+    Ok(tls.conn.export_keying_material([0; EXPORTER_BYTES], EXPORTER_LABEL, None)?)
+}
+
+/// The signature with which the device whose key is in this file logs in, base64.
+pub fn signature(key: &Path, user: &UserName, exporter: &[u8; EXPORTER_BYTES]) -> Result<String> {
+    let key = DeviceKey::from_pkcs8_pem(&std::fs::read_to_string(key)?)?;
+    Ok(STANDARD.encode(key.sign_asn1(&login_transcript(user, exporter))?))
+}
+
+/// Connects and shakes hands.
+pub fn connect(server: SocketAddr, config: ClientConfig) -> Result<Stream> {
+    let stream = TcpStream::connect(server)?;
+    stream.set_nodelay(true)?;
+    let name = ServerName::try_from("localhost")?;
+    let mut tls = StreamOwned::new(ClientConnection::new(Arc::new(config), name)?, stream);
+    while tls.conn.is_handshaking() {
+        tls.conn.complete_io(&mut tls.sock)?;
+    }
+    Ok(tls)
+}
+
+/// TLS 1.3 that trusts the root in a file; with a certificate and its key from files it presents them.
+pub fn config(root: &Path, identity: Option<(&Path, &Path)>) -> Result<ClientConfig> {
+    config_with(rustls::crypto::aws_lc_rs::default_provider(), root, identity)
+}
+
+/// The same with chosen algorithms.
+pub fn config_with(
+    provider: CryptoProvider,
+    root: &Path,
+    identity: Option<(&Path, &Path)>,
+) -> Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(root)?)?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_root_certificates(roots);
-    Ok(match profile {
+    Ok(match identity {
         None => builder.with_no_client_auth(),
-        Some(profile) => {
-            let chain = vec![CertificateDer::from_pem_file(profile.join("device.crt"))?];
-            let key = PrivateKeyDer::from_pem_file(profile.join("device.key"))?;
-            builder.with_client_auth_cert(chain, key)?
+        Some((certificate, key)) => {
+            let chain = vec![CertificateDer::from_pem_file(certificate)?];
+            builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(key)?)?
         }
     })
 }
 
 /// Sends what is given and passes on what comes, until either side ends.
-fn serve(
-    mut tls: StreamOwned<ClientConnection, TcpStream>,
-    outgoing: &Receiver<Vec<u8>>,
-    told: &Sender<String>,
-) {
+fn serve(mut tls: Stream, outgoing: &Receiver<Vec<u8>>, told: &Sender<String>) {
     let mut held = Vec::new();
     let mut chunk = vec![0; 16_384];
     loop {

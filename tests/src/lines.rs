@@ -3,10 +3,21 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
 
 /// How long anything may take that should take no time at all. Long, because machines are busy.
 pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Waits until something holds; an error that names it when it does not in time.
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
+    let begun = Instant::now();
+    while !holds()? {
+        ensure!(begun.elapsed() < DEADLINE, "not in time: {what}");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    Ok(())
+}
 
 /// What one side says, line by line.
 pub struct Lines {
@@ -23,24 +34,30 @@ impl Lines {
     }
 
     /// The next line; an error when it does not come in time or the other side has ended.
-    pub fn next(&mut self) -> Result<String> {
+    pub fn next_line(&mut self) -> Result<String> {
         match self.receiver.recv_timeout(DEADLINE) {
             Ok(line) => {
                 self.heard.push(line.clone());
                 Ok(line)
             }
             Err(RecvTimeoutError::Timeout) => {
-                bail!("{}: no line came; heard so far: {:#?}", self.who, self.heard)
+                bail!("{}: no line came; heard so far: {:#?}", self.who, self.lately())
             }
-            Err(RecvTimeoutError::Disconnected) => bail!("{}: ended; heard: {:#?}", self.who, self.heard),
+            Err(RecvTimeoutError::Disconnected) => bail!("{}: ended; heard: {:#?}", self.who, self.lately()),
         }
+    }
+
+    /// What was heard last, and of long lines the beginning.
+    fn lately(&self) -> Vec<String> {
+        let lately = self.heard.get(self.heard.len().saturating_sub(20)..).unwrap_or_default();
+        lately.iter().map(|line| line.chars().take(400).collect()).collect()
     }
 
     /// The next line must be this one, in which `{}` stands for anything.
     pub fn expect(&mut self, pattern: &str) -> Result<String> {
-        let line = self.next()?;
+        let line = self.next_line()?;
         if !fits(pattern, &line) {
-            bail!("{}: expected {pattern:?}, came {line:?}; heard: {:#?}", self.who, self.heard);
+            bail!("{}: expected {pattern:?}, came {line:?}; heard: {:#?}", self.who, self.lately());
         }
         Ok(line)
     }
@@ -48,9 +65,35 @@ impl Lines {
     /// Takes lines until one fits.
     pub fn wait_for(&mut self, pattern: &str) -> Result<String> {
         loop {
-            let line = self.next()?;
+            let line = self.next_line()?;
             if fits(pattern, &line) {
                 return Ok(line);
+            }
+        }
+    }
+
+    /// The next line, which must be JSON.
+    pub fn json(&mut self) -> Result<Value> {
+        let line = self.next_line()?;
+        serde_json::from_str(&line).with_context(|| format!("{}: no JSON: {line}", self.who))
+    }
+
+    /// Takes lines of JSON until the one with this `id`.
+    pub fn answer(&mut self, id: &Value) -> Result<Value> {
+        loop {
+            let value = self.json()?;
+            if value.get("id") == Some(id) {
+                return Ok(value);
+            }
+        }
+    }
+
+    /// Takes lines of JSON until an event of this name.
+    pub fn event(&mut self, name: &str) -> Result<Value> {
+        loop {
+            let value = self.json()?;
+            if value.get("event").is_some_and(|event| event == name) {
+                return Ok(value);
             }
         }
     }

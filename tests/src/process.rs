@@ -5,23 +5,24 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::Value;
 
 use crate::lines::{DEADLINE, Lines};
 
 /// Where a program of ours was built: in `PARLOUR_BIN`, or beside this test.
 pub fn program(name: &str) -> Result<PathBuf> {
-    let folder = match std::env::var_os("PARLOUR_BIN") {
-        Some(folder) => PathBuf::from(folder),
-        None => {
-            let test = std::env::current_exe().context("this test's own path")?;
-            let folder = test.parent().and_then(std::path::Path::parent);
-            folder.context("this test is in no build folder")?.to_owned()
-        }
+    let folder = if let Some(folder) = std::env::var_os("PARLOUR_BIN") {
+        PathBuf::from(folder)
+    } else {
+        let test = std::env::current_exe().context("this test's own path")?;
+        let folder = test.parent().and_then(std::path::Path::parent);
+        folder.context("this test is in no build folder")?.to_owned()
     };
     let path = folder.join(name);
     if !path.exists() {
@@ -37,6 +38,8 @@ pub struct Process {
     /// What it says on standard output.
     pub out: Lines,
     errors: Arc<Mutex<String>>,
+    /// Takes down what it says on standard error.
+    listening: Option<JoinHandle<()>>,
 }
 
 impl Process {
@@ -54,8 +57,8 @@ impl Process {
         let errors = Arc::new(Mutex::new(String::new()));
         let stderr = child.stderr.take().context("standard error")?;
         let kept = Arc::clone(&errors);
-        std::thread::spawn(move || keep(stderr, &kept));
-        Ok(Self { name: name.to_owned(), child, out: Lines::new(name, receiver), errors })
+        let listening = Some(std::thread::spawn(move || keep(stderr, &kept)));
+        Ok(Self { name: name.to_owned(), child, out: Lines::new(name, receiver), errors, listening })
     }
 
     /// What it said on standard error so far.
@@ -70,7 +73,6 @@ impl Process {
             if self.errors().contains(text) {
                 return Ok(());
             }
-            std::thread::yield_now();
             std::thread::park_timeout(Duration::from_millis(5));
         }
         bail!("{}: did not say {text:?} but:\n{}", self.name, self.errors())
@@ -92,6 +94,10 @@ impl Process {
         let begun = Instant::now();
         while begun.elapsed() < DEADLINE {
             if let Some(status) = self.child.try_wait()? {
+                if let Some(listening) = self.listening.take() {
+                    // Its last words may still be in the pipe.
+                    let _ = listening.join();
+                }
                 return Ok(status);
             }
             std::thread::park_timeout(Duration::from_millis(5));
@@ -132,6 +138,44 @@ fn keep(stream: impl Read, kept: &Mutex<String>) {
     }
 }
 
+/// How a program ended that was run to its end.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its exit status.
+    pub code: i32,
+    /// The lines that it said on standard output.
+    pub out: Vec<String>,
+    /// What it said on standard error.
+    pub errors: String,
+}
+
+impl Finished {
+    /// The one line that begins with `error:`; that there is exactly one is checked.
+    pub fn error(&self) -> Result<&str> {
+        let lines: Vec<&str> = self.errors.lines().filter(|line| line.starts_with("error:")).collect();
+        match lines.as_slice() {
+            [one] => Ok(one),
+            _ => bail!("not one line of error: {self:#?}"),
+        }
+    }
+
+    /// The lines that begin with `hint:`.
+    pub fn hint(&self) -> String {
+        self.errors.lines().filter(|line| line.starts_with("hint:")).collect()
+    }
+}
+
+/// Runs a program of ours to its end with this on its standard input.
+pub fn run_to_end(name: &str, command: &mut Command, input: &str) -> Result<Finished> {
+    let mut running = Client::start(name, command)?;
+    // A program that ends before it has read everything is no fault of the test.
+    let _ = running.type_bytes(input.as_bytes());
+    running.close();
+    let code = running.process.wait()?.code().context("it was ended by a signal")?;
+    let out = running.process.out.rest()?;
+    Ok(Finished { code, out, errors: running.process.errors() })
+}
+
 /// The `parlour` program on pipes.
 pub struct Client {
     /// The process; its output is what a user would read.
@@ -168,6 +212,13 @@ impl Client {
     pub fn ask(&mut self, line: &str, pattern: &str) -> Result<String> {
         self.type_line(line)?;
         self.expect(pattern)
+    }
+
+    /// Gives the json face an action, which must have an `id`, and returns its answer. What is told
+    /// before it is passed over.
+    pub fn call(&mut self, action: &Value) -> Result<Value> {
+        self.type_line(&action.to_string())?;
+        self.process.out.answer(action.get("id").unwrap_or(&Value::Null))
     }
 
     /// Ends the input; the client finishes what is under way and leaves.

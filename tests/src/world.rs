@@ -1,4 +1,7 @@
 //! A TTP, a server and their people, in a temporary folder.
+//!
+//! A world that wants people is a copy of one that was made before, by the real programs: see
+//! [`crate::seed`].
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,14 +12,16 @@ use nix::sys::signal::Signal;
 use parlour_protocol::UserName;
 use tempfile::TempDir;
 
-use crate::line::Line;
-use crate::process::{Client, Process, program};
+use crate::line::{self, Line};
+use crate::process::{Client, Finished, Process, program, run_to_end};
+use crate::seed;
 
 /// How a world is to be.
 #[derive(Debug, Clone, Default)]
 pub struct WorldBuilder {
     limits: Vec<String>,
     clock_offset: i64,
+    people: bool,
 }
 
 impl WorldBuilder {
@@ -34,25 +39,65 @@ impl WorldBuilder {
         self
     }
 
+    /// With [`seed::PEOPLE`] registered. They all trust one authority, that of the seed.
+    #[must_use]
+    pub fn people(mut self) -> Self {
+        self.people = true;
+        self
+    }
+
+    /// Everything is minted, and nothing runs.
+    pub fn prepare(self) -> Result<World> {
+        let people = self.people;
+        let folder = TempDir::new()?;
+        let mut world =
+            World { ttp: None, server: None, past: String::new(), address: None, settings: self, folder };
+        if people {
+            seed::plant(world.folder())?;
+        } else {
+            world.run_ttp(&["init"])?;
+            world.mint_server_certificate()?;
+        }
+        world.address = Some(free_address()?);
+        Ok(world)
+    }
+
     /// Mints, and starts TTP and server.
     pub fn start(self) -> Result<World> {
-        let folder = TempDir::new()?;
-        let mut world = World { folder, settings: self, ttp: None, server: None, address: None };
-        world.run_ttp(&["init"])?;
-        world.run_ttp(&["server-cert", "--host", "localhost", "--host", "127.0.0.1"])?;
+        let mut world = self.prepare()?;
+        world.address = None;
         world.start_ttp()?;
         world.start_server()?;
         Ok(world)
     }
 }
 
-/// A running TTP and server, and where their people's keys are.
+/// An address on which nobody listens.
+pub fn free_address() -> Result<SocketAddr> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+/// A TTP and a server, and where their people's keys are. What still runs at the end is killed; then
+/// the folder goes.
 pub struct World {
-    folder: TempDir,
-    settings: WorldBuilder,
     ttp: Option<Process>,
     server: Option<Process>,
+    /// What servers that have ended said on standard error.
+    past: String,
     address: Option<SocketAddr>,
+    settings: WorldBuilder,
+    folder: TempDir,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let log = self.server_log();
+        // The test runner shows this when the test fails.
+        println!("--- the server's log\n{log}---");
+        if !std::thread::panicking() {
+            assert!(!log.contains("panicked"), "a task of the server panicked; its log is above");
+        }
+    }
 }
 
 impl World {
@@ -60,6 +105,11 @@ impl World {
     /// typists.
     pub fn new() -> Result<Self> {
         Self::with().start()
+    }
+
+    /// A world in which [`seed::PEOPLE`] are registered.
+    pub fn peopled() -> Result<Self> {
+        Self::with().people().start()
     }
 
     /// A world to be settled further.
@@ -102,6 +152,16 @@ impl World {
         self.server.as_mut().context("the server is not running")
     }
 
+    /// The TTP.
+    pub fn ttp(&self) -> Result<&Process> {
+        self.ttp.as_ref().context("the TTP is not running")
+    }
+
+    /// Mints a server certificate for this machine.
+    pub fn mint_server_certificate(&self) -> Result<()> {
+        self.run_ttp(&["server-cert", "--host", "localhost", "--host", "127.0.0.1"]).map(|_| ())
+    }
+
     /// Runs a command of `parlour-ttp` to its end; it must succeed.
     pub fn run_ttp(&self, arguments: &[&str]) -> Result<String> {
         let output = self.try_ttp(arguments)?;
@@ -113,7 +173,9 @@ impl World {
     pub fn try_ttp(&self, arguments: &[&str]) -> Result<Output> {
         let mut command = self.command("parlour-ttp")?;
         command.args(arguments).arg("--keys").arg("keys");
-        command.arg(format!("--clock-offset={}", self.settings.clock_offset));
+        if self.settings.clock_offset != 0 {
+            command.arg(format!("--clock-offset={}", self.settings.clock_offset));
+        }
         Ok(command.stdin(Stdio::null()).output()?)
     }
 
@@ -131,6 +193,15 @@ impl World {
     /// Ends the TTP at once.
     pub fn kill_ttp(&mut self) -> Result<()> {
         self.ttp.take().context("the TTP is not running")?.crash()
+    }
+
+    /// Stops the TTP as an operator would, and waits until it has ended.
+    pub fn stop_ttp(&mut self) -> Result<()> {
+        let mut ttp = self.ttp.take().context("the TTP is not running")?;
+        ttp.signal(Signal::SIGTERM)?;
+        let status = ttp.wait()?;
+        ensure!(status.success(), "the TTP ended with {status}:\n{}", ttp.errors());
+        Ok(())
     }
 
     /// Starts the server, on the address that it had before, and waits until it listens.
@@ -167,19 +238,30 @@ impl World {
     pub fn stop_server(&mut self) -> Result<()> {
         let mut server = self.server.take().context("the server is not running")?;
         server.signal(Signal::SIGTERM)?;
-        let status = server.wait()?;
+        let status = server.wait();
+        self.remember(&server);
+        let status = status?;
         ensure!(status.success(), "the server ended with {status}:\n{}", server.errors());
         Ok(())
     }
 
-    /// Ends the server at once, as a power cut would.
-    pub fn kill_server(&mut self) -> Result<()> {
-        self.server.take().context("the server is not running")?.crash()
+    fn remember(&mut self, server: &Process) {
+        self.past.push_str(&server.errors());
     }
 
-    /// What the server has logged.
+    /// Ends the server at once, as a power cut would.
+    pub fn kill_server(&mut self) -> Result<()> {
+        let mut server = self.server.take().context("the server is not running")?;
+        let crashed = server.crash();
+        self.remember(&server);
+        crashed
+    }
+
+    /// What the server has logged, also before it was started again.
     pub fn server_log(&self) -> String {
-        self.server.as_ref().map(Process::errors).unwrap_or_default()
+        let mut log = self.past.clone();
+        log.push_str(&self.server.as_ref().map(Process::errors).unwrap_or_default());
+        log
     }
 
     /// Moves everyone's clock; programs that run keep theirs until they are started again.
@@ -194,10 +276,22 @@ impl World {
         Client::start(person, &mut command)
     }
 
+    /// A person's client with its json face, with further arguments.
+    pub fn robot(&self, person: &str, arguments: &[&str]) -> Result<Client> {
+        let mut command = self.client_command(person)?;
+        command.arg("--json").args(arguments);
+        Client::start(person, &mut command)
+    }
+
     /// The command that runs `parlour` as a person on this world's server.
     pub fn client_command(&self, person: &str) -> Result<Command> {
+        self.client_command_to(person, &self.address()?.to_string())
+    }
+
+    /// The same with another server, or an invitation.
+    pub fn client_command_to(&self, person: &str, server: &str) -> Result<Command> {
         let mut command = self.command("parlour")?;
-        command.arg(self.address()?.to_string());
+        command.arg(server);
         command.arg("--keys").arg(self.keys(person)).arg("--ca").arg(self.root());
         command.arg(format!("--clock-offset={}", self.settings.clock_offset));
         Ok(command)
@@ -216,14 +310,34 @@ impl World {
         Ok(client)
     }
 
+    /// A person of the seed, who is logged in.
+    pub fn logged_in(&self, name: &str) -> Result<Client> {
+        let mut client = self.client_with(name, &["--user", name])?;
+        client.expect("Authentication Succeeded")?;
+        Ok(client)
+    }
+
+    /// A person's one-shot command, run to its end.
+    pub fn one_shot(&self, person: &str, arguments: &[&str], input: &str) -> Result<Finished> {
+        let mut command = self.client_command(person)?;
+        command.args(arguments);
+        run_to_end(person, &mut command, input)
+    }
+
     /// A bare connection as a guest.
     pub fn line(&self) -> Result<Line> {
-        Line::open(self.address()?, &self.root(), None)
+        Line::open(self.address()?, line::config(&self.root(), None)?)
     }
 
     /// A bare connection with a person's device certificate, not logged in yet.
     pub fn line_as(&self, name: &str) -> Result<Line> {
-        Line::open(self.address()?, &self.root(), Some(&self.profile(name)))
+        let profile = self.profile(name);
+        self.line_with(&profile.join("device.crt"), &profile.join("device.key"))
+    }
+
+    /// A bare connection with a certificate and its key from files.
+    pub fn line_with(&self, certificate: &Path, key: &Path) -> Result<Line> {
+        Line::open(self.address()?, line::config(&self.root(), Some((certificate, key)))?)
     }
 
     /// A bare connection on which a person is logged in, in plain.
@@ -232,6 +346,13 @@ impl World {
         let mut line = self.line_as(name)?;
         let signature = line.signature(&self.profile(name), &user)?;
         line.ask(&format!("/login {name} {signature}"), "Authentication Succeeded")?;
+        Ok(line)
+    }
+
+    /// A bare connection on which a person is logged in, in json.
+    pub fn json_line(&self, name: &str) -> Result<Line> {
+        let mut line = self.logged_in_line(name)?;
+        line.ask("/dialect json", r#"{"dialect":"json"}"#)?;
         Ok(line)
     }
 

@@ -11,6 +11,7 @@ use crate::control::Control;
 use crate::failure::Failure;
 use crate::profile::{Profile, ProfileLock};
 use crate::records::{Outgoing, Records};
+use crate::shown::Shown;
 use crate::update::Waiting;
 
 /// Who waits for a message to be stored.
@@ -35,6 +36,8 @@ pub struct Account {
     pub(super) sending: Vec<Sending>,
     /// Whether the backlog was told: what is new after that is told message by message.
     pub(super) told: bool,
+    /// What is kept in the records and no face has heard of yet.
+    pub(super) untold: Vec<Shown>,
     pub(super) _control: Control,
     pub(super) _lock: ProfileLock,
 }
@@ -58,6 +61,7 @@ impl Account {
             peers: Peers::default(),
             sending,
             told: false,
+            untold: Vec::new(),
             _control: control,
             _lock: lock,
         })

@@ -49,6 +49,8 @@ impl Engine {
         self.link = None;
         let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
         account.told = true;
+        // The backlog has it.
+        account.untold.clear();
         let user = account.profile.name.clone();
         let device = account.profile.device.device().clone();
         self.tell(Update::LoggedIn { user, device }).await;

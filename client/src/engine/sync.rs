@@ -26,26 +26,38 @@ impl Engine {
         let Reply::Conversations(heads) = self.ask_online(&Command::Conversations).await? else {
             return Err(Failure::Protocol("it does not say which conversations there are".to_owned()));
         };
-        let mut fresh = Vec::new();
-        for ConversationHead { name, last } in heads {
-            match self.catch_up_with(&name, last).await {
-                Ok(mut missed) => fresh.append(&mut missed),
-                Err(failure) => self.tolerate(&name, failure).await?,
-            }
-        }
-        fresh.sort_by_key(|shown| shown.time);
-        let first_time =
-            self.account.as_mut().is_some_and(|account| !std::mem::replace(&mut account.told, true));
-        if first_time {
+        let outcome = self.fetch_missed(heads).await;
+        // What was fetched is told also when the rest could not be: it will not be fetched again.
+        self.tell_untold().await;
+        outcome?;
+        let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
+        if !std::mem::replace(&mut account.told, true) {
+            // The backlog has it.
+            account.untold.clear();
             self.fill_backlog().await?;
             let backlog = self.backlog()?;
             self.tell(Update::Backlog(backlog)).await;
-        } else {
-            for shown in fresh {
-                self.tell(Update::Message(Box::new(shown))).await;
-            }
         }
         self.tell_extents().await
+    }
+
+    async fn fetch_missed(&mut self, heads: Vec<ConversationHead>) -> Result<(), Failure> {
+        for ConversationHead { name, last } in heads {
+            if let Err(failure) = self.catch_up_with(&name, last).await {
+                self.tolerate(&name, failure).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells what was kept and not told, in the order of the server's time; nothing before the backlog.
+    async fn tell_untold(&mut self) {
+        let Some(account) = self.account.as_mut().filter(|account| account.told) else { return };
+        let mut untold = std::mem::take(&mut account.untold);
+        untold.sort_by_key(|shown| shown.time);
+        for shown in untold {
+            self.tell(Update::Message(Box::new(shown))).await;
+        }
     }
 
     /// Tells how far each conversation goes and is read.
@@ -57,7 +69,7 @@ impl Engine {
         Ok(())
     }
 
-    async fn catch_up_with(&mut self, name: &Conversation, last: Seq) -> Result<Vec<Shown>, Failure> {
+    async fn catch_up_with(&mut self, name: &Conversation, last: Seq) -> Result<(), Failure> {
         let Some(mut extent) = self.extent(name)? else {
             return self.catch_up_from_nothing(name, last).await;
         };
@@ -67,31 +79,30 @@ impl Engine {
                 extent.last
             );
             self.tell(Update::Notice(notice)).await;
-            return Ok(Vec::new());
+            return Ok(());
         }
         if last - extent.last > LONGEST_GAP {
             self.tell(Update::Notice(format!("{name}: too much was missed to fetch it all"))).await;
             let page = self.page(name, HistoryRange::Newest).await?;
             return self.begin(name, page).await;
         }
-        let mut fresh = Vec::new();
         while extent.last < last {
             let page = self.page(name, HistoryRange::After(extent.last)).await?;
             let before = extent.last;
-            fresh.append(&mut self.take_newer(name, page).await?);
+            self.take_newer(name, page).await?;
             extent = self.extent(name)?.unwrap_or(extent);
             if extent.last == before {
                 return Err(Failure::Protocol(format!("it does not hand out what is new in {name}")));
             }
         }
-        Ok(fresh)
+        Ok(())
     }
 
     /// Of a conversation that is new here a login takes the newest page. Who was told what there was gets
     /// everything that came after that: the conversation from its beginning.
-    async fn catch_up_from_nothing(&mut self, name: &Conversation, last: Seq) -> Result<Vec<Shown>, Failure> {
+    async fn catch_up_from_nothing(&mut self, name: &Conversation, last: Seq) -> Result<(), Failure> {
         if last == 0 {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let told = self.account.as_ref().is_some_and(|account| account.told);
         if !told || last > LONGEST_GAP {
@@ -99,15 +110,15 @@ impl Engine {
             return self.begin(name, page).await;
         }
         let page = self.page(name, HistoryRange::After(0)).await?;
-        let mut fresh = self.begin(name, page).await?;
+        self.begin(name, page).await?;
         while let Some(extent) = self.extent(name)?.filter(|extent| extent.last < last) {
             let page = self.page(name, HistoryRange::After(extent.last)).await?;
             if page.is_empty() {
                 return Err(Failure::Protocol(format!("it does not hand out what is new in {name}")));
             }
-            fresh.append(&mut self.take_newer(name, page).await?);
+            self.take_newer(name, page).await?;
         }
-        Ok(fresh)
+        Ok(())
     }
 
     /// A message came live, or as the answer to one of ours. Nothing is returned for one that is known.
@@ -116,22 +127,17 @@ impl Engine {
         let name = message.conversation(&me);
         let seq = message.seq;
         let last = self.extent(&name)?.map(|extent| extent.last);
-        let mut shown = match last {
+        let outcome = match last {
             Some(last) if seq <= last => return Ok(None),
-            Some(last) if seq > last + 1 => self.catch_up_with(&name, seq).await?,
-            Some(_) => self.take_newer(&name, vec![message]).await?,
-            // The conversation is new here: what was said before in it is fetched too.
-            None if seq > 1 => self.catch_up_with(&name, seq).await?,
-            None => self.begin(&name, vec![message]).await?,
+            Some(last) if seq == last + 1 => self.take_newer(&name, vec![message]).await,
+            None if seq == 1 => self.begin(&name, vec![message]).await,
+            // What was said before it in this conversation is fetched too.
+            _ => self.catch_up_with(&name, seq).await,
         };
-        let own = shown.iter().position(|shown| shown.seq == seq).map(|index| shown.remove(index));
-        for other in shown {
-            self.tell(Update::Message(Box::new(other))).await;
-        }
-        if let Some(own) = &own {
-            self.tell(Update::Message(Box::new(own.clone()))).await;
-        }
-        Ok(own)
+        let untold = self.account.as_ref().map(|account| account.untold.as_slice()).unwrap_or_default();
+        let own = untold.iter().find(|shown| shown.conversation == name && shown.seq == seq).cloned();
+        self.tell_untold().await;
+        outcome.map(|()| own)
     }
 
     pub(super) async fn hear_message(&mut self, message: Message) {
@@ -242,8 +248,8 @@ impl Engine {
     }
 
     /// The first page that is kept of a conversation.
-    async fn begin(&mut self, name: &Conversation, page: Vec<Message>) -> Result<Vec<Shown>, Failure> {
-        let Some(first) = page.first().map(|message| message.seq) else { return Ok(Vec::new()) };
+    async fn begin(&mut self, name: &Conversation, page: Vec<Message>) -> Result<(), Failure> {
+        let Some(first) = page.first().map(|message| message.seq) else { return Ok(()) };
         if let Some(account) = &mut self.account {
             account.records.forget(name)?;
         }
@@ -251,14 +257,14 @@ impl Engine {
         self.keep_newer(extent, page).await
     }
 
-    async fn take_newer(&mut self, name: &Conversation, page: Vec<Message>) -> Result<Vec<Shown>, Failure> {
+    async fn take_newer(&mut self, name: &Conversation, page: Vec<Message>) -> Result<(), Failure> {
         match self.extent(name)? {
             Some(extent) => self.keep_newer(extent, page).await,
             None => self.begin(name, page).await,
         }
     }
 
-    async fn keep_newer(&mut self, mut extent: Extent, page: Vec<Message>) -> Result<Vec<Shown>, Failure> {
+    async fn keep_newer(&mut self, mut extent: Extent, page: Vec<Message>) -> Result<(), Failure> {
         let me = self.me().cloned().ok_or(Failure::Refused(Refusal::NotNow))?;
         continuous(&page, &extent.name, &me, extent.last + 1)?;
         let revoked = self.revoked(&page).await?;
@@ -277,7 +283,8 @@ impl Engine {
             extent.read = extent.read.max(own.seq);
         }
         account.records.keep(&extent, &shown, &learned)?;
-        Ok(shown)
+        account.untold.extend(shown);
+        Ok(())
     }
 
     async fn take_older(&mut self, mut extent: Extent, page: Vec<Message>) -> Result<(), Failure> {

@@ -1,0 +1,96 @@
+//! A device certificate lives a week and is renewed without anybody doing anything.
+
+use anyhow::{Context as _, Result, ensure};
+use parlour_keylog::DeviceCertificate;
+use parlour_tests::{World, wait_until};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+const DAY: i64 = 24 * 60 * 60;
+
+fn certificate(world: &World, name: &str) -> Result<DeviceCertificate> {
+    let der = CertificateDer::from_pem_file(world.profile(name).join("device.crt"))?;
+    DeviceCertificate::from_der(&der).context("device.crt")
+}
+
+/// How many renewals are in the server's log.
+fn renewals(world: &World) -> usize {
+    world.server_log().matches("renewed a device certificate").count()
+}
+
+/// The fresh certificate is the same device's, for another week.
+fn check_renewed(old: &DeviceCertificate, fresh: &DeviceCertificate, days: i64) -> Result<()> {
+    ensure!(fresh.spki_der() == old.spki_der() && fresh.device() == old.device(), "another device");
+    ensure!(fresh.user() == old.user());
+    let later = fresh.not_after() - old.not_after();
+    // The seed's certificate may be a few minutes old.
+    ensure!((days * DAY..days * DAY + 3_600).contains(&later), "it ends {later} seconds later");
+    Ok(())
+}
+
+#[test]
+fn past_half_of_its_week_a_certificate_is_renewed_while_its_user_is_connected() -> Result<()> {
+    let world = World::with().people().clock_offset(4 * DAY).start()?;
+    let old = certificate(&world, "sam")?;
+    let key = std::fs::read(world.profile("sam").join("device.key"))?;
+    let mut sam = world.logged_in("sam")?;
+    wait_until("a fresh certificate", || Ok(certificate(&world, "sam")?.not_after() > old.not_after()))?;
+    check_renewed(&old, &certificate(&world, "sam")?, 4)?;
+    ensure!(std::fs::read(world.profile("sam").join("device.key"))? == key, "another key");
+    // The session goes on, and the next one works with what was renewed.
+    sam.ask("still here", "{} sam: still here")?;
+    ensure!(sam.leave()? == 0);
+    let mut sam = world.logged_in("sam")?;
+    sam.expect("{} sam: still here")?;
+    wait_until("one renewal in the log", || Ok(renewals(&world) == 1))?;
+    Ok(())
+}
+
+#[test]
+fn before_half_of_its_week_a_certificate_is_left_alone() -> Result<()> {
+    let world = World::with().people().clock_offset(3 * DAY).start()?;
+    let before = std::fs::read(world.profile("sam").join("device.crt"))?;
+    let mut sam = world.logged_in("sam")?;
+    // A renewal would have been asked for right after the login, before this.
+    sam.ask("hello", "{} sam: hello")?;
+    sam.ask("/users", "sam")?;
+    ensure!(sam.leave()? == 0);
+    ensure!(std::fs::read(world.profile("sam").join("device.crt"))? == before);
+    ensure!(renewals(&world) == 0);
+    Ok(())
+}
+
+#[test]
+fn a_month_later_a_user_logs_in_over_the_expired_certificate() -> Result<()> {
+    let mut world = World::with().people().clock_offset(30 * DAY).start()?;
+    let old = certificate(&world, "sam")?;
+    // Not without the TTP, and without harm.
+    world.kill_ttp()?;
+    let mut sam = world.client("sam")?;
+    sam.ask("/login sam", "error: certificates cannot be issued now, try again later")?;
+    world.start_ttp()?;
+    sam.ask("/login sam", "Authentication Succeeded")?;
+    check_renewed(&old, &certificate(&world, "sam")?, 30)?;
+    wait_until("one renewal in the log", || Ok(renewals(&world) == 1))?;
+    Ok(())
+}
+
+#[test]
+fn a_one_shot_command_renews_too() -> Result<()> {
+    let world = World::with().people().clock_offset(30 * DAY).start()?;
+    let old = certificate(&world, "sam")?;
+    let sent = world.one_shot("sam", &["send", "#lobby", "back from the sea"], "")?;
+    ensure!(sent.code == 0, "{sent:#?}");
+    check_renewed(&old, &certificate(&world, "sam")?, 30)
+}
+
+#[test]
+fn a_revoked_device_is_not_renewed() -> Result<()> {
+    let world = World::with().people().clock_offset(30 * DAY).start()?;
+    world.run_ttp(&["revoke", "sam"])?;
+    let before = std::fs::read(world.profile("sam").join("device.crt"))?;
+    let mut sam = world.client("sam")?;
+    sam.ask("/login sam", "error: invalid credentials")?;
+    ensure!(std::fs::read(world.profile("sam").join("device.crt"))? == before);
+    Ok(())
+}
