@@ -73,7 +73,7 @@ fuzz: ## Run each fuzz target for SECONDS=60 (needs cargo-fuzz)
 .PHONY: soak
 soak: ## Kill the server KILLS=200 times under load, and look for anything lost, doubled or reordered
 	@cargo build --workspace --locked --bins
-	@PARLOUR_KILLS=$(or $(KILLS),200) cargo test --locked --package parlour-tests --test e2e kill -- --nocapture
+	@PARLOUR_KILLS=$(or $(KILLS),200) cargo test --locked --package parlour-tests --test e2e server_is_killed -- --nocapture
 
 .PHONY: picture
 picture: programs ## Make docs/parlour.svg, a picture of the running client

@@ -31,9 +31,14 @@ fn over(relay: &Relay, world: &World, person: &str, face: &str) -> Result<Comman
     Ok(command)
 }
 
+/// How often the server is killed; `make soak` asks for more.
+fn kills() -> usize {
+    std::env::var("PARLOUR_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(12)
+}
+
 #[test]
 fn nothing_is_lost_doubled_or_moved_when_the_server_is_killed_between_messages() -> Result<()> {
-    const KILLS: usize = 12;
+    let kills = kills();
     let mut world = World::peopled()?;
     let mut sam = world.logged_in("sam")?;
     let mut erik = world.logged_in("erik")?;
@@ -50,19 +55,19 @@ fn nothing_is_lost_doubled_or_moved_when_the_server_is_killed_between_messages()
     };
     type_more(&mut sam, &mut erik)?;
     let mut seen_by_sam = Vec::new();
-    for kill in 0..KILLS {
+    for kill in 0..kills {
         // Something was said since the last kill, and something is still on its way.
         seen_by_sam.extend(sam.process.out.so_far());
         for _ in 0..4 {
             seen_by_sam.push(sam.process.out.next_line()?);
         }
         world.kill_server()?;
-        if kill + 1 < KILLS {
+        if kill + 1 < kills {
             type_more(&mut sam, &mut erik)?;
         }
         world.start_server()?;
     }
-    let last = KILLS * 5;
+    let last = kills * 5;
     for client in [&mut sam, &mut erik] {
         let status = client.leave()?;
         ensure!(status == 0, "something was refused: {:#?} {seen_by_sam:#?}", client.process.out.so_far());
