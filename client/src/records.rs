@@ -203,7 +203,7 @@ impl Records {
     }
 
     /// Notes what our next message in a conversation follows.
-    pub fn set_own_chain(&mut self, name: &Conversation, chain: &OwnChain) -> Result<(), Failure> {
+    fn set_own_chain(&self, name: &Conversation, chain: &OwnChain) -> Result<(), Failure> {
         self.set_fact(Kind::OwnChain, &name.to_string(), chain)
     }
 

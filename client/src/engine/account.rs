@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use parlour_protocol::{Conversation, MessageId, SafeText};
+use parlour_protocol::Conversation;
 use tokio::sync::oneshot;
 
 use super::peers::Peers;
@@ -100,16 +100,17 @@ impl Account {
             .collect()
     }
 
+    /// Whether nothing in this conversation has to be sent before a new message.
+    pub(super) fn is_next(&self, to: &Conversation) -> bool {
+        self.sending.iter().all(|sending| sending.outgoing.to != *to)
+    }
+
     /// Keeps a new message to be sent.
     pub(super) fn queue(
         &mut self,
-        id: MessageId,
-        to: Conversation,
-        text: &SafeText,
+        outgoing: Outgoing,
         answer: Answering,
     ) -> Result<(), (Failure, Answering)> {
-        let body = crate::records::OutgoingBody::Text(text.as_str().to_owned());
-        let outgoing = Outgoing { id, to, body };
         match self.records.push_outgoing(&outgoing) {
             Ok(position) => {
                 self.sending.push(Sending { position, outgoing, asked: None, answer: Some(answer) });

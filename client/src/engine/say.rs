@@ -11,26 +11,50 @@ use super::Engine;
 use super::account::Answering;
 use crate::action::Answer;
 use crate::failure::Failure;
-use crate::records::{OutgoingBody, OwnChain};
+use crate::records::{Outgoing, OutgoingBody, OwnChain};
 use crate::update::Update;
 
 impl Engine {
     /// Takes a message on; `answer` hears when it is stored, or why it is not.
     pub(super) async fn say(&mut self, to: Conversation, text: &SafeText, answer: Answering) {
-        let Some(account) = &mut self.account else {
-            let _ = answer.send(Err(Failure::Refused(Refusal::NotNow)));
-            return;
-        };
         let id = MessageId::v7(self.setup.clock.now(), rand::random());
-        if let Err((failure, answer)) = account.queue(id, to, text, answer) {
-            let _ = answer.send(Err(failure));
-            return;
+        let outgoing = match self.compose(id, to, text).await {
+            Ok(outgoing) => outgoing,
+            Err(failure) => return drop(answer.send(Err(failure))),
+        };
+        let Some(account) = &mut self.account else {
+            return drop(answer.send(Err(Failure::Refused(Refusal::NotNow))));
+        };
+        if let Err((failure, answer)) = account.queue(outgoing, answer) {
+            return drop(answer.send(Err(failure)));
         }
         if self.link.is_none() {
             self.tell(Update::Notice("not connected; it will be sent".to_owned())).await;
         }
         self.tell_outbox().await;
         self.send_waiting().await;
+    }
+
+    /// A new message as it is kept. When it is its turn at once it is sealed now, and kept once.
+    async fn compose(
+        &mut self,
+        id: MessageId,
+        to: Conversation,
+        text: &SafeText,
+    ) -> Result<Outgoing, Failure> {
+        let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let text = text.as_str();
+        let body = match &to {
+            Conversation::Direct(name) if self.link.is_some() && account.is_next(&to) => {
+                match self.seal(id, name.clone(), text).await {
+                    // The connection was lost meanwhile: it is sealed when it is sent.
+                    Err(Failure::Lost | Failure::Dismissed(_)) => OutgoingBody::Text(text.to_owned()),
+                    sealed => sealed?,
+                }
+            }
+            _ => OutgoingBody::Text(text.to_owned()),
+        };
+        Ok(Outgoing { id, to, body })
     }
 
     /// Sends every message whose turn it is.
@@ -69,20 +93,26 @@ impl Engine {
             (Conversation::Channel(_), body) => Body::Text(text(body.text())?),
             (Conversation::Direct(_), OutgoingBody::Sealed { jwe, .. }) => sealed(jwe)?,
             (Conversation::Direct(to), OutgoingBody::Text(text)) => {
-                sealed(&self.seal(index, outgoing.id, to.clone(), text).await?)?
+                let body = self.seal(outgoing.id, to.clone(), text).await?;
+                self.keep_sealed(index, body)?
             }
         };
         Ok(Post { to: outgoing.to, id: Some(outgoing.id), body })
     }
 
-    /// Seals a message and keeps the envelope, so that it is sent as the same bytes each time.
-    async fn seal(
-        &mut self,
-        index: usize,
-        id: MessageId,
-        to: UserName,
-        text: &str,
-    ) -> Result<String, Failure> {
+    /// Keeps the envelope of a waiting message, so that it is sent as the same bytes each time.
+    fn keep_sealed(&mut self, index: usize, body: OutgoingBody) -> Result<Body, Failure> {
+        let OutgoingBody::Sealed { jwe, .. } = &body else { return Err(Failure::Lost) };
+        let envelope = sealed(jwe)?;
+        let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let sending = account.sending.get_mut(index).ok_or(Failure::Lost)?;
+        sending.outgoing.body = body;
+        account.records.update_outgoing(sending.position, &sending.outgoing)?;
+        Ok(envelope)
+    }
+
+    /// Seals a message as the next of our chain in its conversation.
+    async fn seal(&mut self, id: MessageId, to: UserName, text: &str) -> Result<OutgoingBody, Failure> {
         let recipient = self.recipient(&to).await?;
         let time = self.setup.clock.now().as_millis();
         let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
@@ -115,16 +145,13 @@ impl Engine {
             profile.account_key.public(),
         )
         .map_err(|error| Failure::Key(error.to_string()))?;
-        let sending = account.sending.get_mut(index).ok_or(Failure::Lost)?;
-        sending.outgoing.body = OutgoingBody::Sealed {
+        Ok(OutgoingBody::Sealed {
             text: text.to_owned(),
-            jwe: sealed.jwe.clone(),
             hash: message::jws_hash(&sealed.jws),
+            jwe: sealed.jwe,
             chain: own.chain,
             n: own.n,
-        };
-        account.records.update_outgoing(sending.position, &sending.outgoing)?;
-        Ok(sealed.jwe)
+        })
     }
 
     /// An answer came; only messages are waited for here.
@@ -159,12 +186,11 @@ impl Engine {
         }
         let sending = account.sending.remove(index);
         let conversation = sending.outgoing.to.clone();
-        let mut kept = account.records.remove_outgoing(sending.position);
-        if let OutgoingBody::Sealed { hash, chain, n, .. } = sending.outgoing.body {
-            let next = OwnChain { chain, n: n + 1, prev: hash };
-            kept = kept.and_then(|()| account.records.set_own_chain(&conversation, &next));
-        }
-        if let Err(failure) = kept {
+        let next = match sending.outgoing.body {
+            OutgoingBody::Sealed { hash, chain, n, .. } => Some(OwnChain { chain, n: n + 1, prev: hash }),
+            OutgoingBody::Text(_) => None,
+        };
+        if let Err(failure) = account.records.sent(sending.position, &conversation, next.as_ref()) {
             self.tell(Update::Notice(format!("a message was sent but not noted: {failure}"))).await;
         }
         self.tell_outbox().await;

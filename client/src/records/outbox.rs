@@ -78,7 +78,22 @@ impl Records {
         Ok(())
     }
 
-    /// Forgets a message that was stored, or refused.
+    /// Forgets a message that was stored, and notes what the next one in its conversation follows.
+    pub fn sent(
+        &mut self,
+        position: i64,
+        to: &Conversation,
+        next: Option<&super::OwnChain>,
+    ) -> Result<(), Failure> {
+        let transaction = self.connection.unchecked_transaction().map_err(sqlite)?;
+        transaction.execute("DELETE FROM outbox WHERE position = ?1", [position]).map_err(sqlite)?;
+        if let Some(next) = next {
+            self.set_own_chain(to, next)?;
+        }
+        transaction.commit().map_err(sqlite)
+    }
+
+    /// Forgets a message that was refused.
     pub fn remove_outgoing(&mut self, position: i64) -> Result<(), Failure> {
         self.connection.execute("DELETE FROM outbox WHERE position = ?1", [position]).map_err(sqlite)?;
         Ok(())
