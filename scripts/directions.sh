@@ -9,7 +9,7 @@ declare -A allowed=(
 )
 for crate in "${!allowed[@]}"; do
     found=$(cargo tree --locked --package "parlour-$crate" --edges normal,build --prefix none |
-        sed -n 's/^parlour-\([a-z]*\) .*/\1/p' | sort -u | grep -vx "$crate" | tr '\n' ' ')
+        sed -n 's/^parlour-\([a-z]*\) .*/\1/p' | sort -u | sed "/^$crate\$/d" | tr '\n' ' ')
     if [ "${found% }" != "${allowed[$crate]}" ]; then
         echo "error: parlour-$crate depends on '${found% }', allowed is '${allowed[$crate]}'" >&2
         exit 1

@@ -54,13 +54,19 @@ pub async fn run(session: &mut Session, id: Option<RequestId>, command: Command)
         }
         Command::Pong => Ok(Reply::Pong),
     };
+    let after = reply(session, id.as_ref(), verb, answer);
+    session.peer.outbox.release();
+    after
+}
+
+fn reply(session: &Session, id: Option<&RequestId>, verb: Verb, answer: Result<Reply, Refusal>) -> After {
     match answer {
         Ok(reply) => {
-            session.reply(id.as_ref(), &reply);
+            session.reply(id, &reply);
             if reply == Reply::Goodbye { After::Leave } else { After::Stay }
         }
         Err(refusal) => {
-            session.refuse(id.as_ref(), &refusal);
+            session.refuse(id, &refusal);
             // Each guess at a login costs a handshake.
             if verb == Verb::Login && refusal == Refusal::InvalidCredentials {
                 After::Leave

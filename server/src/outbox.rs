@@ -38,6 +38,8 @@ pub struct Outbox {
 struct State {
     /// Lines, one after the other.
     lines: Vec<u8>,
+    /// Events that wait for a reply to go before them; `None` while none have to.
+    held: Option<Vec<u8>>,
     /// Bytes that were taken and are being written.
     writing: usize,
     closing: Option<Closing>,
@@ -68,10 +70,25 @@ impl Outbox {
         if state.closing.is_some() {
             return;
         }
-        let was_empty = state.append(write);
-        if state.lines.len() + state.writing > self.limit {
+        let was_empty = state.append_event(write);
+        if state.used() > self.limit {
             self.end(&mut state, Closing::Said(Farewell::SlowReader), farewell);
         } else if was_empty {
+            drop(state);
+            self.ready.notify_one();
+        }
+    }
+
+    /// Holds events back until [`release`](Self::release): a reply is coming that has to be first.
+    pub fn hold(&self) {
+        self.state().held.get_or_insert_default();
+    }
+
+    /// Lets events through again, those that were held first.
+    pub fn release(&self) {
+        let mut state = self.state();
+        let held = state.held.take().unwrap_or_default();
+        if state.closing.is_none() && state.append(|_, lines| lines.extend_from_slice(&held)) {
             drop(state);
             self.ready.notify_one();
         }
@@ -158,7 +175,7 @@ impl Outbox {
         loop {
             {
                 let state = self.state();
-                if state.lines.len() + state.writing <= self.limit / 2 || state.closing.is_some() {
+                if state.used() <= self.limit / 2 || state.closing.is_some() {
                     return;
                 }
             }
@@ -186,6 +203,22 @@ impl Outbox {
 }
 
 impl State {
+    /// Bytes that count against the limit.
+    fn used(&self) -> usize {
+        self.lines.len() + self.held.as_ref().map_or(0, Vec::len) + self.writing
+    }
+
+    /// As [`append`](Self::append), or to what is held back while events are.
+    fn append_event(&mut self, write: impl FnOnce(InJson, &mut Vec<u8>)) -> bool {
+        match &mut self.held {
+            None => self.append(write),
+            Some(held) => {
+                write(self.in_json, held);
+                false
+            }
+        }
+    }
+
     /// Lets `write` append; returns whether there was nothing before and is something now, which is when
     /// the writer has to be woken.
     fn append(&mut self, write: impl FnOnce(InJson, &mut Vec<u8>)) -> bool {
@@ -265,6 +298,18 @@ mod tests {
         outbox.push(dialect, nothing);
         assert!(outbox.take(&mut buffer).await);
         assert_eq!(buffer, b"pj");
+    }
+
+    #[tokio::test]
+    async fn events_that_are_held_come_after_the_reply() {
+        let (outbox, mut buffer) = (Outbox::new(100), Vec::new());
+        outbox.hold();
+        outbox.push(|_, lines| lines.extend_from_slice(b"event"), nothing);
+        outbox.push_reply(|_, lines| lines.extend_from_slice(b"reply "));
+        outbox.release();
+        outbox.push(|_, lines| lines.extend_from_slice(b" later"), nothing);
+        assert!(outbox.take(&mut buffer).await);
+        assert_eq!(buffer, b"reply event later");
     }
 
     #[tokio::test]

@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use parlour_keylog::RootCertificate;
+use parlour_keylog::{RootCertificate, ServerCertificate};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use tracing::warn;
 
 use crate::clock::Clock;
 use crate::startup::StartError;
@@ -39,9 +40,19 @@ pub fn load(keys: &Path, clock: Clock) -> Result<Identity, StartError> {
             reason: "its chain does not end in the root in ca.crt".to_owned(),
         });
     }
+    warn_of_certificate(&chain, &root, clock);
     let config =
         config(chain, key, root_der, clock).map_err(|reason| StartError::Key { path: chain_path, reason })?;
     Ok(Identity { config: Arc::new(config), root: Arc::new(root) })
+}
+
+/// Clients will refuse a certificate that does not hold now; the server can be reloaded with a new one.
+fn warn_of_certificate(chain: &[CertificateDer<'_>], root: &RootCertificate, clock: Clock) {
+    let leaf = chain.first().map(|leaf| ServerCertificate::from_der(leaf));
+    let verified = leaf.map(|leaf| leaf.and_then(|leaf| leaf.verify(root, clock.now().as_seconds())));
+    if let Some(Err(error)) = verified {
+        warn!(%error, "clients will refuse the server's certificate; mint a new one and send SIGHUP");
+    }
 }
 
 fn config(

@@ -48,14 +48,19 @@ impl Engine {
     async fn wait_offline(&mut self, reason: Failure) -> Result<(), Failure> {
         self.link = None;
         let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
-        account.told = true;
         // The backlog has it.
         account.untold.clear();
         let user = account.profile.name.clone();
         let device = account.profile.device.device().clone();
         self.tell(Update::LoggedIn { user, device }).await;
         let backlog = self.backlog()?;
-        self.tell(Update::Backlog(backlog)).await;
+        if !backlog.is_empty() {
+            // What comes later is told message by message; with nothing kept, as after any first login.
+            if let Some(account) = &mut self.account {
+                account.told = true;
+            }
+            self.tell(Update::Backlog(backlog)).await;
+        }
         self.tell_extents().await?;
         self.tell_outbox().await;
         let retry = Some(self.reconnect.again());

@@ -23,6 +23,8 @@ enum Fault {
 pub(super) async fn run(session: &mut Session, name: &UserName, signature: &[u8]) -> Result<Reply, Refusal> {
     session.connection.pass.may_login().map_err(|seconds| Refusal::TooMany { seconds })?;
     let device = check(session, name, signature).await.map_err(|fault| refusal(session, name, &fault))?;
+    // From here on the session can be told of what happens; the reply to this login still comes first.
+    session.peer.outbox.hold();
     let presence = claim(session, name, &device).await?;
     // Only now: a revocation that comes later finds the session in the hub, and ends it.
     let revoked = check_revoked(session, name, &device).await;

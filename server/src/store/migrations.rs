@@ -11,6 +11,8 @@ const STEPS: &[&str] = &[include_str!("migrations/0001_initial.sql")];
 pub(super) enum MigrationError {
     #[error("the database is of version {found}, this program knows version {known}")]
     Newer { found: usize, known: usize },
+    #[error("it is a database of another program")]
+    Foreign,
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
 }
@@ -20,6 +22,10 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), MigrationError>
     let found: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if found > STEPS.len() {
         return Err(MigrationError::Newer { found, known: STEPS.len() });
+    }
+    let tables: u64 = connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
+    if found == 0 && tables > 0 {
+        return Err(MigrationError::Foreign);
     }
     for (done, step) in STEPS.iter().enumerate().skip(found) {
         let transaction = connection.transaction()?;
@@ -41,6 +47,13 @@ mod tests {
         migrate(&mut connection).unwrap();
         let version: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
         assert_eq!(version, STEPS.len());
+    }
+
+    #[test]
+    fn a_database_of_another_program_is_left_alone() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE bookmarks (url TEXT)").unwrap();
+        assert!(matches!(migrate(&mut connection), Err(MigrationError::Foreign)));
     }
 
     #[test]

@@ -70,7 +70,7 @@ impl SqliteStore {
             MigrationError::Newer { found, known } => {
                 OpenError::Newer { path: path.to_owned(), found, known }
             }
-            MigrationError::Sqlite(error) => failed(error.to_string()),
+            error @ (MigrationError::Foreign | MigrationError::Sqlite(_)) => failed(error.to_string()),
         })?;
         let (writes, write_queue) = mpsc::channel(QUEUE);
         let (reads, read_queue) = mpsc::channel(QUEUE);
