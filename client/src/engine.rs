@@ -154,7 +154,7 @@ impl Engine {
     }
 
     /// The connection is over.
-    async fn lost(&mut self, failure: Failure) {
+    pub(super) async fn lost(&mut self, failure: Failure) {
         self.link = None;
         let final_word = [Farewell::Revoked, Farewell::TakenOver]
             .into_iter()
@@ -246,5 +246,5 @@ async fn open_guest(
     setup: &Setup,
 ) -> Result<Link, Failure> {
     let tls = Tls::new(pin, None, setup.clock)?;
-    Link::open(server, &tls).await
+    Link::open(server, &tls, false).await
 }

@@ -54,8 +54,13 @@ pub enum Failure {
     #[error("the server's answer does not fit the request: {0}")]
     WrongAnswer(String),
     /// The recipient's account key is not the one that is known.
-    #[error("the account key of {0} has changed; nothing was sent")]
-    KeyChanged(UserName),
+    #[error("the account key of {name} has changed; nothing was sent")]
+    KeyChanged {
+        /// Whose.
+        name: UserName,
+        /// The key that the server has now (its RFC 7638 thumbprint).
+        kid: String,
+    },
     /// The recipient's account certificate does not hold.
     #[error("the account certificate of {name} does not hold: {reason}; nothing was sent")]
     BadAccount {
@@ -115,8 +120,8 @@ impl Failure {
                 "start with an invitation (parlour://...), or with --ca FILE from the one who runs the server"
                     .to_owned()
             }
-            Self::KeyChanged(name) => {
-                format!("ask {name} in another way whether that is right, then /trust {name}")
+            Self::KeyChanged { name, kid } => {
+                format!("ask {name} in another way whether the new key is {kid}, and if it is, /trust {name}")
             }
             Self::Unsent(_) => "it is kept, and sent after the next login".to_owned(),
             Self::Refused(refusal) => return hint_of(refusal),
@@ -149,7 +154,7 @@ impl Failure {
             Self::Protocol(_) => "protocol",
             Self::Dismissed(_) => "dismissed",
             Self::WrongAnswer(_) => "wrong_answer",
-            Self::KeyChanged(_) => "key_changed",
+            Self::KeyChanged { .. } => "key_changed",
             Self::BadAccount { .. } => "bad_account",
             Self::File { .. } => "file",
             Self::Records(_) => "records",

@@ -119,6 +119,9 @@ impl Judge<'_> {
         let Conversation::Direct(to) = &message.to else {
             return Err("sealed, but said in a channel".to_owned());
         };
+        if message.from != *self.me && to != self.me {
+            return Err("altered: it is neither from you nor to you".to_owned());
+        }
         // A note to oneself is wrapped twice to the same key; either opens.
         let role = if message.from == *self.me { Role::Sender } else { Role::Recipient };
         let opened = message::open(&sealed.to_json(), self.key, role).map_err(reason)?;

@@ -32,6 +32,9 @@ const LONGEST: usize = parlour_protocol::limits::REPLY_BYTES;
 /// A server that says nothing for so long, though it pings every 15 seconds, is gone.
 const SILENCE: Duration = Duration::from_secs(45);
 
+/// A guest is not pinged; the server ends a guest's connection after ten idle minutes by itself.
+const GUEST_SILENCE: Duration = Duration::from_hours(1);
+
 /// Lines that wait to be handled; with more, the server's lines wait in the network.
 const QUEUE: usize = 256;
 
@@ -63,7 +66,8 @@ pub struct Link {
 
 impl Link {
     /// Connects and changes to json.
-    pub async fn open(server: &ServerAddress, tls: &Tls) -> Result<Self, Failure> {
+    /// A server pings those who are logged in; so one that says nothing to a `user` is taken for dead.
+    pub async fn open(server: &ServerAddress, tls: &Tls, user: bool) -> Result<Self, Failure> {
         let unreachable = |reason: String| Failure::Unreachable { server: server.clone(), reason };
         let attempt = async {
             let stream = TcpStream::connect((server.host.as_str(), server.port))
@@ -98,7 +102,8 @@ impl Link {
         let (tell, heard) = mpsc::channel(QUEUE);
         let mut tasks = JoinSet::new();
         tasks.spawn(write_lines(write, outgoing));
-        tasks.spawn(read_lines(read, lines, tell, out.clone()));
+        let patience = if user { SILENCE } else { GUEST_SILENCE };
+        tasks.spawn(read_lines(read, lines, tell, out.clone(), patience));
         // Number 0 is for answers to pings, which nobody waits for.
         Ok(Self { exporter, root, next_id: 1, out, heard, waiting: VecDeque::new(), _tasks: tasks })
     }
@@ -130,7 +135,12 @@ impl Link {
                 }
             }
         };
-        timeout(ANSWER, answer).await.map_err(|_| Failure::Lost)?
+        let answered = timeout(ANSWER, answer).await;
+        answered.unwrap_or_else(|_| {
+            // A server that does not answer is as good as gone; the engine hears so and comes back.
+            self.waiting.push_back(Heard::Closed(Failure::Lost));
+            Err(Failure::Lost)
+        })
     }
 
     /// The next thing that came.
@@ -185,6 +195,7 @@ async fn read_lines(
     mut lines: LineSplitter,
     tell: mpsc::Sender<Heard>,
     out: mpsc::Sender<String>,
+    patience: Duration,
 ) {
     let failure = loop {
         match drain(&mut lines, &tell, &out).await {
@@ -192,7 +203,7 @@ async fn read_lines(
             Err(failure) => break failure,
         }
         let mut chunk = vec![0; 16_384];
-        match timeout(SILENCE, read.read(&mut chunk)).await {
+        match timeout(patience, read.read(&mut chunk)).await {
             Ok(Err(error)) if error.kind() == std::io::ErrorKind::InvalidData => {
                 break Failure::Protocol(error.to_string());
             }

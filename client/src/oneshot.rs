@@ -15,6 +15,9 @@ use crate::setup::Setup;
 use crate::shown::Shown;
 use crate::{control, wording};
 
+/// How long a server that is away is waited for.
+pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
+
 /// Does it, and prints what came of it.
 pub async fn run(command: OneShot, setup: Setup, user: Option<UserName>) -> Result<(), Failure> {
     let user = which_user(&setup, user)?;
@@ -79,7 +82,7 @@ async fn done_somewhere(action: Action, setup: Setup, user: UserName) -> Result<
         match ProfileLock::take(&folder) {
             // Given back at once: the engine takes it.
             Ok(lock) => drop(lock),
-            Err(Failure::ProfileInUse) => return control::ask(&folder, action).await,
+            Err(Failure::ProfileInUse) => return patiently(control::ask(&folder, action)).await,
             Err(failure) => return Err(failure),
         }
     }
@@ -96,7 +99,14 @@ async fn done_somewhere(action: Action, setup: Setup, user: UserName) -> Result<
 
 async fn logged_in(asker: &Asker, action: Action, user: UserName) -> Result<Answer, Failure> {
     asker.ask(Action::Login { name: user, patient: false }).await?;
-    asker.ask(action).await
+    patiently(asker.ask(action)).await
+}
+
+/// A server that is away is waited for, but not for ever. What was to be said is kept then.
+async fn patiently(answer: impl Future<Output = Result<Answer, Failure>>) -> Result<Answer, Failure> {
+    tokio::time::timeout(PATIENCE, answer)
+        .await
+        .unwrap_or_else(|_| Err(Failure::Unsent("message".to_owned())))
 }
 
 fn print(answer: &Answer, json: bool) -> Result<(), Failure> {

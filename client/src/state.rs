@@ -102,6 +102,10 @@ impl State {
                 conversation.last = conversation.last.max(last);
                 conversation.read = conversation.read.max(read);
             }
+            Update::Forgotten { name } => {
+                let conversation = self.conversation(&name);
+                *conversation = ConversationState::new(name);
+            }
             Update::Backlog(messages) => messages.into_iter().for_each(|shown| self.add(shown)),
             Update::Message(shown) => self.add(*shown),
             Update::Outbox(waiting) => self.waiting = waiting,

@@ -35,6 +35,11 @@ pub enum Update {
         /// The newest that the user has seen.
         read: Seq,
     },
+    /// What was told of a conversation does not hold any more: the server has lost some of it.
+    Forgotten {
+        /// Which.
+        name: Conversation,
+    },
     /// The newest messages of all conversations, by the server's time, after a login.
     Backlog(Vec<Shown>),
     /// A message that is new here.

@@ -118,7 +118,7 @@ limits! {
     /// Time that a guest may be idle, in seconds; then the connection is closed.
     guest_idle_seconds = 600, 1 ..= 86_400;
     /// How often a json session is pinged, in seconds.
-    ping_seconds = 15, 1 ..= 3_600;
+    ping_seconds = 15, 1 ..= 40;
     /// When a json session that says nothing is dead, in seconds.
     dead_seconds = 40, 2 ..= 7_200;
     /// How long an older session of the same device has to answer before a new one takes over, in seconds.

@@ -55,7 +55,7 @@ pub async fn run(session: &mut Session, id: Option<RequestId>, command: Command)
         Command::Pong => Ok(Reply::Pong),
     };
     let after = reply(session, id.as_ref(), verb, answer);
-    session.peer.outbox.release();
+    session.peer.outbox.release(after == After::Stay);
     after
 }
 

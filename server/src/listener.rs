@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parlour_protocol::{EXPORTER_BYTES, EXPORTER_LABEL, Farewell};
+use rustls::server::Acceptor;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
@@ -60,8 +61,10 @@ async fn welcome(
     }
     let identity = services.identity();
     let handshake = async {
+        // Who says nothing takes no place from those who do.
+        let greeted = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
         let place = services.gate.handshakes.acquire().await;
-        let stream = TlsAcceptor::from(Arc::clone(&identity.config)).accept(stream).await;
+        let stream = greeted.into_stream(Arc::clone(&identity.config)).await;
         drop(place);
         stream
     };

@@ -84,11 +84,12 @@ impl Outbox {
         self.state().held.get_or_insert_default();
     }
 
-    /// Lets events through again, those that were held first.
-    pub fn release(&self) {
+    /// Lets events through again; those that were held come first, or are dropped unless `with_held`,
+    /// because the session may not hear them after all.
+    pub fn release(&self, with_held: bool) {
         let mut state = self.state();
         let held = state.held.take().unwrap_or_default();
-        if state.closing.is_none() && state.append(|_, lines| lines.extend_from_slice(&held)) {
+        if with_held && state.closing.is_none() && state.append(|_, lines| lines.extend_from_slice(&held)) {
             drop(state);
             self.ready.notify_one();
         }
@@ -306,7 +307,7 @@ mod tests {
         outbox.hold();
         outbox.push(|_, lines| lines.extend_from_slice(b"event"), nothing);
         outbox.push_reply(|_, lines| lines.extend_from_slice(b"reply "));
-        outbox.release();
+        outbox.release(true);
         outbox.push(|_, lines| lines.extend_from_slice(b" later"), nothing);
         assert!(outbox.take(&mut buffer).await);
         assert_eq!(buffer, b"reply event later");

@@ -386,3 +386,39 @@ fn the_same_id_with_the_same_words_is_one_message_and_with_others_is_refused() -
     assert_eq!(lobby(&world)?, ["once", "next"]);
     Ok(())
 }
+
+#[test]
+fn a_server_that_was_set_back_to_an_older_copy_is_noticed_and_what_is_new_is_shown() -> Result<()> {
+    let mut world = World::peopled()?;
+    let mut sam = world.logged_in("sam")?;
+    let mut erik = world.logged_in("erik")?;
+    let say = |sam: &mut Client, erik: &mut Client, text: &str| -> Result<()> {
+        sam.ask(text, &format!("{{}} sam: {text}"))?;
+        erik.process.out.wait_for(&format!("{{}} sam: {text}")).map(|_| ())
+    };
+    say(&mut sam, &mut erik, "one")?;
+    say(&mut sam, &mut erik, "@erik two")?;
+    world.stop_server()?;
+    let (data, copy) = (world.path("data"), world.path("older"));
+    let status = std::process::Command::new("cp").arg("-r").arg(&data).arg(&copy).status()?;
+    ensure!(status.success(), "no copy");
+    world.start_server()?;
+    say(&mut sam, &mut erik, "three")?;
+    say(&mut sam, &mut erik, "@erik four")?;
+    world.kill_server()?;
+    std::fs::remove_dir_all(&data)?;
+    std::fs::rename(&copy, &data)?;
+    world.start_server()?;
+    for client in [&sam, &erik] {
+        for conversation in ["#lobby", "@"] {
+            client.process.wait_for_error(&format!("messages of {conversation}"))?;
+        }
+    }
+    say(&mut sam, &mut erik, "five, in the place of three")?;
+    // What the server lost is missing in the chain, and that is said.
+    let six = "{} sam: @erik six [a message before this one is missing]";
+    sam.ask("@erik six", six)?;
+    erik.process.out.wait_for(six)?;
+    ensure!(sam.leave()? == 0 && erik.leave()? == 0);
+    Ok(())
+}

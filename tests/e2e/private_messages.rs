@@ -281,15 +281,19 @@ fn a_changed_account_key_stops_sending_until_its_user_is_trusted_again() -> Resu
     for _ in 0..2 {
         let refusal = "error: the account key of sam has changed; nothing was sent";
         erik.ask("@sam to whom?", refusal)?;
-        erik.process.wait_for_error("hint: ask sam in another way whether that is right, then /trust sam")?;
+        let hint =
+            format!("ask sam in another way whether the new key is {new_kid}, and if it is, /trust sam");
+        erik.process.wait_for_error(&hint)?;
         ensure!(kept(&world)? == 1, "it was sent all the same");
         ensure!(erik.leave()? == 1);
         erik = world.logged_in("erik")?;
         erik.expect("{} erik: @sam to the first key")?;
     }
+    // Only a key that this client has named can be accepted.
+    erik.ask("/trust sam", "error: the account key of sam has changed; nothing was sent")?;
     erik.type_line("/trust sam")?;
     erik.ask("@sam to the second key", "{} erik: @sam to the second key")?;
-    ensure!(erik.leave()? == 0);
+    ensure!(erik.leave()? == 1);
     let database = Connection::open(world.database())?;
     let key1: String =
         database.query_row("SELECT key1 FROM messages ORDER BY rowid DESC LIMIT 1", [], |row| row.get(0))?;

@@ -181,8 +181,9 @@ fn of_several_who_want_a_name_at_once_exactly_one_gets_it() -> Result<()> {
             client.ask("/users", "sam")?;
             winners.push(rival);
         } else {
-            // The next free name is theirs all the same: nothing of the attempt is in the way.
-            ensure!(!world.keys(rival).join(".pending/sam").exists(), "{rival} keeps useless keys");
+            // Should the server have lied, the keys to the name are still there; and nothing of the attempt
+            // is in the way of the next free name.
+            ensure!(world.keys(rival).join(".pending/sam").exists(), "{rival} threw keys away");
             client.ask("/login sam", "error: invalid credentials")?;
         }
         let there = world.keys(rival).join("sam").exists();

@@ -1,8 +1,8 @@
 //! The user that is logged in: keys, records, what is under way.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use parlour_protocol::Conversation;
+use parlour_protocol::{Conversation, Message, UserName};
 use tokio::sync::oneshot;
 
 use super::peers::Peers;
@@ -38,6 +38,8 @@ pub struct Account {
     pub(super) told: bool,
     /// What is kept in the records and no face has heard of yet.
     pub(super) untold: Vec<Shown>,
+    /// Account keys that the user was told of and has not accepted.
+    pub(super) suspects: HashMap<UserName, String>,
     pub(super) _control: Control,
     pub(super) _lock: ProfileLock,
 }
@@ -62,9 +64,16 @@ impl Account {
             sending,
             told: false,
             untold: Vec::new(),
+            suspects: HashMap::new(),
             _control: control,
             _lock: lock,
         })
+    }
+
+    /// Notes a key that is not the known one, and says so.
+    pub(super) fn suspect(&mut self, name: &UserName, kid: &str) -> Failure {
+        self.suspects.insert(name.clone(), kid.to_owned());
+        Failure::KeyChanged { name: name.clone(), kid: kid.to_owned() }
     }
 
     /// No answer will come to what was asked on the lost connection.
@@ -87,6 +96,15 @@ impl Account {
             }
         }
         None
+    }
+
+    /// Whether a stored message is the one that was sent.
+    pub(super) fn is_answer(&self, index: usize, message: &Message) -> bool {
+        self.sending.get(index).is_some_and(|sending| {
+            sending.outgoing.id == message.id
+                && sending.outgoing.to == message.to
+                && message.from == self.profile.name
+        })
     }
 
     /// What waits, as a face shows it.

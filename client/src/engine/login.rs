@@ -93,7 +93,7 @@ impl Engine {
         let connecting = Update::Connection(Connection::Connecting { server: server.clone() });
         // Not `self.tell`, which would borrow all of the engine.
         let _ = self.updates.send(connecting).await;
-        let mut link = Link::open(&server, &tls).await?;
+        let mut link = Link::open(&server, &tls, true).await?;
         let signature = profile.device_key.sign_asn1(&login_transcript(&profile.name, &link.exporter))?;
         let login = Command::Login { name: profile.name.clone(), signature };
         let Reply::LoggedIn { user, device, .. } = link.ask(&login).await? else {
@@ -103,10 +103,10 @@ impl Engine {
             return Err(Failure::Protocol("it takes us for somebody else".to_owned()));
         }
         self.link = Some(link);
-        self.reconnect.succeeded();
         self.tell(Update::Connection(Connection::Online { server })).await;
         self.tell(Update::LoggedIn { user, device }).await;
         self.catch_up().await?;
+        self.reconnect.succeeded();
         self.send_waiting().await;
         self.renew_in_time().await;
         Ok(())

@@ -61,7 +61,7 @@ impl Engine {
         let peer = self.peer(name).await?;
         let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
         match account.records.pin(name)? {
-            Some(kid) if kid != peer.kid => Err(Failure::KeyChanged(name.clone())),
+            Some(kid) if kid != peer.kid => Err(account.suspect(name, &peer.kid)),
             Some(_) => Ok(peer),
             None => {
                 account.records.set_pin(name, &peer.kid)?;
@@ -74,6 +74,12 @@ impl Engine {
     pub(super) async fn trust(&mut self, name: UserName) -> Result<Answer, Failure> {
         let peer = self.peer(&name).await?;
         let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let pinned = account.records.pin(&name)?;
+        // Only the very key that the user was told of can be accepted.
+        if pinned.is_some_and(|kid| kid != peer.kid) && account.suspects.get(&name) != Some(&peer.kid) {
+            return Err(account.suspect(&name, &peer.kid));
+        }
+        account.suspects.remove(&name);
         account.records.set_pin(&name, &peer.kid)?;
         Ok(Answer::Done)
     }

@@ -42,10 +42,7 @@ impl Engine {
                 Ok(Answer::Registered { name })
             }
             Ok(_) => Err(Failure::Protocol("it does not say whether the name is ours".to_owned())),
-            Err(Failure::Refused(refusal @ (Refusal::UserExists | Refusal::RequestRefused))) => {
-                pending.abandon();
-                Err(Failure::Refused(refusal))
-            }
+            // The keys stay, whatever the server says: if the name was ours all the same, they are all there is.
             Err(failure) => Err(failure),
         }
     }

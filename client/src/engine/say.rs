@@ -161,7 +161,14 @@ impl Engine {
             return;
         };
         match reply {
-            Ok(Reply::Posted(message)) => self.stored(index, message).await,
+            Ok(Reply::Posted(message)) if account.is_answer(index, &message) => {
+                self.stored(index, message).await;
+            }
+            // It stays in the outbox.
+            Ok(Reply::Posted(_)) => {
+                let failure = Failure::Protocol("it confirms another message than was sent".to_owned());
+                return self.lost(failure).await;
+            }
             Ok(_) => {
                 let failure = Failure::Protocol("it does not say whether the message is stored".to_owned());
                 self.give_up(index, failure).await;
@@ -197,7 +204,7 @@ impl Engine {
         let answer = match shown {
             Ok(Some(shown)) => Ok(Answer::Said { message: Box::new(shown) }),
             // Fetched before its answer came.
-            Ok(None) => self.kept(&conversation, seq),
+            Ok(None) => self.kept(&conversation, seq, sending.outgoing.id),
             Err(failure) => Err(failure),
         };
         if let Some(waiting) = sending.answer {
@@ -205,11 +212,11 @@ impl Engine {
         }
     }
 
-    fn kept(&self, conversation: &Conversation, seq: u64) -> Result<Answer, Failure> {
+    fn kept(&self, conversation: &Conversation, seq: u64, id: MessageId) -> Result<Answer, Failure> {
         let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
         let found = account.records.messages(conversation, Some(seq + 1), 1)?.pop();
         found
-            .filter(|shown| shown.seq == seq)
+            .filter(|shown| shown.seq == seq && shown.id == id)
             .map(|shown| Answer::Said { message: Box::new(shown) })
             .ok_or_else(|| Failure::Records("a message that was stored is not kept here".to_owned()))
     }

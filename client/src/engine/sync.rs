@@ -1,9 +1,11 @@
 //! What others said: live, missed, or longer ago. Every message is taken once, in the order of `seq`.
 
+use std::collections::HashSet;
+
 use parlour_protocol::limits::HISTORY_PAGE;
 use parlour_protocol::{
-    Body, Command, Conversation, ConversationHead, HistoryRange, Message, Refusal, Reply, RevokedDevice, Seq,
-    UserName,
+    Body, Command, Conversation, ConversationHead, HistoryRange, Message, MessageId, Refusal, Reply,
+    RevokedDevice, Seq, UserName,
 };
 
 use super::Engine;
@@ -79,12 +81,11 @@ impl Engine {
                 extent.last
             );
             self.tell(Update::Notice(notice)).await;
-            return Ok(());
+            return self.begin_anew(name).await;
         }
         if last - extent.last > LONGEST_GAP {
             self.tell(Update::Notice(format!("{name}: too much was missed to fetch it all"))).await;
-            let page = self.page(name, HistoryRange::Newest).await?;
-            return self.begin(name, page).await;
+            return self.begin_anew(name).await;
         }
         while extent.last < last {
             let page = self.page(name, HistoryRange::After(extent.last)).await?;
@@ -128,7 +129,9 @@ impl Engine {
         let seq = message.seq;
         let last = self.extent(&name)?.map(|extent| extent.last);
         let outcome = match last {
-            Some(last) if seq <= last => return Ok(None),
+            Some(last) if seq <= last && self.knows(&name, &message)? => return Ok(None),
+            // In its place we have another one: the server has lost some, and goes on from there.
+            Some(last) if seq <= last => self.catch_up_with(&name, seq).await,
             Some(last) if seq == last + 1 => self.take_newer(&name, vec![message]).await,
             None if seq == 1 => self.begin(&name, vec![message]).await,
             // What was said before it in this conversation is fetched too.
@@ -138,6 +141,33 @@ impl Engine {
         let own = untold.iter().find(|shown| shown.conversation == name && shown.seq == seq).cloned();
         self.tell_untold().await;
         outcome.map(|()| own)
+    }
+
+    /// Whether a message that has its place among what is kept is what is kept there, or was forgotten
+    /// here because it is older than all that is kept.
+    fn knows(&self, name: &Conversation, message: &Message) -> Result<bool, Failure> {
+        let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let kept = account.records.messages(name, Some(message.seq.saturating_add(1)), 1)?.pop();
+        Ok(kept.is_none_or(|kept| kept.seq != message.seq || kept.id == message.id))
+    }
+
+    /// What is kept of a conversation does not fit what the server has: the newest page takes its place.
+    async fn begin_anew(&mut self, name: &Conversation) -> Result<(), Failure> {
+        let page = self.page(name, HistoryRange::Newest).await?;
+        if page.is_empty() {
+            // Not even that: what is kept is all that is left of it.
+            return Ok(());
+        }
+        let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let known: HashSet<MessageId> =
+            account.records.messages(name, None, 2 * BACKLOG)?.iter().map(|shown| shown.id).collect();
+        self.tell(Update::Forgotten { name: name.clone() }).await;
+        self.begin(name, page).await?;
+        if let Some(account) = &mut self.account {
+            // What was told before is not news.
+            account.untold.retain(|shown| shown.conversation != *name || !known.contains(&shown.id));
+        }
+        Ok(())
     }
 
     pub(super) async fn hear_message(&mut self, message: Message) {
@@ -254,24 +284,34 @@ impl Engine {
             account.records.forget(name)?;
         }
         let extent = Extent { name: name.clone(), first, last: first - 1, read: 0 };
-        self.keep_newer(extent, page).await
+        self.keep_newer(extent, page, true).await
     }
 
     async fn take_newer(&mut self, name: &Conversation, page: Vec<Message>) -> Result<(), Failure> {
         match self.extent(name)? {
-            Some(extent) => self.keep_newer(extent, page).await,
+            Some(extent) => self.keep_newer(extent, page, false).await,
             None => self.begin(name, page).await,
         }
     }
 
-    async fn keep_newer(&mut self, mut extent: Extent, page: Vec<Message>) -> Result<(), Failure> {
+    async fn keep_newer(
+        &mut self,
+        mut extent: Extent,
+        page: Vec<Message>,
+        anew: bool,
+    ) -> Result<(), Failure> {
         let me = self.me().cloned().ok_or(Failure::Refused(Refusal::NotNow))?;
         continuous(&page, &extent.name, &me, extent.last + 1)?;
         let revoked = self.revoked(&page).await?;
         let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
         let profile = &account.profile;
         let judge = Judge { me: &me, key: &profile.account_key, root: &profile.root };
-        let mut chains = PageChains::newer(&account.records, extent.first <= 1);
+        // What begins anew is judged as if nothing had been read of it.
+        let mut chains = if anew {
+            PageChains::older(extent.first <= 1)
+        } else {
+            PageChains::newer(&account.records, extent.first <= 1)
+        };
         let shown: Vec<Shown> = page
             .iter()
             .map(|message| judge.judge(message, of(&revoked, &message.from), &mut chains))

@@ -12,10 +12,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::action::{Action, Answer};
 use crate::engine::Asker;
 use crate::failure::Failure;
+use crate::oneshot::PATIENCE;
 use crate::update::{Connection, Update};
 
 /// What somebody wants, with the name that they give it.
@@ -71,6 +73,8 @@ pub async fn serve(
     let mut under_way = FuturesUnordered::new();
     let mut open = true;
     let mut all_done = true;
+    // After the end of input, how long a server that is away is waited for.
+    let mut patience = std::pin::pin!(tokio::time::sleep(PATIENCE));
     loop {
         while let Some(line) = lines.next_line() {
             match line.map_err(|fault| fault.to_string()).and_then(read) {
@@ -95,7 +99,10 @@ pub async fn serve(
                 Some(bytes) if !bytes.is_empty() => lines.feed(bytes),
                 // A last line without a line feed counts as well.
                 _ if !lines.is_empty() => lines.feed(b"\n"),
-                _ => open = false,
+                _ => {
+                    open = false;
+                    patience.as_mut().reset(Instant::now() + PATIENCE);
+                }
             },
             Some((id, outcome)) = under_way.next(), if !under_way.is_empty() => {
                 let told = match outcome {
@@ -107,6 +114,7 @@ pub async fn serve(
                 };
                 say(&mut output, &told).await?;
             }
+            () = &mut patience, if !open => return Ok(false),
             update = next(&mut updates) => match update {
                 Some(update) => say(&mut output, &event(&update)).await?,
                 None => updates = None,
@@ -161,6 +169,7 @@ fn event(update: &Update) -> Value {
         Update::Conversation { name, last, read } => {
             json!({"event": "conversation", "name": name, "last": last, "read": read})
         }
+        Update::Forgotten { name } => json!({"event": "forgotten", "conversation": name}),
         Update::Backlog(messages) => json!({"event": "backlog", "messages": messages}),
         Update::Message(message) => json!({"event": "message", "message": message}),
         Update::Outbox(waiting) => json!({"event": "outbox", "waiting": waiting.len()}),

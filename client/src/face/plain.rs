@@ -234,7 +234,12 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
             Update::Connection(connection) => self.hear_connection(connection).await,
             Update::LoggedOut { reason } => {
                 self.user = None;
+                self.shown.clear();
                 self.refuse(&reason).await
+            }
+            Update::Forgotten { name } => {
+                self.shown.remove(&name);
+                Ok(())
             }
             Update::LoggedIn { .. }
             | Update::Backlog(_)

@@ -33,7 +33,10 @@ impl Pending {
         let folder = all_pending.join(name.as_str());
         files::make_private(&folder)?;
         let lock = ProfileLock::take(&folder)?;
-        let pending = Self::load(&folder).or_else(|_| Self::make(name, &folder))?;
+        // The request is written last: without it there is nothing to lose. Keys that are there and cannot
+        // be read now are never written over; the name may be theirs already.
+        let pending =
+            if folder.join(REQUEST).exists() { Self::load(&folder)? } else { Self::make(name, &folder)? };
         let (device_key, account_key, request) = pending;
         Ok(Self {
             name: name.clone(),
@@ -50,7 +53,6 @@ impl Pending {
         let wrong =
             |file: &str| Failure::File { path: folder.join(file), reason: "is not usable".to_owned() };
         let read = |file: &str| files::read_text(&folder.join(file));
-        // The request is written last, so with it everything is there.
         let request = read(REQUEST)?;
         let device =
             DeviceKey::from_pkcs8_pem(&read(file::DEVICE_KEY)?).map_err(|_| wrong(file::DEVICE_KEY))?;
@@ -119,11 +121,5 @@ impl Pending {
         // In the finished profile the request has no use any more.
         let _ = std::fs::remove_file(self.home.join(REQUEST));
         Ok(())
-    }
-
-    /// Forgets the attempt: the name is somebody else's.
-    pub fn abandon(self) {
-        // What cannot be removed is found unusable, or used, by the next attempt.
-        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }

@@ -364,8 +364,14 @@ fn farewell(reason: &str) -> Option<Farewell> {
     serde_json::from_value(serde_json::Value::from(reason)).ok()
 }
 
+/// What every JSON reader holds exactly (RFC 8259, 6), and no conversation or clock reaches.
+const MOST: u64 = 1 << 53;
+
 fn message(object: MessageObject<'_>) -> Result<Message, ServerLineError> {
     let MessageObject { to, from, seq, message_id, time, text, sealed } = object;
+    if !(1..=MOST).contains(&seq) || time.as_millis().unsigned_abs() > MOST {
+        return Err(ServerLineError("a number is out of bounds".to_owned()));
+    }
     let body = match (text, sealed) {
         (Some(text), None) => {
             Body::Text(SafeText::parse(&text).map_err(|error| ServerLineError(error.to_string()))?)

@@ -82,6 +82,8 @@ impl Writer {
             // What memory says may now be ahead of the database.
             self.tails.clear();
             let failed = StoreError::Failed("the transaction failed".to_owned());
+            // What was not even tried, because the transaction could not begin, is told as well.
+            written.extend(batch.drain(..).filter_map(Written::untried));
             for outcome in &mut written {
                 outcome.fail(&failed);
             }
@@ -145,6 +147,16 @@ impl Writer {
 }
 
 impl Written {
+    fn untried(write: Write) -> Option<Self> {
+        match write {
+            Write::Append(_, done) => Some(Self::Append(Err(StoreError::Closed), done)),
+            Write::CreateAccount(_, done) | Write::AddRevocation(_, done) => {
+                Some(Self::Other(Err(StoreError::Closed), done))
+            }
+            Write::Stop => None,
+        }
+    }
+
     fn fail(&mut self, error: &StoreError) {
         match self {
             Self::Append(outcome, _) => *outcome = Err(error.clone()),

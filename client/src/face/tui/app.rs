@@ -162,6 +162,7 @@ impl App {
             }
             Update::LoggedOut { .. } => self.marks_known = false,
             Update::Conversation { .. }
+            | Update::Forgotten { .. }
             | Update::Backlog(_)
             | Update::Message(_)
             | Update::Outbox(_)

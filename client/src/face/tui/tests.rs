@@ -201,7 +201,7 @@ fn a_message_that_was_not_sent_comes_back_where_it_was_to_go() {
     app.view.select(&direct("erik"), &app.state);
     let effects = send(&mut app, "for erik");
     key(&mut app, KeyCode::Up, KeyModifiers::ALT);
-    app.answer(purpose(&effects), Err(Failure::KeyChanged(name("erik"))), NOW);
+    app.answer(purpose(&effects), Err(Failure::KeyChanged { name: name("erik"), kid: "kid".into() }), NOW);
     assert_eq!((&app.view.selected, app.view.composer.text()), (&lobby(), ""));
     key(&mut app, KeyCode::Down, KeyModifiers::ALT);
     assert_eq!(app.view.composer.text(), "for erik");
