@@ -40,8 +40,12 @@ struct State {
     lines: Vec<u8>,
     /// Events that wait for a reply to go before them; `None` while none have to.
     held: Option<Vec<u8>>,
+    /// Bytes of `lines` that are events; replies do not count against the limit.
+    events: usize,
     /// Bytes that were taken and are being written.
     writing: usize,
+    /// Bytes of those that are events.
+    writing_events: usize,
     closing: Option<Closing>,
     in_json: InJson,
 }
@@ -71,7 +75,7 @@ impl Outbox {
             return;
         }
         let was_empty = state.append_event(write);
-        if state.used() > self.limit {
+        if state.used_by_events() > self.limit {
             self.end(&mut state, Closing::Said(Farewell::SlowReader), farewell);
         } else if was_empty {
             drop(state);
@@ -130,6 +134,7 @@ impl Outbox {
     fn end(&self, state: &mut State, closing: Closing, write: impl FnOnce(InJson, &mut Vec<u8>)) {
         if closing == Closing::Said(Farewell::SlowReader) {
             state.lines = Vec::new();
+            state.events = 0;
         }
         state.append(write);
         state.closing = Some(closing);
@@ -151,6 +156,7 @@ impl Outbox {
                 let mut state = self.state();
                 if state.writing > 0 {
                     state.writing = 0;
+                    state.writing_events = 0;
                     self.room.notify_one();
                 }
                 if !state.lines.is_empty() {
@@ -160,6 +166,7 @@ impl Outbox {
                     }
                     std::mem::swap(buffer, &mut state.lines);
                     state.writing = buffer.len();
+                    state.writing_events = std::mem::take(&mut state.events);
                     return true;
                 }
                 if state.closing.is_some() {
@@ -204,15 +211,25 @@ impl Outbox {
 }
 
 impl State {
-    /// Bytes that count against the limit.
+    /// Bytes on their way.
     fn used(&self) -> usize {
         self.lines.len() + self.held.as_ref().map_or(0, Vec::len) + self.writing
+    }
+
+    /// Bytes on their way that count against the limit.
+    fn used_by_events(&self) -> usize {
+        self.events + self.held.as_ref().map_or(0, Vec::len) + self.writing_events
     }
 
     /// As [`append`](Self::append), or to what is held back while events are.
     fn append_event(&mut self, write: impl FnOnce(InJson, &mut Vec<u8>)) -> bool {
         match &mut self.held {
-            None => self.append(write),
+            None => {
+                let before = self.lines.len();
+                let was_empty = self.append(write);
+                self.events += self.lines.len() - before;
+                was_empty
+            }
             Some(held) => {
                 write(self.in_json, held);
                 false
@@ -287,6 +304,9 @@ mod tests {
         let waiting = tokio::time::timeout(std::time::Duration::from_millis(20), outbox.room());
         assert!(waiting.await.is_err());
         assert_eq!(taken(&outbox, &mut buffer).await, Some(500));
+        // What was asked for does not make somebody a slow reader of what was not.
+        outbox.push(line(100), nothing);
+        assert_eq!(outbox.closing(), None);
         outbox.push(line(1), nothing);
         assert_eq!(outbox.closing(), Some(Closing::Said(Farewell::SlowReader)));
     }
