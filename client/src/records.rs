@@ -203,6 +203,15 @@ impl Records {
     }
 
     /// Notes what our next message in a conversation follows.
+    /// Notes that our own chain has gone on to `next`, which the server's history shows: these records may
+    /// be an older copy. Another chain, or one that is as far, is left alone.
+    pub fn advance_own_chain(&mut self, name: &Conversation, next: &OwnChain) -> Result<(), Failure> {
+        match self.own_chain(name)? {
+            Some(own) if own.chain == next.chain && own.n < next.n => self.set_own_chain(name, next),
+            _ => Ok(()),
+        }
+    }
+
     fn set_own_chain(&self, name: &Conversation, chain: &OwnChain) -> Result<(), Failure> {
         self.set_fact(Kind::OwnChain, &name.to_string(), chain)
     }

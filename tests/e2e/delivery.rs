@@ -3,6 +3,8 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 use parlour_tests::{Client, Relay, World, wait_until};
@@ -419,6 +421,38 @@ fn a_server_that_was_set_back_to_an_older_copy_is_noticed_and_what_is_new_is_sho
     let six = "{} sam: @erik six [a message before this one is missing]";
     sam.ask("@erik six", six)?;
     erik.process.out.wait_for(six)?;
+    ensure!(sam.leave()? == 0 && erik.leave()? == 0);
+    Ok(())
+}
+
+#[test]
+fn a_client_that_was_set_back_to_an_older_copy_goes_on_with_its_chain() -> Result<()> {
+    let world = World::peopled()?;
+    let mut sam = world.logged_in("sam")?;
+    let mut erik = world.logged_in("erik")?;
+    sam.ask("@erik one", "{} sam: @erik one")?;
+    ensure!(sam.leave()? == 0);
+    let copy = world.path("older");
+    let copied = |from: &Path, to: &Path| -> Result<()> {
+        let status = std::process::Command::new("cp").arg("-rT").arg(from).arg(to).status()?;
+        ensure!(status.success(), "no copy");
+        Ok(())
+    };
+    copied(&world.profile("sam"), &copy)?;
+    let mut sam = world.logged_in("sam")?;
+    sam.expect("{} sam: @erik one")?;
+    sam.ask("@erik two", "{} sam: @erik two")?;
+    ensure!(sam.leave()? == 0);
+    std::fs::remove_dir_all(world.profile("sam"))?;
+    copied(&copy, &world.profile("sam"))?;
+    let mut sam = world.logged_in("sam")?;
+    for text in ["one", "two"] {
+        sam.expect(&format!("{{}} sam: @erik {text}"))?;
+    }
+    sam.ask("@erik three", "{} sam: @erik three")?;
+    for text in ["one", "two", "three"] {
+        erik.expect(&format!("{{}} sam: @erik {text}"))?;
+    }
     ensure!(sam.leave()? == 0 && erik.leave()? == 0);
     Ok(())
 }

@@ -12,7 +12,7 @@ use super::Engine;
 use crate::action::Answer;
 use crate::failure::Failure;
 use crate::judge::{ChainKey, Judge};
-use crate::records::{Extent, PageChains};
+use crate::records::{Extent, OwnChain, PageChains};
 use crate::shown::{Shown, Verdict};
 use crate::update::Update;
 
@@ -323,6 +323,13 @@ impl Engine {
             extent.read = extent.read.max(own.seq);
         }
         account.records.keep(&extent, &shown, &learned)?;
+        for (key, chain) in &learned {
+            if key.from == me && key.device == *account.profile.device.device() {
+                let next =
+                    OwnChain { chain: key.chain.clone(), n: chain.last_n + 1, prev: chain.last_hash.clone() };
+                account.records.advance_own_chain(&extent.name, &next)?;
+            }
+        }
         account.untold.extend(shown);
         Ok(())
     }

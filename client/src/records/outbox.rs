@@ -88,7 +88,11 @@ impl Records {
         let transaction = self.connection.unchecked_transaction().map_err(sqlite)?;
         transaction.execute("DELETE FROM outbox WHERE position = ?1", [position]).map_err(sqlite)?;
         if let Some(next) = next {
-            self.set_own_chain(to, next)?;
+            let own = self.own_chain(to)?;
+            // Never back: what is sent again may be older than what the chain has come to.
+            if own.is_none_or(|own| own.chain != next.chain || own.n < next.n) {
+                self.set_own_chain(to, next)?;
+            }
         }
         transaction.commit().map_err(sqlite)
     }
