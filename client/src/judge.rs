@@ -124,7 +124,7 @@ impl Judge<'_> {
         }
         // A note to oneself is wrapped twice to the same key; either opens.
         let role = if message.from == *self.me { Role::Sender } else { Role::Recipient };
-        let opened = message::open(&sealed.to_json(), self.key, role).map_err(reason)?;
+        let opened = message::open(sealed.as_json(), self.key, role).map_err(reason)?;
         let device = self.signer(&opened, message, to)?;
         let Opened { claims, jws, .. } = opened;
         let withdrawn =

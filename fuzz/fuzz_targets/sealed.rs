@@ -21,7 +21,7 @@ fn key() -> &'static AccountKey {
 
 fuzz_target!(|json: &str| {
     if let Ok(sealed) = SealedMessage::from_json(json) {
-        assert_eq!(SealedMessage::from_json(&sealed.to_json()), Ok(sealed));
+        assert_eq!(SealedMessage::from_json(sealed.as_json()), Ok(sealed));
     }
     let _ = message::open(json, key(), Role::Recipient);
     let _ = message::open(json, key(), Role::Sender);

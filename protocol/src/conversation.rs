@@ -1,25 +1,26 @@
 //! Where a message goes: `#channel` or `@user`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
-use crate::name::{NameError, UserName, is_name};
+use crate::name::{NameError, Short, UserName, is_name};
 
 /// A channel's name, kept without its `#`; the same grammar as a user's.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct ChannelName(Box<str>);
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ChannelName(Short);
 
 impl ChannelName {
     /// The channel that everyone is in.
     pub fn lobby() -> Self {
-        Self("lobby".into())
+        Self(Short::LOBBY)
     }
 
     /// The name without its `#`.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 }
 
@@ -28,13 +29,19 @@ impl FromStr for ChannelName {
 
     /// Takes the name without its `#`.
     fn from_str(text: &str) -> Result<Self, NameError> {
-        if is_name(text) { Ok(Self(text.into())) } else { Err(NameError) }
+        Short::new(text).filter(|_| is_name(text)).map(Self).ok_or(NameError)
+    }
+}
+
+impl fmt::Debug for ChannelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ChannelName({})", self.as_str())
     }
 }
 
 /// A conversation as one user sees it: a direct one bears the other user's name.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Deserialize)]
+#[serde(try_from = "Cow<'_, str>")]
 pub enum Conversation {
     /// `#name`: read by the server and by every member.
     Channel(ChannelName),
@@ -63,17 +70,17 @@ impl FromStr for Conversation {
     }
 }
 
-impl TryFrom<String> for Conversation {
+impl TryFrom<Cow<'_, str>> for Conversation {
     type Error = NameError;
 
-    fn try_from(text: String) -> Result<Self, NameError> {
+    fn try_from(text: Cow<'_, str>) -> Result<Self, NameError> {
         text.parse()
     }
 }
 
-impl From<Conversation> for String {
-    fn from(conversation: Conversation) -> Self {
-        conversation.to_string()
+impl Serialize for Conversation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::refusal::Refusal;
 use crate::reply::Reply;
 
 pub use decode::{parse, parse_server_line};
-pub use encode::{encode_command, encode_event, encode_refusal, encode_reply};
+pub use encode::{encode_command, write_event, write_refusal, write_reply};
 
 /// What a client calls a command, so that it knows the reply.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::text::has_control;
+
 /// Why a line was not taken. The connection goes on with the next line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum LineFault {
@@ -50,7 +52,7 @@ impl LineSplitter {
     /// needed.
     pub fn next_line(&mut self) -> Option<Result<&str, LineFault>> {
         let unsearched = self.bytes.get(self.searched..).unwrap_or_default();
-        let Some(found) = unsearched.iter().position(|&b| b == b'\n') else {
+        let Some(found) = memchr::memchr(b'\n', unsearched) else {
             self.searched = self.bytes.len();
             if self.skipping {
                 self.drop_held();
@@ -104,7 +106,7 @@ fn check(line: &[u8], longest: usize) -> Result<&str, LineFault> {
         return Err(LineFault::TooLong);
     }
     let text = std::str::from_utf8(line).map_err(|_| LineFault::NotUtf8)?;
-    if text.chars().any(|c| c.is_control() && c != '\t') {
+    if has_control(text, b"\t") {
         return Err(LineFault::ControlCharacter);
     }
     Ok(text)

@@ -16,7 +16,7 @@ pub enum Body {
     /// Readable by the server and all members.
     Text(SafeText),
     /// Readable by the two users that it is sealed to.
-    Sealed(Box<SealedMessage>),
+    Sealed(SealedMessage),
 }
 
 impl Body {
@@ -30,7 +30,7 @@ impl Body {
                     text.as_str().bytes().filter(|b| matches!(b, b'"' | b'\\' | b'\t' | b'\n')).count();
                 text.as_str().len() + 4 * long
             }
-            Self::Sealed(sealed) => sealed.json_bytes(),
+            Self::Sealed(sealed) => sealed.as_json().len(),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! What a message is called by its sender.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -11,8 +12,8 @@ use crate::timestamp::Timestamp;
 
 /// What a sender calls a message, so that sending it again stores it once: a UUID (version 7 from our
 /// client), written in lower case with hyphens.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "Cow<'_, str>")]
 pub struct MessageId(Uuid);
 
 impl MessageId {
@@ -38,22 +39,23 @@ impl FromStr for MessageId {
 
     /// Takes the canonical form alone, so that one id has one spelling.
     fn from_str(text: &str) -> Result<Self, MessageIdError> {
-        let id = Self(Uuid::try_parse(text).map_err(|_| MessageIdError)?);
-        if id.to_string() == text { Ok(id) } else { Err(MessageIdError) }
+        let id = Uuid::try_parse(text).map_err(|_| MessageIdError)?;
+        let canonical = id.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()) == text;
+        if canonical { Ok(Self(id)) } else { Err(MessageIdError) }
     }
 }
 
-impl TryFrom<String> for MessageId {
+impl TryFrom<Cow<'_, str>> for MessageId {
     type Error = MessageIdError;
 
-    fn try_from(text: String) -> Result<Self, MessageIdError> {
+    fn try_from(text: Cow<'_, str>) -> Result<Self, MessageIdError> {
         text.parse()
     }
 }
 
-impl From<MessageId> for String {
-    fn from(id: MessageId) -> Self {
-        id.to_string()
+impl Serialize for MessageId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()))
     }
 }
 

@@ -1,9 +1,10 @@
 //! Names of users and devices, which exist only parsed.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use thiserror::Error;
 
 /// The longest name of a user or channel, in bytes.
@@ -14,15 +15,45 @@ const NAME_BYTES: usize = 32;
 #[error("a name is 1 to 32 of a-z, 0-9, '_' and '-', and begins with a letter or digit")]
 pub struct NameError;
 
+/// A text that is short enough to be kept in place: names are copied at every turn.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Short {
+    /// Zero after the text, so that the order of these bytes is that of the texts.
+    bytes: [u8; NAME_BYTES],
+    length: u8,
+}
+
+impl Short {
+    /// `lobby`, which is in so many messages that it is not made each time.
+    pub(crate) const LOBBY: Self = {
+        let mut bytes = [0; NAME_BYTES];
+        bytes.split_at_mut(5).0.copy_from_slice(b"lobby");
+        Self { bytes, length: 5 }
+    };
+
+    /// `None` when the text is longer than [`NAME_BYTES`].
+    pub(crate) fn new(text: &str) -> Option<Self> {
+        let mut bytes = [0; NAME_BYTES];
+        bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        Some(Self { bytes, length: u8::try_from(text.len()).ok()? })
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        let bytes = self.bytes.get(..usize::from(self.length)).unwrap_or_default();
+        // It was made from a text.
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+}
+
 /// A user's name: `[a-z0-9][a-z0-9_-]{0,31}`. ASCII only, so that no two names look alike.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct UserName(Box<str>);
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "Cow<'_, str>")]
+pub struct UserName(Short);
 
 impl UserName {
     /// The name as text, without any prefix.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 }
 
@@ -39,57 +70,56 @@ impl FromStr for UserName {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        if is_name(text) { Ok(Self(text.into())) } else { Err(NameError) }
+        Short::new(text).filter(|_| is_name(text)).map(Self).ok_or(NameError)
     }
 }
 
-impl TryFrom<String> for UserName {
+impl TryFrom<Cow<'_, str>> for UserName {
     type Error = NameError;
 
-    fn try_from(text: String) -> Result<Self, NameError> {
+    fn try_from(text: Cow<'_, str>) -> Result<Self, NameError> {
         text.parse()
     }
 }
 
-impl From<UserName> for String {
-    fn from(name: UserName) -> Self {
-        name.0.into()
+impl Serialize for UserName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 
 impl fmt::Display for UserName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Debug for UserName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "UserName({})", self.0)
+        write!(f, "UserName({self})")
     }
 }
 
 /// A device of a user: the first 16 hex digits of the SHA-256 of its public key
 /// (`SubjectPublicKeyInfo`, DER). It is unique among one user's devices, not over all users.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct DeviceId(Box<str>);
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "Cow<'_, str>")]
+pub struct DeviceId(Short);
 
 impl DeviceId {
     /// The digits as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 
     /// The id that belongs to a public key with this SHA-256.
     pub fn from_key_hash(hash: &[u8; 32]) -> Self {
-        use fmt::Write as _;
-        let mut digits = String::with_capacity(16);
-        for byte in hash.iter().take(8) {
-            // Writing into a String cannot fail.
-            let _ = write!(digits, "{byte:02x}");
+        let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
+        let mut bytes = [0; NAME_BYTES];
+        for (pair, byte) in bytes.chunks_exact_mut(2).zip(hash.iter().take(8)) {
+            pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
         }
-        Self(digits.into())
+        Self(Short { bytes, length: 16 })
     }
 }
 
@@ -98,27 +128,33 @@ impl FromStr for DeviceId {
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         let fits = text.len() == 16 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-        if fits { Ok(Self(text.into())) } else { Err(NameError) }
+        Short::new(text).filter(|_| fits).map(Self).ok_or(NameError)
     }
 }
 
-impl TryFrom<String> for DeviceId {
+impl TryFrom<Cow<'_, str>> for DeviceId {
     type Error = NameError;
 
-    fn try_from(text: String) -> Result<Self, NameError> {
+    fn try_from(text: Cow<'_, str>) -> Result<Self, NameError> {
         text.parse()
     }
 }
 
-impl From<DeviceId> for String {
-    fn from(id: DeviceId) -> Self {
-        id.0.into()
+impl Serialize for DeviceId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for DeviceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DeviceId({self})")
     }
 }
 
 impl fmt::Display for DeviceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 

@@ -1,5 +1,8 @@
 //! The plain dialect: for people, scripts and `openssl s_client`. What it says is fixed.
 
+use std::fmt;
+use std::io::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
@@ -88,12 +91,16 @@ fn private(rest: &str) -> Result<Command, Refusal> {
     }
     let sealed = SealedMessage::from_json(sealed).map_err(|_| Refusal::MustBeSealed)?;
     let id = Some(sealed.id);
-    Ok(Command::Post(Post { to: Conversation::Direct(name), id, body: Body::Sealed(Box::new(sealed)) }))
+    Ok(Command::Post(Post { to: Conversation::Direct(name), id, body: Body::Sealed(sealed) }))
 }
 
-/// A reply as its one line, without line feed; `None` where plain says nothing.
-pub fn encode_reply(reply: &Reply) -> Option<String> {
-    Some(match reply {
+/// Appends a reply as its one line, without line feed; returns false where plain says nothing.
+pub fn write_reply(out: &mut Vec<u8>, reply: &Reply) -> bool {
+    let text = match reply {
+        Reply::Posted(message) => {
+            write_message(out, message);
+            return true;
+        }
         Reply::Registered { device_certificate, account_certificate } => format!(
             "Registration Succeeded {} {}",
             URL_SAFE_NO_PAD.encode(device_certificate),
@@ -104,44 +111,49 @@ pub fn encode_reply(reply: &Reply) -> Option<String> {
         Reply::Help(lines) => lines.join(", "),
         Reply::Dialect(Dialect::Json) => r#"{"dialect":"json"}"#.to_owned(),
         Reply::Dialect(Dialect::Plain) => r#"{"dialect":"plain"}"#.to_owned(),
-        Reply::Posted(message) => encode_message(message),
         // Plain has no commands that these would answer.
         Reply::Goodbye
         | Reply::Renewed { .. }
         | Reply::Account(_)
         | Reply::Conversations(_)
         | Reply::History { .. }
-        | Reply::Pong => return None,
-    })
+        | Reply::Pong => return false,
+    };
+    out.extend_from_slice(text.as_bytes());
+    true
 }
 
-/// `error: ...`.
-pub fn encode_refusal(refusal: &Refusal) -> String {
-    format!("error: {refusal}")
+/// Appends `error: ...`, without line feed.
+pub fn write_refusal(out: &mut Vec<u8>, refusal: &Refusal) {
+    write(out, format_args!("error: {refusal}"));
 }
 
-/// An event as its one line, without line feed; `None` where plain says nothing.
-pub fn encode_event(event: &Event) -> Option<String> {
+/// Appends an event as its one line, without line feed; returns false where plain says nothing.
+pub fn write_event(out: &mut Vec<u8>, event: &Event) -> bool {
     match event {
-        Event::Message(message) => Some(encode_message(message)),
-        Event::Goodbye(farewell) => Some(format!("goodbye: {farewell}")),
-        Event::Ping | Event::Revoked { .. } => None,
+        Event::Message(message) => write_message(out, message),
+        Event::Goodbye(farewell) => write(out, format_args!("goodbye: {farewell}")),
+        Event::Ping | Event::Revoked { .. } => return false,
+    }
+    true
+}
+
+/// Appends `2019-11-01 09:30:00 sam: this is a message`, or with `@to ` before a sealed one.
+pub fn write_message(out: &mut Vec<u8>, message: &Message) {
+    let Message { to, from, time, body, .. } = message;
+    write(out, format_args!("{time} {from}: "));
+    if let Conversation::Direct(to) = to {
+        write(out, format_args!("@{to} "));
+    }
+    match body {
+        Body::Sealed(sealed) => out.extend_from_slice(sealed.as_json().as_bytes()),
+        Body::Text(text) => out.extend_from_slice(clean(text.as_str()).as_bytes()),
     }
 }
 
-/// `2019-11-01 09:30:00 sam: this is a message`, or with `@to ` before a sealed one.
-pub fn encode_message(message: &Message) -> String {
-    let Message { to, from, time, body, .. } = message;
-    match (to, body) {
-        (Conversation::Direct(to), Body::Sealed(sealed)) => {
-            format!("{time} {from}: @{to} {}", sealed.to_json())
-        }
-        (Conversation::Direct(to), Body::Text(text)) => {
-            format!("{time} {from}: @{to} {}", clean(text.as_str()))
-        }
-        (Conversation::Channel(_), Body::Text(text)) => format!("{time} {from}: {}", clean(text.as_str())),
-        (Conversation::Channel(_), Body::Sealed(sealed)) => format!("{time} {from}: {}", sealed.to_json()),
-    }
+fn write(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
+    // A vector takes everything.
+    let _ = out.write_fmt(text);
 }
 
 /// The lines of `/help`.
@@ -167,6 +179,12 @@ mod tests {
         parse(line).and_then(|request| request.command)
     }
 
+    fn line(write: impl FnOnce(&mut Vec<u8>) -> bool) -> String {
+        let mut out = Vec::new();
+        assert!(write(&mut out));
+        String::from_utf8(out).unwrap()
+    }
+
     #[test]
     fn each_command_has_its_golden_line() {
         let sam: UserName = "sam".parse().unwrap();
@@ -183,8 +201,8 @@ mod tests {
         assert!(command("hello all") == post("#lobby", None, text("hello all")));
         assert!(command("//usr/bin") == post("#lobby", None, text("/usr/bin")));
         let sealed = example();
-        let line = format!("@sam {}", sealed.to_json());
-        assert!(command(&line) == post("@sam", Some(sealed.id), Body::Sealed(Box::new(sealed.clone()))));
+        let line = format!("@sam {}", sealed.as_json());
+        assert!(command(&line) == post("@sam", Some(sealed.id), Body::Sealed(sealed.clone())));
     }
 
     #[test]
@@ -224,22 +242,25 @@ mod tests {
         };
         let text = message("#lobby", Body::Text(SafeText::parse("this is\na message").unwrap()));
         assert_eq!(
-            encode_event(&Event::Message(text.clone())).unwrap(),
+            line(|out| write_event(out, &Event::Message(text.clone()))),
             "2019-11-01 09:30:00 erik: this is ⏎ a message"
         );
         assert_eq!(
-            encode_reply(&Reply::Posted(text)),
-            Some("2019-11-01 09:30:00 erik: this is ⏎ a message".into())
+            line(|out| write_reply(out, &Reply::Posted(text))),
+            "2019-11-01 09:30:00 erik: this is ⏎ a message"
         );
-        let sealed = message("@sam", Body::Sealed(Box::new(example())));
-        let line = encode_message(&sealed);
-        assert!(line.starts_with("2019-11-01 09:30:00 erik: @sam {\"protected\":"));
+        let sealed = message("@sam", Body::Sealed(example()));
+        let written = line(|out| write_event(out, &Event::Message(sealed)));
+        assert!(written.starts_with("2019-11-01 09:30:00 erik: @sam {\"protected\":"));
         let users = Reply::Users(vec!["erik".parse().unwrap(), "sam".parse().unwrap()]);
-        assert_eq!(encode_reply(&users).unwrap(), "erik sam");
+        assert_eq!(line(|out| write_reply(out, &users)), "erik sam");
         let registered =
             Reply::Registered { device_certificate: vec![1, 2, 3], account_certificate: vec![4, 5, 6] };
-        assert_eq!(encode_reply(&registered).unwrap(), "Registration Succeeded AQID BAUG");
-        assert_eq!(encode_refusal(&Refusal::UserExists), "error: user already exists");
+        assert_eq!(line(|out| write_reply(out, &registered)), "Registration Succeeded AQID BAUG");
+        let mut refused = Vec::new();
+        write_refusal(&mut refused, &Refusal::UserExists);
+        assert_eq!(refused, b"error: user already exists");
+        assert!(!write_event(&mut refused, &Event::Ping));
         assert!(!help().is_empty());
     }
 

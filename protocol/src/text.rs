@@ -1,6 +1,7 @@
 //! The text of a message, checked once.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -23,10 +24,11 @@ pub enum TextError {
 
 /// A message's text: 1 to [`TEXT_BYTES`] bytes of UTF-8 without control characters (C0, DEL, C1)
 /// other than TAB and line feed. What may still mislead a reader, like marks that turn the direction
-/// of writing, is kept as written and made harmless where it is shown: see [`crate::clean`].
+/// of writing, is kept as written and made harmless where it is shown: see [`crate::clean`]. Copies share
+/// the text.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct SafeText(Box<str>);
+pub struct SafeText(Arc<str>);
 
 impl TryFrom<String> for SafeText {
     type Error = TextError;
@@ -38,7 +40,7 @@ impl TryFrom<String> for SafeText {
 
 impl From<SafeText> for String {
     fn from(text: SafeText) -> Self {
-        text.0.into()
+        text.0.as_ref().into()
     }
 }
 
@@ -51,7 +53,7 @@ impl SafeText {
         if text.len() > TEXT_BYTES {
             return Err(TextError::TooLong);
         }
-        if text.chars().any(|c| c.is_control() && c != '\t' && c != '\n') {
+        if has_control(text, b"\t\n") {
             return Err(TextError::ControlCharacter);
         }
         Ok(Self(text.into()))
@@ -61,6 +63,15 @@ impl SafeText {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Whether a text holds a control character (C0, DEL, C1) that is not among `allowed`, which are of C0.
+pub(crate) fn has_control(text: &str, allowed: &[u8]) -> bool {
+    // Nearly all texts are free of these bytes, and looking for them needs no decoding. C1 is 0xC2 and
+    // then 0x80 to 0x9F in UTF-8, so whatever has such a lead byte is looked at more closely.
+    let suspect = |byte: u8| byte < 0x20 || byte == 0x7f || byte == 0xc2;
+    text.bytes().fold(false, |any, byte| any | suspect(byte))
+        && text.chars().any(|c| c.is_control() && !u8::try_from(c).is_ok_and(|c| allowed.contains(&c)))
 }
 
 /// Shows the length alone: a message's content does not belong in a log.

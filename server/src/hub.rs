@@ -84,8 +84,8 @@ fn say_farewell(farewell: Farewell, in_json: bool, lines: &mut Vec<u8>) {
 /// An event that is written at most once in each dialect, however many hear it.
 pub struct Encoded<'a> {
     event: &'a Event,
-    plain: OnceCell<String>,
-    json: OnceCell<String>,
+    plain: OnceCell<Vec<u8>>,
+    json: OnceCell<Vec<u8>>,
 }
 
 impl<'a> Encoded<'a> {
@@ -96,13 +96,20 @@ impl<'a> Encoded<'a> {
 
     /// The line with its line feed; nothing where plain says nothing.
     fn line(&self, in_json: bool) -> &[u8] {
-        let ended = |line: Option<String>| line.map_or_else(String::new, |line| line + "\n");
-        let line = if in_json {
-            self.json.get_or_init(|| ended(Some(json::encode_event(self.event))))
-        } else {
-            self.plain.get_or_init(|| ended(plain::encode_event(self.event)))
-        };
-        line.as_bytes()
+        let line = if in_json { &self.json } else { &self.plain };
+        line.get_or_init(|| {
+            let mut line = Vec::with_capacity(256);
+            let says_something = if in_json {
+                json::write_event(&mut line, self.event);
+                true
+            } else {
+                plain::write_event(&mut line, self.event)
+            };
+            if says_something {
+                line.push(b'\n');
+            }
+            line
+        })
     }
 }
 

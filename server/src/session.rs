@@ -188,16 +188,20 @@ enum Ended {
 
 /// Appends a reply's line in the dialect that the session speaks; plain has no words for some.
 pub fn write_reply(in_json: bool, id: Option<&RequestId>, reply: &Reply, lines: &mut Vec<u8>) {
-    let line = if in_json { Some(json::encode_reply(id, reply)) } else { plain::encode_reply(reply) };
-    if let Some(line) = line {
-        lines.extend_from_slice(line.as_bytes());
-        lines.push(b'\n');
+    if in_json {
+        json::write_reply(lines, id, reply);
+    } else if !plain::write_reply(lines, reply) {
+        return;
     }
+    lines.push(b'\n');
 }
 
 /// Appends a refusal's line in the dialect that the session speaks.
 pub fn write_refusal(in_json: bool, id: Option<&RequestId>, refusal: &Refusal, lines: &mut Vec<u8>) {
-    let line = if in_json { json::encode_refusal(id, refusal) } else { plain::encode_refusal(refusal) };
-    lines.extend_from_slice(line.as_bytes());
+    if in_json {
+        json::write_refusal(lines, id, refusal);
+    } else {
+        plain::write_refusal(lines, refusal);
+    }
     lines.push(b'\n');
 }

@@ -249,5 +249,5 @@ impl Engine {
 
 fn sealed(jwe: &str) -> Result<Body, Failure> {
     let sealed = SealedMessage::from_json(jwe).map_err(|error| Failure::Key(error.to_string()))?;
-    Ok(Body::Sealed(Box::new(sealed)))
+    Ok(Body::Sealed(sealed))
 }

@@ -153,7 +153,7 @@ fn post(arguments: PostArguments<'_>) -> Result<Post, Refusal> {
             if json.get().len() > SEALED_BYTES {
                 return Err(Refusal::MessageTooLong);
             }
-            Body::Sealed(Box::new(SealedMessage::from_json(json.get()).map_err(|_| Refusal::MustBeSealed)?))
+            Body::Sealed(SealedMessage::from_json(json.get()).map_err(|_| Refusal::MustBeSealed)?)
         }
         (Conversation::Direct(_), Some(_), None) => return Err(Refusal::MustBeSealed),
         _ => return Err(Refusal::Format),
@@ -376,9 +376,9 @@ fn message(object: MessageObject<'_>) -> Result<Message, ServerLineError> {
         (Some(text), None) => {
             Body::Text(SafeText::parse(&text).map_err(|error| ServerLineError(error.to_string()))?)
         }
-        (None, Some(json)) => Body::Sealed(Box::new(
+        (None, Some(json)) => Body::Sealed(
             SealedMessage::from_json(json.get()).map_err(|error| ServerLineError(error.to_string()))?,
-        )),
+        ),
         _ => return Err(ServerLineError("a message has either text or sealed".to_owned())),
     };
     Ok(Message { to, from, seq, id: message_id, time, body })

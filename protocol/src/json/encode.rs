@@ -11,29 +11,36 @@ use crate::message::{Body, Message};
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 
-/// Writes one object, member by member, into a string.
-struct Object {
-    text: String,
+/// Writes one object, member by member, behind what a buffer holds already.
+struct Object<'a> {
+    out: &'a mut Vec<u8>,
+    begun: bool,
 }
 
-impl Object {
-    fn new() -> Self {
-        Self { text: String::with_capacity(256) }
+impl<'a> Object<'a> {
+    fn new(out: &'a mut Vec<u8>) -> Self {
+        Self { out, begun: false }
+    }
+
+    /// Begins a member; its value comes next.
+    fn name(&mut self, name: &str) {
+        let opening = if std::mem::replace(&mut self.begun, true) { b',' } else { b'{' };
+        self.out.extend_from_slice(&[opening, b'"']);
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
     }
 
     /// Adds a member whose value is JSON already.
     fn raw(mut self, name: &str, json: &str) -> Self {
-        self.text.push(if self.text.is_empty() { '{' } else { ',' });
-        self.text.push('"');
-        self.text.push_str(name);
-        self.text.push_str("\":");
-        self.text.push_str(json);
+        self.name(name);
+        self.out.extend_from_slice(json.as_bytes());
         self
     }
 
-    fn member<T: Serialize + ?Sized>(self, name: &str, value: &T) -> Self {
-        let json = value_json(value);
-        self.raw(name, &json)
+    fn member<T: Serialize + ?Sized>(mut self, name: &str, value: &T) -> Self {
+        self.name(name);
+        write_value(self.out, value);
+        self
     }
 
     fn bytes(self, name: &str, value: &[u8]) -> Self {
@@ -45,6 +52,25 @@ impl Object {
             Some(value) => self.member(name, value),
             None => self,
         }
+    }
+
+    /// Adds a member whose value is an object.
+    fn object(mut self, name: &str, members: impl FnOnce(Object<'_>) -> Object<'_>) -> Self {
+        self.name(name);
+        members(Object::new(self.out)).close();
+        self
+    }
+
+    /// Adds a member whose value is an array of messages.
+    fn messages(mut self, name: &str, messages: &[Message]) -> Self {
+        self.name(name);
+        let mut before = b'[';
+        for message in messages {
+            self.out.push(std::mem::replace(&mut before, b','));
+            Object::new(self.out).message(message).close();
+        }
+        self.out.extend_from_slice(if messages.is_empty() { b"[]" } else { b"]" });
+        self
     }
 
     fn message(self, message: &Message) -> Self {
@@ -59,28 +85,37 @@ impl Object {
 
     fn body(self, body: &Body) -> Self {
         match body {
-            Body::Text(text) => self.member("text", text),
-            Body::Sealed(sealed) => self.raw("sealed", &sealed.to_json()),
+            Body::Text(text) => self.member("text", text.as_str()),
+            Body::Sealed(sealed) => self.raw("sealed", sealed.as_json()),
         }
     }
 
-    fn close(mut self) -> String {
-        if self.text.is_empty() {
-            self.text.push('{');
-        }
-        self.text.push('}');
-        self.text
+    fn close(self) {
+        self.out.extend_from_slice(if self.begun { b"}" } else { b"{}" });
     }
 }
 
-/// Our types have text keys and no failing parts, which are the two ways in which this can fail.
-fn value_json<T: Serialize + ?Sized>(value: &T) -> String {
-    serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
+/// Our types have text keys and no failing parts, and a vector takes all bytes: the ways in which this
+/// can fail.
+fn write_value<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
+    let before = out.len();
+    if serde_json::to_writer(&mut *out, value).is_err() {
+        out.truncate(before);
+        out.extend_from_slice(b"null");
+    }
 }
 
 /// A command as its line, without line feed.
 pub fn encode_command(id: &RequestId, command: &Command) -> String {
-    let cmd = |name: &str| Object::new().member("id", id).member("cmd", name);
+    let mut line = Vec::with_capacity(256);
+    write_command(&mut line, id, command);
+    // Everything above writes text.
+    String::from_utf8(line).unwrap_or_default()
+}
+
+fn write_command(out: &mut Vec<u8>, id: &RequestId, command: &Command) {
+    let object = Object::new(out).member("id", id);
+    let cmd = |name: &str| object.member("cmd", name);
     match command {
         Command::Register { name, request } => {
             cmd("register").member("name", name).member("request", request)
@@ -107,12 +142,13 @@ pub fn encode_command(id: &RequestId, command: &Command) -> String {
         }
         Command::Pong => cmd("pong"),
     }
-    .close()
+    .close();
 }
 
-/// A reply as its line, without line feed.
-pub fn encode_reply(id: Option<&RequestId>, reply: &Reply) -> String {
-    let ok = |name: &str| Object::new().member("id", &id).member("ok", name);
+/// Appends a reply as its line, without line feed.
+pub fn write_reply(out: &mut Vec<u8>, id: Option<&RequestId>, reply: &Reply) {
+    let object = Object::new(out).member("id", &id);
+    let ok = |name: &str| object.member("ok", name);
     match reply {
         Reply::Registered { device_certificate, account_certificate } => ok("registered")
             .bytes("device_certificate", device_certificate)
@@ -127,37 +163,40 @@ pub fn encode_reply(id: Option<&RequestId>, reply: &Reply) -> String {
         Reply::Goodbye => ok("goodbye"),
         Reply::Help(lines) => ok("help").member("commands", lines),
         Reply::Dialect(dialect) => ok("dialect").member::<Dialect>("dialect", dialect),
-        Reply::Posted(message) => ok("posted").raw("message", &Object::new().message(message).close()),
+        Reply::Posted(message) => ok("posted").object("message", |object| object.message(message)),
         Reply::Account(account) => ok("account")
             .member("user", &account.user)
             .bytes("certificate", &account.certificate)
             .member("revoked", &account.revoked),
         Reply::Conversations(heads) => ok("conversations").member("conversations", heads),
         Reply::History { messages, last } => {
-            let items: Vec<String> = messages.iter().map(|m| Object::new().message(m).close()).collect();
-            ok("history").member("last", last).raw("messages", &format!("[{}]", items.join(",")))
+            ok("history").member("last", last).messages("messages", messages)
         }
         Reply::Pong => ok("pong"),
     }
-    .close()
+    .close();
 }
 
-/// A refusal as its line, without line feed.
-pub fn encode_refusal(id: Option<&RequestId>, refusal: &Refusal) -> String {
+/// Appends a refusal as its line, without line feed.
+pub fn write_refusal(out: &mut Vec<u8>, id: Option<&RequestId>, refusal: &Refusal) {
     let detail = refusal.detail();
-    let error = Object::new()
-        .member("code", refusal.code())
-        .member("message", &refusal.to_string())
-        .maybe("word", detail.word.as_ref())
-        .maybe("seconds", detail.seconds.as_ref())
-        .maybe("incident", detail.incident.as_ref())
+    Object::new(out)
+        .member("id", &id)
+        .object("error", |error| {
+            error
+                .member("code", refusal.code())
+                .member("message", &refusal.to_string())
+                .maybe("word", detail.word.as_ref())
+                .maybe("seconds", detail.seconds.as_ref())
+                .maybe("incident", detail.incident.as_ref())
+        })
         .close();
-    Object::new().member("id", &id).raw("error", &error).close()
 }
 
-/// An event as its line, without line feed.
-pub fn encode_event(event: &Event) -> String {
-    let named = |name: &str| Object::new().member("event", name);
+/// Appends an event as its line, without line feed.
+pub fn write_event(out: &mut Vec<u8>, event: &Event) {
+    let object = Object::new(out);
+    let named = |name: &str| object.member("event", name);
     match event {
         Event::Message(message) => named("message").message(message),
         Event::Ping => named("ping"),
@@ -168,5 +207,5 @@ pub fn encode_event(event: &Event) -> String {
             named("goodbye").member("reason", farewell).member("message", &farewell.to_string())
         }
     }
-    .close()
+    .close();
 }

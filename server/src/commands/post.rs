@@ -27,7 +27,7 @@ pub(super) async fn run(session: &mut Session, id: Option<RequestId>, post: Post
         let recipient = account(session, to).await?.ok_or(Refusal::UserNotFound)?;
         let sender = account(session, user).await?.ok_or(Refusal::UserNotFound)?;
         // What was wrapped to other keys could not be read by those whom it is for.
-        if sealed.key1.kid != recipient.kid || sealed.key2.kid != sender.kid {
+        if sealed.key1().kid != recipient.kid || sealed.key2().kid != sender.kid {
             return Err(Refusal::WrongKeys);
         }
     }

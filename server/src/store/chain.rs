@@ -27,8 +27,8 @@ pub(super) fn link(before: &Hash, message: &Message) -> Hash {
         Body::Text(text) => field(text.as_str().as_bytes()),
         Body::Sealed(sealed) => {
             field(sealed.rest_json().as_bytes());
-            field(sealed.key1.to_json().as_bytes());
-            field(sealed.key2.to_json().as_bytes());
+            field(sealed.key1().json.as_bytes());
+            field(sealed.key2().json.as_bytes());
         }
     }
     sha.finalize().into()

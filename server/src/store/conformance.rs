@@ -44,7 +44,7 @@ fn sealed(from: &str, to: &str) -> NewMessage {
         to: Conversation::Direct(name(to)),
         from: name(from),
         id: sealed.id,
-        body: Body::Sealed(Box::new(sealed)),
+        body: Body::Sealed(sealed),
         now: Timestamp::from_millis(5_000),
     }
 }

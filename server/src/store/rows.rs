@@ -60,7 +60,7 @@ impl RawMessage {
         let body = match (self.text, self.sealed) {
             (Some(text), None) => Body::Text(SafeText::parse(&text).ok()?),
             (None, Some((rest, key1, key2))) => {
-                Body::Sealed(Box::new(SealedMessage::from_parts(&rest, &key1, &key2).ok()?))
+                Body::Sealed(SealedMessage::from_parts(&rest, &key1, &key2).ok()?)
             }
             _ => return None,
         };

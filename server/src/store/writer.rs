@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use parlour_protocol::authority::Revocation;
-use parlour_protocol::{Body, Message, Seq, Timestamp};
+use parlour_protocol::{Body, Message, SealedMessage, Seq, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
@@ -266,9 +266,9 @@ fn insert(transaction: &Transaction<'_>, tail: &Tail, message: &Message) -> rusq
             message.to.to_string(),
             message.time.as_millis(),
             text,
-            sealed.map(|s| s.rest_json()),
-            sealed.map(|s| s.key1.to_json()),
-            sealed.map(|s| s.key2.to_json()),
+            sealed.map(SealedMessage::rest_json),
+            sealed.map(|s| s.key1().json),
+            sealed.map(|s| s.key2().json),
             tail.hash,
         ])?;
     transaction
