@@ -31,10 +31,12 @@ pub async fn run(session: &mut Session, id: Option<RequestId>, command: Command)
         // Messages are answered when they are stored; the next may be read meanwhile.
         if let Err(refusal) = post::run(session, id.clone(), post).await {
             session.settle().await;
-            session.refuse(id.as_ref(), &refusal);
+            session.answer(id.as_ref(), &Err(refusal));
         }
         return After::Stay;
     }
+    // What was said before is sent: this may take its time.
+    session.peer.flush();
     // Replies come in the order of commands.
     session.settle().await;
     let verb = command.verb();
@@ -54,27 +56,15 @@ pub async fn run(session: &mut Session, id: Option<RequestId>, command: Command)
         }
         Command::Pong => Ok(Reply::Pong),
     };
-    let after = reply(session, id.as_ref(), verb, answer);
+    session.answer(id.as_ref(), &answer);
+    let after = match answer {
+        Ok(Reply::Goodbye) => After::Leave,
+        // Each guess at a login costs a handshake.
+        Err(Refusal::InvalidCredentials) if verb == Verb::Login => After::Leave,
+        _ => After::Stay,
+    };
     session.peer.outbox.release(after == After::Stay);
     after
-}
-
-fn reply(session: &Session, id: Option<&RequestId>, verb: Verb, answer: Result<Reply, Refusal>) -> After {
-    match answer {
-        Ok(reply) => {
-            session.reply(id, &reply);
-            if reply == Reply::Goodbye { After::Leave } else { After::Stay }
-        }
-        Err(refusal) => {
-            session.refuse(id, &refusal);
-            // Each guess at a login costs a handshake.
-            if verb == Verb::Login && refusal == Refusal::InvalidCredentials {
-                After::Leave
-            } else {
-                After::Stay
-            }
-        }
-    }
 }
 
 fn help(session: &Session) -> Vec<String> {
@@ -114,7 +104,7 @@ fn internal(error: &dyn std::fmt::Display) -> Refusal {
 }
 
 /// What a client hears of a failing store.
-fn store_refusal(error: &StoreError) -> Refusal {
+pub(crate) fn store_refusal(error: &StoreError) -> Refusal {
     match error {
         StoreError::NameTaken => Refusal::UserExists,
         StoreError::IdInUse => Refusal::IdInUse,

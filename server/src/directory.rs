@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use parlour_protocol::UserName;
 
+use crate::delivery::Posting;
 use crate::store::{Account, Store, StoreError};
 
 /// Accounts in memory at most; with more, all are forgotten and read again when asked for.
@@ -12,13 +13,13 @@ const REMEMBERED: usize = 50_000;
 
 /// Reads accounts through a memory.
 pub struct Directory {
-    store: Arc<dyn Store>,
+    store: Arc<dyn Store<Posting>>,
     known: RwLock<HashMap<UserName, Arc<Account>>>,
 }
 
 impl Directory {
     /// A directory of what is in `store`.
-    pub fn new(store: Arc<dyn Store>) -> Self {
+    pub fn new(store: Arc<dyn Store<Posting>>) -> Self {
         Self { store, known: RwLock::default() }
     }
 

@@ -16,9 +16,10 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use crate::gate::Pass;
-use crate::hub::Peer;
+use crate::peer::Peer;
 use crate::services::Services;
 use crate::session::{Connection, Session};
+use crate::wire;
 
 /// How long to wait after the system could not accept, for instance because files ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -35,7 +36,14 @@ pub async fn listen(listener: TcpListener, services: Arc<Services>, sessions: Ta
             Ok((stream, address)) => {
                 if let Some(pass) = services.gate.enter(address.ip()) {
                     let number = numbers.fetch_add(1, Ordering::Relaxed);
-                    sessions.spawn(welcome(Arc::clone(&services), stream, address, pass, number));
+                    sessions.spawn(welcome(
+                        Arc::clone(&services),
+                        stream,
+                        address,
+                        pass,
+                        number,
+                        sessions.clone(),
+                    ));
                 } else {
                     debug!(peer = %address, "too many connections");
                 }
@@ -54,6 +62,7 @@ async fn welcome(
     address: SocketAddr,
     mut pass: Pass,
     number: u64,
+    sessions: TaskTracker,
 ) {
     if let Err(error) = prepare(&stream) {
         debug!(peer = %address, %error, "socket options");
@@ -87,7 +96,8 @@ async fn welcome(
         Err(error) => return warn!(peer = %address, %error, "no channel binding"),
     };
     let outgoing = usize::try_from(services.limits.outgoing_queue_bytes).unwrap_or(usize::MAX);
-    let peer = Arc::new(Peer::new(number, outgoing));
+    let (wire, incoming) = wire::split(stream);
+    let peer = Arc::new(Peer::new(number, outgoing, Some(wire)));
     if certificate.is_none() && !pass.become_guest() {
         // The session still runs, to say why and to end as every session does.
         peer.dismiss(Farewell::TooManyConnections);
@@ -95,8 +105,11 @@ async fn welcome(
     debug!(session = number, peer = %address, guest = certificate.is_none(), "connected");
     let root = Arc::clone(&identity.root);
     let connection = Connection { address, pass, certificate, exporter, root };
-    Session::new(services, peer, connection).run(stream).await;
-    debug!(session = number, "gone");
+    // A task of its own, so that nothing of the handshake is held for as long as the session lasts.
+    sessions.spawn(async move {
+        Session::new(services, peer, connection).run(incoming).await;
+        debug!(session = number, "gone");
+    });
 }
 
 fn is_about_certificate(error: &std::io::Error) -> bool {

@@ -17,17 +17,13 @@ pub enum Closing {
 /// Whether a line is for json (or for plain).
 pub type InJson = bool;
 
-/// A buffer that is kept for the next lines if it is no larger than this, in bytes; a session that was
-/// busy once does not hold more for ever.
-const KEPT: usize = 4_096;
-
-/// Whole lines on their way, and the dialect that they are in. Anyone may put lines in; the session's
-/// writer takes all that is there at once.
+/// Whole lines on their way, and the dialect that they are in. Anyone may put lines in, and whoever sends
+/// takes all that is there at once.
 pub struct Outbox {
     limit: usize,
     state: Mutex<State>,
-    /// Something to send, or the end.
-    ready: Notify,
+    /// The session's own task has to send, or to see that it is closed.
+    attention: Notify,
     /// Room again.
     room: Notify,
     /// The end alone.
@@ -56,7 +52,7 @@ impl Outbox {
         Self {
             limit,
             state: Mutex::default(),
-            ready: Notify::new(),
+            attention: Notify::new(),
             room: Notify::new(),
             closing: Notify::new(),
         }
@@ -64,7 +60,7 @@ impl Outbox {
 
     /// Queues what `write` appends: lines with their line feeds, in the dialect that is spoken. When that
     /// is more than there is room for the outbox is closed, and what `farewell` appends, which says so,
-    /// takes the place of everything queued.
+    /// takes the place of everything queued. The caller sends, or [calls](Self::call) the session.
     pub fn push(
         &self,
         write: impl FnOnce(InJson, &mut Vec<u8>),
@@ -74,12 +70,9 @@ impl Outbox {
         if state.closing.is_some() {
             return;
         }
-        let was_empty = state.append_event(write);
+        state.append_event(write);
         if state.used_by_events() > self.limit {
             self.end(&mut state, Closing::Said(Farewell::SlowReader), farewell);
-        } else if was_empty {
-            drop(state);
-            self.ready.notify_one();
         }
     }
 
@@ -93,18 +86,16 @@ impl Outbox {
     pub fn release(&self, with_held: bool) {
         let mut state = self.state();
         let held = state.held.take().unwrap_or_default();
-        if with_held && state.closing.is_none() && state.append(|_, lines| lines.extend_from_slice(&held)) {
-            drop(state);
-            self.ready.notify_one();
+        if with_held && state.closing.is_none() {
+            state.append_event(|_, lines| lines.extend_from_slice(&held));
         }
     }
 
     /// Queues a reply. It is never too much: the next command is read only when there is [`room`](Self::room).
     pub fn push_reply(&self, write: impl FnOnce(InJson, &mut Vec<u8>)) {
         let mut state = self.state();
-        if state.closing.is_none() && state.append(write) {
-            drop(state);
-            self.ready.notify_one();
+        if state.closing.is_none() {
+            state.append(write);
         }
     }
 
@@ -112,10 +103,10 @@ impl Outbox {
     /// wrong one.
     pub fn push_switch(&self, write: impl FnOnce(InJson, &mut Vec<u8>), in_json: InJson) {
         let mut state = self.state();
-        state.append(write);
+        if state.closing.is_none() {
+            state.append(write);
+        }
         state.in_json = in_json;
-        drop(state);
-        self.ready.notify_one();
     }
 
     /// Whether the dialect that is spoken is json.
@@ -138,7 +129,7 @@ impl Outbox {
         }
         state.append(write);
         state.closing = Some(closing);
-        self.ready.notify_one();
+        self.attention.notify_one();
         self.room.notify_one();
         self.closing.notify_waiters();
     }
@@ -148,33 +139,41 @@ impl Outbox {
         self.state().closing
     }
 
-    /// Waits for lines and takes all that are there, in exchange for the buffer that was taken before,
-    /// whose lines are sent now; false when it is closed and empty.
-    pub async fn take(&self, buffer: &mut Vec<u8>) -> bool {
-        loop {
-            {
-                let mut state = self.state();
-                if state.writing > 0 {
-                    state.writing = 0;
-                    state.writing_events = 0;
-                    self.room.notify_one();
-                }
-                if !state.lines.is_empty() {
-                    buffer.clear();
-                    if buffer.capacity() > KEPT {
-                        *buffer = Vec::new();
-                    }
-                    std::mem::swap(buffer, &mut state.lines);
-                    state.writing = buffer.len();
-                    state.writing_events = std::mem::take(&mut state.events);
-                    return true;
-                }
-                if state.closing.is_some() {
-                    return false;
-                }
-            }
-            self.ready.notified().await;
+    /// Takes all lines that are there; what was taken before was sent by now. `None` when there are none.
+    pub fn take(&self) -> Option<Vec<u8>> {
+        let mut state = self.state();
+        if state.writing > 0 {
+            state.writing = 0;
+            state.writing_events = 0;
+            self.room.notify_one();
         }
+        if state.lines.is_empty() {
+            return None;
+        }
+        let lines = std::mem::take(&mut state.lines);
+        state.writing = lines.len();
+        state.writing_events = std::mem::take(&mut state.events);
+        Some(lines)
+    }
+
+    /// Bytes that nobody has taken yet.
+    pub fn waiting(&self) -> usize {
+        self.state().lines.len()
+    }
+
+    /// Lets the session's own task send, or see that there is an end.
+    pub fn call(&self) {
+        self.attention.notify_one();
+    }
+
+    /// Waits until somebody [calls](Self::call).
+    pub async fn called(&self) {
+        self.attention.notified().await;
+    }
+
+    /// Whether at most half of the outbox is used.
+    pub fn has_room(&self) -> bool {
+        self.state().used() <= self.limit / 2
     }
 
     /// Waits until at most half of the outbox is used, so that the next reply fits. A client that asks
@@ -221,28 +220,20 @@ impl State {
         self.events + self.held.as_ref().map_or(0, Vec::len) + self.writing_events
     }
 
-    /// As [`append`](Self::append), or to what is held back while events are.
-    fn append_event(&mut self, write: impl FnOnce(InJson, &mut Vec<u8>)) -> bool {
+    /// As [`append`](Self::append), counted as an event; to what is held back while events are.
+    fn append_event(&mut self, write: impl FnOnce(InJson, &mut Vec<u8>)) {
         match &mut self.held {
             None => {
                 let before = self.lines.len();
-                let was_empty = self.append(write);
+                self.append(write);
                 self.events += self.lines.len() - before;
-                was_empty
             }
-            Some(held) => {
-                write(self.in_json, held);
-                false
-            }
+            Some(held) => write(self.in_json, held),
         }
     }
 
-    /// Lets `write` append; returns whether there was nothing before and is something now, which is when
-    /// the writer has to be woken.
-    fn append(&mut self, write: impl FnOnce(InJson, &mut Vec<u8>)) -> bool {
-        let was_empty = self.lines.is_empty();
+    fn append(&mut self, write: impl FnOnce(InJson, &mut Vec<u8>)) {
         write(self.in_json, &mut self.lines);
-        was_empty && !self.lines.is_empty()
     }
 }
 
@@ -256,20 +247,20 @@ mod tests {
 
     fn nothing(_: InJson, _: &mut Vec<u8>) {}
 
-    async fn taken(outbox: &Outbox, buffer: &mut Vec<u8>) -> Option<usize> {
-        outbox.take(buffer).await.then_some(buffer.len())
+    fn taken(outbox: &Outbox) -> Option<usize> {
+        outbox.take().map(|lines| lines.len())
     }
 
-    #[tokio::test]
-    async fn lines_come_out_together_and_room_comes_back_when_they_are_sent() {
-        let (outbox, mut buffer) = (Outbox::new(100), Vec::new());
+    #[test]
+    fn lines_come_out_together_and_room_comes_back_when_they_are_sent() {
+        let outbox = Outbox::new(100);
         outbox.push(line(40), nothing);
         outbox.push(line(20), nothing);
-        assert_eq!(taken(&outbox, &mut buffer).await, Some(60));
+        assert_eq!(taken(&outbox), Some(60));
         // Taken is not sent: the bytes still count.
         outbox.push(line(40), nothing);
         assert_eq!(outbox.closing(), None);
-        assert_eq!(taken(&outbox, &mut buffer).await, Some(40));
+        assert_eq!(taken(&outbox), Some(40));
         outbox.push(line(60), nothing);
         assert_eq!(outbox.closing(), None);
         outbox.push(line(1), nothing);
@@ -278,32 +269,32 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_outbox_is_closed_and_says_so_instead() {
-        let (outbox, mut buffer) = (Outbox::new(100), Vec::new());
+        let outbox = Outbox::new(100);
         outbox.push(line(60), nothing);
         outbox.push(line(60), line(7));
         assert_eq!(outbox.closed().await, Closing::Said(Farewell::SlowReader));
-        assert_eq!(taken(&outbox, &mut buffer).await, Some(7));
-        assert_eq!(taken(&outbox, &mut buffer).await, None);
+        assert_eq!(taken(&outbox), Some(7));
+        assert_eq!(taken(&outbox), None);
     }
 
-    #[tokio::test]
-    async fn what_is_queued_is_sent_before_the_end() {
-        let (outbox, mut buffer) = (Outbox::new(100), Vec::new());
+    #[test]
+    fn what_is_queued_is_sent_before_the_end() {
+        let outbox = Outbox::new(100);
         outbox.push(line(1), nothing);
         outbox.close(Closing::Quiet, nothing);
         outbox.push(line(2), nothing);
-        assert_eq!(taken(&outbox, &mut buffer).await, Some(1));
-        assert_eq!(taken(&outbox, &mut buffer).await, None);
+        assert_eq!(taken(&outbox), Some(1));
+        assert_eq!(taken(&outbox), None);
     }
 
     #[tokio::test]
     async fn a_reply_is_queued_even_when_it_is_long_and_the_next_command_waits() {
-        let (outbox, mut buffer) = (Outbox::new(100), Vec::new());
+        let outbox = Outbox::new(100);
         outbox.push_reply(line(500));
         assert_eq!(outbox.closing(), None);
         let waiting = tokio::time::timeout(std::time::Duration::from_millis(20), outbox.room());
         assert!(waiting.await.is_err());
-        assert_eq!(taken(&outbox, &mut buffer).await, Some(500));
+        assert_eq!(taken(&outbox), Some(500));
         // What was asked for does not make somebody a slow reader of what was not.
         outbox.push(line(100), nothing);
         assert_eq!(outbox.closing(), None);
@@ -311,37 +302,23 @@ mod tests {
         assert_eq!(outbox.closing(), Some(Closing::Said(Farewell::SlowReader)));
     }
 
-    #[tokio::test]
-    async fn another_dialect_is_spoken_right_after_the_reply_that_says_so() {
-        let (outbox, mut buffer) = (Outbox::new(100), Vec::new());
+    #[test]
+    fn another_dialect_is_spoken_right_after_the_reply_that_says_so() {
+        let outbox = Outbox::new(100);
         let dialect = |in_json: InJson, lines: &mut Vec<u8>| lines.push(if in_json { b'j' } else { b'p' });
         outbox.push_switch(dialect, true);
         outbox.push(dialect, nothing);
-        assert!(outbox.take(&mut buffer).await);
-        assert_eq!(buffer, b"pj");
+        assert_eq!(outbox.take().unwrap(), b"pj");
     }
 
-    #[tokio::test]
-    async fn events_that_are_held_come_after_the_reply() {
-        let (outbox, mut buffer) = (Outbox::new(100), Vec::new());
+    #[test]
+    fn events_that_are_held_come_after_the_reply() {
+        let outbox = Outbox::new(100);
         outbox.hold();
         outbox.push(|_, lines| lines.extend_from_slice(b"event"), nothing);
         outbox.push_reply(|_, lines| lines.extend_from_slice(b"reply "));
         outbox.release(true);
         outbox.push(|_, lines| lines.extend_from_slice(b" later"), nothing);
-        assert!(outbox.take(&mut buffer).await);
-        assert_eq!(buffer, b"reply event later");
-    }
-
-    #[tokio::test]
-    async fn a_buffer_that_was_large_once_is_given_back() {
-        let (outbox, mut buffer) = (Outbox::new(100_000), Vec::new());
-        outbox.push(line(50_000), nothing);
-        assert!(outbox.take(&mut buffer).await);
-        outbox.push(line(1), nothing);
-        assert!(outbox.take(&mut buffer).await);
-        outbox.push(line(1), nothing);
-        assert!(outbox.take(&mut buffer).await);
-        assert!(buffer.capacity() <= KEPT);
+        assert_eq!(outbox.take().unwrap(), b"reply event later");
     }
 }

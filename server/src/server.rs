@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
@@ -15,6 +16,7 @@ use crate::authority::Authority;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::data::DataDirectory;
+use crate::delivery::{Posting, deliver};
 use crate::directory::Directory;
 use crate::gate::Gate;
 use crate::hub::Hub;
@@ -33,15 +35,18 @@ pub async fn run(settings: Settings, ready: impl FnOnce(SocketAddr)) -> Result<(
     let identity = tls::load(&settings.keys, clock)?;
     let socket = bind(&settings.listen).await?;
     let data = DataDirectory::open(&settings.data)?;
-    let store = Arc::new(SqliteStore::open(&data.database())?);
+    let (told, outcomes) = mpsc::unbounded_channel(); // bounded by what sessions may have under way
+    let store = Arc::new(SqliteStore::open(&data.database(), told)?);
     let address = socket.local_addr().map_err(|error| StartError::System(error.to_string()))?;
 
     let limits = Arc::new(settings.limits.clone());
-    let shared: Arc<dyn Store> = Arc::clone(&store) as _;
+    let shared: Arc<dyn Store<Posting>> = Arc::clone(&store) as _;
+    let hub = Arc::new(Hub::default());
+    let delivery = tokio::spawn(deliver(Arc::clone(&hub), outcomes));
     let services = Arc::new(Services {
         directory: Directory::new(Arc::clone(&shared)),
         store: shared,
-        hub: Arc::new(Hub::default()),
+        hub,
         authority: Authority::new(&settings.ttp),
         gate: Arc::new(Gate::new(Arc::clone(&limits))),
         limits,
@@ -69,6 +74,9 @@ pub async fn run(settings: Settings, ready: impl FnOnce(SocketAddr)) -> Result<(
         warn!(left = sessions.len(), "some sessions did not end in time");
     }
     store.close().await;
+    if delivery.await.is_err() {
+        error!("delivery had panicked");
+    }
     info!("stopped");
     Ok(())
 }

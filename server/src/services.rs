@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::authority::Authority;
 use crate::clock::Clock;
+use crate::delivery::Posting;
 use crate::directory::Directory;
 use crate::gate::Gate;
 use crate::hub::Hub;
@@ -16,7 +17,7 @@ use crate::tls::Identity;
 /// The parts of the server that sessions share.
 pub struct Services {
     /// Accounts and messages.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<dyn Store<Posting>>,
     /// Accounts, remembered.
     pub directory: Directory,
     /// Who is online.

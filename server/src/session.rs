@@ -13,20 +13,19 @@ use governor::clock::DefaultClock;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use parlour_keylog::RootCertificate;
-use parlour_protocol::json::{self, RequestId};
-use parlour_protocol::{DeviceId, Dialect, EXPORTER_BYTES, Refusal, Reply, UserName, plain};
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
+use parlour_protocol::json::RequestId;
+use parlour_protocol::{DeviceId, Dialect, EXPORTER_BYTES, Refusal, Reply, UserName};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use tokio_rustls::server::TlsStream;
 use tracing::{debug, info};
 
 use crate::gate::Pass;
-use crate::hub::{Peer, Presence};
+use crate::hub::Presence;
 use crate::outbox::Closing;
+use crate::peer::{Peer, append_answer};
 use crate::rights::Actor;
 use crate::services::Services;
+use crate::wire::Incoming;
 
 /// How long the last lines may take to be sent.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -99,17 +98,16 @@ impl Session {
     }
 
     /// Serves the connection to its end.
-    pub async fn run(mut self, stream: TlsStream<TcpStream>) {
-        let (mut read, mut write) = tokio::io::split(stream);
+    pub async fn run(mut self, mut incoming: Incoming) {
         let peer = Arc::clone(&self.peer);
         let services = Arc::clone(&self.services);
         let with_certificate = self.connection.certificate.is_some();
         let begun = self.begun;
         {
-            let writing = writing::write(&peer, &mut write);
+            let writing = writing::write(&peer);
             tokio::pin!(writing);
             let ended = tokio::select! {
-                result = self.read(&mut read) => {
+                result = self.read(&mut incoming) => {
                     debug!(session = peer.id, ?result, "the client's side ended");
                     Ended::Reading
                 }
@@ -146,7 +144,9 @@ impl Session {
         // Offline before the connection is gone, so that who sees it end finds the user offline.
         peer.outbox.close(Closing::Quiet, |_, _| ());
         self.standing = Standing::Guest;
-        let _ = timeout(LAST_WORDS, write.shutdown()).await;
+        if let Some(wire) = peer.wire() {
+            wire.finish();
+        }
     }
 
     /// Who acts in this session.
@@ -164,18 +164,15 @@ impl Session {
         drop(self.posts.acquire_many(all).await);
     }
 
-    /// Queues a reply.
-    pub fn reply(&self, id: Option<&RequestId>, reply: &Reply) {
-        let line = |in_json, lines: &mut Vec<u8>| write_reply(in_json, id, reply, lines);
-        match reply {
-            Reply::Dialect(dialect) => self.peer.outbox.push_switch(line, *dialect == Dialect::Json),
-            _ => self.peer.outbox.push_reply(line),
+    /// Queues the answer to a command; it is sent when the session next waits.
+    pub fn answer(&self, id: Option<&RequestId>, answer: &Result<Reply, Refusal>) {
+        match answer {
+            Ok(Reply::Dialect(dialect)) => {
+                let line = |in_json, lines: &mut Vec<u8>| append_answer(id, answer, in_json, lines);
+                self.peer.outbox.push_switch(line, *dialect == Dialect::Json);
+            }
+            _ => self.peer.answer(id, answer),
         }
-    }
-
-    /// Queues a refusal.
-    pub fn refuse(&self, id: Option<&RequestId>, refusal: &Refusal) {
-        self.peer.outbox.push_reply(|in_json, lines| write_refusal(in_json, id, refusal, lines));
     }
 }
 
@@ -184,24 +181,4 @@ enum Ended {
     Writing,
     Said,
     Stopping,
-}
-
-/// Appends a reply's line in the dialect that the session speaks; plain has no words for some.
-pub fn write_reply(in_json: bool, id: Option<&RequestId>, reply: &Reply, lines: &mut Vec<u8>) {
-    if in_json {
-        json::write_reply(lines, id, reply);
-    } else if !plain::write_reply(lines, reply) {
-        return;
-    }
-    lines.push(b'\n');
-}
-
-/// Appends a refusal's line in the dialect that the session speaks.
-pub fn write_refusal(in_json: bool, id: Option<&RequestId>, refusal: &Refusal, lines: &mut Vec<u8>) {
-    if in_json {
-        json::write_refusal(lines, id, refusal);
-    } else {
-        plain::write_refusal(lines, refusal);
-    }
-    lines.push(b'\n');
 }

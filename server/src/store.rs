@@ -21,15 +21,21 @@ use parlour_protocol::{
     Timestamp, UserName,
 };
 use thiserror::Error;
+use tokio::sync::mpsc;
 
 /// What a [`Store`] promises to deliver later.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
-/// Is called once with the outcome of an append, in the order in which messages were stored.
-pub type Completion = Box<dyn FnOnce(Result<Appended, StoreError>) + Send>;
+/// What became of an append, with what its caller gave along.
+pub type Outcome<T> = (T, Result<Appended, StoreError>);
 
-/// Keeps accounts and messages. What it has confirmed is durable.
-pub trait Store: Send + Sync + 'static {
+/// Where a store tells outcomes: after each commit all that it made durable, in the order in which
+/// messages were stored. The queue holds no more than what callers have under way.
+pub type Outcomes<T> = mpsc::UnboundedSender<Vec<Outcome<T>>>;
+
+/// Keeps accounts and messages. What it has confirmed is durable. `T` is what a caller of
+/// [`append`](Self::append) gives along and finds again in the outcome.
+pub trait Store<T>: Send + Sync + 'static {
     /// Takes a name for an account. The same account again is no error.
     fn create_account(&self, account: Account) -> Later<'_, ()>;
 
@@ -37,10 +43,9 @@ pub trait Store: Send + Sync + 'static {
     fn account(&self, name: UserName) -> Later<'_, Option<Account>>;
 
     /// Gives a message the next `seq` of its conversation and keeps it. What is returned resolves when
-    /// the message has a place in the queue (a full queue makes the caller wait); `done` hears the
-    /// outcome once the message is durable, in the order in which messages were stored. When the store
-    /// is closed, `done` is dropped unheard.
-    fn append(&self, message: NewMessage, done: Completion) -> Later<'_, ()>;
+    /// the message has a place in the queue (a full queue makes the caller wait); the outcome is told
+    /// with `waiting` once the message is durable. When the store is closed, `waiting` is dropped.
+    fn append(&self, message: NewMessage, waiting: T) -> Later<'_, ()>;
 
     /// A page of a conversation, oldest first, and its newest `seq`. A conversation in which nothing
     /// was said yet is empty.

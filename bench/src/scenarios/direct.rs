@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use base64::Engine as _;
@@ -152,7 +152,9 @@ impl Envelope {
     }
 
     fn line(&self) -> String {
-        let id = MessageId::v7(Timestamp::from_millis(1_700_000_000_000), rand::random());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+        let now = Timestamp::from_millis(i64::try_from(now).unwrap_or(0));
+        let id = MessageId::v7(now, rand::random());
         let header = format!(
             r#"{{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWS","id":"{id}","cmt":"{}"}}"#,
             "A".repeat(43)

@@ -8,7 +8,8 @@ use tracing::{info, warn};
 
 use super::store_refusal;
 use crate::credentials::{CredentialFault, Credentials};
-use crate::hub::{Encoded, Peer, Presence};
+use crate::hub::Presence;
+use crate::peer::{Encoded, Peer};
 use crate::session::{Session, Standing};
 use crate::store::StoreError;
 

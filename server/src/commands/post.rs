@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use parlour_protocol::json::RequestId;
-use parlour_protocol::{Body, Conversation, MessageId, Post, Refusal, Reply, UserName};
+use parlour_protocol::{Body, Conversation, MessageId, Post, Refusal, UserName};
 
 use super::store_refusal;
+use crate::delivery::Posting;
 use crate::rights::{Deed, may};
-use crate::session::{Session, Standing, write_refusal, write_reply};
-use crate::store::{Account, NewMessage, StoreError};
+use crate::session::{Session, Standing};
+use crate::store::{Account, NewMessage};
 
 /// Hands the message to the store. The reply is queued when it is durable; what is returned is only
 /// why it was not even tried.
@@ -39,27 +40,10 @@ pub(super) async fn run(session: &mut Session, id: Option<RequestId>, post: Post
         body: post.body,
         now,
     };
-    let place = Arc::clone(&session.posts).acquire_owned().await;
-    let peer = Arc::clone(&session.peer);
-    let hub = Arc::clone(&services.hub);
-    let done = Box::new(move |outcome: Result<_, StoreError>| {
-        let reply = match outcome {
-            Ok(appended) => {
-                let crate::store::Appended { message, fresh } = appended;
-                if fresh {
-                    hub.deliver(&message, peer.id);
-                }
-                Ok(Reply::Posted(message))
-            }
-            Err(error) => Err(store_refusal(&error)),
-        };
-        peer.outbox.push_reply(|in_json, lines| match &reply {
-            Ok(reply) => write_reply(in_json, id.as_ref(), reply, lines),
-            Err(refusal) => write_refusal(in_json, id.as_ref(), refusal, lines),
-        });
-        drop(place);
-    });
-    services.store.append(message, done).await.map_err(|error| store_refusal(&error))
+    // Nobody closes it, so there is always a place in the end.
+    let place = Arc::clone(&session.posts).acquire_owned().await.map_err(|_| Refusal::NotNow)?;
+    let posting = Posting { peer: Arc::clone(&session.peer), id, place };
+    services.store.append(message, posting).await.map_err(|error| store_refusal(&error))
 }
 
 async fn account(session: &Session, name: &UserName) -> Result<Option<Arc<Account>>, Refusal> {

@@ -1,53 +1,55 @@
 //! The loop that reads lines and has them carried out, one after the other.
 
 use std::io;
+use std::sync::Arc;
 
 use governor::clock::{Clock as _, DefaultClock};
 use parlour_protocol::json::{self, RequestId};
 use parlour_protocol::{LineSplitter, Refusal, Request, plain};
-use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::Session;
 use crate::commands::{self, After};
 use crate::rights::{Deed, may};
-
-/// Bytes read at once.
-const CHUNK: usize = 8_192;
+use crate::wire::Incoming;
 
 impl Session {
     /// Reads until the client's side ends or a command ends the session.
-    pub(super) async fn read(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
+    pub(super) async fn read(&mut self, incoming: &mut Incoming) -> io::Result<()> {
+        let peer = Arc::clone(&self.peer);
+        let Some(wire) = peer.wire() else { return Ok(()) };
         let longest = usize::try_from(self.services.limits.line_bytes).unwrap_or(usize::MAX);
         let mut lines = LineSplitter::new(longest);
-        let mut chunk = vec![0; CHUNK];
+        let mut more = incoming.begin(wire, &mut lines)?;
         loop {
-            let count = stream.read(&mut chunk).await?;
-            let Some(bytes) = chunk.get(..count).filter(|bytes| !bytes.is_empty()) else { return Ok(()) };
-            self.peer.hear();
-            lines.feed(bytes);
             while let Some(line) = lines.next_line() {
                 self.pace().await;
                 let after = match line {
                     Ok(line) => self.carry_out(line).await,
-                    Err(fault) => {
-                        self.settle().await;
-                        self.refuse(None, &fault.into());
-                        After::Stay
-                    }
+                    Err(fault) => self.refuse_in_turn(None, fault.into()).await,
                 };
                 if after == After::Leave {
                     return Ok(());
                 }
             }
+            peer.flush();
+            if !more {
+                return Ok(());
+            }
+            more = incoming.receive(wire, &mut lines).await?;
+            peer.hear();
         }
     }
 
     /// Waits while the client is faster than allowed, or does not read what it asked for.
     async fn pace(&self) {
         while let Err(not_until) = self.rate.check() {
+            self.peer.flush();
             tokio::time::sleep(not_until.wait_time_from(DefaultClock::default().now())).await;
         }
-        self.peer.outbox.room().await;
+        if !self.peer.outbox.has_room() {
+            self.peer.flush();
+            self.peer.outbox.room().await;
+        }
     }
 
     async fn carry_out(&mut self, line: &str) -> After {
@@ -75,7 +77,7 @@ impl Session {
     /// Refuses after the messages before it were answered: replies come in the order of commands.
     async fn refuse_in_turn(&self, id: Option<RequestId>, refusal: Refusal) -> After {
         self.settle().await;
-        self.refuse(id.as_ref(), &refusal);
+        self.answer(id.as_ref(), &Err(refusal));
         After::Stay
     }
 }

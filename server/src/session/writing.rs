@@ -1,17 +1,19 @@
-//! The loop that sends what waits in the outbox.
+//! The loop that sends what others could not: what the system did not take at once.
 
 use std::io;
 
-use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use crate::peer::Peer;
+use crate::wire::Sent;
 
-use crate::hub::Peer;
-
-/// Sends until the outbox is closed and empty. What has gathered goes out in one write.
-pub(super) async fn write(peer: &Peer, stream: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
-    let mut lines = Vec::new();
-    while peer.outbox.take(&mut lines).await {
-        stream.write_all(&lines).await?;
-        stream.flush().await?;
+/// Sends until the outbox is closed and empty.
+pub(super) async fn write(peer: &Peer) -> io::Result<()> {
+    loop {
+        // Looked at first: what is queued when it is closed is still sent.
+        let closed = peer.outbox.closing().is_some();
+        match (peer.send()?, peer.wire()) {
+            (Sent::Partly, Some(wire)) => wire.writable().await?,
+            _ if closed => return Ok(()),
+            _ => peer.outbox.called().await,
+        }
     }
-    Ok(())
 }

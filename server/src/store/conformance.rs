@@ -6,9 +6,9 @@ use parlour_protocol::authority::Revocation;
 use parlour_protocol::{
     Body, Conversation, HistoryRange, MessageId, SafeText, SealedMessage, Timestamp, UserName,
 };
-use tokio::sync::oneshot;
+use tokio::sync::mpsc;
 
-use super::{Account, Appended, ConversationKey, NewMessage, Store, StoreError};
+use super::{Account, Appended, ConversationKey, NewMessage, Outcome, Store, StoreError};
 
 pub(super) fn name(text: &str) -> UserName {
     text.parse().unwrap()
@@ -49,34 +49,82 @@ fn sealed(from: &str, to: &str) -> NewMessage {
     }
 }
 
-async fn append(store: &impl Store, message: NewMessage) -> Result<Appended, StoreError> {
-    let (done, outcome) = oneshot::channel();
-    store.append(message, Box::new(move |result| drop(done.send(result)))).await.unwrap();
-    outcome.await.unwrap()
+/// What the suite gives along with a message.
+pub(super) type Waiting = u32;
+
+type Told = mpsc::UnboundedReceiver<Vec<Outcome<Waiting>>>;
+
+/// A store, with where it tells outcomes.
+pub(super) type Opened<S> = (S, Told);
+
+async fn append(
+    store: &impl Store<Waiting>,
+    told: &mut Told,
+    message: NewMessage,
+) -> Result<Appended, StoreError> {
+    store.append(message, 7).await.unwrap();
+    let mut outcomes = told.recv().await.unwrap();
+    assert_eq!(outcomes.len(), 1);
+    let (waiting, outcome) = outcomes.remove(0);
+    assert_eq!(waiting, 7);
+    outcome
 }
 
 /// Makes the account sam and lets him say so many things in the lobby.
-pub(super) async fn fill(store: &impl Store, count: u8) {
+pub(super) async fn fill(store: &impl Store<Waiting>, told: &mut Told, count: u8) {
     store.create_account(account("sam", "kid")).await.unwrap();
     for number in 1..=count {
-        append(store, public("sam", number, &format!("message {number}"))).await.unwrap();
+        append(store, told, public("sam", number, &format!("message {number}"))).await.unwrap();
     }
 }
 
 /// Runs the whole suite; `open` opens the same store again after each `close`.
-pub(super) async fn all<S: Store, C: Future<Output = ()>>(open: impl Fn() -> S, close: impl Fn(S) -> C) {
-    let store = open();
+pub(super) async fn all<S: Store<Waiting>, C: Future<Output = ()>>(
+    open: impl Fn() -> Opened<S>,
+    close: impl Fn(S) -> C,
+) {
+    let (store, mut told) = open();
     a_name_belongs_to_its_first_account(&store).await;
-    messages_are_numbered_without_gaps_and_kept_once(&store).await;
-    both_sides_find_a_direct_conversation(&store).await;
+    messages_are_numbered_without_gaps_and_kept_once(&store, &mut told).await;
+    what_waits_together_is_told_in_order(&store, &mut told).await;
+    both_sides_find_a_direct_conversation(&store, &mut told).await;
     revocations_are_kept_once(&store).await;
     close(store).await;
-    let store = open();
-    what_was_confirmed_is_there_after_a_restart(&store).await;
+    assert!(told.recv().await.is_none());
+    let (store, mut told) = open();
+    what_was_confirmed_is_there_after_a_restart(&store, &mut told).await;
     close(store).await;
 }
 
-async fn a_name_belongs_to_its_first_account(store: &impl Store) {
+async fn what_waits_together_is_told_in_order(store: &impl Store<Waiting>, told: &mut Told) {
+    for number in 0..50 {
+        // One id twice in the same breath, and once more with another text.
+        let message = match number {
+            20 => public("erik", 119, "together"),
+            21 => public("erik", 119, "something else"),
+            _ => public("erik", 100 + u8::try_from(number).unwrap(), "together"),
+        };
+        store.append(message, number).await.unwrap();
+    }
+    let mut outcomes = Vec::new();
+    while outcomes.len() < 50 {
+        outcomes.extend(told.recv().await.unwrap());
+    }
+    let mut seq = 7;
+    for (number, (waiting, outcome)) in (0..).zip(outcomes) {
+        assert_eq!(waiting, number);
+        match number {
+            20 => assert!(outcome.is_ok_and(|kept| kept.message.seq == seq && !kept.fresh)),
+            21 => assert_eq!(outcome.unwrap_err(), StoreError::IdInUse),
+            _ => {
+                seq += 1;
+                assert!(outcome.is_ok_and(|kept| kept.message.seq == seq && kept.fresh));
+            }
+        }
+    }
+}
+
+async fn a_name_belongs_to_its_first_account(store: &impl Store<Waiting>) {
     for user in ["erik", "sam"] {
         assert_eq!(store.account(name(user)).await.unwrap(), None);
         store.create_account(account(user, user)).await.unwrap();
@@ -86,21 +134,21 @@ async fn a_name_belongs_to_its_first_account(store: &impl Store) {
     }
 }
 
-async fn messages_are_numbered_without_gaps_and_kept_once(store: &impl Store) {
+async fn messages_are_numbered_without_gaps_and_kept_once(store: &impl Store<Waiting>, told: &mut Told) {
     for number in 1..=5 {
-        let kept = append(store, public("sam", number, "hello")).await.unwrap();
+        let kept = append(store, told, public("sam", number, "hello")).await.unwrap();
         assert_eq!((kept.message.seq, kept.fresh), (u64::from(number), true));
     }
-    let again = append(store, public("sam", 3, "hello")).await.unwrap();
+    let again = append(store, told, public("sam", 3, "hello")).await.unwrap();
     assert_eq!((again.message.seq, again.fresh), (3, false));
-    let other = append(store, public("sam", 3, "something else")).await;
+    let other = append(store, told, public("sam", 3, "something else")).await;
     assert_eq!(other.unwrap_err(), StoreError::IdInUse);
     // Ids are the sender's own: another user may use the same.
-    assert_eq!(append(store, public("erik", 3, "hi")).await.unwrap().message.seq, 6);
+    assert_eq!(append(store, told, public("erik", 3, "hi")).await.unwrap().message.seq, 6);
     // The clock went back; the conversation's time does not.
     let mut early = public("sam", 7, "early");
     early.now = Timestamp::from_millis(0);
-    assert!(append(store, early).await.unwrap().message.time >= Timestamp::from_millis(1_005));
+    assert!(append(store, told, early).await.unwrap().message.time >= Timestamp::from_millis(1_005));
 
     let seqs = async |range, limit| {
         let page = store.history(lobby(), range, limit).await.unwrap();
@@ -115,8 +163,8 @@ async fn messages_are_numbered_without_gaps_and_kept_once(store: &impl Store) {
     assert_eq!(seqs(HistoryRange::Before(u64::MAX), 1).await, [7]);
 }
 
-async fn both_sides_find_a_direct_conversation(store: &impl Store) {
-    let kept = append(store, sealed("sam", "erik")).await.unwrap().message;
+async fn both_sides_find_a_direct_conversation(store: &impl Store<Waiting>, told: &mut Told) {
+    let kept = append(store, told, sealed("sam", "erik")).await.unwrap().message;
     for (reader, other) in [("sam", "erik"), ("erik", "sam")] {
         let heads = store.conversations(name(reader)).await.unwrap();
         let names: Vec<String> = heads.iter().map(|head| head.name.to_string()).collect();
@@ -130,7 +178,7 @@ async fn both_sides_find_a_direct_conversation(store: &impl Store) {
     assert_eq!(store.history(strangers, HistoryRange::Newest, 10).await.unwrap().messages, []);
 }
 
-async fn revocations_are_kept_once(store: &impl Store) {
+async fn revocations_are_kept_once(store: &impl Store<Waiting>) {
     assert_eq!(store.newest_revocation().await.unwrap(), 0);
     let revocation = Revocation {
         number: 1,
@@ -145,10 +193,10 @@ async fn revocations_are_kept_once(store: &impl Store) {
     assert_eq!(store.revoked_devices(name("erik")).await.unwrap().len(), 0);
 }
 
-async fn what_was_confirmed_is_there_after_a_restart(store: &impl Store) {
+async fn what_was_confirmed_is_there_after_a_restart(store: &impl Store<Waiting>, told: &mut Told) {
     let page = store.history(lobby(), HistoryRange::Newest, 100).await.unwrap();
-    assert_eq!(page.messages.len(), 7);
-    assert_eq!(append(store, public("sam", 8, "after")).await.unwrap().message.seq, 8);
-    assert!(!append(store, public("sam", 3, "hello")).await.unwrap().fresh);
+    assert_eq!(page.messages.len(), 55);
+    assert_eq!(append(store, told, public("sam", 8, "after")).await.unwrap().message.seq, 56);
+    assert!(!append(store, told, public("sam", 3, "hello")).await.unwrap().fresh);
     assert_eq!(store.newest_revocation().await.unwrap(), 1);
 }

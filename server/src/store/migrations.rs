@@ -4,7 +4,8 @@ use rusqlite::Connection;
 use thiserror::Error;
 
 /// The steps; the first makes version 1 out of an empty database.
-const STEPS: &[&str] = &[include_str!("migrations/0001_initial.sql")];
+const STEPS: &[&str] =
+    &[include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_ids_in_order.sql")];
 
 /// Why a database was not opened.
 #[derive(Debug, Error)]

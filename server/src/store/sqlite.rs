@@ -13,8 +13,8 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
 use super::migrations::{MigrationError, migrate};
-use super::writer::{Told, Write, Writer};
-use super::{Account, Completion, ConversationKey, Later, NewMessage, Page, Store, StoreError, reader};
+use super::writer::{Write, Writer};
+use super::{Account, ConversationKey, Later, NewMessage, Outcomes, Page, Store, StoreError, reader};
 
 /// Threads that read.
 const READERS: usize = 2;
@@ -45,25 +45,20 @@ pub enum OpenError {
     },
 }
 
-/// Bytes of messages that are told before everyone else has a turn: well below the least that a session's
-/// outgoing queue may be limited to.
-const BURST: usize = 32 * 1024;
-
 /// Something to read, with where to; `None` ends the thread.
 type Read = Option<Box<dyn FnOnce(&Connection) + Send>>;
 
 /// The store over one SQLite file.
-pub struct SqliteStore {
-    writes: mpsc::Sender<Write>,
+pub struct SqliteStore<T> {
+    writes: mpsc::Sender<Write<T>>,
     reads: mpsc::Sender<Read>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    teller: Mutex<Option<tokio::task::JoinHandle<()>>>,
 }
 
-impl SqliteStore {
-    /// Opens or makes the database file `path` and starts its threads. Needs a running tokio runtime,
-    /// on which the outcomes of appends are told.
-    pub fn open(path: &Path) -> Result<Self, OpenError> {
+impl<T: Send + 'static> SqliteStore<T> {
+    /// Opens or makes the database file `path` and starts its threads. What becomes of appends is told to
+    /// `outcomes`.
+    pub fn open(path: &Path, outcomes: Outcomes<T>) -> Result<Self, OpenError> {
         let failed = |reason: String| OpenError::Failed { path: path.to_owned(), reason };
         let mut connection = connect(path).map_err(|error| failed(error.to_string()))?;
         migrate(&mut connection).map_err(|error| match error {
@@ -74,9 +69,8 @@ impl SqliteStore {
         })?;
         let (writes, write_queue) = mpsc::channel(QUEUE);
         let (reads, read_queue) = mpsc::channel(QUEUE);
-        let (told, outcomes) = mpsc::unbounded_channel(); // bounded by what QUEUE let in
         let mut threads = Vec::new();
-        let writer = Writer::new(connection, told);
+        let writer = Writer::new(connection, outcomes);
         threads.push(thread("store-writer", move || writer.run(write_queue)).map_err(&failed)?);
         let read_queue = Arc::new(Mutex::new(read_queue));
         for _ in 0..READERS {
@@ -84,8 +78,7 @@ impl SqliteStore {
             let queue = Arc::clone(&read_queue);
             threads.push(thread("store-reader", move || read(&connection, &queue)).map_err(&failed)?);
         }
-        let teller = tokio::spawn(tell(outcomes));
-        Ok(Self { writes, reads, threads: Mutex::new(threads), teller: Mutex::new(Some(teller)) })
+        Ok(Self { writes, reads, threads: Mutex::new(threads) })
     }
 
     /// Writes what is queued and ends the threads. Nothing can be kept or read afterwards.
@@ -105,17 +98,12 @@ impl SqliteStore {
         if joined.await.is_ok_and(|panicked| panicked > 0) {
             warn!("a thread of the store had panicked");
         }
-        let teller = self.teller.lock().ok().and_then(|mut teller| teller.take());
-        if let Some(teller) = teller {
-            // The writer is gone, so the queue of outcomes ends by itself.
-            let _ = teller.await;
-        }
     }
 
-    fn reading<T: Send + 'static>(
+    fn reading<A: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
-    ) -> Later<'_, T> {
+        work: impl FnOnce(&Connection) -> Result<A, StoreError> + Send + 'static,
+    ) -> Later<'_, A> {
         Box::pin(async move {
             let (answer, answered) = oneshot::channel();
             let read: Read = Some(Box::new(move |connection| {
@@ -129,7 +117,7 @@ impl SqliteStore {
 
     fn writing(
         &self,
-        write: impl FnOnce(oneshot::Sender<Result<(), StoreError>>) -> Write + Send + 'static,
+        write: impl FnOnce(oneshot::Sender<Result<(), StoreError>>) -> Write<T> + Send + 'static,
     ) -> Later<'_, ()> {
         Box::pin(async move {
             let (answer, answered) = oneshot::channel();
@@ -144,6 +132,9 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(Duration::from_secs(10))?;
+    // For a new database. A sealed message takes most of SQLite's usual 4 KiB, so that each would have a
+    // page of its own.
+    connection.pragma_update(None, "page_size", 8_192)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -169,23 +160,7 @@ fn read(connection: &Connection, queue: &Mutex<mpsc::Receiver<Read>>) {
     }
 }
 
-async fn tell(mut outcomes: mpsc::UnboundedReceiver<Vec<Told>>) {
-    let mut burst = 0;
-    while let Some(batch) = outcomes.recv().await {
-        for (outcome, done) in batch {
-            burst += outcome.as_ref().map_or(0, |appended| appended.message.body.line_bytes());
-            done(outcome);
-            // Those who send on what was told get a turn: otherwise a batch of long messages would fill
-            // the queues of sessions whose clients read as fast as they can.
-            if burst >= BURST {
-                burst = 0;
-                tokio::task::yield_now().await;
-            }
-        }
-    }
-}
-
-impl Store for SqliteStore {
+impl<T: Send + 'static> Store<T> for SqliteStore<T> {
     fn create_account(&self, account: Account) -> Later<'_, ()> {
         self.writing(|answer| Write::CreateAccount(account, answer))
     }
@@ -194,9 +169,9 @@ impl Store for SqliteStore {
         self.reading(move |connection| reader::account(connection, &name))
     }
 
-    fn append(&self, message: NewMessage, done: Completion) -> Later<'_, ()> {
+    fn append(&self, message: NewMessage, waiting: T) -> Later<'_, ()> {
         Box::pin(async move {
-            let write = Write::Append(Box::new(message), done);
+            let write = Write::Append(Box::new(message), waiting);
             self.writes.send(write).await.map_err(|_| StoreError::Closed)
         })
     }
@@ -227,25 +202,29 @@ mod tests {
     use super::super::conformance;
     use super::*;
 
+    fn open(path: &Path) -> conformance::Opened<SqliteStore<conformance::Waiting>> {
+        let (told, outcomes) = mpsc::unbounded_channel();
+        (SqliteStore::open(path, told).unwrap(), outcomes)
+    }
+
     #[tokio::test]
     async fn sqlite_keeps_every_promise_of_a_store() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("chat.db");
-        conformance::all(|| SqliteStore::open(&path).unwrap(), |store| async move { store.close().await })
-            .await;
+        conformance::all(|| open(&path), |store| async move { store.close().await }).await;
     }
 
     #[tokio::test]
     async fn a_changed_row_is_noticed_and_not_served() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("chat.db");
-        let store = SqliteStore::open(&path).unwrap();
-        conformance::fill(&store, 5).await;
+        let (store, mut outcomes) = open(&path);
+        conformance::fill(&store, &mut outcomes, 5).await;
         store.close().await;
         let changed = Connection::open(&path).unwrap();
         changed.execute("UPDATE messages SET text = 'forged' WHERE seq = 3", []).unwrap();
         drop(changed);
-        let store = SqliteStore::open(&path).unwrap();
+        let (store, _outcomes) = open(&path);
         let lobby = conformance::lobby();
         let damaged = store.history(lobby.clone(), HistoryRange::Newest, 100).await;
         assert!(matches!(damaged, Err(StoreError::Damaged(_))));
@@ -259,6 +238,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("chat.db");
         Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
-        assert!(matches!(SqliteStore::open(&path), Err(OpenError::Newer { found: 99, .. })));
+        assert!(matches!(
+            SqliteStore::<()>::open(&path, mpsc::unbounded_channel().0),
+            Err(OpenError::Newer { found: 99, .. })
+        ));
     }
 }

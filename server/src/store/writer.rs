@@ -5,13 +5,13 @@ use std::collections::HashMap;
 
 use parlour_protocol::authority::Revocation;
 use parlour_protocol::{Body, Message, SealedMessage, Seq, Timestamp};
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
 use super::chain::{GENESIS, Hash, link};
 use super::rows::{MESSAGE_COLUMNS, RawMessage, hash};
-use super::{Account, Appended, Completion, ConversationKey, NewMessage, StoreError};
+use super::{Account, Appended, ConversationKey, NewMessage, Outcome, Outcomes, StoreError};
 
 /// The most writes in one transaction.
 const BATCH: usize = 1_024;
@@ -20,8 +20,8 @@ const BATCH: usize = 1_024;
 const TAILS: usize = 100_000;
 
 /// Something to write, with whom to tell.
-pub(super) enum Write {
-    Append(Box<NewMessage>, Completion),
+pub(super) enum Write<T> {
+    Append(Box<NewMessage>, T),
     CreateAccount(Account, oneshot::Sender<Result<(), StoreError>>),
     AddRevocation(Revocation, oneshot::Sender<Result<(), StoreError>>),
     /// Write what came before this, then end.
@@ -29,13 +29,10 @@ pub(super) enum Write {
 }
 
 /// What was written, with whom to tell once it is durable.
-enum Written {
-    Append(Result<Appended, StoreError>, Completion),
-    Other(Result<(), StoreError>, oneshot::Sender<Result<(), StoreError>>),
+struct Written<T> {
+    appended: Vec<Outcome<T>>,
+    others: Vec<(Result<(), StoreError>, oneshot::Sender<Result<(), StoreError>>)>,
 }
-
-/// An outcome on its way to the one who waits for it.
-pub(super) type Told = (Result<Appended, StoreError>, Completion);
 
 /// The end of a conversation.
 #[derive(Clone, Copy)]
@@ -46,20 +43,20 @@ struct Tail {
     hash: Hash,
 }
 
-pub(super) struct Writer {
+pub(super) struct Writer<T> {
     connection: Connection,
     tails: HashMap<ConversationKey, Tail>,
-    told: mpsc::UnboundedSender<Vec<Told>>,
+    outcomes: Outcomes<T>,
 }
 
-impl Writer {
-    /// A writer whose outcomes go to `told`, a batch after each commit.
-    pub(super) fn new(connection: Connection, told: mpsc::UnboundedSender<Vec<Told>>) -> Self {
-        Self { connection, tails: HashMap::new(), told }
+impl<T> Writer<T> {
+    /// A writer that tells `outcomes` after each commit.
+    pub(super) fn new(connection: Connection, outcomes: Outcomes<T>) -> Self {
+        Self { connection, tails: HashMap::new(), outcomes }
     }
 
     /// Writes until nobody can ask any more. Blocks: has a thread of its own.
-    pub(super) fn run(mut self, mut writes: mpsc::Receiver<Write>) {
+    pub(super) fn run(mut self, mut writes: mpsc::Receiver<Write<T>>) {
         let mut batch = Vec::with_capacity(BATCH);
         while writes.blocking_recv_many(&mut batch, BATCH) > 0 {
             let before = batch.len();
@@ -74,109 +71,112 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, batch: &mut Vec<Write>) {
-        let mut written = Vec::with_capacity(batch.len());
-        let committed = Self::transact(&mut self.connection, &mut self.tails, batch, &mut written);
-        if let Err(failure) = committed {
+    fn write(&mut self, batch: &mut Vec<Write<T>>) {
+        let mut written = Written { appended: Vec::with_capacity(batch.len()), others: Vec::new() };
+        if let Err(failure) = self.transact(batch, &mut written) {
             error!(%failure, "a transaction failed; nothing of it is confirmed");
             // What memory says may now be ahead of the database.
             self.tails.clear();
-            let failed = StoreError::Failed("the transaction failed".to_owned());
             // What was not even tried, because the transaction could not begin, is told as well.
-            written.extend(batch.drain(..).filter_map(Written::untried));
-            for outcome in &mut written {
-                outcome.fail(&failed);
-            }
+            written.take(batch.drain(..));
+            written.fail(&StoreError::Failed("the transaction failed".to_owned()));
         }
-        self.tell(written);
+        for (outcome, answer) in written.others {
+            // Who does not wait any more does not need to know.
+            let _ = answer.send(outcome);
+        }
+        if !written.appended.is_empty() {
+            // Nobody listens only when the program is ending.
+            let _ = self.outcomes.send(written.appended);
+        }
     }
 
-    fn transact(
-        connection: &mut Connection,
-        tails: &mut HashMap<ConversationKey, Tail>,
-        batch: &mut Vec<Write>,
-        written: &mut Vec<Written>,
-    ) -> rusqlite::Result<()> {
-        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let mut failure = None;
-        // After a failure the rest is not written, but everyone who waits is still told.
-        for write in batch.drain(..) {
-            let mut attempt = |work: &mut dyn FnMut() -> rusqlite::Result<()>| {
-                if failure.is_none() {
-                    failure = work().err();
-                }
-            };
+    /// Writes all of it in one transaction. After a failure nothing more is written, but everyone who
+    /// waits is among what was `written`.
+    fn transact(&mut self, batch: &mut Vec<Write<T>>, written: &mut Written<T>) -> rusqlite::Result<()> {
+        if self.tails.len() >= TAILS {
+            self.tails.clear();
+        }
+        let behavior = TransactionBehavior::Immediate;
+        let transaction = self.connection.transaction_with_behavior(behavior)?;
+        let mut batch = batch.drain(..);
+        let outcome = append_all(&transaction, &mut self.tails, &mut batch, written);
+        written.take(batch);
+        outcome?;
+        transaction.commit()
+    }
+}
+
+impl<T> Written<T> {
+    /// Adds what was not written.
+    fn take(&mut self, writes: impl Iterator<Item = Write<T>>) {
+        for write in writes {
             match write {
-                Write::Append(message, done) => {
-                    let mut outcome = Err(StoreError::Closed);
-                    attempt(&mut || append(&transaction, tails, &message).map(|o| outcome = o));
-                    written.push(Written::Append(outcome, done));
-                }
-                Write::CreateAccount(account, done) => {
-                    let mut outcome = Err(StoreError::Closed);
-                    attempt(&mut || create_account(&transaction, &account).map(|o| outcome = o));
-                    written.push(Written::Other(outcome, done));
-                }
-                Write::AddRevocation(revocation, done) => {
-                    attempt(&mut || add_revocation(&transaction, &revocation));
-                    written.push(Written::Other(Ok(()), done));
+                Write::Append(_, waiting) => self.appended.push((waiting, Err(StoreError::Closed))),
+                Write::CreateAccount(_, answer) | Write::AddRevocation(_, answer) => {
+                    self.others.push((Err(StoreError::Closed), answer));
                 }
                 Write::Stop => {}
             }
         }
-        match failure {
-            Some(failure) => Err(failure),
-            None => transaction.commit(),
-        }
-    }
-
-    fn tell(&self, written: Vec<Written>) {
-        let mut told = Vec::with_capacity(written.len());
-        for outcome in written {
-            match outcome {
-                Written::Append(outcome, done) => told.push((outcome, done)),
-                // Who does not wait any more does not need to know.
-                Written::Other(outcome, done) => drop(done.send(outcome)),
-            }
-        }
-        if !told.is_empty() {
-            // Nobody listens only when the program is ending.
-            let _ = self.told.send(told);
-        }
-    }
-}
-
-impl Written {
-    fn untried(write: Write) -> Option<Self> {
-        match write {
-            Write::Append(_, done) => Some(Self::Append(Err(StoreError::Closed), done)),
-            Write::CreateAccount(_, done) | Write::AddRevocation(_, done) => {
-                Some(Self::Other(Err(StoreError::Closed), done))
-            }
-            Write::Stop => None,
-        }
     }
 
     fn fail(&mut self, error: &StoreError) {
-        match self {
-            Self::Append(outcome, _) => *outcome = Err(error.clone()),
-            Self::Other(outcome, _) => *outcome = Err(error.clone()),
+        self.appended.iter_mut().for_each(|(_, outcome)| *outcome = Err(error.clone()));
+        self.others.iter_mut().for_each(|(outcome, _)| *outcome = Err(error.clone()));
+    }
+}
+
+/// Writes until something fails.
+fn append_all<T>(
+    transaction: &Transaction<'_>,
+    tails: &mut HashMap<ConversationKey, Tail>,
+    batch: &mut impl Iterator<Item = Write<T>>,
+    written: &mut Written<T>,
+) -> rusqlite::Result<()> {
+    let mut moved: HashMap<i64, Tail> = HashMap::new();
+    for write in batch {
+        let failed = match write {
+            Write::Append(message, waiting) => {
+                let outcome = append(transaction, tails, &mut moved, *message);
+                let (outcome, failed) = outcome.map_or_else(unwritten, |outcome| (outcome, None));
+                written.appended.push((waiting, outcome));
+                failed
+            }
+            Write::CreateAccount(account, answer) => {
+                let outcome = create_account(transaction, &account);
+                let (outcome, failed) = outcome.map_or_else(unwritten, |outcome| (outcome, None));
+                written.others.push((outcome, answer));
+                failed
+            }
+            Write::AddRevocation(revocation, answer) => {
+                let outcome = add_revocation(transaction, &revocation);
+                let (outcome, failed) = outcome.map_or_else(unwritten, |()| (Ok(()), None));
+                written.others.push((outcome, answer));
+                failed
+            }
+            Write::Stop => None,
+        };
+        if let Some(failure) = failed {
+            return Err(failure);
         }
     }
+    // Once for each conversation, however much was said in it.
+    moved.values().try_for_each(|tail| move_tail(transaction, tail))
+}
+
+/// The outcome of what could not be written, with the reason.
+fn unwritten<A>(failure: rusqlite::Error) -> (Result<A, StoreError>, Option<rusqlite::Error>) {
+    (Err(StoreError::Closed), Some(failure))
 }
 
 fn append(
     transaction: &Transaction<'_>,
     tails: &mut HashMap<ConversationKey, Tail>,
-    new: &NewMessage,
+    moved: &mut HashMap<i64, Tail>,
+    new: NewMessage,
 ) -> rusqlite::Result<Result<Appended, StoreError>> {
-    if let Some(known) = known_message(transaction, new)? {
-        return Ok(known);
-    }
     let key = ConversationKey::seen_by(&new.from, &new.to);
-    if tails.len() >= TAILS {
-        tails.clear();
-    }
     let tail = match tails.get(&key) {
         Some(tail) => *tail,
         None => match load_tail(transaction, &key)? {
@@ -184,28 +184,35 @@ fn append(
             Err(damaged) => return Ok(Err(damaged)),
         },
     };
-    let message = Message {
-        to: new.to.clone(),
-        from: new.from.clone(),
-        seq: tail.seq + 1,
-        id: new.id,
-        time: new.now.max(tail.time),
-        body: new.body.clone(),
-    };
-    let tail = Tail { id: tail.id, seq: message.seq, time: message.time, hash: link(&tail.hash, &message) };
-    insert(transaction, &tail, &message)?;
-    tails.insert(key, tail);
+    let NewMessage { to, from, id, body, now } = new;
+    let message = Message { to, from, seq: tail.seq + 1, id, time: now.max(tail.time), body };
+    let next = Tail { id: tail.id, seq: message.seq, time: message.time, hash: link(&tail.hash, &message) };
+    match insert(transaction, &next, &message) {
+        Ok(()) => {}
+        Err(failure) if is_taken(&failure) => {
+            tails.insert(key, tail);
+            // An id that its sender used before; anything else that is taken should not be.
+            return known_message(transaction, &message)?.ok_or(failure);
+        }
+        Err(failure) => return Err(failure),
+    }
+    tails.insert(key, next);
+    moved.insert(next.id, next);
     Ok(Ok(Appended { message, fresh: true }))
+}
+
+fn is_taken(failure: &rusqlite::Error) -> bool {
+    failure.sqlite_error().is_some_and(|e| e.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE)
 }
 
 /// The answer for an id that its sender used before.
 fn known_message(
     transaction: &Transaction<'_>,
-    new: &NewMessage,
+    new: &Message,
 ) -> rusqlite::Result<Option<Result<Appended, StoreError>>> {
     let found = transaction
-        .prepare_cached(&format!("SELECT {MESSAGE_COLUMNS} FROM messages WHERE sender = ?1 AND id = ?2"))?
-        .query_row(params![new.from.as_str(), new.id.as_bytes()], RawMessage::read)
+        .prepare_cached(&format!("SELECT {MESSAGE_COLUMNS} FROM messages WHERE id = ?1 AND sender = ?2"))?
+        .query_row(params![new.id.as_bytes(), new.from.as_str()], RawMessage::read)
         .optional()?;
     Ok(found.map(|raw| {
         let (message, _) = raw.parse()?;
@@ -271,11 +278,16 @@ fn insert(transaction: &Transaction<'_>, tail: &Tail, message: &Message) -> rusq
             sealed.map(|s| s.key2().json),
             tail.hash,
         ])?;
+    Ok(())
+}
+
+/// Notes the new end of a conversation.
+fn move_tail(transaction: &Transaction<'_>, tail: &Tail) -> rusqlite::Result<()> {
     transaction
         .prepare_cached(
             "UPDATE conversations SET last_seq = ?2, last_time = ?3, last_hash = ?4 WHERE id = ?1",
         )?
-        .execute(params![tail.id, message.seq, message.time.as_millis(), tail.hash])?;
+        .execute(params![tail.id, tail.seq, tail.time.as_millis(), tail.hash])?;
     Ok(())
 }
 

@@ -1,0 +1,167 @@
+//! The TLS connection under a session. Whoever has something for it sends at once, as much as the system
+//! takes; only the session's own task reads. Nothing is held for a connection that says and hears nothing.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io::{self, BufRead as _, IoSlice, Write};
+use std::net::Shutdown;
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, ready};
+
+use parlour_protocol::LineSplitter;
+use rustls::ServerConnection;
+use socket2::SockRef;
+use tokio::io::{AsyncRead as _, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio_rustls::server::TlsStream;
+
+/// Bytes read from the system at once.
+const READ: usize = 32 * 1024;
+
+thread_local! {
+    /// What was read and not yet decrypted. Sessions take turns at it: none holds it while it waits.
+    static ENCRYPTED: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into());
+}
+
+/// How much of what was handed over the system took.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sent {
+    /// All of it.
+    All,
+    /// The rest waits until the socket is [writable](Wire::writable).
+    Partly,
+}
+
+/// The sending side, shared by all who send, with the TLS state that both sides need.
+pub struct Wire {
+    socket: OwnedWriteHalf,
+    tls: Mutex<ServerConnection>,
+}
+
+/// The receiving side, of the session's own task.
+pub struct Incoming {
+    socket: OwnedReadHalf,
+}
+
+/// Takes a connection apart after its handshake.
+pub fn split(stream: TlsStream<TcpStream>) -> (Wire, Incoming) {
+    let (socket, mut tls) = stream.into_inner();
+    // What waits is bounded by the outbox; TLS itself would refuse a part of it.
+    tls.set_buffer_limit(None);
+    let (read, write) = socket.into_split();
+    (Wire { socket: write, tls: Mutex::new(tls) }, Incoming { socket: read })
+}
+
+impl Wire {
+    /// Encrypts what `next` hands out until it has nothing, and sends what the system takes. `next` is
+    /// asked again only when all that it handed out before was sent.
+    pub fn send(&self, mut next: impl FnMut() -> Option<Vec<u8>>) -> io::Result<Sent> {
+        let mut tls = self.tls();
+        loop {
+            if self.drain(&mut tls)? == Sent::Partly {
+                return Ok(Sent::Partly);
+            }
+            let Some(bytes) = next() else { return Ok(Sent::All) };
+            tls.writer().write_all(&bytes)?;
+        }
+    }
+
+    /// Waits until the system may take more.
+    pub async fn writable(&self) -> io::Result<()> {
+        self.socket.writable().await
+    }
+
+    /// Says that nothing more will be sent, and closes the sending side.
+    pub fn finish(&self) {
+        let mut tls = self.tls();
+        tls.send_close_notify();
+        // The other side may be gone; then there is nobody to tell.
+        let _ = self.drain(&mut tls);
+        let _ = SockRef::from(self.socket.as_ref()).shutdown(Shutdown::Write);
+    }
+
+    fn drain(&self, tls: &mut ServerConnection) -> io::Result<Sent> {
+        while tls.wants_write() {
+            match tls.write_tls(&mut Socket(&self.socket)) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Sent::Partly),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Sent::All)
+    }
+
+    /// Decrypts, and feeds `lines`. Returns whether more can come.
+    fn decrypt(&self, mut encrypted: &[u8], lines: &mut LineSplitter) -> io::Result<bool> {
+        let mut tls = self.tls();
+        loop {
+            match tls.reader().fill_buf() {
+                Ok([]) => return Ok(false),
+                Ok(bytes) => {
+                    let count = bytes.len();
+                    lines.feed(bytes);
+                    tls.reader().consume(count);
+                    continue;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+            if encrypted.is_empty() {
+                return Ok(true);
+            }
+            tls.read_tls(&mut encrypted)?;
+            let processed = tls.process_new_packets();
+            if tls.wants_write() {
+                // An alert, or new keys; what the system does not take now goes with what is sent next.
+                self.drain(&mut tls)?;
+            }
+            processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        }
+    }
+
+    fn tls(&self) -> MutexGuard<'_, ServerConnection> {
+        // A connection that panicked half-way fails by itself when it goes on.
+        self.tls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Incoming {
+    /// Feeds what came with the end of the handshake. Returns whether more can come.
+    pub fn begin(&self, wire: &Wire, lines: &mut LineSplitter) -> io::Result<bool> {
+        wire.decrypt(&[], lines)
+    }
+
+    /// Waits for bytes and feeds them to `lines`. Returns whether more can come.
+    pub async fn receive(&mut self, wire: &Wire, lines: &mut LineSplitter) -> io::Result<bool> {
+        poll_fn(|context| {
+            ENCRYPTED.with_borrow_mut(|buffer| {
+                let mut buffer = ReadBuf::new(buffer);
+                ready!(Pin::new(&mut self.socket).poll_read(context, &mut buffer))?;
+                let encrypted = buffer.filled();
+                Poll::Ready(if encrypted.is_empty() { Ok(false) } else { wire.decrypt(encrypted, lines) })
+            })
+        })
+        .await
+    }
+}
+
+/// Writes to the system what it takes without waiting.
+struct Socket<'a>(&'a OwnedWriteHalf);
+
+impl Write for Socket<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_write(bytes)
+    }
+
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.try_write_vectored(parts)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
