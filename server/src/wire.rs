@@ -158,7 +158,11 @@ impl Write for Socket<'_> {
     }
 
     fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.0.try_write_vectored(parts)
+        // Nearly always there is one part, for which the plain call costs less.
+        match parts {
+            [part] => self.0.try_write(part),
+            _ => self.0.try_write_vectored(parts),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
 use super::migrations::{MigrationError, migrate};
-use super::writer::{Write, Writer};
+use super::writer::{Answer, Write, Writer};
 use super::{Account, ConversationKey, Later, NewMessage, Outcomes, Page, Store, StoreError, reader};
 
 /// Threads that read.
@@ -115,10 +115,7 @@ impl<T: Send + 'static> SqliteStore<T> {
         })
     }
 
-    fn writing(
-        &self,
-        write: impl FnOnce(oneshot::Sender<Result<(), StoreError>>) -> Write<T> + Send + 'static,
-    ) -> Later<'_, ()> {
+    fn writing(&self, write: impl FnOnce(Answer) -> Write<T> + Send + 'static) -> Later<'_, ()> {
         Box::pin(async move {
             let (answer, answered) = oneshot::channel();
             self.writes.send(write(answer)).await.map_err(|_| StoreError::Closed)?;

@@ -19,11 +19,14 @@ const BATCH: usize = 1_024;
 /// How many conversations' ends are kept in memory before all are forgotten and read again.
 const TAILS: usize = 100_000;
 
+/// Hears once what became of a write.
+pub(super) type Answer = oneshot::Sender<Result<(), StoreError>>;
+
 /// Something to write, with whom to tell.
 pub(super) enum Write<T> {
     Append(Box<NewMessage>, T),
-    CreateAccount(Account, oneshot::Sender<Result<(), StoreError>>),
-    AddRevocation(Revocation, oneshot::Sender<Result<(), StoreError>>),
+    CreateAccount(Account, Answer),
+    AddRevocation(Revocation, Answer),
     /// Write what came before this, then end.
     Stop,
 }
@@ -31,7 +34,7 @@ pub(super) enum Write<T> {
 /// What was written, with whom to tell once it is durable.
 struct Written<T> {
     appended: Vec<Outcome<T>>,
-    others: Vec<(Result<(), StoreError>, oneshot::Sender<Result<(), StoreError>>)>,
+    others: Vec<(Result<(), StoreError>, Answer)>,
 }
 
 /// The end of a conversation.
