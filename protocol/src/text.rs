@@ -69,8 +69,8 @@ impl SafeText {
 pub(crate) fn has_control(text: &str, allowed: &[u8]) -> bool {
     // Nearly all texts are free of these bytes, and looking for them needs no decoding. C1 is 0xC2 and
     // then 0x80 to 0x9F in UTF-8, so whatever has such a lead byte is looked at more closely.
-    let suspect = |byte: u8| byte < 0x20 || byte == 0x7f || byte == 0xc2;
-    text.bytes().fold(false, |any, byte| any | suspect(byte))
+    let suspect = |byte: u8| u8::from(byte < 0x20) | u8::from(byte == 0x7f) | u8::from(byte == 0xc2);
+    text.bytes().fold(0, |any, byte| any | suspect(byte)) != 0
         && text.chars().any(|c| c.is_control() && !u8::try_from(c).is_ok_and(|c| allowed.contains(&c)))
 }
 

@@ -283,7 +283,9 @@ mod tests {
 
     /// The last words of each line that a session was sent.
     fn heard(peer: &Peer) -> Vec<String> {
-        let lines = String::from_utf8(peer.outbox.take().unwrap_or_default()).unwrap();
+        let mut lines = Vec::new();
+        peer.outbox.take(&mut lines);
+        let lines = String::from_utf8(lines).unwrap();
         lines.lines().map(|line| line.rsplit(' ').next().unwrap().to_owned()).collect()
     }
 

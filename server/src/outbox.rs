@@ -17,6 +17,10 @@ pub enum Closing {
 /// Whether a line is for json (or for plain).
 pub type InJson = bool;
 
+/// Room for lines that is kept for the next ones, in bytes: a short message is passed on without asking
+/// for memory, and a session that was busy once does not hold more for ever.
+const KEPT: usize = 512;
+
 /// Whole lines on their way, and the dialect that they are in. Anyone may put lines in, and whoever sends
 /// takes all that is there at once.
 pub struct Outbox {
@@ -139,8 +143,9 @@ impl Outbox {
         self.state().closing
     }
 
-    /// Takes all lines that are there; what was taken before was sent by now. `None` when there are none.
-    pub fn take(&self) -> Option<Vec<u8>> {
+    /// Takes all lines that are there into `buffer`, in place of what is in it; what was taken before was
+    /// sent by now. Returns false when there are none.
+    pub fn take(&self, buffer: &mut Vec<u8>) -> bool {
         let mut state = self.state();
         if state.writing > 0 {
             state.writing = 0;
@@ -148,12 +153,17 @@ impl Outbox {
             self.room.notify_one();
         }
         if state.lines.is_empty() {
-            return None;
+            return false;
         }
-        let lines = std::mem::take(&mut state.lines);
-        state.writing = lines.len();
+        if state.lines.capacity() <= KEPT {
+            buffer.clear();
+            buffer.append(&mut state.lines);
+        } else {
+            *buffer = std::mem::take(&mut state.lines);
+        }
+        state.writing = buffer.len();
         state.writing_events = std::mem::take(&mut state.events);
-        Some(lines)
+        true
     }
 
     /// Bytes that nobody has taken yet.
@@ -247,8 +257,14 @@ mod tests {
 
     fn nothing(_: InJson, _: &mut Vec<u8>) {}
 
+    fn lines(outbox: &Outbox) -> Vec<u8> {
+        let mut lines = Vec::new();
+        outbox.take(&mut lines);
+        lines
+    }
+
     fn taken(outbox: &Outbox) -> Option<usize> {
-        outbox.take().map(|lines| lines.len())
+        Some(lines(outbox).len()).filter(|length| *length > 0)
     }
 
     #[test]
@@ -308,7 +324,7 @@ mod tests {
         let dialect = |in_json: InJson, lines: &mut Vec<u8>| lines.push(if in_json { b'j' } else { b'p' });
         outbox.push_switch(dialect, true);
         outbox.push(dialect, nothing);
-        assert_eq!(outbox.take().unwrap(), b"pj");
+        assert_eq!(lines(&outbox), b"pj");
     }
 
     #[test]
@@ -319,6 +335,6 @@ mod tests {
         outbox.push_reply(|_, lines| lines.extend_from_slice(b"reply "));
         outbox.release(true);
         outbox.push(|_, lines| lines.extend_from_slice(b" later"), nothing);
-        assert_eq!(outbox.take().unwrap(), b"reply event later");
+        assert_eq!(lines(&outbox), b"reply event later");
     }
 }

@@ -109,7 +109,7 @@ impl Peer {
     /// As [`flush`](Self::flush), for the session's own task.
     pub fn send(&self) -> io::Result<Sent> {
         match &self.wire {
-            Some(wire) => wire.send(|| self.outbox.take()),
+            Some(wire) => wire.send(|buffer| self.outbox.take(buffer)),
             None => Ok(Sent::All),
         }
     }

@@ -23,6 +23,8 @@ const READ: usize = 32 * 1024;
 thread_local! {
     /// What was read and not yet decrypted. Sessions take turns at it: none holds it while it waits.
     static ENCRYPTED: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into());
+    /// What is about to be encrypted.
+    static PLAIN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// How much of what was handed over the system took.
@@ -55,17 +57,19 @@ pub fn split(stream: TlsStream<TcpStream>) -> (Wire, Incoming) {
 }
 
 impl Wire {
-    /// Encrypts what `next` hands out until it has nothing, and sends what the system takes. `next` is
-    /// asked again only when all that it handed out before was sent.
-    pub fn send(&self, mut next: impl FnMut() -> Option<Vec<u8>>) -> io::Result<Sent> {
+    /// Encrypts what `next` puts into its buffer until that is nothing (false), and sends what the system
+    /// takes. `next` is asked again only when all that it handed out before was sent.
+    pub fn send(&self, mut next: impl FnMut(&mut Vec<u8>) -> bool) -> io::Result<Sent> {
         let mut tls = self.tls();
-        loop {
-            if self.drain(&mut tls)? == Sent::Partly {
-                return Ok(Sent::Partly);
+        PLAIN.with_borrow_mut(|bytes| {
+            while self.drain(&mut tls)? == Sent::All {
+                if !next(bytes) {
+                    return Ok(Sent::All);
+                }
+                tls.writer().write_all(bytes)?;
             }
-            let Some(bytes) = next() else { return Ok(Sent::All) };
-            tls.writer().write_all(&bytes)?;
-        }
+            Ok(Sent::Partly)
+        })
     }
 
     /// Waits until the system may take more.

@@ -1,7 +1,7 @@
 //! The hash that chains a conversation's messages, so that changed data is noticed.
 
+use aws_lc_rs::digest::{Context, SHA256};
 use parlour_protocol::{Body, Message};
-use sha2::{Digest, Sha256};
 
 /// SHA-256.
 pub(super) type Hash = [u8; 32];
@@ -12,9 +12,9 @@ pub(super) const GENESIS: Hash = [0; 32];
 /// SHA-256 over `before`, the hash of the message in front, and every column of this one, each with
 /// its length in front (8 bytes, big-endian).
 pub(super) fn link(before: &Hash, message: &Message) -> Hash {
-    let mut sha = Sha256::new();
+    let mut sha = Context::new(&SHA256);
     let mut field = |bytes: &[u8]| {
-        sha.update((bytes.len() as u64).to_be_bytes());
+        sha.update(&(bytes.len() as u64).to_be_bytes());
         sha.update(bytes);
     };
     field(before);
@@ -31,5 +31,7 @@ pub(super) fn link(before: &Hash, message: &Message) -> Hash {
             field(sealed.key2().json.as_bytes());
         }
     }
-    sha.finalize().into()
+    let mut hash = GENESIS;
+    hash.copy_from_slice(sha.finish().as_ref()); // both are of 32 bytes
+    hash
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use parlour_protocol::authority::Revocation;
 use parlour_protocol::{Body, Message, SealedMessage, Seq, Timestamp};
-use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
@@ -100,13 +100,18 @@ impl<T> Writer<T> {
         if self.tails.len() >= TAILS {
             self.tails.clear();
         }
-        let behavior = TransactionBehavior::Immediate;
-        let transaction = self.connection.transaction_with_behavior(behavior)?;
+        // As prepared statements, unlike rusqlite's own transactions, which are parsed each time.
+        let connection = &self.connection;
+        let run = |statement| connection.prepare_cached(statement)?.execute([]);
+        run("BEGIN IMMEDIATE")?;
         let mut batch = batch.drain(..);
-        let outcome = append_all(&transaction, &mut self.tails, &mut batch, written);
+        let outcome = append_all(connection, &mut self.tails, &mut batch, written);
         written.take(batch);
-        outcome?;
-        transaction.commit()
+        let outcome = outcome.and_then(|()| run("COMMIT").map(drop));
+        if outcome.is_err() && !connection.is_autocommit() {
+            run("ROLLBACK")?;
+        }
+        outcome
     }
 }
 
@@ -132,7 +137,7 @@ impl<T> Written<T> {
 
 /// Writes until something fails.
 fn append_all<T>(
-    transaction: &Transaction<'_>,
+    connection: &Connection,
     tails: &mut HashMap<ConversationKey, Tail>,
     batch: &mut impl Iterator<Item = Write<T>>,
     written: &mut Written<T>,
@@ -141,19 +146,19 @@ fn append_all<T>(
     for write in batch {
         let failed = match write {
             Write::Append(message, waiting) => {
-                let outcome = append(transaction, tails, &mut moved, *message);
+                let outcome = append(connection, tails, &mut moved, *message);
                 let (outcome, failed) = outcome.map_or_else(unwritten, |outcome| (outcome, None));
                 written.appended.push((waiting, outcome));
                 failed
             }
             Write::CreateAccount(account, answer) => {
-                let outcome = create_account(transaction, &account);
+                let outcome = create_account(connection, &account);
                 let (outcome, failed) = outcome.map_or_else(unwritten, |outcome| (outcome, None));
                 written.others.push((outcome, answer));
                 failed
             }
             Write::AddRevocation(revocation, answer) => {
-                let outcome = add_revocation(transaction, &revocation);
+                let outcome = add_revocation(connection, &revocation);
                 let (outcome, failed) = outcome.map_or_else(unwritten, |()| (Ok(()), None));
                 written.others.push((outcome, answer));
                 failed
@@ -165,7 +170,7 @@ fn append_all<T>(
         }
     }
     // Once for each conversation, however much was said in it.
-    moved.values().try_for_each(|tail| move_tail(transaction, tail))
+    moved.values().try_for_each(|tail| move_tail(connection, tail))
 }
 
 /// The outcome of what could not be written, with the reason.
@@ -174,7 +179,7 @@ fn unwritten<A>(failure: rusqlite::Error) -> (Result<A, StoreError>, Option<rusq
 }
 
 fn append(
-    transaction: &Transaction<'_>,
+    connection: &Connection,
     tails: &mut HashMap<ConversationKey, Tail>,
     moved: &mut HashMap<i64, Tail>,
     new: NewMessage,
@@ -182,7 +187,7 @@ fn append(
     let key = ConversationKey::seen_by(&new.from, &new.to);
     let tail = match tails.get(&key) {
         Some(tail) => *tail,
-        None => match load_tail(transaction, &key)? {
+        None => match load_tail(connection, &key)? {
             Ok(tail) => tail,
             Err(damaged) => return Ok(Err(damaged)),
         },
@@ -190,12 +195,12 @@ fn append(
     let NewMessage { to, from, id, body, now } = new;
     let message = Message { to, from, seq: tail.seq + 1, id, time: now.max(tail.time), body };
     let next = Tail { id: tail.id, seq: message.seq, time: message.time, hash: link(&tail.hash, &message) };
-    match insert(transaction, &next, &message) {
+    match insert(connection, &next, &message) {
         Ok(()) => {}
         Err(failure) if is_taken(&failure) => {
             tails.insert(key, tail);
             // An id that its sender used before; anything else that is taken should not be.
-            return known_message(transaction, &message)?.ok_or(failure);
+            return known_message(connection, &message)?.ok_or(failure);
         }
         Err(failure) => return Err(failure),
     }
@@ -210,10 +215,10 @@ fn is_taken(failure: &rusqlite::Error) -> bool {
 
 /// The answer for an id that its sender used before.
 fn known_message(
-    transaction: &Transaction<'_>,
+    connection: &Connection,
     new: &Message,
 ) -> rusqlite::Result<Option<Result<Appended, StoreError>>> {
-    let found = transaction
+    let found = connection
         .prepare_cached(&format!("SELECT {MESSAGE_COLUMNS} FROM messages WHERE id = ?1 AND sender = ?2"))?
         .query_row(params![new.id.as_bytes(), new.from.as_str()], RawMessage::read)
         .optional()?;
@@ -228,12 +233,9 @@ fn known_message(
 }
 
 /// The end of a conversation; one in which nothing was said yet is made.
-fn load_tail(
-    transaction: &Transaction<'_>,
-    key: &ConversationKey,
-) -> rusqlite::Result<Result<Tail, StoreError>> {
+fn load_tail(connection: &Connection, key: &ConversationKey) -> rusqlite::Result<Result<Tail, StoreError>> {
     let name = key.stored_name();
-    let found = transaction
+    let found = connection
         .prepare_cached("SELECT id, last_seq, last_time, last_hash FROM conversations WHERE name = ?1")?
         .query_row([&name], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?, row.get::<_, Vec<u8>>(3)?))
@@ -243,14 +245,14 @@ fn load_tail(
         let tail = hash(bytes).map(|hash| Tail { id, seq, time: Timestamp::from_millis(time), hash });
         return Ok(tail.ok_or_else(|| StoreError::Damaged(format!("conversation {name} has no hash"))));
     }
-    transaction
+    connection
         .prepare_cached(
             "INSERT INTO conversations (name, last_seq, last_time, last_hash) VALUES (?1, 0, 0, ?2)",
         )?
         .execute(params![name, GENESIS])?;
-    let id = transaction.last_insert_rowid();
+    let id = connection.last_insert_rowid();
     if let ConversationKey::Direct(one, two) = key {
-        let mut insert = transaction
+        let mut insert = connection
             .prepare_cached("INSERT OR IGNORE INTO members (user, conversation) VALUES (?1, ?2)")?;
         insert.execute(params![one.as_str(), id])?;
         insert.execute(params![two.as_str(), id])?;
@@ -258,12 +260,12 @@ fn load_tail(
     Ok(Ok(Tail { id, seq: 0, time: Timestamp::from_millis(0), hash: GENESIS }))
 }
 
-fn insert(transaction: &Transaction<'_>, tail: &Tail, message: &Message) -> rusqlite::Result<()> {
+fn insert(connection: &Connection, tail: &Tail, message: &Message) -> rusqlite::Result<()> {
     let (text, sealed) = match &message.body {
         Body::Text(text) => (Some(text.as_str()), None),
         Body::Sealed(sealed) => (None, Some(sealed)),
     };
-    transaction
+    connection
         .prepare_cached(
             "INSERT INTO messages (conversation, seq, id, sender, recipient, time, text, sealed, key1, key2, hash)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
@@ -285,8 +287,8 @@ fn insert(transaction: &Transaction<'_>, tail: &Tail, message: &Message) -> rusq
 }
 
 /// Notes the new end of a conversation.
-fn move_tail(transaction: &Transaction<'_>, tail: &Tail) -> rusqlite::Result<()> {
-    transaction
+fn move_tail(connection: &Connection, tail: &Tail) -> rusqlite::Result<()> {
+    connection
         .prepare_cached(
             "UPDATE conversations SET last_seq = ?2, last_time = ?3, last_hash = ?4 WHERE id = ?1",
         )?
@@ -294,18 +296,15 @@ fn move_tail(transaction: &Transaction<'_>, tail: &Tail) -> rusqlite::Result<()>
     Ok(())
 }
 
-fn create_account(
-    transaction: &Transaction<'_>,
-    account: &Account,
-) -> rusqlite::Result<Result<(), StoreError>> {
-    let kept: Option<String> = transaction
+fn create_account(connection: &Connection, account: &Account) -> rusqlite::Result<Result<(), StoreError>> {
+    let kept: Option<String> = connection
         .prepare_cached("SELECT kid FROM accounts WHERE name = ?1")?
         .query_row([account.name.as_str()], |row| row.get(0))
         .optional()?;
     if let Some(kid) = kept {
         return Ok(if kid == account.kid { Ok(()) } else { Err(StoreError::NameTaken) });
     }
-    transaction
+    connection
         .prepare_cached("INSERT INTO accounts (name, certificate, kid, created) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![
             account.name.as_str(),
@@ -316,8 +315,8 @@ fn create_account(
     Ok(Ok(()))
 }
 
-fn add_revocation(transaction: &Transaction<'_>, revocation: &Revocation) -> rusqlite::Result<()> {
-    transaction
+fn add_revocation(connection: &Connection, revocation: &Revocation) -> rusqlite::Result<()> {
+    connection
         .prepare_cached(
             "INSERT OR IGNORE INTO revocations (number, name, device, time) VALUES (?1, ?2, ?3, ?4)",
         )?
