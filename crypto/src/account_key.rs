@@ -12,17 +12,14 @@ use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConditionallySelectable as _};
 use zeroize::Zeroizing;
 
-use crate::account_public_key::{AccountPublicKey, MODULUS_BITS};
+use crate::account_public_key::{AccountPublicKey, MODULUS_BITS, WRAPPED_LEN};
 use crate::private_key::{self, KeyFailure, ReadKeyError};
-
-/// Bytes in an RSA-3072 ciphertext.
-const WRAPPED_LEN: usize = 384;
 
 /// An account's private key.
 ///
-/// The `rsa` crate generates it and does the public-key side; everything with the private key runs
-/// in aws-lc-rs in constant time, because `rsa` leaks timing there (RUSTSEC-2023-0071). aws-lc-rs
-/// clears its memory when the key is dropped.
+/// The `rsa` crate generates it; everything with the private key runs in aws-lc-rs in constant time,
+/// because `rsa` leaks timing there (RUSTSEC-2023-0071). aws-lc-rs clears its memory when the key is
+/// dropped.
 pub struct AccountKey {
     private: PrivateDecryptingKey,
     oaep: OaepPrivateDecryptingKey,
@@ -122,24 +119,21 @@ impl fmt::Debug for AccountKey {
 mod tests {
     use super::*;
     use crate::test_people::{erik, sam};
-    use aws_lc_rs::rsa::{OaepPublicEncryptingKey, PublicEncryptingKey};
-    use rsa::Oaep;
-    use rsa::pkcs8::DecodePrivateKey as _;
+    use rsa::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _};
+    use rsa::{Oaep, RsaPublicKey};
 
-    /// What aws-lc-rs wraps for a key, of any length.
-    fn aws_wrap(key: &AccountPublicKey, plain: &[u8]) -> Vec<u8> {
-        let key = PublicEncryptingKey::from_der(key.to_spki_der()).unwrap();
-        let mut wrapped = [0; WRAPPED_LEN];
-        let key = OaepPublicEncryptingKey::new(key).unwrap();
-        key.encrypt(&OAEP_SHA256_MGF1SHA256, plain, &mut wrapped, None).unwrap().to_vec()
+    /// What the `rsa` crate wraps for a key, of any length.
+    fn rsa_wrap(key: &AccountPublicKey, plain: &[u8]) -> Vec<u8> {
+        let key = RsaPublicKey::from_public_key_der(key.to_spki_der()).unwrap();
+        key.encrypt(&mut rand::rng(), Oaep::<Sha256>::new(), plain).unwrap()
     }
 
     #[test]
     fn the_two_libraries_wrap_and_unwrap_for_each_other() {
         let key = &sam().account;
         let cek = [7; 32];
-        let by_rsa = key.public().wrap_cek(&mut rand::rng(), &cek).unwrap();
-        let by_aws = aws_wrap(key.public(), &cek);
+        let by_aws = key.public().wrap_cek(&cek).unwrap();
+        let by_rsa = rsa_wrap(key.public(), &cek);
         let rsa = RsaPrivateKey::from_pkcs8_pem(&key.to_pkcs8_pem().unwrap()).unwrap();
         for wrapped in [by_rsa, by_aws] {
             assert_eq!(*key.unwrap_cek(&wrapped).unwrap(), cek);
@@ -151,13 +145,13 @@ mod tests {
     fn a_key_read_from_pem_unwraps_for_the_same_public_key() {
         let read = AccountKey::from_pkcs8_pem(&sam().account.to_pkcs8_pem().unwrap()).unwrap();
         assert_eq!(read.public(), sam().account.public());
-        let wrapped = sam().account.public().wrap_cek(&mut rand::rng(), &[1; 32]).unwrap();
+        let wrapped = sam().account.public().wrap_cek(&[1; 32]).unwrap();
         assert_eq!(*read.unwrap_cek(&wrapped).unwrap(), [1; 32]);
     }
 
     #[test]
     fn what_cannot_be_unwrapped_gives_a_stable_stand_in_that_others_cannot_guess() {
-        let wrapped = sam().account.public().wrap_cek(&mut rand::rng(), &[1; 32]).unwrap();
+        let wrapped = sam().account.public().wrap_cek(&[1; 32]).unwrap();
         let mut altered = wrapped.clone();
         altered[200] ^= 1;
         for bad in [altered.as_slice(), &wrapped[1..], b"", &[0xff; WRAPPED_LEN]] {
@@ -173,7 +167,7 @@ mod tests {
     #[test]
     fn a_content_key_of_another_length_is_refused() {
         for length in [0, 16, 31, 33, 64] {
-            let wrapped = aws_wrap(sam().account.public(), &vec![1; length]);
+            let wrapped = rsa_wrap(sam().account.public(), &vec![1; length]);
             assert_eq!(sam().account.unwrap_cek(&wrapped), Err(UnwrapError), "{length}");
         }
     }

@@ -1,11 +1,12 @@
 //! The public half of an account key: RSA-3072 with exponent 65537, wraps content keys.
 
 use std::fmt;
+use std::sync::Arc;
 
-use rand_core::CryptoRng;
+use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey};
+use rsa::RsaPublicKey;
 use rsa::pkcs8::{DecodePublicKey as _, EncodePublicKey as _};
 use rsa::traits::PublicKeyParts as _;
-use rsa::{Oaep, RsaPublicKey};
 use sha2::{Digest as _, Sha256};
 
 use crate::base64url;
@@ -15,14 +16,24 @@ use crate::private_key::KeyFailure;
 pub const MODULUS_BITS: u32 = 3072;
 /// The one public exponent.
 pub const EXPONENT: u32 = 65537;
+/// Bytes in a wrapped content key, which is as long as the modulus.
+pub const WRAPPED_LEN: usize = 384;
 
 /// A public RSA key of exactly 3072 bits with exponent 65537; no other can be held.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct AccountPublicKey {
-    key: RsaPublicKey,
+    wrapping: Arc<OaepPublicEncryptingKey>,
     spki: Vec<u8>,
     kid: String,
 }
+
+impl PartialEq for AccountPublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.spki == other.spki
+    }
+}
+
+impl Eq for AccountPublicKey {}
 
 /// Why bytes are not an account key's public half.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -57,8 +68,10 @@ impl AccountPublicKey {
         if canonical.as_bytes() != spki {
             return Err(AccountKeyError::NotRsa);
         }
-        let kid = thumbprint(&key);
-        Ok(Self { key, spki: spki.to_vec(), kid })
+        let wrapping = PublicEncryptingKey::from_der(spki)
+            .and_then(|key| OaepPublicEncryptingKey::new(key).map_err(Into::into))
+            .map_err(|_| AccountKeyError::NotRsa)?;
+        Ok(Self { wrapping: Arc::new(wrapping), spki: spki.to_vec(), kid: thumbprint(&key) })
     }
 
     /// The DER `SubjectPublicKeyInfo`.
@@ -73,8 +86,11 @@ impl AccountPublicKey {
 
     /// Wraps a content key with RSA-OAEP, SHA-256 for both hashes and no label (RFC 7518 section
     /// 4.3, `RSA-OAEP-256`). Gives 384 bytes.
-    pub fn wrap_cek(&self, rng: &mut impl CryptoRng, cek: &[u8; 32]) -> Result<Vec<u8>, KeyFailure> {
-        self.key.encrypt(rng, Oaep::<Sha256>::new(), cek).map_err(|_| KeyFailure::Wrap)
+    pub fn wrap_cek(&self, cek: &[u8; 32]) -> Result<Vec<u8>, KeyFailure> {
+        let mut wrapped = vec![0; WRAPPED_LEN];
+        let written = self.wrapping.encrypt(&OAEP_SHA256_MGF1SHA256, cek, &mut wrapped, None);
+        let whole = written.is_ok_and(|written| written.len() == WRAPPED_LEN);
+        if whole { Ok(wrapped) } else { Err(KeyFailure::Wrap) }
     }
 }
 
@@ -88,7 +104,7 @@ fn thumbprint(key: &RsaPublicKey) -> String {
 
 impl fmt::Debug for AccountPublicKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Left out for length only: key, spki. The thumbprint names them.
+        // Left out for length only: wrapping, spki. The thumbprint names them.
         formatter.debug_struct("AccountPublicKey").field("kid", &self.kid).finish_non_exhaustive()
     }
 }

@@ -110,7 +110,7 @@ pub(crate) fn encrypt(
     let [recipient, sender] = readers;
     let wire = Wire {
         protected,
-        recipients: [wrap(rng, recipient, &cek)?, wrap(rng, sender, &cek)?],
+        recipients: [wrap(recipient, &cek)?, wrap(sender, &cek)?],
         iv: base64url::encode(iv),
         ciphertext: base64url::encode(text),
         tag: base64url::encode(tag),
@@ -118,14 +118,10 @@ pub(crate) fn encrypt(
     serde_json::to_string(&wire).map_err(|_| KeyFailure::Encrypt)
 }
 
-fn wrap(
-    rng: &mut impl CryptoRng,
-    reader: &AccountPublicKey,
-    cek: &[u8; KEY_LEN],
-) -> Result<Object<WireRecipient>, KeyFailure> {
+fn wrap(reader: &AccountPublicKey, cek: &[u8; KEY_LEN]) -> Result<Object<WireRecipient>, KeyFailure> {
     Ok(Object(WireRecipient {
         header: Object(WireRecipientHeader { kid: reader.kid().to_owned() }),
-        encrypted_key: base64url::encode(reader.wrap_cek(rng, cek)?),
+        encrypted_key: base64url::encode(reader.wrap_cek(cek)?),
     }))
 }
 

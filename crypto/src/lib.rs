@@ -7,8 +7,8 @@
 //! keeps a client's local data.
 //!
 //! The library does no input or output and has no clock: times are arguments, and so is randomness
-//! (`&mut impl CryptoRng`), with one exception: aws-lc-rs draws P-256 keys, ECDSA nonces and RSA
-//! blinding from its own generator and takes none from outside. Names are plain strings here; the
+//! (`&mut impl CryptoRng`), with one exception: aws-lc-rs draws P-256 keys, ECDSA nonces, OAEP seeds
+//! and RSA blinding from its own generator and takes none from outside. Names are plain strings here; the
 //! caller parses them.
 
 pub mod account_key;
