@@ -1,5 +1,7 @@
 //! What a process costs, from `/proc`.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use anyhow::{Context as _, Result};
 
 /// Seconds of CPU, user and system, of a process with all its threads and its ended children.
@@ -20,6 +22,12 @@ pub(crate) fn resident_kib(pid: u32) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
     Ok(line.trim().trim_end_matches("kB").trim().parse()?)
+}
+
+/// Milliseconds since 1970 began in UTC.
+pub(crate) fn now_millis() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The processor and the kernel, for the table.

@@ -16,10 +16,11 @@ use clap::Parser;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Pid;
+use parlour_protocol::Dialect;
 
 use crate::people::People;
-use crate::report::Row;
-use crate::scenarios::{Stage, channel, direct, idle, latency, login};
+use crate::report::{Growth, Row};
+use crate::scenarios::{Stage, channel, direct, growth, idle, latency, login};
 use crate::target::Kind;
 
 /// Measures the server against the practical limit.
@@ -46,12 +47,18 @@ const SCENARIOS: &[Scenario] = &[
     ("channel_200_single", CPU, Some(1.2), |s, k| channel::run(channel::single(s, k, 200))),
     ("direct_pingpong", CPU, Some(2.5), |s, k| channel::run(direct::pairs(s, k, 1))),
     ("direct_pipelined", CPU, Some(2.5), |s, k| channel::run(direct::pairs(s, k, 16))),
+    ("channel_200_single_json", CPU, None, |s, k| channel::run(channel::single(&in_json(s), k, 200))),
+    ("direct_pingpong_json", CPU, None, |s, k| channel::run(direct::pairs(&in_json(s), k, 1))),
     ("handshake_login", "CPU s per 1000", Some(1.6), |s, k| channel::run(login::handshakes(s, k, false))),
     ("handshake_login_hybrid", "CPU s per 1000", None, |s, k| channel::run(login::handshakes(s, k, true))),
     ("idle_memory", "KiB per connection", Some(0.95), |s, k| channel::run(idle::memory(s, k))),
     ("latency_p50", "microseconds", Some(1.5), |s, k| Ok(channel::run(latency::percentiles(s, k))?.0)),
     ("latency_p99", "microseconds", Some(1.5), |s, k| Ok(channel::run(latency::percentiles(s, k))?.1)),
 ];
+
+fn in_json<'a>(stage: &Stage<'a>) -> Stage<'a> {
+    Stage { dialect: Dialect::Json, ..*stage }
+}
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
@@ -60,16 +67,23 @@ fn main() -> Result<()> {
     }
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
-    let pin = std::thread::available_parallelism()?.get() >= 2;
-    if pin {
-        let mut cpus = CpuSet::new();
-        cpus.set(1)?;
-        sched_setaffinity(Pid::from_raw(0), &cpus)?;
+    let cpus = (std::thread::available_parallelism()?.get() >= 2).then_some("0");
+    if cpus.is_some() {
+        let mut own = CpuSet::new();
+        own.set(1)?;
+        sched_setaffinity(Pid::from_raw(0), &own)?;
     }
     let folder = tempfile::tempdir()?;
     let people = People::settle(&folder.path().join("keys"))?;
     let time = Duration::from_secs(if arguments.quick { 2 } else { 5 });
-    let stage = Stage { folder: folder.path(), people: &people, time, quick: arguments.quick, pin };
+    let stage = Stage {
+        folder: folder.path(),
+        people: &people,
+        time,
+        quick: arguments.quick,
+        cpus,
+        dialect: Dialect::Plain,
+    };
     let repetitions = if arguments.quick { 1 } else { 3 };
     let mut rows = Vec::new();
     for (name, unit, goal, scenario) in SCENARIOS.iter().filter(|row| row.0.contains(&arguments.only)) {
@@ -81,12 +95,28 @@ fn main() -> Result<()> {
         eprintln!("{name}: ours {:?}, bare {:?}", row.ours, row.bare);
         rows.push(row);
     }
+    let growths = grow(&stage, &arguments.only)?;
     let machine = machine::description();
-    println!("{}", report::markdown(&rows, &machine));
+    println!("{}", report::markdown(&rows, &growths, &machine));
     if let Some(parent) = arguments.json.parent() {
         std::fs::create_dir_all(parent)?;
     }
-    let document = serde_json::to_string_pretty(&report::document(&rows, &machine))?;
+    let document = serde_json::to_string_pretty(&report::document(&rows, &growths, &machine))?;
     std::fs::write(&arguments.json, document + "\n")?;
     Ok(())
+}
+
+/// How costs grow: each of the groups whose name is asked for.
+fn grow(stage: &Stage<'_>, only: &str) -> Result<Vec<Growth>> {
+    let mut growths = Vec::new();
+    if "growth_members".contains(only) {
+        growths.push(channel::run(growth::members(stage))?);
+    }
+    if "growth_cores".contains(only) && stage.cpus.is_some() {
+        growths.push(channel::run(growth::cores(stage))?);
+    }
+    if "growth_stored".contains(only) {
+        growths.extend(channel::run(growth::stored(stage))?);
+    }
+    Ok(growths)
 }

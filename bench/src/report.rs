@@ -45,10 +45,50 @@ impl Row {
     }
 }
 
-/// The table in Markdown.
-pub(crate) fn markdown(rows: &[Row], machine: &str) -> String {
-    let mut out = format!("{machine}\n\n| scenario | unit | ours | bare | times bare | goal |\n");
-    out.push_str("| --- | --- | --- | --- | --- | --- |\n");
+/// How a cost grows with something that it should not depend on.
+pub(crate) struct Growth {
+    name: &'static str,
+    unit: &'static str,
+    /// What it should be, in words.
+    goal: &'static str,
+    /// The cost at each size.
+    values: Vec<(String, f64)>,
+}
+
+impl Growth {
+    /// Nothing is measured yet.
+    pub(crate) fn new(name: &'static str, unit: &'static str, goal: &'static str) -> Self {
+        Self { name, unit, goal, values: Vec::new() }
+    }
+
+    /// Adds the cost at one size.
+    pub(crate) fn add(&mut self, size: &str, cost: f64) {
+        eprintln!("{}: {size}: {cost:.2} {}", self.name, self.unit);
+        self.values.push((size.to_owned(), cost));
+    }
+
+    /// The last cost as times the first.
+    fn ratio(&self) -> f64 {
+        match (self.values.first(), self.values.last()) {
+            (Some((_, first)), Some((_, last))) => last / first,
+            _ => f64::NAN,
+        }
+    }
+
+    fn json(&self) -> Value {
+        let values: Vec<Value> =
+            self.values.iter().map(|(size, cost)| json!({"size": size, "cost": cost})).collect();
+        json!({"name": self.name, "unit": self.unit, "goal": self.goal, "values": values, "ratio": self.ratio()})
+    }
+}
+
+/// The tables in Markdown.
+pub(crate) fn markdown(rows: &[Row], growths: &[Growth], machine: &str) -> String {
+    let mut out = format!("{machine}\n");
+    if !rows.is_empty() {
+        out.push_str("\n| scenario | unit | ours | bare | times bare | goal |\n");
+        out.push_str("| --- | --- | --- | --- | --- | --- |\n");
+    }
     for row in rows {
         let goal = row.goal.map(|goal| format!("{goal}")).unwrap_or_default();
         // Writing into a String cannot fail.
@@ -64,10 +104,24 @@ pub(crate) fn markdown(rows: &[Row], machine: &str) -> String {
             row.ratio()
         );
     }
+    if !growths.is_empty() {
+        out.push_str("\n| cost | unit | at each size | last times first | goal |\n");
+        out.push_str("| --- | --- | --- | --- | --- |\n");
+    }
+    for growth in growths {
+        let values: Vec<String> =
+            growth.values.iter().map(|(size, cost)| format!("{size}: {cost:.2}")).collect();
+        let Growth { name, unit, goal, .. } = growth;
+        let _ = writeln!(out, "| {name} | {unit} | {} | {:.2} | {goal} |", values.join("; "), growth.ratio());
+    }
     out
 }
 
 /// The same for programs.
-pub(crate) fn document(rows: &[Row], machine: &str) -> Value {
-    json!({"machine": machine, "scenarios": rows.iter().map(Row::json).collect::<Vec<_>>()})
+pub(crate) fn document(rows: &[Row], growths: &[Growth], machine: &str) -> Value {
+    json!({
+        "machine": machine,
+        "scenarios": rows.iter().map(Row::json).collect::<Vec<_>>(),
+        "growth": growths.iter().map(Growth::json).collect::<Vec<_>>(),
+    })
 }

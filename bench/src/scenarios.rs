@@ -2,6 +2,7 @@
 
 pub(crate) mod channel;
 pub(crate) mod direct;
+pub(crate) mod growth;
 pub(crate) mod idle;
 pub(crate) mod latency;
 pub(crate) mod login;
@@ -10,11 +11,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
+use parlour_protocol::Dialect;
 
 use crate::people::People;
 use crate::target::{Kind, Target};
 
 /// Where and how long.
+#[derive(Clone, Copy)]
 pub(crate) struct Stage<'a> {
     /// Holds the keys.
     pub(crate) folder: &'a Path,
@@ -24,18 +27,17 @@ pub(crate) struct Stage<'a> {
     pub(crate) time: Duration,
     /// Whether it is the quick round.
     pub(crate) quick: bool,
-    /// Whether there are two CPUs to keep apart.
-    pub(crate) pin: bool,
+    /// On which CPUs the target runs, where there are two to keep apart from the load generator's.
+    pub(crate) cpus: Option<&'static str>,
+    /// What is spoken with ours; bare knows no dialects.
+    pub(crate) dialect: Dialect,
 }
 
 impl Stage<'_> {
     /// A fresh target, for the first `users` users.
     pub(crate) fn target(&self, kind: Kind, users: usize) -> Result<Target> {
-        let data = self.folder.join("data");
-        if data.exists() {
-            std::fs::remove_dir_all(&data)?;
-        }
-        Target::start(kind, self.folder, self.people, users, self.pin)
+        Target::prepare(kind, self, users)?;
+        Target::launch(kind, self)
     }
 }
 

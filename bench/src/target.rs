@@ -2,12 +2,12 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::people::People;
+use crate::scenarios::Stage;
 
 /// Which program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,28 +50,35 @@ const LIMITS: [&str; 9] = [
 ];
 
 impl Target {
-    /// Starts it over the keys in `folder`; ours knows the first `users` users.
-    pub(crate) fn start(kind: Kind, folder: &Path, people: &People, users: usize, pin: bool) -> Result<Self> {
-        if kind == Kind::Ours {
-            // Once to make the database, so that the accounts can be written into it.
-            drop(Self::launch(kind, folder, pin)?);
-            people.register(&folder.join("data/chat.db"), users)?;
+    /// Makes fresh data, in which ours knows the first `users` users.
+    pub(crate) fn prepare(kind: Kind, stage: &Stage<'_>, users: usize) -> Result<()> {
+        let data = stage.folder.join("data");
+        if data.exists() {
+            std::fs::remove_dir_all(&data)?;
         }
-        Self::launch(kind, folder, pin)
+        if kind == Kind::Ours {
+            // Started once to make the database, so that the accounts can be written into it.
+            drop(Self::launch(kind, stage)?);
+            stage.people.register(&data.join("chat.db"), users)?;
+        }
+        Ok(())
     }
 
-    fn launch(kind: Kind, folder: &Path, pin: bool) -> Result<Self> {
+    /// Starts it over the keys and the data that are there.
+    pub(crate) fn launch(kind: Kind, stage: &Stage<'_>) -> Result<Self> {
+        let folder = stage.folder;
         let keys = folder.join("keys/server");
         let name = match kind {
             Kind::Ours => "parlour-server",
             Kind::Bare => "bare",
         };
-        let mut command = if pin {
-            let mut command = Command::new("taskset");
-            command.args(["-c", "0"]).arg(program(name)?);
-            command
-        } else {
-            Command::new(program(name)?)
+        let mut command = match stage.cpus {
+            Some(cpus) => {
+                let mut command = Command::new("taskset");
+                command.args(["-c", cpus]).arg(program(name)?);
+                command
+            }
+            None => Command::new(program(name)?),
         };
         match kind {
             Kind::Ours => {

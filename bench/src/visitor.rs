@@ -5,7 +5,9 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use parlour_protocol::{EXPORTER_BYTES, EXPORTER_LABEL, login_transcript};
+use parlour_protocol::{
+    Dialect, EXPORTER_BYTES, EXPORTER_LABEL, MessageId, Timestamp, UserName, login_transcript,
+};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf, split};
@@ -13,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::machine::now_millis;
 use crate::people::People;
 use crate::target::{Kind, Target};
 
@@ -26,6 +29,7 @@ pub(crate) struct Ear {
 /// The writing side.
 pub(crate) struct Mouth {
     stream: WriteHalf<TlsStream<TcpStream>>,
+    dialect: Dialect,
 }
 
 /// Connects as a user and is ready to talk: logged in on ours, in the room on bare.
@@ -35,6 +39,7 @@ pub(crate) async fn enter(
     number: usize,
     tls: Arc<ClientConfig>,
     room: &str,
+    dialect: Dialect,
 ) -> Result<(Ear, Mouth)> {
     let stream = TcpStream::connect(target.address).await?;
     stream.set_nodelay(true)?;
@@ -42,7 +47,8 @@ pub(crate) async fn enter(
     let exporter = stream.get_ref().1.export_keying_material([0; EXPORTER_BYTES], EXPORTER_LABEL, None)?;
     let (read, write) = split(stream);
     let mut ear = Ear { stream: read, held: Vec::new(), chunk: vec![0; 32_768] };
-    let mut mouth = Mouth { stream: write };
+    let dialect = if target.kind == Kind::Ours { dialect } else { Dialect::Plain };
+    let mut mouth = Mouth { stream: write, dialect };
     match target.kind {
         Kind::Ours => {
             let name = People::name(number)?;
@@ -52,10 +58,19 @@ pub(crate) async fn enter(
             if answer != b"Authentication Succeeded" {
                 bail!("login: {}", String::from_utf8_lossy(&answer));
             }
+            if dialect == Dialect::Json {
+                mouth.say("/dialect json\n").await?;
+                ear.line().await?;
+            }
         }
         Kind::Bare => mouth.say(&format!("{room}\n")).await?,
     }
     Ok((ear, mouth))
+}
+
+/// An id that nobody used before.
+pub(crate) fn fresh_id() -> MessageId {
+    MessageId::v7(Timestamp::from_millis(now_millis()), rand::random())
 }
 
 impl Ear {
@@ -93,6 +108,39 @@ impl Ear {
 }
 
 impl Mouth {
+    /// The line that says something in the lobby.
+    pub(crate) fn public(&self, text: &str) -> String {
+        match self.dialect {
+            Dialect::Plain => format!("{text}\n"),
+            Dialect::Json => {
+                let id = fresh_id();
+                format!(
+                    "{{\"id\":1,\"cmd\":\"post\",\"to\":\"#lobby\",\"message_id\":\"{id}\",\"text\":\"{text}\"}}\n"
+                )
+            }
+        }
+    }
+
+    /// The line that sends the sealed message `id` to a user.
+    pub(crate) fn private(&self, to: &UserName, id: MessageId, sealed: &str) -> String {
+        match self.dialect {
+            Dialect::Plain => format!("@{to} {sealed}\n"),
+            Dialect::Json => {
+                format!(
+                    "{{\"id\":1,\"cmd\":\"post\",\"to\":\"@{to}\",\"message_id\":\"{id}\",\"sealed\":{sealed}}}\n"
+                )
+            }
+        }
+    }
+
+    /// What a line that tells of a message for a user has near its beginning.
+    pub(crate) fn mark(&self, user: &UserName) -> String {
+        match self.dialect {
+            Dialect::Plain => format!("@{user} "),
+            Dialect::Json => format!("{{\"event\":\"message\",\"to\":\"@{user}\""),
+        }
+    }
+
     /// Sends text as it is.
     pub(crate) async fn say(&mut self, text: &str) -> Result<()> {
         self.stream.write_all(text.as_bytes()).await?;

@@ -9,7 +9,8 @@ mod encode;
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
 use crate::command::Request;
@@ -21,7 +22,7 @@ pub use decode::{parse, parse_server_line};
 pub use encode::{encode_command, write_event, write_refusal, write_reply};
 
 /// What a client calls a command, so that it knows the reply.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize)]
 #[serde(untagged)]
 pub enum RequestId {
     /// A whole number from 0 to 2^64 - 1.
@@ -33,6 +34,38 @@ pub enum RequestId {
 impl RequestId {
     /// The longest text, in bytes.
     pub const TEXT_BYTES: usize = 64;
+
+    fn is_short(&self) -> bool {
+        match self {
+            Self::Number(_) => true,
+            Self::Text(text) => text.len() <= Self::TEXT_BYTES,
+        }
+    }
+}
+
+/// By hand, because what `serde` derives for this keeps a copy of every value to try it twice.
+impl<'de> Deserialize<'de> for RequestId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NumberOrText;
+
+        impl Visitor<'_> for NumberOrText {
+            type Value = RequestId;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number or a text")
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<RequestId, E> {
+                Ok(RequestId::Number(number))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<RequestId, E> {
+                Ok(RequestId::Text(text.to_owned()))
+            }
+        }
+
+        deserializer.deserialize_any(NumberOrText)
+    }
 }
 
 impl fmt::Display for RequestId {

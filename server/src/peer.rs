@@ -76,7 +76,7 @@ impl Peer {
     /// take them is told so instead, and closed.
     pub fn queue(&self, write: impl FnOnce(InJson, &mut Vec<u8>)) {
         self.outbox.push(write, |in_json, lines| {
-            append_event(&Event::Goodbye(Farewell::SlowReader), in_json, lines)
+            append_event(&Event::Goodbye(Farewell::SlowReader), in_json, lines);
         });
     }
 

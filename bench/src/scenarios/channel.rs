@@ -37,7 +37,7 @@ pub(crate) async fn saturated(stage: &Stage<'_>, kind: Kind, members: usize) -> 
             let mut mouth = mouths.remove(0);
             let own = Rc::clone(&own);
             tasks.spawn_local(async move {
-                let line = format!("{:x<width$}\n", format!("from-{number} "), width = TEXT);
+                let text = format!("{:x<width$}", format!("from-{number} "), width = TEXT);
                 let mut sent = 0;
                 loop {
                     let room = WINDOW.saturating_sub(sent - own.0.get());
@@ -45,7 +45,8 @@ pub(crate) async fn saturated(stage: &Stage<'_>, kind: Kind, members: usize) -> 
                         own.1.notified().await;
                         continue;
                     }
-                    mouth.say(&line.repeat(usize::try_from(room)?)).await?;
+                    let lines: String = (0..room).map(|_| mouth.public(&text)).collect();
+                    mouth.say(&lines).await?;
                     sent += room;
                 }
                 #[allow(unreachable_code)] // it ends when the measurement does
@@ -86,7 +87,7 @@ pub(crate) async fn single(stage: &Stage<'_>, kind: Kind, members: usize) -> Res
         });
     }
     let mut mouth = mouths.remove(0);
-    let line = format!("{:x<TEXT$}\n", "");
+    let text = format!("{:x<TEXT$}", "");
     let everyone = members as u64;
     let begun = Instant::now();
     let (mut cpu, mut from) = (cpu_seconds(target.pid())?, 0);
@@ -97,7 +98,7 @@ pub(crate) async fn single(stage: &Stage<'_>, kind: Kind, members: usize) -> Res
             (cpu, from) = (cpu_seconds(target.pid())?, delivered.get());
         }
         let wanted = delivered.get() + everyone;
-        mouth.say(&line).await?;
+        mouth.say(&mouth.public(&text)).await?;
         while delivered.get() < wanted {
             arrived.notified().await;
         }
@@ -125,7 +126,7 @@ impl Room {
             Self { ears: Vec::new(), mouths: Vec::new(), delivered: Rc::default(), arrived: Rc::default() };
         for number in 0..members {
             let tls = stage.people.tls(number, false)?;
-            let (ear, mouth) = enter(target, stage.people, number, tls, "lobby").await?;
+            let (ear, mouth) = enter(target, stage.people, number, tls, "lobby", stage.dialect).await?;
             room.ears.push(ear);
             room.mouths.push(mouth);
         }

@@ -3,12 +3,12 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::Result;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use parlour_protocol::{MessageId, Timestamp};
+use parlour_protocol::UserName;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -16,7 +16,7 @@ use super::{Stage, per_million};
 use crate::machine::cpu_seconds;
 use crate::people::People;
 use crate::target::Kind;
-use crate::visitor::{Ear, Mouth, enter};
+use crate::visitor::{Ear, Mouth, enter, fresh_id};
 
 /// Pairs.
 const PAIRS: usize = 50;
@@ -33,8 +33,10 @@ pub(crate) async fn pairs(stage: &Stage<'_>, kind: Kind, in_flight: u64) -> Resu
     for pair in 0..PAIRS {
         let room = format!("pair-{pair}");
         let (one, two) = (2 * pair, 2 * pair + 1);
-        let first = enter(&target, stage.people, one, stage.people.tls(one, false)?, &room).await?;
-        let second = enter(&target, stage.people, two, stage.people.tls(two, false)?, &room).await?;
+        let first =
+            enter(&target, stage.people, one, stage.people.tls(one, false)?, &room, stage.dialect).await?;
+        let second =
+            enter(&target, stage.people, two, stage.people.tls(two, false)?, &room, stage.dialect).await?;
         let kid = stage.people.kid().to_owned();
         if in_flight == 1 {
             tasks.spawn_local(ping_pong(first, two, one, kid.clone(), Rc::clone(&delivered), true));
@@ -61,16 +63,16 @@ async fn ping_pong(
     begins: bool,
 ) -> Result<()> {
     let envelope = Envelope::new(other, &kid)?;
-    let mark = format!("@{} ", People::name(me)?).into_bytes();
+    let mark = mouth.mark(&People::name(me)?).into_bytes();
     if begins {
-        mouth.say(&envelope.line()).await?;
+        mouth.say(&envelope.line(&mouth)).await?;
     }
     loop {
         let mut came = 0;
         ear.lines(|line| came += u64::from(contains(line, &mark))).await?;
         delivered.set(delivered.get() + came);
         for _ in 0..came {
-            mouth.say(&envelope.line()).await?;
+            mouth.say(&envelope.line(&mouth)).await?;
         }
     }
 }
@@ -93,7 +95,7 @@ async fn pour(
             continue;
         }
         for _ in 0..room {
-            mouth.say(&envelope.line()).await?;
+            mouth.say(&envelope.line(&mouth)).await?;
         }
         sent += room;
         if listening.is_finished() {
@@ -128,7 +130,7 @@ fn contains(line: &[u8], mark: &[u8]) -> bool {
 
 /// What a message looks like from outside, with an id of its own each time.
 struct Envelope {
-    before: String,
+    to: UserName,
     after: String,
 }
 
@@ -138,27 +140,23 @@ impl Envelope {
             let wrapped = URL_SAFE_NO_PAD.encode([byte; 384]);
             format!(r#"{{"header":{{"kid":"{kid}"}},"encrypted_key":"{wrapped}"}}"#)
         };
-        Ok(Self {
-            before: format!(r#"@{} {{"protected":""#, People::name(to)?),
-            after: format!(
-                "\",\"recipients\":[{},{}],\"iv\":\"{}\",\"ciphertext\":\"{}\",\"tag\":\"{}\"}}\n",
-                key(1),
-                key(2),
-                URL_SAFE_NO_PAD.encode([3; 12]),
-                URL_SAFE_NO_PAD.encode([4; CIPHERTEXT]),
-                URL_SAFE_NO_PAD.encode([5; 16])
-            ),
-        })
+        let after = format!(
+            r#"","recipients":[{},{}],"iv":"{}","ciphertext":"{}","tag":"{}"}}"#,
+            key(1),
+            key(2),
+            URL_SAFE_NO_PAD.encode([3; 12]),
+            URL_SAFE_NO_PAD.encode([4; CIPHERTEXT]),
+            URL_SAFE_NO_PAD.encode([5; 16])
+        );
+        Ok(Self { to: People::name(to)?, after })
     }
 
-    fn line(&self) -> String {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-        let now = Timestamp::from_millis(i64::try_from(now).unwrap_or(0));
-        let id = MessageId::v7(now, rand::random());
-        let header = format!(
-            r#"{{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWS","id":"{id}","cmt":"{}"}}"#,
-            "A".repeat(43)
-        );
-        format!("{}{}{}", self.before, URL_SAFE_NO_PAD.encode(header), self.after)
+    fn line(&self, mouth: &Mouth) -> String {
+        let id = fresh_id();
+        let cmt = "A".repeat(43);
+        let header =
+            format!(r#"{{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWS","id":"{id}","cmt":"{cmt}"}}"#);
+        let sealed = format!(r#"{{"protected":"{}{}"#, URL_SAFE_NO_PAD.encode(header), self.after);
+        mouth.private(&self.to, id, &sealed)
     }
 }

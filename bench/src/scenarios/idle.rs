@@ -9,17 +9,19 @@ use crate::visitor::enter;
 
 /// KiB of resident memory for each idle connection.
 pub(crate) async fn memory(stage: &Stage<'_>, kind: Kind) -> Result<f64> {
-    let count: u32 = if stage.quick { 1_000 } else { 9_000 };
+    let count: u32 = if stage.quick { 1_000 } else { 10_000 };
     let users = usize::try_from(count)?;
     let target = stage.target(kind, users)?;
     // What the first few cost once is not the cost of a connection.
-    let warm = enter(&target, stage.people, 0, stage.people.tls(0, false)?, "warm").await?;
+    let warm = enter(&target, stage.people, 0, stage.people.tls(0, false)?, "warm", stage.dialect).await?;
     let before = resident_kib(target.pid())?;
     let mut visitors = vec![warm];
     for number in 1..users {
         let tls = stage.people.tls(number, false)?;
         let room = format!("idle-{number}");
-        visitors.push(enter(&target, stage.people, number, tls, &room).await.context("a visitor")?);
+        visitors.push(
+            enter(&target, stage.people, number, tls, &room, stage.dialect).await.context("a visitor")?,
+        );
     }
     let after = resident_kib(target.pid())?;
     #[allow(clippy::cast_precision_loss)] // KiB of one process

@@ -53,7 +53,7 @@ pub(crate) async fn percentiles(stage: &Stage<'_>, kind: Kind) -> Result<(f64, f
             histogram.borrow_mut().reset();
         }
         let text = format!("t={} ", begun.elapsed().as_nanos());
-        mouth.say(&format!("{text:x<TEXT$}\n")).await?;
+        mouth.say(&mouth.public(&format!("{text:x<TEXT$}"))).await?;
     }
     tokio::time::sleep(Duration::from_millis(300)).await;
     let histogram = histogram.borrow();

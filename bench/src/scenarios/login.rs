@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use parlour_protocol::Dialect;
 
 use super::Stage;
 use crate::machine::cpu_seconds;
@@ -19,7 +20,7 @@ pub(crate) async fn handshakes(stage: &Stage<'_>, kind: Kind, hybrid: bool) -> R
     let configs: Vec<_> = (0..USERS).map(|n| stage.people.tls(n, hybrid)).collect::<Result<_>>()?;
     let cpu = cpu_seconds(target.pid())?;
     for (_, (number, tls)) in (0..rounds).zip(configs.iter().enumerate().cycle()) {
-        let visit = enter(&target, stage.people, number, Arc::clone(tls), "door");
+        let visit = enter(&target, stage.people, number, Arc::clone(tls), "door", Dialect::Plain);
         let (mut ear, mut mouth) = visit.await.context("a visit")?;
         if kind == Kind::Bare {
             mouth.say("here\n").await?;

@@ -1,5 +1,7 @@
 //! Reads the json dialect.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::Deserialize;
@@ -27,15 +29,36 @@ struct CommandHead {
     cmd: Option<String>,
 }
 
+/// A whole `post`, which is read in one go: it is what most lines are, and the longest.
+#[derive(Deserialize)]
+struct PostLine<'a> {
+    id: RequestId,
+    #[serde(borrow)]
+    cmd: Cow<'a, str>,
+    to: Conversation,
+    message_id: MessageId,
+    text: Option<String>,
+    #[serde(borrow)]
+    sealed: Option<&'a RawValue>,
+}
+
 /// Reads a line from a client.
 pub fn parse(line: &str) -> Incoming {
+    match from_object::<PostLine<'_>>(line) {
+        Ok(PostLine { id, cmd, to, message_id, text, sealed }) if cmd == "post" && id.is_short() => {
+            let command = post(PostArguments { to, message_id, text, sealed }).map(Command::Post);
+            Incoming { id: Some(id), request: Ok(Request { verb: Verb::Post, command }) }
+        }
+        _ => parse_in_two(line),
+    }
+}
+
+/// What is asked for first, then the rest of it: a wrong line is told from one that asks for nothing.
+pub(super) fn parse_in_two(line: &str) -> Incoming {
     let Ok(head) = from_object::<CommandHead>(line) else {
         return Incoming { id: None, request: Ok(refused(Verb::Help)) };
     };
-    let id = head.id.filter(|id| match id {
-        RequestId::Number(_) => true,
-        RequestId::Text(text) => text.len() <= RequestId::TEXT_BYTES,
-    });
+    let id = head.id.filter(RequestId::is_short);
     let Some(cmd) = head.cmd else {
         return Incoming { id, request: Ok(refused(Verb::Help)) };
     };

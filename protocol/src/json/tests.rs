@@ -90,6 +90,33 @@ fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
 }
 
 #[test]
+fn a_post_is_read_in_one_go_as_it_is_in_two() {
+    let sealed = example();
+    let (id, json) = (sealed.id, sealed.as_json());
+    let short = format!(r##""cmd":"post","to":"#lobby","message_id":"{id}""##);
+    for line in [
+        format!(r#"{{"id":1,{short},"text":"hi"}}"#),
+        format!(r#"{{"id":"a","x":[1],{short},"text":"hi \u0041"}}"#),
+        format!(r#"{{"id":1,"cmd":"p\u006fst","to":"@sam","message_id":"{id}","sealed":{json}}}"#),
+        format!(r#"{{"id":1,"cmd":"post","to":"@erik","message_id":"{id}","text":"hi"}}"#),
+        format!(r#"{{"id":1,{short},"text":"hi","sealed":{json}}}"#),
+        format!(r#"{{"id":1,{short},"text":"hi","text":"hi"}}"#),
+        format!(r#"{{"id":1,{short}}}"#),
+        format!(r#"{{"id":-1,{short},"text":"hi"}}"#),
+        format!(r#"{{"id":null,{short},"text":"hi"}}"#),
+        format!(r#"{{"id":"{}",{short},"text":"hi"}}"#, "x".repeat(65)),
+        format!(r#"{{"id":1,{},"text":"hi"}}"#, short.replace("post", "users")),
+    ] {
+        let (one, two) = (parse(&line), decode::parse_in_two(&line));
+        assert_eq!(one.id, two.id, "{line}");
+        match (one.request, two.request) {
+            (Ok(one), Ok(two)) => assert!((one.verb, one.command) == (two.verb, two.command), "{line}"),
+            (one, two) => assert!(one.is_err() && two.is_err(), "{line}"),
+        }
+    }
+}
+
+#[test]
 fn every_command_is_read_as_it_was_written() {
     for (number, command) in (0..).zip(all_commands()) {
         let id = RequestId::Number(number);
