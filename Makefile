@@ -66,6 +66,10 @@ bench: ## Measure the server against the practical limit (QUICK=1 for two minute
 	@cargo build --release --locked --bins
 	@target/release/parlour-bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
+.PHONY: flame
+flame: ## Draw where the server's time goes (ONLY=direct_pingpong; needs perf and inferno)
+	@scripts/flame.sh $(or $(ONLY),direct_pingpong)
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for SECONDS=60 (needs cargo-fuzz)
 	@SECONDS_EACH=$(or $(SECONDS),60) scripts/fuzz.sh

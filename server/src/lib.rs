@@ -3,9 +3,10 @@
 //! A connection comes in through [`listener`], where [`gate`] counts it and [`tls`] receives it, and
 //! becomes a [`session`]. The session reads lines and has each carried out by [`commands`]: one verb,
 //! one file. [`rights`] decides who may do what, [`credentials`] whether a login holds. Messages go to
-//! the [`store`], which answers when they are durable; then [`hub`] brings them to everyone who may
-//! hear them, through each session's [`outbox`]. Certificates come from the TTP, through [`authority`];
-//! what it revokes comes through [`revocations`].
+//! the [`store`], which tells when they are durable; then [`delivery`] brings them to everyone in the
+//! [`hub`] who may hear them. Each of those is a [`peer`]: an [`outbox`], and the [`wire`] on which what is
+//! in it is sent. Certificates come from the TTP, through [`authority`]; what it revokes comes through
+//! [`revocations`].
 //!
 //! [`server`] puts it together and is the only module that names a backend. This crate does not depend
 //! on `parlour-crypto`: there is nothing here that could open a sealed message.

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Draws where the server's time goes in one scenario of the bench, as docs/flame-SCENARIO.svg.
+# Needs perf (Debian: linux-perf) and inferno (cargo install inferno).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scenario=${1:-direct_pingpong}
+for program in perf inferno-collapse-perf inferno-flamegraph; do
+    command -v "$program" > /dev/null || { echo "error: $program is not installed" >&2; exit 1; }
+done
+# Frame pointers, in our code and in C, so that every sample has its whole stack.
+export RUSTFLAGS='-C force-frame-pointers=yes' CFLAGS='-fno-omit-frame-pointer'
+target=target/flame
+cargo build --locked --profile profiling --target-dir "$target" -p parlour-server -p parlour-bench
+work=$(mktemp -d)
+bench=
+trap 'if [ -n "$bench" ]; then kill "$bench" 2> /dev/null || true; fi; rm -rf "$work"' EXIT
+"$target/profiling/parlour-bench" --only "$scenario" --json "$work/latest.json" > "$work/out" 2>&1 &
+bench=$!
+server() { pgrep --newest --exact parlour-server --parent "$bench"; }
+# The bench starts the server twice: to make a database, and to be measured.
+until server > /dev/null; do sleep 0.2; done
+sleep 3
+until server > /dev/null; do sleep 0.2; done
+perf record --quiet --freq 1999 --call-graph fp --pid "$(server)" --output "$work/perf.data" -- sleep 4
+kill "$bench"
+wait "$bench" 2> /dev/null || true
+bench=
+perf script --input "$work/perf.data" 2> /dev/null | inferno-collapse-perf |
+    inferno-flamegraph --title "parlour-server: $scenario" --minwidth 0.3 > "docs/flame-$scenario.svg"
+echo "docs/flame-$scenario.svg"
