@@ -12,19 +12,18 @@ export RUSTFLAGS='-C force-frame-pointers=yes' CFLAGS='-fno-omit-frame-pointer'
 target=target/flame
 cargo build --locked --profile profiling --target-dir "$target" -p parlour-server -p parlour-bench
 work=$(mktemp -d)
-bench=
-trap 'if [ -n "$bench" ]; then kill "$bench" 2> /dev/null || true; fi; rm -rf "$work"' EXIT
+started=()
+trap 'kill "${started[@]}" 2> /dev/null || true; rm -rf "$work"' EXIT
 "$target/profiling/parlour-bench" --only "$scenario" --json "$work/latest.json" > "$work/out" 2>&1 &
 bench=$!
-server() { pgrep --newest --exact parlour-server --parent "$bench"; }
-# The bench starts the server twice: to make a database, and to be measured.
-until server > /dev/null; do sleep 0.2; done
-sleep 3
-until server > /dev/null; do sleep 0.2; done
-perf record --quiet --freq 1999 --call-graph fp --pid "$(server)" --output "$work/perf.data" -- sleep 4
-kill "$bench"
-wait "$bench" 2> /dev/null || true
-bench=
-perf script --input "$work/perf.data" 2> /dev/null | inferno-collapse-perf |
+started+=("$bench")
+server=
+until server=$(sed -n 's/^Ours runs as process //p' "$work/out" | head -1) && [ -n "$server" ]; do sleep 0.2; done
+started+=("$server")
+# Until everyone has come in and the first second, which is not measured, is over.
+sleep 2
+perf record --quiet --freq 1999 --call-graph fp --pid "$server" --output "$work/perf.data" -- sleep 4
+kill "${started[@]}"
+perf script --no-inline --input "$work/perf.data" 2> /dev/null | inferno-collapse-perf |
     inferno-flamegraph --title "parlour-server: $scenario" --minwidth 0.3 > "docs/flame-$scenario.svg"
 echo "docs/flame-$scenario.svg"

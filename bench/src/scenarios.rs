@@ -37,7 +37,10 @@ impl Stage<'_> {
     /// A fresh target, for the first `users` users.
     pub(crate) fn target(&self, kind: Kind, users: usize) -> Result<Target> {
         Target::prepare(kind, self, users)?;
-        Target::launch(kind, self)
+        let target = Target::launch(kind, self)?;
+        // So that a profiler finds it.
+        eprintln!("{kind:?} runs as process {}", target.pid());
+        Ok(target)
     }
 }
 
