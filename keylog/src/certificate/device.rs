@@ -66,6 +66,16 @@ impl DeviceCertificate {
         reading::verify(&self.der, root, at)
     }
 
+    /// The half of [`verify`](Self::verify) that is the same at any time: checks that the root issued it.
+    pub fn check_issuer(&self, root: &RootCertificate) -> Result<(), CertificateError> {
+        reading::check_issuer(&self.der, root)
+    }
+
+    /// The other half: checks that both are valid at `at`, in Unix seconds.
+    pub fn check_time(&self, root: &RootCertificate, at: i64) -> Result<(), CertificateError> {
+        reading::check_time(self.not_before..=self.not_after, root, at)
+    }
+
     /// The certificate as it was read.
     pub fn der(&self) -> &[u8] {
         &self.der
