@@ -25,6 +25,10 @@ const LONGEST_GAP: u64 = 20_000;
 /// Pages that are fetched and opened ahead of the one that is judged: enough to keep all cores busy.
 const AHEAD: usize = 3;
 
+/// Messages that are held while others are fetched. With more the connection begins anew: then they are
+/// fetched as well.
+const HELD: usize = 10_000;
+
 /// What is still being fetched.
 pub(super) struct Behind {
     /// The conversations of which something is missing.
@@ -241,12 +245,20 @@ impl Engine {
                 None => self.take(&message).await,
             };
             match (outcome, answer) {
-                (Ok(Taken::Later), answer) => self.hold(message, answer),
+                // Lost again, it is fetched with the others, and known then.
+                (Ok(Taken::Later) | Err(Failure::Lost | Failure::Dismissed(_)), answer) => {
+                    self.hold(message, answer);
+                }
                 (Ok(Taken::Now(shown)), Some(answer)) => self.answer_said(&message, shown, answer),
                 (Err(failure), Some(answer)) => drop(answer.send(Err(failure))),
                 (outcome, None) => self.tell_not_taken(outcome).await,
             }
         }
+    }
+
+    /// Whether no more messages can be held.
+    pub(super) fn holds_too_many(&self) -> bool {
+        self.account.as_ref().is_some_and(|account| account.held.len() >= HELD)
     }
 
     /// Keeps a message in mind until what comes before it is there.

@@ -82,6 +82,7 @@ impl Engine {
             return;
         }
         match self.take(&message).await {
+            Ok(Taken::Later) if self.holds_too_many() => self.lost(Failure::Lost).await,
             Ok(Taken::Later) => self.hold(message, None),
             outcome => self.tell_not_taken(outcome).await,
         }
