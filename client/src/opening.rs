@@ -19,6 +19,7 @@ pub struct Opener {
     me: UserName,
     key: Arc<AccountKey>,
     root: RootCertificate,
+    cores: usize,
     /// Those that the root has issued: a device signs many messages under one certificate.
     issued: Mutex<HashMap<Vec<u8>, Arc<DeviceCertificate>>>,
 }
@@ -50,7 +51,8 @@ pub(crate) struct Believed {
 impl Opener {
     /// For the messages of `me`, opened by `key`; every certificate must come from `root`.
     pub fn new(me: UserName, key: Arc<AccountKey>, root: RootCertificate) -> Self {
-        Self { me, key, root, issued: Mutex::default() }
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Self { me, key, root, cores, issued: Mutex::default() }
     }
 
     /// Opens one message here and now.
@@ -61,11 +63,10 @@ impl Opener {
     /// Has messages opened on all cores. Dropping what is returned gives up what was not begun.
     pub fn begin(self: &Arc<Self>, messages: Vec<Message>) -> Opening {
         let sealed = messages.iter().filter(|message| matches!(message.body, Body::Sealed(_))).count();
-        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let messages = Arc::new(messages);
         let next = Arc::new(AtomicUsize::new(0));
         let mut workers = JoinSet::new();
-        for _ in 0..cores.min(sealed) {
+        for _ in 0..self.cores.min(sealed) {
             let (opener, messages, next) = (Arc::clone(self), Arc::clone(&messages), Arc::clone(&next));
             workers.spawn_blocking(move || {
                 let mut opened = Vec::new();

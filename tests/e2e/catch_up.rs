@@ -205,13 +205,18 @@ impl Terminal {
         Ok(Self { child, keys, shown, screen: String::new() })
     }
 
-    /// Waits until it has shown this word, pressing `keys` again and again meanwhile.
+    /// Waits until it has shown this word, pressing `keys` every hundredth of a second.
     fn wait_for(&mut self, word: &str, keys: &[u8]) -> Result<()> {
+        let pause = Duration::from_millis(10);
         let begun = Instant::now();
+        let mut press = begun;
         while !self.screen.contains(word) {
             ensure!(begun.elapsed() < Duration::from_mins(2), "{word} was not shown");
-            self.keys.write_all(keys)?;
-            if let Ok(bytes) = self.shown.recv_timeout(Duration::from_millis(5)) {
+            if Instant::now() >= press {
+                self.keys.write_all(keys)?;
+                press += pause;
+            }
+            if let Ok(bytes) = self.shown.recv_timeout(pause) {
                 self.screen.push_str(&String::from_utf8_lossy(&bytes));
             }
         }
