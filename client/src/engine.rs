@@ -2,6 +2,9 @@
 //! keys and the records; faces never touch them.
 
 mod account;
+mod catch_up;
+mod fetch;
+mod history;
 mod login;
 mod peers;
 mod reconnect;
@@ -24,6 +27,8 @@ use crate::link::{Heard, Link};
 use crate::setup::Setup;
 use crate::trust::{RootPin, Tls};
 use crate::update::{Connection, Update};
+use catch_up::{Behind, Joining, next_page};
+use fetch::Fetched;
 use reconnect::Reconnect;
 
 /// Actions that wait; with more, the face waits.
@@ -63,6 +68,12 @@ pub struct Engine {
     updates: mpsc::Sender<Update>,
     link: Option<Link>,
     account: Option<Account>,
+    /// What was missed and is being fetched.
+    behind: Option<Behind>,
+    /// A login that is under way.
+    joining: Option<Joining>,
+    /// Actions that need to know what is being fetched.
+    postponed: Vec<Asked>,
     reconnect: Reconnect,
 }
 
@@ -78,6 +89,9 @@ pub fn new(setup: Setup) -> (Engine, Asker, mpsc::Receiver<Update>) {
         updates,
         link: None,
         account: None,
+        behind: None,
+        joining: None,
+        postponed: Vec::new(),
         reconnect: Reconnect::default(),
     };
     (engine, asker, updated)
@@ -87,6 +101,7 @@ pub fn new(setup: Setup) -> (Engine, Asker, mpsc::Receiver<Update>) {
 enum Woken {
     Asked(Option<Asked>),
     Heard(Heard),
+    Page(Option<Fetched>),
     Reconnect,
     Renewal,
 }
@@ -97,9 +112,15 @@ impl Engine {
         let mut renewal = tokio::time::interval(RENEWAL_LOOK);
         renewal.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            // Who does not wait for a server expects everything to be there before the next action.
+            let may_act = self.joining.as_ref().is_none_or(|joining| joining.patient);
             let woken = tokio::select! {
-                asked = self.actions.recv() => Woken::Asked(asked),
+                // What is fetched comes last, so that nobody waits for it; and why a connection is over is
+                // heard before its pages end.
+                biased;
+                asked = self.actions.recv(), if may_act => Woken::Asked(asked),
                 heard = next(&mut self.link) => Woken::Heard(heard),
+                fetched = next_page(&mut self.behind) => Woken::Page(fetched),
                 () = self.reconnect.due(), if self.link.is_none() => Woken::Reconnect,
                 _ = renewal.tick() => Woken::Renewal,
             };
@@ -112,20 +133,32 @@ impl Engine {
                 }
                 Woken::Asked(Some(asked)) => self.act(asked).await,
                 Woken::Heard(heard) => self.hear(heard).await,
+                Woken::Page(fetched) => self.hear_page(fetched).await,
                 Woken::Reconnect => self.come_back().await,
                 Woken::Renewal => self.renew_in_time().await,
+            }
+            if self.behind.is_none() {
+                for asked in std::mem::take(&mut self.postponed) {
+                    self.act(asked).await;
+                }
             }
         }
     }
 
     async fn act(&mut self, asked: Asked) {
         let Asked { action, answer } = asked;
+        if let Action::History { conversation, .. } | Action::MarkRead { conversation, .. } = &action
+            && self.is_behind_in(conversation)
+        {
+            return self.postponed.push(Asked { action, answer });
+        }
         let outcome = match action {
             // Answered when the server has stored it.
             Action::Say { to, text } => return self.say(to, &text, answer).await,
+            // Answered when everything that was missed is there.
+            Action::Login { name, patient } => return self.login(name, patient, answer).await,
             Action::Connect => self.guest().await.map(|_| Answer::Done),
             Action::Register { name } => self.register(name).await,
-            Action::Login { name, patient } => self.login(name, patient).await,
             Action::Users => self.users().await,
             Action::History { conversation, before, limit } => {
                 self.history(conversation, before, limit).await
@@ -155,12 +188,14 @@ impl Engine {
 
     /// The connection is over.
     pub(super) async fn lost(&mut self, failure: Failure) {
-        self.link = None;
+        self.disconnect().await;
+        if let Some(joining) = self.joining.take() {
+            return self.not_joined(joining, failure).await;
+        }
         let final_word = [Farewell::Revoked, Farewell::TakenOver]
             .into_iter()
             .any(|farewell| failure == Failure::Dismissed(farewell.to_string()));
-        if let Some(account) = &mut self.account {
-            account.offline();
+        if self.account.is_some() {
             if final_word {
                 self.account = None;
                 self.tell(Update::LoggedOut { reason: failure }).await;
@@ -171,6 +206,15 @@ impl Engine {
             }
         } else {
             self.tell(Update::Connection(Connection::Offline { reason: failure, retry: None })).await;
+        }
+    }
+
+    /// Lets go of the connection; what has come over it is kept.
+    async fn disconnect(&mut self) {
+        self.link = None;
+        self.stop_catching_up().await;
+        if let Some(account) = &mut self.account {
+            account.offline();
         }
     }
 
@@ -229,6 +273,7 @@ impl Engine {
             let _ = tokio::time::timeout(Duration::from_secs(1), link.ask(&Command::Exit)).await;
         }
         self.link = None;
+        self.behind = None;
         self.account = None;
     }
 }

@@ -1,25 +1,12 @@
-//! Opens private messages and judges them: who signed, whether it fits what the server says, whether
-//! anything is missing before it. What does not fit is shown as what it is, never dropped.
+//! Judges messages that were opened, one after the other in the order of their `seq`: whether the device
+//! was revoked, whether anything is missing before. What does not fit is shown as what it is, never dropped.
 
-use parlour_crypto::{AccountKey, Content, OpenError, Opened, Role, message};
-use parlour_keylog::{DeviceCertificate, RootCertificate};
 use parlour_protocol::limits::CLOCK_TOLERANCE_MS;
-use parlour_protocol::{
-    Body, Conversation, DeviceId, Message, RevokedDevice, SafeText, SealedMessage, Timestamp, UserName,
-};
+use parlour_protocol::{Body, Conversation, DeviceId, RevokedDevice, Timestamp, UserName};
 use serde::{Deserialize, Serialize};
 
+use crate::opening::{Believed, Inside, Opened};
 use crate::shown::{Shown, Verdict};
-
-/// What a judge needs to know.
-pub struct Judge<'a> {
-    /// The reader.
-    pub me: &'a UserName,
-    /// Opens what is sealed to the reader.
-    pub key: &'a AccountKey,
-    /// Every certificate must come from it.
-    pub root: &'a RootCertificate,
-}
 
 /// A chain of one device's messages in one conversation, as far as it was seen.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -42,6 +29,9 @@ pub trait Chains {
     fn knows_device(&self, conversation: &Conversation, from: &UserName, device: &DeviceId) -> bool;
     /// Whether the conversation was read from its beginning.
     fn reads_from_beginning(&self) -> bool;
+    /// Whether messages between what was seen of this chain and what is judged now may be there, and just
+    /// not have been read yet.
+    fn skips(&self, key: &ChainKey) -> bool;
     /// Remembers.
     fn remember(&mut self, key: ChainKey, chain: Chain);
 }
@@ -59,116 +49,53 @@ pub struct ChainKey {
     pub chain: String,
 }
 
-/// A private message that holds.
-struct Believed {
-    /// What it says, or why that cannot be shown although the message is what it should be.
-    text: Result<String, String>,
-    signed: Timestamp,
-    device: DeviceId,
-    chain: String,
-    n: u64,
-    prev: String,
-    hash: String,
+/// Judges one message for the user `me`. `revoked` are the sender's revoked devices.
+pub fn judge(me: &UserName, opened: &Opened, revoked: &[RevokedDevice], chains: &mut impl Chains) -> Shown {
+    let message = &opened.message;
+    let conversation = message.conversation(me);
+    let (text, signed, verdict) = match &message.body {
+        Body::Text(text) => match &message.to {
+            Conversation::Channel(_) => (Some(text.as_str().to_owned()), None, Verdict::Public),
+            Conversation::Direct(_) => (None, None, bad("not sealed: anybody could have written it")),
+        },
+        Body::Sealed(_) => match believed(opened.inside.as_ref(), revoked) {
+            Ok(believed) => {
+                // It takes its place in the chain, whether it can be shown or not.
+                let verdict = follow(&conversation, &message.from, believed, chains);
+                match &believed.text {
+                    Ok(text) if verdict.is_believed() => (Some(text.clone()), Some(believed.signed), verdict),
+                    Err(reason) if verdict.is_believed() => (None, Some(believed.signed), bad(reason)),
+                    _ => (None, Some(believed.signed), verdict),
+                }
+            }
+            Err(reason) => (None, None, bad(reason)),
+        },
+    };
+    let differs =
+        |signed: &Timestamp| (signed.as_millis() - message.time.as_millis()).abs() > CLOCK_TOLERANCE_MS;
+    Shown {
+        conversation,
+        seq: message.seq,
+        id: message.id,
+        from: message.from.clone(),
+        to: message.to.clone(),
+        time: message.time,
+        signed: signed.filter(differs),
+        text,
+        verdict,
+    }
 }
 
-impl Judge<'_> {
-    /// Judges one message. `revoked` are the sender's revoked devices.
-    pub fn judge(&self, message: &Message, revoked: &[RevokedDevice], chains: &mut impl Chains) -> Shown {
-        let conversation = message.conversation(self.me);
-        let (text, signed, verdict) = match &message.body {
-            Body::Text(text) => match &message.to {
-                Conversation::Channel(_) => (Some(text.as_str().to_owned()), None, Verdict::Public),
-                Conversation::Direct(_) => (None, None, bad("not sealed: anybody could have written it")),
-            },
-            Body::Sealed(sealed) => match self.believe(message, sealed, revoked) {
-                Ok(believed) => {
-                    // It takes its place in the chain, whether it can be shown or not.
-                    let verdict = follow(&conversation, &message.from, &believed, chains);
-                    match believed.text {
-                        Ok(text) if verdict.is_believed() => (Some(text), Some(believed.signed), verdict),
-                        Err(reason) if verdict.is_believed() => {
-                            (None, Some(believed.signed), Verdict::Bad { reason })
-                        }
-                        _ => (None, Some(believed.signed), verdict),
-                    }
-                }
-                Err(reason) => (None, None, Verdict::Bad { reason }),
-            },
-        };
-        let differs =
-            |signed: &Timestamp| (signed.as_millis() - message.time.as_millis()).abs() > CLOCK_TOLERANCE_MS;
-        Shown {
-            conversation,
-            seq: message.seq,
-            id: message.id,
-            from: message.from.clone(),
-            to: message.to.clone(),
-            time: message.time,
-            signed: signed.filter(differs),
-            text,
-            verdict,
-        }
+/// What is inside, unless its device had been revoked when it signed.
+fn believed<'a>(inside: Option<&'a Inside>, revoked: &[RevokedDevice]) -> Result<&'a Believed, &'a str> {
+    let believed = inside.ok_or("altered: not opened")?.as_ref().map_err(String::as_str)?;
+    let withdrawn = |revoked: &RevokedDevice| {
+        revoked.device == believed.device && revoked.time.as_millis() <= believed.signed.as_millis()
+    };
+    if revoked.iter().any(withdrawn) {
+        return Err("bad signature: the device had been revoked");
     }
-
-    fn believe(
-        &self,
-        message: &Message,
-        sealed: &SealedMessage,
-        revoked: &[RevokedDevice],
-    ) -> Result<Believed, String> {
-        let Conversation::Direct(to) = &message.to else {
-            return Err("sealed, but said in a channel".to_owned());
-        };
-        if message.from != *self.me && to != self.me {
-            return Err("altered: it is neither from you nor to you".to_owned());
-        }
-        // A note to oneself is wrapped twice to the same key; either opens.
-        let role = if message.from == *self.me { Role::Sender } else { Role::Recipient };
-        let opened = message::open(sealed.as_json(), self.key, role).map_err(reason)?;
-        let device = self.signer(&opened, message, to)?;
-        let Opened { claims, jws, .. } = opened;
-        let withdrawn =
-            |revoked: &RevokedDevice| revoked.device == device && revoked.time.as_millis() <= claims.time;
-        if revoked.iter().any(withdrawn) {
-            return Err("bad signature: the device had been revoked".to_owned());
-        }
-        let text = match &claims.content {
-            Content::Text(text) => match SafeText::parse(text) {
-                Ok(_) => Ok(text.clone()),
-                Err(error) => Err(format!("not shown: {error}")),
-            },
-            _ => Err("of a kind that this version does not know".to_owned()),
-        };
-        Ok(Believed {
-            text,
-            signed: Timestamp::from_millis(claims.time),
-            device,
-            chain: claims.chain.clone(),
-            n: claims.n,
-            prev: claims.prev.clone(),
-            hash: message::jws_hash(&jws),
-        })
-    }
-
-    /// The device that signed, if it is one of the sender's and signed for this very place.
-    fn signer(&self, opened: &Opened, message: &Message, to: &UserName) -> Result<DeviceId, String> {
-        let claims = &opened.claims;
-        let certificate = DeviceCertificate::from_der(&opened.leaf_der)
-            .map_err(|error| format!("bad signature: the certificate: {error}"))?;
-        certificate
-            .verify(self.root, claims.time.div_euclid(1_000))
-            .map_err(|error| format!("bad signature: the certificate: {error}"))?;
-        if *certificate.user() != message.from {
-            return Err(format!("bad signature: it is by {}", certificate.user()));
-        }
-        if claims.from != message.from.as_str()
-            || claims.to != to.as_str()
-            || claims.id != message.id.to_string()
-        {
-            return Err("altered: it was signed for another place".to_owned());
-        }
-        Ok(certificate.device().clone())
-    }
+    Ok(believed)
 }
 
 /// Whether the message continues what was seen of its chain.
@@ -184,6 +111,7 @@ fn follow(
         device: message.device.clone(),
         chain: message.chain.clone(),
     };
+    let skips = chains.skips(&key);
     let Some(seen) = chains.seen(&key) else {
         let known = chains.knows_device(conversation, from, &message.device);
         let from_beginning = chains.reads_from_beginning();
@@ -198,7 +126,7 @@ fn follow(
             0 if known => Verdict::Restarted,
             0 => Verdict::Good,
             // What came before was not read here, so nothing can be said about it.
-            _ if !known && !from_beginning => Verdict::Good,
+            _ if skips || (!known && !from_beginning) => Verdict::Good,
             missing => Verdict::Gap { missing },
         };
     };
@@ -210,22 +138,11 @@ fn follow(
         return bad("altered: it does not follow the message before it");
     }
     chains.remember(key, Chain { last_n: message.n, last_hash: message.hash.clone(), ..seen });
-    if missing == 0 { Verdict::Good } else { Verdict::Gap { missing } }
+    if missing == 0 || skips { Verdict::Good } else { Verdict::Gap { missing } }
 }
 
 fn bad(reason: &str) -> Verdict {
     Verdict::Bad { reason: reason.to_owned() }
-}
-
-fn reason(error: OpenError) -> String {
-    match error {
-        OpenError::BadSignature => "bad signature".to_owned(),
-        OpenError::Altered | OpenError::CommitmentMismatch | OpenError::IdMismatch => {
-            format!("altered: {error}")
-        }
-        OpenError::NotForThisKey => "altered: not sealed to your key".to_owned(),
-        OpenError::Malformed(_) => format!("altered: {error}"),
-    }
 }
 
 #[cfg(test)]
@@ -239,6 +156,8 @@ mod tests {
     struct Memory {
         chains: HashMap<ChainKey, Chain>,
         from_beginning: bool,
+        /// Chains that were not read up to here.
+        skipped: Vec<ChainKey>,
     }
 
     impl Chains for Memory {
@@ -254,7 +173,12 @@ mod tests {
             self.from_beginning
         }
 
+        fn skips(&self, key: &ChainKey) -> bool {
+            self.skipped.contains(key)
+        }
+
         fn remember(&mut self, key: ChainKey, chain: Chain) {
+            self.skipped.retain(|skipped| *skipped != key);
             self.chains.insert(key, chain);
         }
     }
@@ -308,6 +232,23 @@ mod tests {
         assert!(verdicts[0].is_believed());
         assert!(!verdicts[1].is_believed());
         assert!(!verdicts[2].is_believed());
+    }
+
+    #[test]
+    fn what_was_not_read_yet_is_not_missing_and_a_replay_is_one_all_the_same() {
+        let mut memory = Memory::default();
+        verdicts(&mut memory, &[message("c", 0, "", "a"), message("c", 1, "a", "b")]);
+        memory.skipped = memory.chains.keys().cloned().collect();
+        let page = [
+            message("c", 1, "a", "b"),
+            message("c", 7, "x", "d"),
+            message("c", 9, "y", "e"),
+            message("c", 9, "y", "e"),
+        ];
+        let verdicts = verdicts(&mut memory, &page);
+        assert!(!verdicts[0].is_believed() && !verdicts[3].is_believed());
+        // Within the page nothing is skipped.
+        assert_eq!(verdicts[1..3], [Verdict::Good, Verdict::Gap { missing: 1 }]);
     }
 
     #[test]

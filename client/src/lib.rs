@@ -4,7 +4,7 @@
 //! [`Action`](action::Action) goes in, [`Update`](update::Update)s come out, and what they add up to is
 //! the [`State`](state::State) that the terminal draws. The engine owns the [`link`] to the server, the
 //! [`profile`] with the keys, and the [`records`] of what was said; [`trust`] decides which server it
-//! talks to, [`judge`] what a message is worth. [`words`] is the one table of what a user can type.
+//! talks to, [`opening`] finds what is in a message, [`judge`] what it is worth. [`words`] is the one table of what a user can type.
 
 pub mod action;
 pub mod cli;
@@ -17,6 +17,7 @@ pub mod failure;
 pub mod judge;
 pub mod link;
 pub mod oneshot;
+pub mod opening;
 pub mod profile;
 pub mod records;
 pub mod setup;

@@ -1,6 +1,8 @@
 //! A connection to the server: TLS, the json dialect, and the value that binds a login to it.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use parlour_keylog::RootCertificate;
@@ -11,7 +13,7 @@ use parlour_protocol::{
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf, split};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -49,14 +51,66 @@ pub enum Heard {
     Closed(Failure),
 }
 
+/// Who waits for which answer. Nobody can any more when the connection is over.
+type Expected = Arc<Mutex<Option<HashMap<u64, Answering>>>>;
+
+type Answering = oneshot::Sender<Result<Reply, Refusal>>;
+
+/// Asks over a link beside the one who has it.
+#[derive(Clone)]
+pub struct Requests {
+    next_id: Arc<AtomicU64>,
+    out: mpsc::Sender<String>,
+    expected: Expected,
+}
+
+impl Requests {
+    /// Sends a command and waits for its answer.
+    pub async fn ask(&self, command: &Command) -> Result<Reply, Failure> {
+        let (answer, answered) = oneshot::channel();
+        let id = self.next_id();
+        self.expect(id, answer)?;
+        // When it cannot be sent the reading side sees the end as well, and knows why.
+        let _ = self.send(id, command).await;
+        match timeout(ANSWER, answered).await {
+            Ok(Ok(reply)) => reply.map_err(Failure::Refused),
+            Ok(Err(_)) | Err(_) => Err(Failure::Lost),
+        }
+    }
+
+    /// Who waits for an answer is told that none will come.
+    fn close(&self) {
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    fn expect(&self, id: u64, answer: Answering) -> Result<(), Failure> {
+        let mut expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
+        expected.as_mut().ok_or(Failure::Lost)?.insert(id, answer);
+        Ok(())
+    }
+
+    /// Who waits for this answer, if anybody does here.
+    fn asker(&self, id: u64) -> Option<Answering> {
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner).as_mut()?.remove(&id)
+    }
+
+    fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    async fn send(&self, id: u64, command: &Command) -> Result<(), Failure> {
+        let line = json::encode_command(&RequestId::Number(id), command);
+        self.out.send(line).await.map_err(|_| Failure::Lost)
+    }
+}
+
 /// A live connection. Dropping it closes it.
 pub struct Link {
     /// Of this very connection (RFC 9266).
     pub exporter: [u8; EXPORTER_BYTES],
     /// The root that the server's certificate came from.
     pub root: RootCertificate,
-    next_id: u64,
-    out: mpsc::Sender<String>,
+    requests: Requests,
     heard: mpsc::Receiver<Heard>,
     /// What came while an answer was waited for.
     waiting: VecDeque<Heard>,
@@ -76,7 +130,7 @@ impl Link {
             stream.set_nodelay(true).map_err(|error| unreachable(error.to_string()))?;
             let name = ServerName::try_from(server.host.clone())
                 .map_err(|_| Failure::Usage(format!("{server} is no address of a server")))?;
-            TlsConnector::from(std::sync::Arc::clone(&tls.config))
+            TlsConnector::from(Arc::clone(&tls.config))
                 .connect(name, stream)
                 .await
                 .map_err(|error| tls_failure(server, &error))
@@ -103,17 +157,25 @@ impl Link {
         let mut tasks = JoinSet::new();
         tasks.spawn(write_lines(write, outgoing));
         let patience = if user { SILENCE } else { GUEST_SILENCE };
-        tasks.spawn(read_lines(read, lines, tell, out.clone(), patience));
-        // Number 0 is for answers to pings, which nobody waits for.
-        Ok(Self { exporter, root, next_id: 1, out, heard, waiting: VecDeque::new(), _tasks: tasks })
+        let requests = Requests {
+            // Number 0 is for answers to pings, which nobody waits for.
+            next_id: Arc::new(AtomicU64::new(1)),
+            out,
+            expected: Arc::new(Mutex::new(Some(HashMap::new()))),
+        };
+        tasks.spawn(read_lines(read, lines, tell, requests.clone(), patience));
+        Ok(Self { exporter, root, requests, heard, waiting: VecDeque::new(), _tasks: tasks })
+    }
+
+    /// For others to ask over this link.
+    pub fn requests(&self) -> Requests {
+        self.requests.clone()
     }
 
     /// Sends a command; its answer will bear the number that is returned.
     pub async fn send(&mut self, command: &Command) -> Result<u64, Failure> {
-        let id = self.next_id;
-        self.next_id += 1;
-        let line = json::encode_command(&RequestId::Number(id), command);
-        self.out.send(line).await.map_err(|_| Failure::Lost)?;
+        let id = self.requests.next_id();
+        self.requests.send(id, command).await?;
         Ok(id)
     }
 
@@ -149,6 +211,13 @@ impl Link {
             Some(heard) => heard,
             None => self.heard.recv().await.unwrap_or(Heard::Closed(Failure::Lost)),
         }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        // Its tasks end with it; nobody shall wait for what they would have heard.
+        self.requests.close();
     }
 }
 
@@ -194,11 +263,11 @@ async fn read_lines(
     mut read: ReadHalf<TlsStream<TcpStream>>,
     mut lines: LineSplitter,
     tell: mpsc::Sender<Heard>,
-    out: mpsc::Sender<String>,
+    requests: Requests,
     patience: Duration,
 ) {
     let failure = loop {
-        match drain(&mut lines, &tell, &out).await {
+        match drain(&mut lines, &tell, &requests).await {
             Ok(()) => {}
             Err(failure) => break failure,
         }
@@ -213,27 +282,37 @@ async fn read_lines(
     };
     // Nobody listens when the link was dropped.
     let _ = tell.send(Heard::Closed(failure)).await;
+    // After that, so that why it is over is heard first.
+    requests.close();
 }
 
 async fn drain(
     lines: &mut LineSplitter,
     tell: &mpsc::Sender<Heard>,
-    out: &mpsc::Sender<String>,
+    requests: &Requests,
 ) -> Result<(), Failure> {
     while let Some(line) = lines.next_line() {
         let line = line.map_err(|fault| Failure::Protocol(fault.to_string()))?;
         let line = json::parse_server_line(line).map_err(|error| Failure::Protocol(error.to_string()))?;
         let heard = match line {
             ServerLine::Event(Event::Ping) => {
-                let pong = json::encode_command(&RequestId::Number(0), &Command::Pong);
-                out.send(pong).await.map_err(|_| Failure::Lost)?;
+                requests.send(0, &Command::Pong).await?;
                 continue;
             }
             ServerLine::Event(Event::Goodbye(farewell)) => {
                 return Err(Failure::Dismissed(farewell.to_string()));
             }
             ServerLine::Event(event) => Heard::Event(event),
-            ServerLine::Reply { id: Some(RequestId::Number(id)), reply } => Heard::Reply(id, reply),
+            ServerLine::Reply { id: Some(RequestId::Number(id)), reply } => {
+                match requests.asker(id) {
+                    Some(asker) => {
+                        // Who does not wait any more does not need to know.
+                        let _ = asker.send(reply);
+                        continue;
+                    }
+                    None => Heard::Reply(id, reply),
+                }
+            }
             // An answer that nobody asked for, or an event of a newer server.
             ServerLine::Reply { .. } | ServerLine::UnknownEvent(_) => continue,
         };

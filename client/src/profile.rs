@@ -5,6 +5,7 @@ mod files;
 mod lock;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use parlour_crypto::{AccountKey, DeviceKey, SealKey};
 use parlour_keylog::{AccountCertificate, DeviceCertificate, RootCertificate};
@@ -69,7 +70,7 @@ pub struct Profile {
     /// Takes what is handed to this device alone.
     pub seal_key: SealKey,
     /// Opens private messages.
-    pub account_key: AccountKey,
+    pub account_key: Arc<AccountKey>,
     /// The account's certificate.
     pub account: AccountCertificate,
     /// The root that both come from.
@@ -130,7 +131,7 @@ impl Profile {
             device_key,
             device,
             seal_key,
-            account_key,
+            account_key: Arc::new(account_key),
             account,
             root,
             server,

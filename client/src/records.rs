@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+pub(crate) use chains::Learned;
 pub use chains::PageChains;
 pub use outbox::{Outgoing, OutgoingBody};
 
@@ -202,7 +203,6 @@ impl Records {
         self.fact(Kind::OwnChain, &name.to_string())
     }
 
-    /// Notes what our next message in a conversation follows.
     /// Notes that our own chain has gone on to `next`, which the server's history shows: these records may
     /// be an older copy. Another chain, or one that is as far, is left alone.
     pub fn advance_own_chain(&mut self, name: &Conversation, next: &OwnChain) -> Result<(), Failure> {

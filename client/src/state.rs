@@ -41,6 +41,9 @@ pub struct ConversationState {
     pub name: Conversation,
     /// What is loaded of it, by `seq`, without gaps.
     pub messages: Vec<Shown>,
+    /// The newest, by `seq`, without gaps, when what comes between is not there yet: see
+    /// [`Update::Newest`].
+    pub ahead: Vec<Shown>,
     /// The newest `seq` that there is.
     pub last: Seq,
     /// The newest that the user has seen.
@@ -53,7 +56,15 @@ pub struct ConversationState {
 
 impl ConversationState {
     fn new(name: Conversation) -> Self {
-        Self { name, messages: Vec::new(), last: 0, read: 0, complete: false, loading: false }
+        Self {
+            name,
+            messages: Vec::new(),
+            ahead: Vec::new(),
+            last: 0,
+            read: 0,
+            complete: false,
+            loading: false,
+        }
     }
 
     /// Messages that the user has not seen.
@@ -106,6 +117,13 @@ impl State {
                 let conversation = self.conversation(&name);
                 *conversation = ConversationState::new(name);
             }
+            Update::Newest { name, messages, read, settled } => {
+                let conversation = self.conversation(&name);
+                conversation.read = conversation.read.max(read);
+                for shown in messages {
+                    if settled { self.add(shown) } else { self.add_ahead(shown) }
+                }
+            }
             Update::Backlog(messages) => messages.into_iter().for_each(|shown| self.add(shown)),
             Update::Message(shown) => self.add(*shown),
             Update::Outbox(waiting) => self.waiting = waiting,
@@ -152,6 +170,25 @@ impl State {
             conversation.complete = seq <= 1;
         }
         conversation.messages.push(shown);
+        // It has its place now.
+        conversation.ahead.retain(|ahead| ahead.seq > seq);
+        conversation.last = conversation.last.max(seq);
+        if own {
+            conversation.read = conversation.read.max(seq);
+        }
+    }
+
+    /// Shows a message that others come before which are not there yet.
+    fn add_ahead(&mut self, shown: Shown) {
+        let own = self.user.as_ref() == Some(&shown.from);
+        let conversation = self.conversation(&shown.conversation);
+        let seq = shown.seq;
+        match conversation.ahead.last().or(conversation.messages.last()) {
+            Some(newest) if seq <= newest.seq => return,
+            Some(newest) if seq > newest.seq + 1 => conversation.ahead.clear(),
+            _ => {}
+        }
+        conversation.ahead.push(shown);
         conversation.last = conversation.last.max(seq);
         if own {
             conversation.read = conversation.read.max(seq);
@@ -251,6 +288,36 @@ mod tests {
         let older = vec![shown("#lobby", "erik", 4), shown("#lobby", "erik", 5)];
         state.add_older(&Conversation::lobby(), older, false);
         assert_eq!(seqs(&mut state), [4, 5, 6, 7]);
+    }
+
+    #[test]
+    fn what_is_read_ahead_stands_apart_until_what_comes_before_it_is_there() {
+        let mut state = state();
+        let newest = |messages: Vec<Shown>, settled| Update::Newest {
+            name: Conversation::lobby(),
+            messages,
+            read: 2,
+            settled,
+        };
+        state.apply(newest(vec![shown("#lobby", "erik", 1), shown("#lobby", "erik", 2)], true));
+        state.apply(newest(vec![shown("#lobby", "erik", 8), shown("#lobby", "erik", 9)], false));
+        // A live one goes on from there; what is known is not shown twice.
+        state.apply(newest(vec![shown("#lobby", "erik", 9)], false));
+        state.apply(newest(vec![shown("#lobby", "erik", 10)], false));
+        let ahead = |state: &mut State| -> Vec<Seq> {
+            state.conversation(&Conversation::lobby()).ahead.iter().map(|shown| shown.seq).collect()
+        };
+        assert_eq!((seqs(&mut state), ahead(&mut state)), (vec![1, 2], vec![8, 9, 10]));
+        assert_eq!(state.conversation(&Conversation::lobby()).unread(), 8);
+        for seq in 3..=9 {
+            let mut judged = shown("#lobby", "erik", seq);
+            judged.verdict = Verdict::Gap { missing: seq };
+            state.apply(Update::Message(Box::new(judged)));
+        }
+        assert_eq!((seqs(&mut state), ahead(&mut state)), ((1..=9).collect(), vec![10]));
+        // As it was judged in its turn.
+        let last = state.conversation(&Conversation::lobby()).messages.last().cloned().unwrap();
+        assert_eq!(last.verdict, Verdict::Gap { missing: 9 });
     }
 
     #[test]

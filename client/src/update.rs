@@ -40,6 +40,19 @@ pub enum Update {
         /// Which.
         name: Conversation,
     },
+    /// The newest messages of a conversation, ahead of all else that is still being fetched. They come
+    /// again: in the backlog, or one by one.
+    Newest {
+        /// Which.
+        name: Conversation,
+        /// By `seq`, without gaps.
+        messages: Vec<Shown>,
+        /// The newest that the user has seen.
+        read: Seq,
+        /// Whether they are judged as they will stay. Otherwise messages before them are missing yet, and
+        /// only what those show can tell whether these are in their right places.
+        settled: bool,
+    },
     /// The newest messages of all conversations, by the server's time, after a login.
     Backlog(Vec<Shown>),
     /// A message that is new here.

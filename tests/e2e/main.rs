@@ -1,5 +1,6 @@
 //! The end-to-end tests: real programs, real connections, a real database.
 
+mod catch_up;
 mod delivery;
 mod limits;
 mod logging_in;

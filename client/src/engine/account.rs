@@ -1,16 +1,20 @@
 //! The user that is logged in: keys, records, what is under way.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use parlour_protocol::{Conversation, Message, UserName};
 use tokio::sync::oneshot;
 
+use super::catch_up::Held;
 use super::peers::Peers;
 use crate::action::Answer;
 use crate::control::Control;
 use crate::failure::Failure;
+use crate::judge::ChainKey;
+use crate::opening::Opener;
 use crate::profile::{Profile, ProfileLock};
-use crate::records::{Outgoing, Records};
+use crate::records::{Learned, Outgoing, OwnChain, Records};
 use crate::shown::Shown;
 use crate::update::Waiting;
 
@@ -31,6 +35,8 @@ pub(super) struct Sending {
 pub struct Account {
     pub(super) profile: Profile,
     pub(super) records: Records,
+    /// Opens what is sealed to this user.
+    pub(super) opener: Arc<Opener>,
     pub(super) peers: Peers,
     /// In the order in which they were written.
     pub(super) sending: Vec<Sending>,
@@ -38,6 +44,10 @@ pub struct Account {
     pub(super) told: bool,
     /// What is kept in the records and no face has heard of yet.
     pub(super) untold: Vec<Shown>,
+    /// Conversations whose newest messages were shown ahead of what comes before them.
+    pub(super) shown_ahead: HashSet<Conversation>,
+    /// What came while something before it was being fetched.
+    pub(super) held: Vec<Held>,
     /// Account keys that the user was told of and has not accepted.
     pub(super) suspects: HashMap<UserName, String>,
     pub(super) _control: Control,
@@ -57,13 +67,18 @@ impl Account {
             .into_iter()
             .map(|(position, outgoing)| Sending { position, outgoing, asked: None, answer: None })
             .collect();
+        let opener =
+            Opener::new(profile.name.clone(), Arc::clone(&profile.account_key), profile.root.clone());
         Ok(Self {
             profile,
             records,
+            opener: Arc::new(opener),
             peers: Peers::default(),
             sending,
             told: false,
             untold: Vec::new(),
+            shown_ahead: HashSet::new(),
+            held: Vec::new(),
             suspects: HashMap::new(),
             _control: control,
             _lock: lock,
@@ -74,6 +89,18 @@ impl Account {
     pub(super) fn suspect(&mut self, name: &UserName, kid: &str) -> Failure {
         self.suspects.insert(name.clone(), kid.to_owned());
         Failure::KeyChanged { name: name.clone(), kid: kid.to_owned() }
+    }
+
+    /// Our own chain goes on from what was read of it.
+    pub(super) fn advance_own(&mut self, name: &Conversation, learned: &Learned) -> Result<(), Failure> {
+        let own =
+            |key: &ChainKey| key.from == self.profile.name && key.device == *self.profile.device.device();
+        for (key, chain) in learned.iter().filter(|(key, _)| own(key)) {
+            let next =
+                OwnChain { chain: key.chain.clone(), n: chain.last_n + 1, prev: chain.last_hash.clone() };
+            self.records.advance_own_chain(name, &next)?;
+        }
+        Ok(())
     }
 
     /// No answer will come to what was asked on the lost connection.

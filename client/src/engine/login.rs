@@ -3,6 +3,8 @@
 
 use parlour_protocol::{Command, Refusal, Reply, UserName, login_transcript};
 
+use super::account::Answering;
+use super::catch_up::Joining;
 use super::{Account, Engine};
 use crate::action::Answer;
 use crate::control;
@@ -14,34 +16,42 @@ use crate::trust::Tls;
 use crate::update::{Connection, Update};
 
 impl Engine {
-    pub(super) async fn login(&mut self, name: UserName, patient: bool) -> Result<Answer, Failure> {
+    /// Becomes this user. `answer` hears it when everything that was missed is there.
+    pub(super) async fn login(&mut self, name: UserName, patient: bool, answer: Answering) {
         if self.account.is_some() {
-            return Err(Failure::Refused(Refusal::NotNow));
+            return drop(answer.send(Err(Failure::Refused(Refusal::NotNow))));
         }
-        let account = self.take_profile(&name)?;
-        self.account = Some(account);
+        match self.take_profile(&name) {
+            Ok(account) => self.account = Some(account),
+            Err(failure) => return drop(answer.send(Err(failure))),
+        }
         // From here on the guest's connection is gone; when the login fails there will be a new one.
         self.link = None;
-        match self.go_online().await {
-            Ok(()) => {
-                let backlog = self.backlog()?;
-                Ok(Answer::LoggedIn { name, backlog })
+        self.joining = Some(Joining { name, patient, answer });
+        if let Err(failure) = self.go_online().await {
+            self.not_online(failure).await;
+        }
+    }
+
+    /// A login came to nothing, or waits for a better time.
+    pub(super) async fn not_joined(&mut self, joining: Joining, failure: Failure) {
+        let Joining { name, patient, answer } = joining;
+        let outcome = match failure {
+            failure @ (Failure::Unreachable { .. } | Failure::Lost | Failure::Dismissed(_)) if patient => {
+                match self.wait_offline(failure).await {
+                    Ok(()) => self.backlog().map(|backlog| Answer::LoggedIn { name, backlog }),
+                    Err(failure) => Err(failure),
+                }
             }
-            Err(failure @ (Failure::Unreachable { .. } | Failure::Lost | Failure::Dismissed(_)))
-                if patient =>
-            {
-                self.wait_offline(failure).await?;
-                let backlog = self.backlog()?;
-                Ok(Answer::LoggedIn { name, backlog })
-            }
-            Err(failure) => {
+            failure => {
                 self.account = None;
                 self.link = None;
                 // Back to a guest, as far as the server can be reached.
                 let _ = self.guest().await;
                 Err(failure)
             }
-        }
+        };
+        let _ = answer.send(outcome);
     }
 
     /// Shows what is kept here, and tries again later.
@@ -82,7 +92,7 @@ impl Engine {
         Account::new(profile, records, control, lock)
     }
 
-    /// Connects as the user, logs in, and fetches what was missed.
+    /// Connects as the user, logs in, and begins to fetch what was missed.
     pub(super) async fn go_online(&mut self) -> Result<(), Failure> {
         self.renew_if_expired().await?;
         let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
@@ -105,10 +115,6 @@ impl Engine {
         self.link = Some(link);
         self.tell(Update::Connection(Connection::Online { server })).await;
         self.tell(Update::LoggedIn { user, device }).await;
-        self.catch_up().await?;
-        self.reconnect.succeeded();
-        self.send_waiting().await;
-        self.renew_in_time().await;
-        Ok(())
+        self.catch_up().await
     }
 }

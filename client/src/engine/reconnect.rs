@@ -49,14 +49,21 @@ impl Engine {
         if self.account.is_none() {
             return;
         }
-        match self.go_online().await {
-            Ok(()) => {}
-            Err(failure) if failure.passes() => {
-                self.link = None;
-                let retry = Some(self.reconnect.again());
-                self.tell(Update::Connection(Connection::Offline { reason: failure, retry })).await;
-            }
-            Err(failure) => self.log_out(failure).await,
+        if let Err(failure) = self.go_online().await {
+            self.not_online(failure).await;
+        }
+    }
+
+    /// Being online as the user came to nothing.
+    pub(super) async fn not_online(&mut self, failure: Failure) {
+        self.disconnect().await;
+        if let Some(joining) = self.joining.take() {
+            self.not_joined(joining, failure).await;
+        } else if failure.passes() {
+            let retry = Some(self.reconnect.again());
+            self.tell(Update::Connection(Connection::Offline { reason: failure, retry })).await;
+        } else {
+            self.log_out(failure).await;
         }
     }
 

@@ -9,9 +9,11 @@ use parlour_protocol::{
 
 use super::Engine;
 use super::account::Answering;
+use super::sync::Taken;
 use crate::action::Answer;
 use crate::failure::Failure;
 use crate::records::{Outgoing, OutgoingBody, OwnChain};
+use crate::shown::Shown;
 use crate::update::Update;
 
 impl Engine {
@@ -180,11 +182,10 @@ impl Engine {
 
     /// The server has it.
     async fn stored(&mut self, index: usize, message: Message) {
-        let seq = message.seq;
         // What others said before it comes first.
-        let shown = self.take(message).await;
+        let taken = self.take(&message).await;
         let Some(account) = &mut self.account else { return };
-        if let Err(Failure::Lost | Failure::Dismissed(_)) = shown {
+        if let Err(Failure::Lost | Failure::Dismissed(_)) = taken {
             // It stays in the outbox: sent again on the next connection, it is answered as it was now.
             if let Some(sending) = account.sending.get_mut(index) {
                 sending.asked = None;
@@ -201,22 +202,30 @@ impl Engine {
             self.tell(Update::Notice(format!("a message was sent but not noted: {failure}"))).await;
         }
         self.tell_outbox().await;
-        let answer = match shown {
-            Ok(Some(shown)) => Ok(Answer::Said { message: Box::new(shown) }),
-            // Fetched before its answer came.
-            Ok(None) => self.kept(&conversation, seq, sending.outgoing.id),
-            Err(failure) => Err(failure),
-        };
-        if let Some(waiting) = sending.answer {
-            let _ = waiting.send(answer);
+        match (taken, sending.answer) {
+            (Ok(Taken::Later), answer) => self.hold(message, answer),
+            (Ok(Taken::Now(shown)), Some(answer)) => self.answer_said(&message, shown, answer),
+            (Err(failure), Some(answer)) => drop(answer.send(Err(failure))),
+            (_, None) => {}
         }
     }
 
-    fn kept(&self, conversation: &Conversation, seq: u64, id: MessageId) -> Result<Answer, Failure> {
+    /// Tells who said it that a message is stored and taken.
+    pub(super) fn answer_said(&self, message: &Message, shown: Option<Shown>, answer: Answering) {
+        let said = match shown {
+            Some(shown) => Ok(Answer::Said { message: Box::new(shown) }),
+            // Fetched before its answer came.
+            None => self.kept(message),
+        };
+        let _ = answer.send(said);
+    }
+
+    fn kept(&self, message: &Message) -> Result<Answer, Failure> {
         let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
-        let found = account.records.messages(conversation, Some(seq + 1), 1)?.pop();
+        let conversation = message.conversation(&account.profile.name);
+        let found = account.records.messages(&conversation, Some(message.seq + 1), 1)?.pop();
         found
-            .filter(|shown| shown.seq == seq && shown.id == id)
+            .filter(|shown| shown.seq == message.seq && shown.id == message.id)
             .map(|shown| Answer::Said { message: Box::new(shown) })
             .ok_or_else(|| Failure::Records("a message that was stored is not kept here".to_owned()))
     }

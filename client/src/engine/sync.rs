@@ -2,145 +2,54 @@
 
 use std::collections::HashSet;
 
-use parlour_protocol::limits::HISTORY_PAGE;
 use parlour_protocol::{
-    Body, Command, Conversation, ConversationHead, HistoryRange, Message, MessageId, Refusal, Reply,
-    RevokedDevice, Seq, UserName,
+    Body, Conversation, ConversationHead, Message, MessageId, Refusal, RevokedDevice, Seq, UserName,
 };
 
-use super::Engine;
-use crate::action::Answer;
+use super::history::BACKLOG;
+use super::{Account, Engine};
 use crate::failure::Failure;
-use crate::judge::{ChainKey, Judge};
-use crate::records::{Extent, OwnChain, PageChains};
+use crate::judge::{ChainKey, judge};
+use crate::opening::Opened;
+use crate::records::{Extent, PageChains};
 use crate::shown::{Shown, Verdict};
 use crate::update::Update;
 
-/// The newest messages of each conversation that a login shows.
-const BACKLOG: usize = 100;
-
-/// A gap longer than this is not filled: what is kept of the conversation begins anew after it.
-const LONGEST_GAP: u64 = 20_000;
+/// What became of a message that came.
+pub(super) enum Taken {
+    /// It is kept. Nothing is told of one that was known.
+    Now(Option<Shown>),
+    /// Others come before it, which are being fetched.
+    Later,
+}
 
 impl Engine {
-    /// Fetches what was missed in every conversation, and tells it.
-    pub(super) async fn catch_up(&mut self) -> Result<(), Failure> {
-        let Reply::Conversations(heads) = self.ask_online(&Command::Conversations).await? else {
-            return Err(Failure::Protocol("it does not say which conversations there are".to_owned()));
-        };
-        let outcome = self.fetch_missed(heads).await;
-        // What was fetched is told also when the rest could not be: it will not be fetched again.
-        self.tell_untold().await;
-        outcome?;
-        let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
-        if !std::mem::replace(&mut account.told, true) {
-            // The backlog has it.
-            account.untold.clear();
-            self.fill_backlog().await?;
-            let backlog = self.backlog()?;
-            self.tell(Update::Backlog(backlog)).await;
-        }
-        self.tell_extents().await
-    }
-
-    async fn fetch_missed(&mut self, heads: Vec<ConversationHead>) -> Result<(), Failure> {
-        for ConversationHead { name, last } in heads {
-            if let Err(failure) = self.catch_up_with(&name, last).await {
-                self.tolerate(&name, failure).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Tells what was kept and not told, in the order of the server's time; nothing before the backlog.
-    async fn tell_untold(&mut self) {
-        let Some(account) = self.account.as_mut().filter(|account| account.told) else { return };
-        let mut untold = std::mem::take(&mut account.untold);
-        untold.sort_by_key(|shown| shown.time);
-        for shown in untold {
-            self.tell(Update::Message(Box::new(shown))).await;
-        }
-    }
-
-    /// Tells how far each conversation goes and is read.
-    pub(super) async fn tell_extents(&mut self) -> Result<(), Failure> {
-        let extents = self.account.as_ref().map(|account| account.records.extents()).transpose()?;
-        for Extent { name, last, read, .. } in extents.unwrap_or_default() {
-            self.tell(Update::Conversation { name, last, read }).await;
-        }
-        Ok(())
-    }
-
-    async fn catch_up_with(&mut self, name: &Conversation, last: Seq) -> Result<(), Failure> {
-        let Some(mut extent) = self.extent(name)? else {
-            return self.catch_up_from_nothing(name, last).await;
-        };
-        if extent.last > last {
-            let notice = format!(
-                "the server knows {last} messages of {name}, this machine {}: the server has lost some",
-                extent.last
-            );
-            self.tell(Update::Notice(notice)).await;
-            return self.begin_anew(name).await;
-        }
-        if last - extent.last > LONGEST_GAP {
-            self.tell(Update::Notice(format!("{name}: too much was missed to fetch it all"))).await;
-            return self.begin_anew(name).await;
-        }
-        while extent.last < last {
-            let page = self.page(name, HistoryRange::After(extent.last)).await?;
-            let before = extent.last;
-            self.take_newer(name, page).await?;
-            extent = self.extent(name)?.unwrap_or(extent);
-            if extent.last == before {
-                return Err(Failure::Protocol(format!("it does not hand out what is new in {name}")));
-            }
-        }
-        Ok(())
-    }
-
-    /// Of a conversation that is new here a login takes the newest page. Who was told what there was gets
-    /// everything that came after that: the conversation from its beginning.
-    async fn catch_up_from_nothing(&mut self, name: &Conversation, last: Seq) -> Result<(), Failure> {
-        if last == 0 {
-            return Ok(());
-        }
-        let told = self.account.as_ref().is_some_and(|account| account.told);
-        if !told || last > LONGEST_GAP {
-            let page = self.page(name, HistoryRange::Newest).await?;
-            return self.begin(name, page).await;
-        }
-        let page = self.page(name, HistoryRange::After(0)).await?;
-        self.begin(name, page).await?;
-        while let Some(extent) = self.extent(name)?.filter(|extent| extent.last < last) {
-            let page = self.page(name, HistoryRange::After(extent.last)).await?;
-            if page.is_empty() {
-                return Err(Failure::Protocol(format!("it does not hand out what is new in {name}")));
-            }
-            self.take_newer(name, page).await?;
-        }
-        Ok(())
-    }
-
-    /// A message came live, or as the answer to one of ours. Nothing is returned for one that is known.
-    pub(super) async fn take(&mut self, message: Message) -> Result<Option<Shown>, Failure> {
-        let me = self.me().cloned().ok_or(Failure::Refused(Refusal::NotNow))?;
-        let name = message.conversation(&me);
+    /// A message came live, or as the answer to one of ours.
+    pub(super) async fn take(&mut self, message: &Message) -> Result<Taken, Failure> {
+        let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let name = message.conversation(&account.profile.name);
         let seq = message.seq;
-        let last = self.extent(&name)?.map(|extent| extent.last);
-        let outcome = match last {
-            Some(last) if seq <= last && self.knows(&name, &message)? => return Ok(None),
-            // In its place we have another one: the server has lost some, and goes on from there.
-            Some(last) if seq <= last => self.catch_up_with(&name, seq).await,
-            Some(last) if seq == last + 1 => self.take_newer(&name, vec![message]).await,
-            None if seq == 1 => self.begin(&name, vec![message]).await,
-            // What was said before it in this conversation is fetched too.
-            _ => self.catch_up_with(&name, seq).await,
+        let opened = account.opener.open(message.clone());
+        if self.behind.is_some() {
+            // Seen at once; whatever does not fit shows when it is taken.
+            self.tell_ahead(&name, &[opened]).await?;
+            return Ok(Taken::Later);
+        }
+        let outcome = match self.extent(&name)?.map(|extent| extent.last) {
+            Some(last) if seq <= last && self.knows(&name, message)? => return Ok(Taken::Now(None)),
+            Some(last) if seq == last + 1 => self.take_newer(&name, vec![opened]).await,
+            None if seq == 1 => self.begin(&name, vec![opened]).await,
+            // What was said before it is fetched first. Or in its place we have another one: the server
+            // has lost some, and goes on from there.
+            _ => {
+                self.fetch_missed(vec![ConversationHead { name, last: seq }]).await?;
+                return Ok(Taken::Later);
+            }
         };
         let untold = self.account.as_ref().map(|account| account.untold.as_slice()).unwrap_or_default();
         let own = untold.iter().find(|shown| shown.conversation == name && shown.seq == seq).cloned();
         self.tell_untold().await;
-        outcome.map(|()| own)
+        outcome.map(|()| Taken::Now(own))
     }
 
     /// Whether a message that has its place among what is kept is what is kept there, or was forgotten
@@ -152,11 +61,9 @@ impl Engine {
     }
 
     /// What is kept of a conversation does not fit what the server has: the newest page takes its place.
-    async fn begin_anew(&mut self, name: &Conversation) -> Result<(), Failure> {
-        let page = self.page(name, HistoryRange::Newest).await?;
-        if page.is_empty() {
-            // Not even that: what is kept is all that is left of it.
-            return Ok(());
+    pub(super) async fn begin_anew(&mut self, name: &Conversation, page: Vec<Opened>) -> Result<(), Failure> {
+        if self.extent(name)?.is_none() {
+            return self.begin(name, page).await;
         }
         let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
         let known: HashSet<MessageId> =
@@ -174,112 +81,67 @@ impl Engine {
         if self.account.is_none() {
             return;
         }
-        match self.take(message).await {
+        match self.take(&message).await {
+            Ok(Taken::Later) if self.holds_too_many() => self.lost(Failure::Lost).await,
+            Ok(Taken::Later) => self.hold(message, None),
+            outcome => self.tell_not_taken(outcome).await,
+        }
+    }
+
+    /// Says why a message was not taken, if it was not.
+    pub(super) async fn tell_not_taken(&mut self, outcome: Result<Taken, Failure>) {
+        match outcome {
             // What was lost is fetched by its `seq` after the next login.
             Ok(_) | Err(Failure::Lost | Failure::Dismissed(_)) => {}
             Err(failure) => self.tell(Update::Notice(format!("a message was not taken: {failure}"))).await,
         }
     }
 
-    /// The newest messages of every conversation that are kept here, by the server's time.
-    pub(super) fn backlog(&self) -> Result<Vec<Shown>, Failure> {
-        let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
-        let mut backlog = Vec::new();
-        for extent in account.records.extents()? {
-            backlog.append(&mut account.records.messages(&extent.name, None, BACKLOG)?);
+    /// Tells what was kept and not told, in the order of the server's time; nothing before the backlog.
+    pub(super) async fn tell_untold(&mut self) {
+        let Some(account) = self.account.as_mut().filter(|account| account.told) else { return };
+        let mut untold = std::mem::take(&mut account.untold);
+        untold.sort_by_key(|shown| shown.time);
+        for shown in untold {
+            self.tell(Update::Message(Box::new(shown))).await;
         }
-        backlog.sort_by_key(|shown| shown.time);
-        Ok(backlog)
     }
 
-    /// Fetches older messages until each conversation has as many as a login shows.
-    async fn fill_backlog(&mut self) -> Result<(), Failure> {
+    /// Shows the newest that is kept of a conversation, while others are still being fetched.
+    pub(super) async fn tell_newest(&mut self, name: &Conversation) -> Result<(), Failure> {
         let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
-        for extent in account.records.extents()? {
-            if let Err(failure) = self.fill(&extent.name, extent.last.saturating_add(1), BACKLOG).await {
-                self.tolerate(&extent.name, failure).await?;
-            }
+        let messages = account.records.messages(name, None, BACKLOG)?;
+        let read = account.records.extent(name)?.map_or(0, |extent| extent.read);
+        self.tell(Update::Newest { name: name.clone(), messages, read, settled: true }).await;
+        Ok(())
+    }
+
+    /// Shows messages that cannot be kept yet, since others before them are still being fetched. They are
+    /// judged by what is known, and again when they are taken in their turn.
+    pub(super) async fn tell_ahead(&mut self, name: &Conversation, page: &[Opened]) -> Result<(), Failure> {
+        let me = self.me().cloned().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let Some(first) = page.first().map(|opened| opened.message.seq) else { return Ok(()) };
+        continuous(page, name, &me, first)?;
+        let revoked = self.revoked(page).await?;
+        let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let messages = judged_ahead(account, name, page, &revoked)?;
+        let read = account.records.extent(name)?.map_or(0, |extent| extent.read);
+        self.tell(Update::Newest { name: name.clone(), messages, read, settled: false }).await;
+        Ok(())
+    }
+
+    /// Tells how far each conversation goes and is read.
+    pub(super) async fn tell_extents(&mut self) -> Result<(), Failure> {
+        let extents = self.account.as_ref().map(|account| account.records.extents()).transpose()?;
+        for Extent { name, last, read, .. } in extents.unwrap_or_default() {
+            self.tell(Update::Conversation { name, last, read }).await;
         }
         Ok(())
     }
 
-    /// One conversation that cannot be fetched does not keep the user from the others.
-    async fn tolerate(&mut self, name: &Conversation, failure: Failure) -> Result<(), Failure> {
-        match failure {
-            Failure::Lost | Failure::Dismissed(_) | Failure::Records(_) => Err(failure),
-            failure => {
-                self.tell(Update::Notice(format!("{name} was not fetched: {failure}"))).await;
-                Ok(())
-            }
-        }
-    }
-
-    /// A page of what came before `before`, from here or from the server.
-    pub(super) async fn history(
-        &mut self,
-        conversation: Conversation,
-        before: Option<Seq>,
-        limit: usize,
-    ) -> Result<Answer, Failure> {
-        if self.account.is_none() {
-            return Err(Failure::Refused(Refusal::NotNow));
-        }
-        let Some(extent) = self.extent(&conversation)? else {
-            // Nothing was said there, or nobody has that name: the server knows.
-            if let Conversation::Direct(name) = &conversation {
-                self.peer(name).await?;
-            } else if conversation != Conversation::lobby() {
-                return Err(Failure::Refused(Refusal::ConversationNotFound));
-            }
-            return Ok(Answer::History { messages: Vec::new(), complete: true });
-        };
-        let end = before.unwrap_or(extent.last.saturating_add(1));
-        match self.fill(&conversation, end, limit).await {
-            // What is kept here is better than nothing.
-            Ok(()) | Err(Failure::Lost | Failure::Dismissed(_)) => {}
-            Err(failure) => return Err(failure),
-        }
-        let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
-        let messages = account.records.messages(&conversation, before, limit)?;
-        let complete = messages.first().is_none_or(|first| first.seq <= 1);
-        Ok(Answer::History { messages, complete })
-    }
-
-    /// Fetches older messages until `count` before `end` are kept, or the conversation begins.
-    async fn fill(&mut self, name: &Conversation, end: Seq, count: usize) -> Result<(), Failure> {
-        loop {
-            let Some(extent) = self.extent(name)? else { return Ok(()) };
-            let kept = end.saturating_sub(extent.first);
-            if extent.first <= 1 || kept >= count as u64 {
-                return Ok(());
-            }
-            let page = self.page(name, HistoryRange::Before(extent.first)).await?;
-            self.take_older(extent, page).await?;
-        }
-    }
-
-    pub(super) fn mark_read(&mut self, name: &Conversation, seq: Seq) -> Result<Answer, Failure> {
-        let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
-        account.records.mark_read(name, seq)?;
-        Ok(Answer::Done)
-    }
-
-    fn extent(&self, name: &Conversation) -> Result<Option<Extent>, Failure> {
-        self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?.records.extent(name)
-    }
-
-    async fn page(&mut self, name: &Conversation, range: HistoryRange) -> Result<Vec<Message>, Failure> {
-        let conversation = name.clone();
-        let command = Command::History { conversation, range, limit: HISTORY_PAGE };
-        let Reply::History { messages, .. } = self.ask_online(&command).await? else {
-            return Err(Failure::Protocol("it does not hand out the history".to_owned()));
-        };
-        Ok(messages)
-    }
-
     /// The first page that is kept of a conversation.
-    async fn begin(&mut self, name: &Conversation, page: Vec<Message>) -> Result<(), Failure> {
-        let Some(first) = page.first().map(|message| message.seq) else { return Ok(()) };
+    async fn begin(&mut self, name: &Conversation, page: Vec<Opened>) -> Result<(), Failure> {
+        let Some(first) = page.first().map(|opened| opened.message.seq) else { return Ok(()) };
         if let Some(account) = &mut self.account {
             account.records.forget(name)?;
         }
@@ -287,35 +149,25 @@ impl Engine {
         self.keep_newer(extent, page, true).await
     }
 
-    async fn take_newer(&mut self, name: &Conversation, page: Vec<Message>) -> Result<(), Failure> {
+    pub(super) async fn take_newer(&mut self, name: &Conversation, page: Vec<Opened>) -> Result<(), Failure> {
         match self.extent(name)? {
             Some(extent) => self.keep_newer(extent, page, false).await,
             None => self.begin(name, page).await,
         }
     }
 
-    async fn keep_newer(
-        &mut self,
-        mut extent: Extent,
-        page: Vec<Message>,
-        anew: bool,
-    ) -> Result<(), Failure> {
+    async fn keep_newer(&mut self, mut extent: Extent, page: Vec<Opened>, anew: bool) -> Result<(), Failure> {
         let me = self.me().cloned().ok_or(Failure::Refused(Refusal::NotNow))?;
         continuous(&page, &extent.name, &me, extent.last + 1)?;
         let revoked = self.revoked(&page).await?;
         let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
-        let profile = &account.profile;
-        let judge = Judge { me: &me, key: &profile.account_key, root: &profile.root };
         // What begins anew is judged as if nothing had been read of it.
         let mut chains = if anew {
             PageChains::older(extent.first <= 1)
         } else {
             PageChains::newer(&account.records, extent.first <= 1)
         };
-        let shown: Vec<Shown> = page
-            .iter()
-            .map(|message| judge.judge(message, of(&revoked, &message.from), &mut chains))
-            .collect();
+        let shown = judged(&me, &page, &revoked, &mut chains);
         let learned = chains.learned();
         extent.last = shown.last().map_or(extent.last, |shown| shown.seq);
         // What the user wrote on this or another device, the user has seen.
@@ -323,35 +175,25 @@ impl Engine {
             extent.read = extent.read.max(own.seq);
         }
         account.records.keep(&extent, &shown, &learned)?;
-        for (key, chain) in &learned {
-            if key.from == me && key.device == *account.profile.device.device() {
-                let next =
-                    OwnChain { chain: key.chain.clone(), n: chain.last_n + 1, prev: chain.last_hash.clone() };
-                account.records.advance_own_chain(&extent.name, &next)?;
-            }
-        }
+        account.advance_own(&extent.name, &learned)?;
         account.untold.extend(shown);
         Ok(())
     }
 
-    async fn take_older(&mut self, mut extent: Extent, page: Vec<Message>) -> Result<(), Failure> {
+    pub(super) async fn take_older(&mut self, name: &Conversation, page: Vec<Opened>) -> Result<(), Failure> {
         let me = self.me().cloned().ok_or(Failure::Refused(Refusal::NotNow))?;
-        let Some(first) = page.first().map(|message| message.seq) else {
-            return Err(Failure::Protocol(format!("it does not hand out what is old in {}", extent.name)));
+        let Some(mut extent) = self.extent(name)? else { return Ok(()) };
+        let Some(first) = page.first().map(|opened| opened.message.seq) else {
+            return Err(Failure::Protocol(format!("it does not hand out what is old in {name}")));
         };
-        continuous(&page, &extent.name, &me, first)?;
-        if page.last().map(|message| message.seq + 1) != Some(extent.first) {
-            return Err(Failure::Protocol(format!("messages are missing in {}", extent.name)));
+        continuous(&page, name, &me, first)?;
+        if page.last().map(|opened| opened.message.seq + 1) != Some(extent.first) {
+            return Err(Failure::Protocol(format!("messages are missing in {name}")));
         }
         let revoked = self.revoked(&page).await?;
         let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
-        let profile = &account.profile;
-        let judge = Judge { me: &me, key: &profile.account_key, root: &profile.root };
         let mut chains = PageChains::older(first <= 1);
-        let mut shown: Vec<Shown> = page
-            .iter()
-            .map(|message| judge.judge(message, of(&revoked, &message.from), &mut chains))
-            .collect();
+        let mut shown = judged(&me, &page, &revoked, &mut chains);
         let (joined, broken) = account.records.join_older(chains.learned());
         mark_broken(&mut shown, &broken);
         extent.first = first;
@@ -359,10 +201,11 @@ impl Engine {
     }
 
     /// The revoked devices of everyone who sealed something in this page.
-    async fn revoked(&mut self, page: &[Message]) -> Result<Vec<(UserName, Vec<RevokedDevice>)>, Failure> {
-        let mut revoked: Vec<(UserName, Vec<RevokedDevice>)> = Vec::new();
-        for message in page.iter().filter(|message| matches!(message.body, Body::Sealed(_))) {
-            if revoked.iter().all(|(name, _)| *name != message.from) {
+    async fn revoked(&mut self, page: &[Opened]) -> Result<Revoked, Failure> {
+        let mut revoked = Revoked::new();
+        for message in page.iter().map(|opened| &opened.message) {
+            let is_known = revoked.iter().any(|(name, _)| *name == message.from);
+            if matches!(message.body, Body::Sealed(_)) && !is_known {
                 let devices = match self.peer(&message.from).await {
                     Ok(peer) => peer.revoked,
                     // Whether the signature holds does not hang on the account's certificate.
@@ -376,17 +219,43 @@ impl Engine {
     }
 }
 
-fn of<'a>(revoked: &'a [(UserName, Vec<RevokedDevice>)], name: &UserName) -> &'a [RevokedDevice] {
-    revoked.iter().find(|(user, _)| user == name).map_or(&[], |(_, devices)| devices.as_slice())
+/// The revoked devices of some users.
+type Revoked = Vec<(UserName, Vec<RevokedDevice>)>;
+
+/// Judges a page in its order.
+fn judged(me: &UserName, page: &[Opened], revoked: &Revoked, chains: &mut PageChains<'_>) -> Vec<Shown> {
+    let of = |name: &UserName| revoked.iter().find(|(user, _)| user == name);
+    page.iter()
+        .map(|opened| {
+            let devices = of(&opened.message.from).map_or(&[][..], |(_, devices)| devices.as_slice());
+            judge(me, opened, devices, chains)
+        })
+        .collect()
+}
+
+/// Judges a page that others come before which have not been read.
+fn judged_ahead(
+    account: &mut Account,
+    name: &Conversation,
+    page: &[Opened],
+    revoked: &Revoked,
+) -> Result<Vec<Shown>, Failure> {
+    let mut chains = PageChains::ahead(&account.records);
+    let shown = judged(&account.profile.name, page, revoked, &mut chains);
+    // What is said from now on follows what we have said already, also when these records are an older
+    // copy and do not know of it.
+    let learned = chains.learned();
+    account.advance_own(name, &learned)?;
+    Ok(shown)
 }
 
 /// A page must be of its conversation and without gaps: otherwise the server has dropped, moved or
 /// invented something, and nothing of it is taken.
-fn continuous(page: &[Message], name: &Conversation, me: &UserName, first: Seq) -> Result<(), Failure> {
+fn continuous(page: &[Opened], name: &Conversation, me: &UserName, first: Seq) -> Result<(), Failure> {
     let fits = page
         .iter()
         .zip(first..)
-        .all(|(message, seq)| message.seq == seq && message.conversation(me) == *name);
+        .all(|(Opened { message, .. }, seq)| message.seq == seq && message.conversation(me) == *name);
     if fits { Ok(()) } else { Err(Failure::Protocol(format!("messages are missing in {name}"))) }
 }
 

@@ -116,7 +116,11 @@ pub async fn serve(
             }
             () = &mut patience, if !open => return Ok(false),
             update = next(&mut updates) => match update {
-                Some(update) => say(&mut output, &event(&update)).await?,
+                Some(update) => {
+                    if let Some(event) = event(&update) {
+                        say(&mut output, &event).await?;
+                    }
+                }
                 None => updates = None,
             },
         }
@@ -145,9 +149,9 @@ async fn say(output: &mut (impl AsyncWrite + Unpin), line: &impl Serialize) -> s
     output.flush().await
 }
 
-/// An update as its JSON.
-fn event(update: &Update) -> Value {
-    match update {
+/// An update as its JSON, if it is one for programs.
+fn event(update: &Update) -> Option<Value> {
+    Some(match update {
         Update::Connection(connection) => match connection {
             Connection::Connecting { server } => {
                 json!({"event": "connection", "is": "connecting", "server": server.to_string()})
@@ -170,9 +174,11 @@ fn event(update: &Update) -> Value {
             json!({"event": "conversation", "name": name, "last": last, "read": read})
         }
         Update::Forgotten { name } => json!({"event": "forgotten", "conversation": name}),
+        // Each message is told once, when it stays as it is.
+        Update::Newest { .. } => return None,
         Update::Backlog(messages) => json!({"event": "backlog", "messages": messages}),
         Update::Message(message) => json!({"event": "message", "message": message}),
         Update::Outbox(waiting) => json!({"event": "outbox", "waiting": waiting.len()}),
         Update::Notice(text) => json!({"event": "notice", "text": text}),
-    }
+    })
 }

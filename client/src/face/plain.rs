@@ -241,7 +241,9 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
                 self.shown.remove(&name);
                 Ok(())
             }
-            Update::LoggedIn { .. }
+            // Lines are said once, when they stay as they are.
+            Update::Newest { .. }
+            | Update::LoggedIn { .. }
             | Update::Backlog(_)
             | Update::Conversation { .. }
             | Update::Outbox(_) => Ok(()),

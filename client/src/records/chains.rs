@@ -19,18 +19,25 @@ pub struct PageChains<'a> {
     /// `None` for a page older than all that is kept.
     records: Option<&'a Records>,
     from_beginning: bool,
+    /// Whether messages between what is kept and the page were not read yet.
+    skips: bool,
     learned: HashMap<ChainKey, Chain>,
 }
 
 impl<'a> PageChains<'a> {
     /// For a page that follows what is kept. `from_beginning` when nothing came before what is kept.
     pub fn newer(records: &'a Records, from_beginning: bool) -> Self {
-        Self { records: Some(records), from_beginning, learned: HashMap::new() }
+        Self { records: Some(records), from_beginning, skips: false, learned: HashMap::new() }
     }
 
     /// For a page in front of what is kept. `from_beginning` when it is the first of the conversation.
     pub fn older(from_beginning: bool) -> Self {
-        Self { records: None, from_beginning, learned: HashMap::new() }
+        Self { records: None, from_beginning, skips: false, learned: HashMap::new() }
+    }
+
+    /// For a page that is read before what lies between it and what is kept. What it teaches is not kept.
+    pub fn ahead(records: &'a Records) -> Self {
+        Self { records: Some(records), from_beginning: false, skips: true, learned: HashMap::new() }
     }
 
     /// What the page taught.
@@ -61,6 +68,11 @@ impl Chains for PageChains<'_> {
 
     fn reads_from_beginning(&self) -> bool {
         self.from_beginning
+    }
+
+    fn skips(&self, key: &ChainKey) -> bool {
+        // Within the page nothing is skipped.
+        self.skips && !self.learned.contains_key(key)
     }
 
     fn remember(&mut self, key: ChainKey, chain: Chain) {

@@ -1,6 +1,7 @@
 //! Takes a DER certificate apart without any leniency, and checks it against a root.
 
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 
 use x509_parser::certificate::{X509Certificate, X509CertificateParser};
 use x509_parser::nom::Parser as _;
@@ -134,22 +135,12 @@ impl<'a> Reading<'a> {
         self.0.verify_signature(Some(signer.0.public_key())).map_err(|_| CertificateError::Signature)
     }
 
-    /// Checks that the root issued this, and that both are valid at `at`, in Unix seconds.
-    fn check_under(&self, root: &Reading<'_>, at: i64) -> Result<(), CertificateError> {
+    /// Checks that the root issued this.
+    fn check_issuer(&self, root: &Reading<'_>) -> Result<(), CertificateError> {
         if self.0.issuer().as_raw() != root.subject().as_raw() {
             return Err(CertificateError::Issuer);
         }
-        self.check_signature(root)?;
-        if at < self.not_before() {
-            return Err(CertificateError::NotYetValid);
-        }
-        if at > self.not_after() {
-            return Err(CertificateError::Expired);
-        }
-        if at < root.not_before() || at > root.not_after() {
-            return Err(CertificateError::RootNotValid);
-        }
-        Ok(())
+        self.check_signature(root)
     }
 
     /// Whether this certificate names itself as its issuer.
@@ -160,7 +151,33 @@ impl<'a> Reading<'a> {
 
 /// Verifies the certificate `der`, whose profile was checked, to the root at `at`, in Unix seconds.
 pub(super) fn verify(der: &[u8], root: &RootCertificate, at: i64) -> Result<(), CertificateError> {
-    Reading::new(der)?.check_under(&Reading::new(root.der())?, at)
+    let reading = Reading::new(der)?;
+    reading.check_issuer(&Reading::new(root.der())?)?;
+    check_time(reading.not_before()..=reading.not_after(), root, at)
+}
+
+/// Checks that the root issued the certificate `der`, whose profile was checked.
+pub(super) fn check_issuer(der: &[u8], root: &RootCertificate) -> Result<(), CertificateError> {
+    Reading::new(der)?.check_issuer(&Reading::new(root.der())?)
+}
+
+/// Checks that both a certificate that is `valid` in these seconds and its root are so at `at`, in Unix
+/// seconds.
+pub(super) fn check_time(
+    valid: RangeInclusive<i64>,
+    root: &RootCertificate,
+    at: i64,
+) -> Result<(), CertificateError> {
+    if at < *valid.start() {
+        return Err(CertificateError::NotYetValid);
+    }
+    if at > *valid.end() {
+        return Err(CertificateError::Expired);
+    }
+    if at < root.not_before() || at > root.not_after() {
+        return Err(CertificateError::RootNotValid);
+    }
+    Ok(())
 }
 
 /// Whether what stands around the signed part has its one DER encoding. The parser is lenient there, the

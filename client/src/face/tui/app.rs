@@ -163,6 +163,7 @@ impl App {
             Update::LoggedOut { .. } => self.marks_known = false,
             Update::Conversation { .. }
             | Update::Forgotten { .. }
+            | Update::Newest { .. }
             | Update::Backlog(_)
             | Update::Message(_)
             | Update::Outbox(_)

@@ -101,6 +101,21 @@ fn what_is_new_stands_below_a_line() {
 }
 
 #[test]
+fn the_newest_are_seen_while_those_before_them_are_being_opened() {
+    let mut app = online(lobby());
+    let newest = |from: usize, settled| Update::Newest {
+        name: "@erik".parse().unwrap(),
+        messages: direct()[from..=from + 1].to_vec(),
+        read: 2,
+        settled,
+    };
+    app.update(newest(0, true), NOW);
+    app.update(newest(4, false), NOW);
+    send(&mut app, "/open @erik");
+    assert_snapshot!("ahead_80x24", screen(&mut app, 80, 24));
+}
+
+#[test]
 fn offline_it_says_when_it_tries_again() {
     let mut app = online(lobby());
     let retry = Some(Duration::from_millis(2_500));

@@ -65,7 +65,10 @@ impl App {
     pub(super) fn open(&mut self, name: &Conversation) {
         let is_new = !self.state.conversations.iter().any(|known| known.name == *name);
         let conversation = self.state.conversation(name);
-        let is_empty = conversation.messages.is_empty() && !conversation.complete && !conversation.loading;
+        let is_empty = conversation.messages.is_empty()
+            && conversation.ahead.is_empty()
+            && !conversation.complete
+            && !conversation.loading;
         self.view.select(name, &self.state);
         if is_new || is_empty {
             self.state.conversation(name).loading = true;

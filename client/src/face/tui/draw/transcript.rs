@@ -31,6 +31,8 @@ const TOP: Place = Place { block: 0, row: 0 };
 /// A conversation, to be drawn in so many cells.
 pub(crate) struct Transcript<'a> {
     conversation: &'a ConversationState,
+    /// Those that have their places, then those ahead of what is not there yet.
+    messages: Vec<&'a Shown>,
     waiting: Vec<&'a Waiting>,
     me: Option<&'a UserName>,
     marker: Option<Seq>,
@@ -44,6 +46,7 @@ impl<'a> Transcript<'a> {
         let conversation = view.conversation(state)?;
         Some(Self {
             conversation,
+            messages: conversation.messages.iter().chain(&conversation.ahead).collect(),
             waiting: state.waiting.iter().filter(|waiting| waiting.to == conversation.name).collect(),
             me: state.user.as_ref(),
             marker: view.marker,
@@ -101,7 +104,7 @@ impl<'a> Transcript<'a> {
 
     fn place(&self, scroll: Scroll) -> Place {
         let Scroll::At { seq, row } = scroll else { return self.end() };
-        let messages = &self.conversation.messages;
+        let messages = &self.messages;
         let block = match seq {
             0 => 0,
             Seq::MAX => messages.len() + 1,
@@ -117,14 +120,14 @@ impl<'a> Transcript<'a> {
         if place >= self.end() {
             return Scroll::Newest;
         }
-        let message = place.block.checked_sub(1).map(|index| self.conversation.messages.get(index));
+        let message = place.block.checked_sub(1).map(|index| self.messages.get(index));
         let seq = message.map_or(0, |message| message.map_or(Seq::MAX, |shown| shown.seq));
         Scroll::At { seq, row: place.row }
     }
 
     /// The last row of all.
     fn end(&self) -> Place {
-        self.last_row_before(self.conversation.messages.len() + 2).unwrap_or(TOP)
+        self.last_row_before(self.messages.len() + 2).unwrap_or(TOP)
     }
 
     /// The last row of the blocks before this one.
@@ -164,7 +167,7 @@ impl<'a> Transcript<'a> {
     fn block(&self, block: usize) -> Vec<Line<'static>> {
         match block.checked_sub(1) {
             None => self.head(),
-            Some(index) => match self.conversation.messages.get(index) {
+            Some(index) => match self.messages.get(index) {
                 Some(shown) => self.message(index, shown),
                 None => self.waiting.iter().flat_map(|waiting| self.waiting(waiting)).collect(),
             },
@@ -192,8 +195,13 @@ impl<'a> Transcript<'a> {
     }
 
     fn message(&self, index: usize, shown: &Shown) -> Vec<Line<'static>> {
-        let before = index.checked_sub(1).and_then(|before| self.conversation.messages.get(before));
+        let before = index.checked_sub(1).and_then(|before| self.messages.get(before)).copied();
         let mut rows = Vec::new();
+        if index == self.conversation.messages.len()
+            && let Some(text) = missing(before, shown)
+        {
+            rows.push(self.rule(&text, NEWS));
+        }
         let day = self.day(shown.time);
         if before.is_none_or(|before| self.day(before.time) != day) {
             rows.push(self.rule(&day, DIM));
@@ -307,6 +315,16 @@ impl<'a> Transcript<'a> {
 
     fn day(&self, time: Timestamp) -> String {
         self.at(time).map_or_else(|| time.to_string(), |at| at.strftime("%A %Y-%m-%d").to_string())
+    }
+}
+
+/// What stands above messages that were read ahead of what comes before them.
+fn missing(before: Option<&Shown>, first: &Shown) -> Option<String> {
+    match first.seq - before.map_or(0, |before| before.seq) {
+        ..=1 => None,
+        _ if before.is_none() => Some("earlier messages are being opened".to_owned()),
+        2 => Some("one message before this is being opened".to_owned()),
+        count => Some(format!("{} messages before this are being opened", count - 1)),
     }
 }
 

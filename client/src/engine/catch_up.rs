@@ -1,0 +1,270 @@
+//! Catching up with the server: after each login, and when something is missing in between. The newest
+//! messages of each conversation are shown first; behind that everything is fetched, judged and kept in
+//! its order, while the engine does what else it is asked.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use parlour_protocol::{Command, Conversation, ConversationHead, Message, Refusal, Reply, UserName};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::Engine;
+use super::account::Answering;
+use super::fetch::{Errand, Fetched, Fetcher, Page, Part, fetch};
+use super::history::BACKLOG;
+use super::sync::Taken;
+use crate::action::Answer;
+use crate::failure::Failure;
+use crate::records::Extent;
+use crate::update::Update;
+
+/// A gap longer than this is not filled: what is kept of the conversation begins anew after it.
+const LONGEST_GAP: u64 = 20_000;
+
+/// Pages that are fetched and opened ahead of the one that is judged: enough to keep all cores busy.
+const AHEAD: usize = 3;
+
+/// Messages that are held while others are fetched. With more the connection begins anew: then they are
+/// fetched as well.
+const HELD: usize = 10_000;
+
+/// What is still being fetched.
+pub(super) struct Behind {
+    /// The conversations of which something is missing.
+    names: HashSet<Conversation>,
+    /// Those that could not be fetched, and why.
+    failed: HashMap<Conversation, Failure>,
+    pages: mpsc::Receiver<Fetched>,
+    /// Taken from `pages`, and perhaps not opened yet.
+    first: Option<Fetched>,
+    /// Ends the task with what it fetches for.
+    _task: JoinSet<()>,
+}
+
+/// A message that came while others before it were still being fetched: it is taken after them.
+pub(super) struct Held {
+    pub(super) message: Message,
+    /// Who waits for it to be taken, if it is ours.
+    pub(super) answer: Option<Answering>,
+}
+
+/// A login that is answered when everything was fetched.
+pub(super) struct Joining {
+    pub(super) name: UserName,
+    pub(super) patient: bool,
+    pub(super) answer: Answering,
+}
+
+/// The next page of what is being fetched, opened; nothing at the end. Waits for ever when nothing is
+/// being fetched. It can be given up and waited for again.
+pub(super) async fn next_page(behind: &mut Option<Behind>) -> Option<Fetched> {
+    let Some(behind) = behind else { return std::future::pending().await };
+    if behind.first.is_none() {
+        behind.first = Some(behind.pages.recv().await?);
+    }
+    if let Some(Fetched { page: Ok(page), .. }) = &mut behind.first {
+        page.opening.wait().await;
+    }
+    behind.first.take()
+}
+
+impl Engine {
+    /// Begins to fetch what was missed in every conversation.
+    pub(super) async fn catch_up(&mut self) -> Result<(), Failure> {
+        let Reply::Conversations(heads) = self.ask_online(&Command::Conversations).await? else {
+            return Err(Failure::Protocol("it does not say which conversations there are".to_owned()));
+        };
+        self.fetch_missed(heads).await?;
+        self.tell_complete().await
+    }
+
+    /// Begins to fetch what is missing up to these heads.
+    pub(super) async fn fetch_missed(&mut self, heads: Vec<ConversationHead>) -> Result<(), Failure> {
+        let mut errands = Vec::new();
+        for head in heads {
+            let extent = self.extent(&head.name)?;
+            self.tell_loss(&head, extent.as_ref()).await;
+            errands.extend(self.errand(head, extent.as_ref()));
+        }
+        let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let link = self.link.as_ref().ok_or(Failure::Lost)?;
+        let (room, pages) = mpsc::channel(AHEAD);
+        let fetcher = Fetcher { requests: link.requests(), opener: Arc::clone(&account.opener), pages: room };
+        let names = errands.iter().map(|errand| errand.name.clone()).collect();
+        let mut task = JoinSet::new();
+        task.spawn(fetch(fetcher, errands));
+        self.behind = Some(Behind { names, failed: HashMap::new(), pages, first: None, _task: task });
+        Ok(())
+    }
+
+    /// Says when the server and this machine are too far apart for what is kept here.
+    async fn tell_loss(&mut self, head: &ConversationHead, extent: Option<&Extent>) {
+        let ConversationHead { name, last } = head;
+        match extent.map(|extent| extent.last) {
+            Some(kept) if kept > *last => {
+                let notice = format!(
+                    "the server knows {last} messages of {name}, this machine {kept}: the server has lost some"
+                );
+                self.tell(Update::Notice(notice)).await;
+            }
+            Some(kept) if last - kept > LONGEST_GAP => {
+                let notice = format!("{name}: too much was missed to fetch it all");
+                self.tell(Update::Notice(notice)).await;
+            }
+            _ => {}
+        }
+    }
+
+    /// What has to be fetched of a conversation, if anything. Of one that is new here a login takes the
+    /// newest; who was told what there was gets all that came after that: the whole conversation.
+    fn errand(&mut self, head: ConversationHead, extent: Option<&Extent>) -> Option<Errand> {
+        let account = self.account.as_mut()?;
+        let ConversationHead { name, last } = head;
+        let follows = |kept: &Extent| kept.last <= last && last - kept.last <= LONGEST_GAP;
+        let kept = extent.filter(|extent| follows(extent)).map(|extent| (extent.first, extent.last));
+        let count = if account.told { 0 } else { BACKLOG as u64 };
+        let is_complete = match kept {
+            Some((first, kept)) => kept == last && (first <= 1 || last + 1 - first >= count),
+            None => extent.is_none() && last == 0,
+        };
+        if is_complete {
+            return None;
+        }
+        let whole = extent.is_none() && account.told && last <= LONGEST_GAP;
+        // Once is enough: on a connection that keeps breaking it would keep the rest from coming.
+        let ahead = account.shown_ahead.insert(name.clone());
+        Some(Errand { name, last, kept, ahead, whole, count })
+    }
+
+    /// Shows what is complete as it is, while the rest is being fetched.
+    async fn tell_complete(&mut self) -> Result<(), Failure> {
+        let Some(account) = self.account.as_ref().filter(|account| !account.told) else { return Ok(()) };
+        for Extent { name, .. } in account.records.extents()? {
+            if !self.is_behind_in(&name) {
+                self.tell_newest(&name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether something of this conversation is still being fetched.
+    pub(super) fn is_behind_in(&self, name: &Conversation) -> bool {
+        self.behind.as_ref().is_some_and(|behind| behind.names.contains(name))
+    }
+
+    /// A page came, or nothing more comes.
+    pub(super) async fn hear_page(&mut self, fetched: Option<Fetched>) {
+        let Some(Fetched { name, page }) = fetched else { return self.caught_up().await };
+        let outcome = match page {
+            Ok(page) => self.take_page(&name, page).await,
+            Err(failure) => Err(failure),
+        };
+        match outcome {
+            Ok(()) => {}
+            Err(failure @ (Failure::Lost | Failure::Dismissed(_))) => self.lost(failure).await,
+            Err(failure @ Failure::Records(_)) => self.not_online(failure).await,
+            Err(failure) => self.tolerate(name, failure).await,
+        }
+    }
+
+    async fn take_page(&mut self, name: &Conversation, page: Page) -> Result<(), Failure> {
+        if self.behind.as_ref().is_some_and(|behind| behind.failed.contains_key(name)) {
+            return Ok(());
+        }
+        let Page { part, newest, opening } = page;
+        let page = opening.opened().await;
+        match part {
+            Part::Anew => self.begin_anew(name, page).await?,
+            Part::Ahead => return self.tell_ahead(name, &page).await,
+            Part::Newer => self.take_newer(name, page).await?,
+            Part::Older => self.take_older(name, page).await?,
+        }
+        if newest { self.tell_newest(name).await } else { Ok(()) }
+    }
+
+    /// One conversation that cannot be fetched does not keep the user from the others.
+    async fn tolerate(&mut self, name: Conversation, failure: Failure) {
+        self.tell(Update::Notice(format!("{name} was not fetched: {failure}"))).await;
+        if let Some(behind) = &mut self.behind {
+            behind.failed.insert(name, failure);
+        }
+    }
+
+    /// Keeps what has come, and fetches no more.
+    pub(super) async fn stop_catching_up(&mut self) {
+        while self.behind.is_some() {
+            let taken = match next_page(&mut self.behind).await {
+                Some(Fetched { name, page: Ok(page) }) => self.take_page(&name, page).await.is_ok(),
+                _ => false,
+            };
+            if !taken {
+                self.behind = None;
+            }
+        }
+        // It will not be fetched again.
+        self.tell_untold().await;
+    }
+
+    /// Everything was fetched.
+    async fn caught_up(&mut self) {
+        let Some(Behind { failed, .. }) = self.behind.take() else { return };
+        if let Err(failure) = self.tell_all().await {
+            return self.not_online(failure).await;
+        }
+        self.reconnect.succeeded();
+        if let Some(Joining { name, answer, .. }) = self.joining.take() {
+            let _ = answer.send(self.backlog().map(|backlog| Answer::LoggedIn { name, backlog }));
+        }
+        self.take_held(failed).await;
+        self.send_waiting().await;
+        self.renew_in_time().await;
+    }
+
+    /// Tells what was kept: message by message, or all of it as the backlog of a login.
+    async fn tell_all(&mut self) -> Result<(), Failure> {
+        self.tell_untold().await;
+        let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
+        account.shown_ahead.clear();
+        if !std::mem::replace(&mut account.told, true) {
+            // The backlog has it.
+            account.untold.clear();
+            let backlog = self.backlog()?;
+            self.tell(Update::Backlog(backlog)).await;
+        }
+        self.tell_extents().await
+    }
+
+    /// Takes the messages that came meanwhile.
+    async fn take_held(&mut self, failed: HashMap<Conversation, Failure>) {
+        let Some(account) = &mut self.account else { return };
+        let me = account.profile.name.clone();
+        for Held { message, answer } in std::mem::take(&mut account.held) {
+            let outcome = match failed.get(&message.conversation(&me)) {
+                Some(failure) => Err(failure.clone()),
+                None => self.take(&message).await,
+            };
+            match (outcome, answer) {
+                // Lost again, it is fetched with the others, and known then.
+                (Ok(Taken::Later) | Err(Failure::Lost | Failure::Dismissed(_)), answer) => {
+                    self.hold(message, answer);
+                }
+                (Ok(Taken::Now(shown)), Some(answer)) => self.answer_said(&message, shown, answer),
+                (Err(failure), Some(answer)) => drop(answer.send(Err(failure))),
+                (outcome, None) => self.tell_not_taken(outcome).await,
+            }
+        }
+    }
+
+    /// Whether no more messages can be held.
+    pub(super) fn holds_too_many(&self) -> bool {
+        self.account.as_ref().is_some_and(|account| account.held.len() >= HELD)
+    }
+
+    /// Keeps a message in mind until what comes before it is there.
+    pub(super) fn hold(&mut self, message: Message, answer: Option<Answering>) {
+        if let Some(account) = &mut self.account {
+            account.held.push(Held { message, answer });
+        }
+    }
+}

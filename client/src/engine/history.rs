@@ -1,0 +1,92 @@
+//! What is kept here of what was said, and what is older than that.
+
+use parlour_protocol::limits::HISTORY_PAGE;
+use parlour_protocol::{Command, Conversation, HistoryRange, Message, Refusal, Reply, Seq};
+
+use super::Engine;
+use crate::action::Answer;
+use crate::failure::Failure;
+use crate::records::Extent;
+use crate::shown::Shown;
+
+/// The newest messages of each conversation that a login shows.
+pub(super) const BACKLOG: usize = 100;
+
+impl Engine {
+    /// The newest messages of every conversation that are kept here, by the server's time.
+    pub(super) fn backlog(&self) -> Result<Vec<Shown>, Failure> {
+        let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let mut backlog = Vec::new();
+        for extent in account.records.extents()? {
+            backlog.append(&mut account.records.messages(&extent.name, None, BACKLOG)?);
+        }
+        backlog.sort_by_key(|shown| shown.time);
+        Ok(backlog)
+    }
+
+    /// A page of what came before `before`, from here or from the server.
+    pub(super) async fn history(
+        &mut self,
+        conversation: Conversation,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Result<Answer, Failure> {
+        if self.account.is_none() {
+            return Err(Failure::Refused(Refusal::NotNow));
+        }
+        let Some(extent) = self.extent(&conversation)? else {
+            // Nothing was said there, or nobody has that name: the server knows.
+            if let Conversation::Direct(name) = &conversation {
+                self.peer(name).await?;
+            } else if conversation != Conversation::lobby() {
+                return Err(Failure::Refused(Refusal::ConversationNotFound));
+            }
+            return Ok(Answer::History { messages: Vec::new(), complete: true });
+        };
+        let end = before.unwrap_or(extent.last.saturating_add(1));
+        match self.fill(&conversation, end, limit).await {
+            // What is kept here is better than nothing.
+            Ok(()) | Err(Failure::Lost | Failure::Dismissed(_)) => {}
+            Err(failure) => return Err(failure),
+        }
+        let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let messages = account.records.messages(&conversation, before, limit)?;
+        let complete = messages.first().is_none_or(|first| first.seq <= 1);
+        Ok(Answer::History { messages, complete })
+    }
+
+    /// Fetches older messages until `count` before `end` are kept, or the conversation begins.
+    async fn fill(&mut self, name: &Conversation, end: Seq, count: usize) -> Result<(), Failure> {
+        loop {
+            let Some(extent) = self.extent(name)? else { return Ok(()) };
+            let kept = end.saturating_sub(extent.first);
+            if extent.first <= 1 || kept >= count as u64 {
+                return Ok(());
+            }
+            let page = self.page(name, HistoryRange::Before(extent.first)).await?;
+            let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
+            let page = account.opener.begin(page).opened().await;
+            self.take_older(name, page).await?;
+        }
+    }
+
+    pub(super) fn mark_read(&mut self, name: &Conversation, seq: Seq) -> Result<Answer, Failure> {
+        let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
+        account.records.mark_read(name, seq)?;
+        Ok(Answer::Done)
+    }
+
+    /// How far a conversation is kept here.
+    pub(super) fn extent(&self, name: &Conversation) -> Result<Option<Extent>, Failure> {
+        self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?.records.extent(name)
+    }
+
+    async fn page(&mut self, name: &Conversation, range: HistoryRange) -> Result<Vec<Message>, Failure> {
+        let conversation = name.clone();
+        let command = Command::History { conversation, range, limit: HISTORY_PAGE };
+        let Reply::History { messages, .. } = self.ask_online(&command).await? else {
+            return Err(Failure::Protocol("it does not hand out the history".to_owned()));
+        };
+        Ok(messages)
+    }
+}

@@ -1,0 +1,260 @@
+//! Coming back to many private messages: the newest are seen at once, the rest is opened behind them on
+//! all cores, and nothing is lost when the client is stopped meanwhile.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context as _, Result, ensure};
+use nix::pty::{Winsize, openpty};
+use parlour_crypto::{AccountKey, AccountPublicKey, Content, DeviceKey, Draft, message};
+use parlour_keylog::AccountCertificate;
+use parlour_tests::{Line, World, wait_until};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use serde_json::{Value, json};
+
+/// More than ten pages.
+const MESSAGES: u64 = 300;
+
+/// As many as the measurement has.
+const MANY: u64 = 10_000;
+
+/// One who seals and sends as fast as the server takes it.
+struct Writer {
+    line: Line,
+    device: DeviceKey,
+    leaf: Vec<u8>,
+    own: AccountKey,
+    recipient: AccountPublicKey,
+    n: u64,
+    prev: String,
+}
+
+impl Writer {
+    /// Erik, who writes to sam.
+    fn new(world: &World) -> Result<Self> {
+        let text = |file: &str| std::fs::read_to_string(world.profile("erik").join(file));
+        let der = CertificateDer::from_pem_file(world.profile("sam").join("account.crt"))?;
+        let sam = AccountCertificate::from_der(&der)?;
+        Ok(Self {
+            line: world.json_line("erik")?,
+            device: DeviceKey::from_pkcs8_pem(&text("device.key")?)?,
+            leaf: CertificateDer::from_pem_file(world.profile("erik").join("device.crt"))?.to_vec(),
+            own: AccountKey::from_pkcs8_pem(&text("account.key")?)?,
+            recipient: AccountPublicKey::from_spki_der(sam.spki_der())?,
+            n: 0,
+            prev: String::new(),
+        })
+    }
+
+    /// Writes so many more; the server has them when this returns.
+    fn write(&mut self, count: u64) -> Result<()> {
+        for _ in 0..count {
+            let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis();
+            let id = format!("0197741c-9a80-7000-8000-{:012}", self.n);
+            let draft = Draft {
+                from: "erik",
+                to: "sam",
+                id: &id,
+                time: i64::try_from(time)?,
+                content: Content::Text(text(self.n)),
+                chain: "AAAAAAAAAAAAAAAAAAAAAA",
+                n: self.n,
+                prev: &self.prev,
+            };
+            let (recipient, own) = (&self.recipient, self.own.public());
+            let sealed = message::seal(&mut rand::rng(), &self.device, &self.leaf, draft, recipient, own)?;
+            self.prev = message::jws_hash(&sealed.jws);
+            let sealed: Value = serde_json::from_str(&sealed.jwe)?;
+            let post = json!({"id": self.n, "cmd": "post", "to": "@sam", "message_id": id, "sealed": sealed});
+            self.line.say(&post.to_string())?;
+            self.n += 1;
+        }
+        let last = self.line.lines.answer(&json!(self.n - 1))?;
+        ensure!(last.get("ok") == Some(&json!("posted")), "{last}");
+        Ok(())
+    }
+}
+
+/// What the message with this number says; without a blank, so that a terminal gets it in one piece.
+fn text(n: u64) -> String {
+    format!("message-{n}")
+}
+
+/// A world in which sam has read one message of erik's, and then missed so many.
+fn missed(count: u64) -> Result<World> {
+    let world = World::with().people().limit("commands_per_second=1000000").start()?;
+    let mut erik = Writer::new(&world)?;
+    erik.write(1)?;
+    let mut sam = world.logged_in("sam")?;
+    sam.expect("{} erik: @sam message-0")?;
+    ensure!(sam.leave()? == 0);
+    erik.write(count)?;
+    erik.line.close();
+    Ok(world)
+}
+
+/// Reads all that sam has with erik: it must be all of erik's messages, in order, opened and believed.
+fn read_all(world: &World, count: u64) -> Result<Vec<Value>> {
+    let arguments = ["history", "@erik", "--limit", &(count + 2).to_string(), "--json"];
+    let read = world.one_shot("sam", &arguments, "")?;
+    let messages: Vec<Value> =
+        read.out.iter().map(|line| serde_json::from_str(line)).collect::<Result<_, _>>()?;
+    let of_erik: Vec<&Value> = messages.iter().filter(|message| message["from"] == "erik").collect();
+    ensure!(of_erik.len() as u64 == count + 1, "{} of {}: {}", of_erik.len(), count + 1, read.errors);
+    for (message, n) in of_erik.into_iter().zip(0..) {
+        ensure!(message["text"] == text(n) && message["seq"] == n + 1, "{n}: {message}");
+        ensure!(message["verdict"] == json!({"is": "good"}), "{message}");
+    }
+    Ok(messages)
+}
+
+/// How many messages sam's machine has.
+fn kept(world: &World) -> Result<u64> {
+    let database = rusqlite::Connection::open(world.profile("sam").join("local.db"))?;
+    Ok(database.query_row("SELECT count(*) FROM messages", [], |row| row.get(0))?)
+}
+
+#[test]
+fn who_comes_back_is_heard_before_everything_is_opened_and_then_has_it_in_order() -> Result<()> {
+    let world = missed(MESSAGES)?;
+    let mut erik = world.robot("erik", &["--user", "erik"])?;
+    erik.process.out.event("backlog")?;
+    let mut sam = world.robot("sam", &["--user", "sam"])?;
+    sam.process.out.event("logged_in")?;
+    sam.type_line(&json!({"id": 1, "do": "say", "to": "@erik", "text": "I am back"}).to_string())?;
+    let heard = erik.process.out.event("message")?["message"].take();
+    let so_far = sam.process.out.so_far();
+    ensure!(heard["text"] == "I am back" && heard["verdict"] == json!({"is": "good"}), "{heard}");
+    ensure!(!so_far.iter().any(|line| line.contains("\"backlog\"")), "erik had to wait: {so_far:#?}");
+
+    let backlog = sam.process.out.event("backlog")?;
+    let seqs: Vec<u64> = backlog["messages"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|message| message["from"] == "erik")
+        .filter_map(|message| message["seq"].as_u64())
+        .collect();
+    ensure!(seqs.iter().copied().eq(seqs[0]..=MESSAGES + 1) && seqs.len() >= 99, "{seqs:?}");
+    let said = sam.process.out.answer(&json!(1))?["message"].take();
+    ensure!(said["seq"] == MESSAGES + 2 && said["verdict"] == json!({"is": "good"}), "{said}");
+    let all = read_all(&world, MESSAGES)?;
+    ensure!(all.last() == Some(&said), "{:?}", all.last());
+    // The chain goes on.
+    let again = sam.call(&json!({"id": 2, "do": "say", "to": "@erik", "text": "and stay"}))?;
+    ensure!(again["message"]["verdict"] == json!({"is": "good"}), "{again}");
+    ensure!(sam.leave()? == 0 && erik.leave()? == 0);
+    Ok(())
+}
+
+#[test]
+fn a_client_that_is_stopped_while_it_opens_what_was_missed_goes_on_where_it_was() -> Result<()> {
+    let world = missed(MESSAGES)?;
+    let mut before = kept(&world)?;
+    for crashes in [true, false] {
+        let mut sam = world.robot("sam", &["--user", "sam"])?;
+        wait_until("some more are kept", || Ok(kept(&world)? >= before + 40))?;
+        if crashes {
+            sam.process.crash()?;
+        } else {
+            ensure!(sam.leave()? == 0);
+        }
+        before = kept(&world)?;
+        ensure!(before <= MESSAGES, "everything was opened before it was stopped");
+    }
+    let mut sam = world.logged_in("sam")?;
+    for n in MESSAGES - 99..=MESSAGES {
+        sam.expect(&format!("{{}} erik: @sam {}", text(n)))?;
+    }
+    ensure!(sam.leave()? == 0);
+    sam.process.out.expect_end()?;
+    read_all(&world, MESSAGES).map(|_| ())
+}
+
+/// The terminal face on a terminal of its own. It is killed when this is dropped.
+struct Terminal {
+    child: Child,
+    keys: File,
+    shown: Receiver<Vec<u8>>,
+    screen: String,
+}
+
+impl Terminal {
+    fn start(world: &World, person: &str) -> Result<Self> {
+        let size = Winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
+        let ends = openpty(Some(&size), None)?;
+        let end = || ends.slave.try_clone().map(Stdio::from);
+        let mut command = world.client_command(person)?;
+        command.args(["--user", person]).env("TERM", "xterm-256color");
+        let child = command.stdin(end()?).stdout(end()?).stderr(end()?).spawn()?;
+        let keys = File::from(ends.master);
+        let mut reading = keys.try_clone()?;
+        let (tell, shown) = channel();
+        std::thread::spawn(move || {
+            let mut chunk = vec![0; 65_536];
+            while let Ok(count @ 1..) = reading.read(&mut chunk) {
+                if tell.send(chunk.get(..count).unwrap_or_default().to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Self { child, keys, shown, screen: String::new() })
+    }
+
+    /// Waits until it has shown this word, pressing `keys` every hundredth of a second.
+    fn wait_for(&mut self, word: &str, keys: &[u8]) -> Result<()> {
+        let pause = Duration::from_millis(10);
+        let begun = Instant::now();
+        let mut press = begun;
+        while !self.screen.contains(word) {
+            ensure!(begun.elapsed() < Duration::from_mins(2), "{word} was not shown");
+            if Instant::now() >= press {
+                self.keys.write_all(keys)?;
+                press += pause;
+            }
+            if let Ok(bytes) = self.shown.recv_timeout(pause) {
+                self.screen.push_str(&String::from_utf8_lossy(&bytes));
+            }
+        }
+        Ok(())
+    }
+
+    /// Seconds of CPU that it has taken, by proc(5): user and system, in hundredths.
+    fn cpu(&self) -> Result<f64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let (_, rest) = stat.rsplit_once(')').context("stat")?;
+        let ticks = rest.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok());
+        Ok(ticks.sum::<f64>() / 100.0)
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A measurement, to be run by itself with `--nocapture`, and with `PARLOUR_BIN` as the folder of the
+/// release programs.
+#[test]
+#[ignore = "takes half a minute, and the machine for itself"]
+fn catch_up_with_ten_thousand_messages() -> Result<()> {
+    let world = missed(MANY)?;
+    let begun = Instant::now();
+    let mut sam = Terminal::start(&world, "sam")?;
+    // Alt-2 goes to the conversation with erik, as soon as there is one.
+    sam.wait_for(&text(MANY), b"\x1b2")?;
+    let shown = begun.elapsed();
+    sam.wait_for("Authentication", b"")?;
+    let opened = begun.elapsed();
+    let cores = sam.cpu()? / opened.as_secs_f64();
+    println!("newest screen after {shown:?}, all {MANY} opened after {opened:?}, {cores:.2} cores busy");
+    drop(sam);
+    read_all(&world, MANY).map(|_| ())
+}
