@@ -66,6 +66,10 @@ bench: ## Measure the server against the practical limit (QUICK=1 for two minute
 	@cargo build --release --locked --bins
 	@target/release/parlour-bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
+.PHONY: micro
+micro: ## Time each hot path: reading, writing, sealing, opening, delivering, committing
+	@cargo bench --locked --package parlour-bench --bench micro
+
 .PHONY: flame
 flame: ## Draw where the server's time goes (ONLY=direct_pingpong; needs perf and inferno)
 	@scripts/flame.sh $(or $(ONLY),direct_pingpong)
