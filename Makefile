@@ -13,7 +13,7 @@ export LISTEN HOST
 
 .PHONY: help
 help: ## List what make can do
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: programs
 programs:
@@ -65,6 +65,15 @@ lint: ## Check format, lints, dependencies, their direction, and print sizes
 bench: ## Measure the server against the practical limit (QUICK=1 for two minutes, ONLY=name)
 	@cargo build --release --locked --bins
 	@target/release/parlour-bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
+.PHONY: micro
+micro: ## Time each hot path: reading, writing, sealing, opening, delivering, committing
+	@cargo bench --locked --package parlour-bench --bench micro
+
+.PHONY: instructions
+instructions: ## Count the hot paths' instructions; fails on a rise of 10 % (UPDATE=1 writes; needs valgrind)
+	@cargo build --release --locked --package parlour-bench --bin instructions
+	@target/release/instructions $(if $(UPDATE),update,check)
 
 .PHONY: flame
 flame: ## Draw where the server's time goes (ONLY=direct_pingpong; needs perf and inferno)

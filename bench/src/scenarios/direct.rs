@@ -6,8 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::Result;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use parlour_bench::envelope::Envelope;
 use parlour_protocol::UserName;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -20,10 +19,6 @@ use crate::visitor::{Ear, Mouth, enter, fresh_id};
 
 /// Pairs.
 const PAIRS: usize = 50;
-
-/// Bytes of the encrypted part of a message of a hundred bytes: the claims, a certificate and a
-/// signature, twice in base64.
-const CIPHERTEXT: usize = 1_500;
 
 /// Seconds of CPU for a million deliveries; each side has so many messages under way.
 pub(crate) async fn pairs(stage: &Stage<'_>, kind: Kind, in_flight: u64) -> Result<f64> {
@@ -62,17 +57,17 @@ async fn ping_pong(
     delivered: Rc<Cell<u64>>,
     begins: bool,
 ) -> Result<()> {
-    let envelope = Envelope::new(other, &kid)?;
+    let letters = Letters::new(other, &kid)?;
     let mark = mouth.mark(&People::name(me)?).into_bytes();
     if begins {
-        mouth.say(&envelope.line(&mouth)).await?;
+        mouth.say(&letters.line(&mouth)).await?;
     }
     loop {
         let mut came = 0;
         ear.lines(|line| came += u64::from(contains(line, &mark))).await?;
         delivered.set(delivered.get() + came);
         for _ in 0..came {
-            mouth.say(&envelope.line(&mouth)).await?;
+            mouth.say(&letters.line(&mouth)).await?;
         }
     }
 }
@@ -85,7 +80,7 @@ async fn pour(
     received: Rc<(Cell<u64>, Notify)>,
     in_flight: u64,
 ) -> Result<()> {
-    let envelope = Envelope::new(other, &kid)?;
+    let letters = Letters::new(other, &kid)?;
     let listening = tokio::task::spawn_local(async move { while ear.lines(|_| {}).await.is_ok() {} });
     let mut sent = 0;
     loop {
@@ -95,7 +90,7 @@ async fn pour(
             continue;
         }
         for _ in 0..room {
-            mouth.say(&envelope.line(&mouth)).await?;
+            mouth.say(&letters.line(&mouth)).await?;
         }
         sent += room;
         if listening.is_finished() {
@@ -128,35 +123,19 @@ fn contains(line: &[u8], mark: &[u8]) -> bool {
     line.get(..64.min(line.len())).unwrap_or_default().windows(mark.len()).any(|window| window == mark)
 }
 
-/// What a message looks like from outside, with an id of its own each time.
-struct Envelope {
+/// Sealed messages to one user, with an id of their own each time.
+struct Letters {
     to: UserName,
-    after: String,
+    envelope: Envelope,
 }
 
-impl Envelope {
+impl Letters {
     fn new(to: usize, kid: &str) -> Result<Self> {
-        let key = |byte: u8| {
-            let wrapped = URL_SAFE_NO_PAD.encode([byte; 384]);
-            format!(r#"{{"header":{{"kid":"{kid}"}},"encrypted_key":"{wrapped}"}}"#)
-        };
-        let after = format!(
-            r#"","recipients":[{},{}],"iv":"{}","ciphertext":"{}","tag":"{}"}}"#,
-            key(1),
-            key(2),
-            URL_SAFE_NO_PAD.encode([3; 12]),
-            URL_SAFE_NO_PAD.encode([4; CIPHERTEXT]),
-            URL_SAFE_NO_PAD.encode([5; 16])
-        );
-        Ok(Self { to: People::name(to)?, after })
+        Ok(Self { to: People::name(to)?, envelope: Envelope::new(kid) })
     }
 
     fn line(&self, mouth: &Mouth) -> String {
         let id = fresh_id();
-        let cmt = "A".repeat(43);
-        let header =
-            format!(r#"{{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWS","id":"{id}","cmt":"{cmt}"}}"#);
-        let sealed = format!(r#"{{"protected":"{}{}"#, URL_SAFE_NO_PAD.encode(header), self.after);
-        mouth.private(&self.to, id, &sealed)
+        mouth.private(&self.to, id, &self.envelope.json(id))
     }
 }

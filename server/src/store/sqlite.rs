@@ -13,8 +13,9 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
 use super::migrations::{MigrationError, migrate};
-use super::writer::{Answer, Write, Writer};
 use super::{Account, ConversationKey, Later, NewMessage, Outcomes, Page, Store, StoreError, reader};
+
+pub use super::writer::{Answer, Write, Writer};
 
 /// Threads that read.
 const READERS: usize = 2;
@@ -59,19 +60,12 @@ impl<T: Send + 'static> SqliteStore<T> {
     /// Opens or makes the database file `path` and starts its threads. What becomes of appends is told to
     /// `outcomes`.
     pub fn open(path: &Path, outcomes: Outcomes<T>) -> Result<Self, OpenError> {
+        let mut writer = Writer::open(path, outcomes)?;
         let failed = |reason: String| OpenError::Failed { path: path.to_owned(), reason };
-        let mut connection = connect(path).map_err(|error| failed(error.to_string()))?;
-        migrate(&mut connection).map_err(|error| match error {
-            MigrationError::Newer { found, known } => {
-                OpenError::Newer { path: path.to_owned(), found, known }
-            }
-            error @ (MigrationError::Foreign | MigrationError::Sqlite(_)) => failed(error.to_string()),
-        })?;
-        let (writes, write_queue) = mpsc::channel(QUEUE);
+        let (writes, mut write_queue) = mpsc::channel(QUEUE);
         let (reads, read_queue) = mpsc::channel(QUEUE);
         let mut threads = Vec::new();
-        let writer = Writer::new(connection, outcomes);
-        threads.push(thread("store-writer", move || writer.run(write_queue)).map_err(&failed)?);
+        threads.push(thread("store-writer", move || writer.run(&mut write_queue)).map_err(&failed)?);
         let read_queue = Arc::new(Mutex::new(read_queue));
         for _ in 0..READERS {
             let connection = connect(path).map_err(|error| failed(error.to_string()))?;
@@ -121,6 +115,22 @@ impl<T: Send + 'static> SqliteStore<T> {
             self.writes.send(write(answer)).await.map_err(|_| StoreError::Closed)?;
             answered.await.map_err(|_| StoreError::Closed)?
         })
+    }
+}
+
+impl<T> Writer<T> {
+    /// Opens or makes the database file `path` for whoever has a thread of their own to write on; a
+    /// [`SqliteStore`] has one. What becomes of appends is told to `outcomes`.
+    pub fn open(path: &Path, outcomes: Outcomes<T>) -> Result<Self, OpenError> {
+        let failed = |reason: String| OpenError::Failed { path: path.to_owned(), reason };
+        let mut connection = connect(path).map_err(|error| failed(error.to_string()))?;
+        migrate(&mut connection).map_err(|error| match error {
+            MigrationError::Newer { found, known } => {
+                OpenError::Newer { path: path.to_owned(), found, known }
+            }
+            error @ (MigrationError::Foreign | MigrationError::Sqlite(_)) => failed(error.to_string()),
+        })?;
+        Ok(Self::new(connection, outcomes))
     }
 }
 

@@ -20,12 +20,15 @@ const BATCH: usize = 1_024;
 const TAILS: usize = 100_000;
 
 /// Hears once what became of a write.
-pub(super) type Answer = oneshot::Sender<Result<(), StoreError>>;
+pub type Answer = oneshot::Sender<Result<(), StoreError>>;
 
 /// Something to write, with whom to tell.
-pub(super) enum Write<T> {
+pub enum Write<T> {
+    /// A message, and what its sender gave along.
     Append(Box<NewMessage>, T),
+    /// An account.
     CreateAccount(Account, Answer),
+    /// A revocation.
     AddRevocation(Revocation, Answer),
     /// Write what came before this, then end.
     Stop,
@@ -46,7 +49,8 @@ struct Tail {
     hash: Hash,
 }
 
-pub(super) struct Writer<T> {
+/// Writes what it is given, a transaction for each batch.
+pub struct Writer<T> {
     connection: Connection,
     tails: HashMap<ConversationKey, Tail>,
     outcomes: Outcomes<T>,
@@ -58,8 +62,8 @@ impl<T> Writer<T> {
         Self { connection, tails: HashMap::new(), outcomes }
     }
 
-    /// Writes until nobody can ask any more. Blocks: has a thread of its own.
-    pub(super) fn run(mut self, mut writes: mpsc::Receiver<Write<T>>) {
+    /// Writes until it is told to stop, or nobody can ask any more. Blocks: has a thread of its own.
+    pub fn run(&mut self, writes: &mut mpsc::Receiver<Write<T>>) {
         let mut batch = Vec::with_capacity(BATCH);
         while writes.blocking_recv_many(&mut batch, BATCH) > 0 {
             let before = batch.len();

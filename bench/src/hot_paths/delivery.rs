@@ -1,0 +1,50 @@
+//! Telling those who may hear it.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use anyhow::{Result, ensure};
+use parlour_protocol::{DeviceId, Message, UserName};
+use parlour_server::delivery::{Posting, deliver as deliver_outcomes};
+use parlour_server::hub::{Hub, Presence};
+use parlour_server::peer::Peer;
+use parlour_server::store::Appended;
+use tokio::sync::{Semaphore, mpsc};
+
+use super::{Work, samples};
+
+/// Brings a message that was stored into the outboxes of all `online` users, with one device each, and takes it
+/// out again, as the connections would that are missing here.
+pub(super) fn deliver(online: u64, message: Message) -> Result<Work> {
+    let hub = Arc::new(Hub::default());
+    let peers: Vec<Arc<Peer>> = (0..online).map(|id| Arc::new(Peer::new(id, 1_000_000, None))).collect();
+    let presences: Vec<Presence> = peers.iter().map(|peer| join(&hub, peer)).collect::<Result<_>>()?;
+    let writer = peers.first().map(Arc::clone);
+    let places = Arc::new(Semaphore::new(1));
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let mut taken = Vec::new();
+    Ok(Box::new(move || {
+        let (told, outcomes) = mpsc::unbounded_channel();
+        if let Some(peer) = writer.clone() {
+            let posting = Posting { peer, id: None, place: Arc::clone(&places).try_acquire_owned()? };
+            told.send(vec![(posting, Ok(Appended { message: message.clone(), fresh: true }))])?;
+        }
+        drop(told); // so that delivering ends
+        runtime.block_on(deliver_outcomes(Arc::clone(&hub), outcomes));
+        let heard = peers.iter().filter(|peer| peer.outbox.take(&mut taken)).count();
+        ensure!(heard == peers.len(), "{heard} of {online} heard it");
+        black_box((&taken, &presences));
+        Ok(())
+    }))
+}
+
+/// The first is the one who writes, the second the one to whom it may be sealed.
+fn join(hub: &Arc<Hub>, peer: &Arc<Peer>) -> Result<Presence> {
+    let name: UserName = match peer.id {
+        0 => samples::sam()?,
+        1 => samples::erik()?,
+        id => format!("u{id}").parse()?,
+    };
+    let device: DeviceId = "1".repeat(16).parse()?;
+    hub.join(&name, &device, peer, None).map_err(|_| anyhow::anyhow!("{name} is online twice"))
+}

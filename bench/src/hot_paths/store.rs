@@ -1,0 +1,41 @@
+//! Keeping messages.
+
+use anyhow::{Result, ensure};
+use parlour_protocol::{Message, Timestamp};
+use parlour_server::store::sqlite::{Write, Writer};
+use parlour_server::store::{Account, NewMessage};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Work, samples};
+
+/// Appends so many messages in one commit: what the store's writing thread does, on the caller's thread, so
+/// that just these come together.
+pub(super) fn commit(count: u32, message: Message) -> Result<Work> {
+    let folder = tempfile::tempdir()?;
+    let (told, mut outcomes) = mpsc::unbounded_channel();
+    let mut writer = Writer::open(&folder.path().join("chat.db"), told)?;
+    let (queue, mut writes) = mpsc::channel(usize::try_from(count)? + 2);
+    for name in [samples::sam()?, samples::erik()?] {
+        let created = Timestamp::from_millis(samples::NOW);
+        let account = Account { name, certificate: Vec::new(), kid: String::new(), created };
+        queue.try_send(Write::CreateAccount(account, oneshot::channel().0))?;
+    }
+    queue.try_send(Write::Stop)?;
+    writer.run(&mut writes);
+    let mut numbers = 0..;
+    Ok(Box::new(move || {
+        let _ = &folder; // there as long as the database is used
+        for number in numbers.by_ref().take(usize::try_from(count)?) {
+            let Message { to, from, body, .. } = message.clone();
+            let now = Timestamp::from_millis(samples::NOW + i64::from(number));
+            let new = NewMessage { to, from, id: samples::id(number), body, now };
+            queue.try_send(Write::Append(Box::new(new), ()))?;
+        }
+        queue.try_send(Write::Stop)?;
+        writer.run(&mut writes);
+        let batch = outcomes.try_recv()?;
+        let kept = batch.iter().filter(|((), outcome)| outcome.is_ok()).count();
+        ensure!(kept == usize::try_from(count)?, "{kept} of {count} were kept");
+        Ok(())
+    }))
+}
