@@ -233,7 +233,7 @@ async fn greeting(
             Some(Ok(r#"{"dialect":"json"}"#)) => return Ok(()),
             Some(Ok(line)) => {
                 return Err(match line.strip_prefix("goodbye: ") {
-                    Some(reason) => Failure::Dismissed(parlour_protocol::clean(reason)),
+                    Some(reason) => Failure::Dismissed(parlour_protocol::clean(reason).into_owned()),
                     None => Failure::Protocol("it does not speak json".to_owned()),
                 });
             }

@@ -1,5 +1,7 @@
 //! Makes a text that somebody else wrote harmless to show on a terminal.
 
+use std::borrow::Cow;
+
 use unicode_width::UnicodeWidthChar;
 
 /// How many marks may stand on one character before the rest is dropped.
@@ -15,7 +17,12 @@ const HIDDEN: char = '\u{fffd}';
 ///   become `U+FFFD`; TAB stays;
 /// - of combining marks no more than four stay on a character, and none at the beginning, where they
 ///   would sit on what is shown before the text. Joiners stay where scripts and emoji need them.
-pub fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> Cow<'_, str> {
+    // Most of what is written here, and all of it that needs no look at what it means.
+    let is_plain = |byte: u8| u8::from(matches!(byte, b' '..=b'~')) | u8::from(byte == b'\t');
+    if text.bytes().fold(1, |all, byte| all & is_plain(byte)) == 1 {
+        return Cow::Borrowed(text);
+    }
     let mut out = String::with_capacity(text.len());
     let mut marks = MARKS_ON_ONE; // no mark at the beginning
     let mut before: Option<char> = None;
@@ -56,7 +63,7 @@ pub fn clean(text: &str) -> String {
         }
         before = Some(c);
     }
-    out
+    Cow::Owned(out)
 }
 
 /// Characters that are never shown: controls, direction marks, fillers and the invisible.

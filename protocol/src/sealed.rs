@@ -190,14 +190,13 @@ impl SealedMessage {
 impl<'a> Parts<'a> {
     /// Cuts the text of a JWE in the one layout; `None` for any other text, also of a JWE.
     fn cut(json: &'a str) -> Option<Self> {
-        let (protected, rest) = json.strip_prefix(BEFORE_PROTECTED)?.split_once('"')?;
-        // The quotation mark stands at the beginning of what comes next, too.
-        let rest = rest.strip_prefix(BEFORE_RECIPIENTS.get(1..)?)?;
+        let (protected, rest) = until_quote(json.strip_prefix(BEFORE_PROTECTED)?)?;
+        let rest = rest.strip_prefix(BEFORE_RECIPIENTS)?;
         let (one, rest) = recipient(rest)?;
         let (two, rest) = recipient(rest.strip_prefix(',')?)?;
         let (iv, rest) = rest.strip_prefix(BEFORE_IV)?.split_at_checked(IV)?;
-        let (ciphertext, rest) = rest.strip_prefix(BEFORE_CIPHERTEXT)?.split_once('"')?;
-        let (tag, rest) = rest.strip_prefix(BEFORE_TAG.get(1..)?)?.split_at_checked(TAG)?;
+        let (ciphertext, rest) = until_quote(rest.strip_prefix(BEFORE_CIPHERTEXT)?)?;
+        let (tag, rest) = rest.strip_prefix(BEFORE_TAG)?.split_at_checked(TAG)?;
         (rest == AFTER_TAG).then_some(Self { protected, recipients: [one, two], iv, ciphertext, tag })
     }
 
@@ -240,6 +239,11 @@ impl<'a> Parts<'a> {
         }
         if fits { Ok(id) } else { Err(SealedError::Encoding) }
     }
+}
+
+/// What stands before the first quotation mark, and the rest, which begins with it.
+fn until_quote(text: &str) -> Option<(&str, &str)> {
+    text.split_at_checked(memchr::memchr(b'"', text.as_bytes())?)
 }
 
 /// `kid` and `encrypted_key` of the recipient object at the beginning of a text, and what comes after it.

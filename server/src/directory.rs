@@ -1,9 +1,10 @@
-//! Accounts, remembered once they were read: an account, once made, does not change.
+//! Accounts, remembered once they were read: an account, once made, does not change, and what is revoked
+//! is noted here as it happens.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use parlour_protocol::UserName;
+use parlour_protocol::{DeviceId, UserName};
 
 use crate::delivery::Posting;
 use crate::store::{Account, Store, StoreError};
@@ -14,28 +15,119 @@ const REMEMBERED: usize = 50_000;
 /// Reads accounts through a memory.
 pub struct Directory {
     store: Arc<dyn Store<Posting>>,
-    known: RwLock<HashMap<UserName, Arc<Account>>>,
+    memory: RwLock<Memory>,
+}
+
+#[derive(Default)]
+struct Memory {
+    known: HashMap<UserName, Known>,
+    /// Revocations that were noted: what was read before one of them is not remembered after it.
+    revocations: u64,
+}
+
+/// What is known of a user.
+#[derive(Clone)]
+struct Known {
+    account: Arc<Account>,
+    revoked: Arc<[DeviceId]>,
 }
 
 impl Directory {
     /// A directory of what is in `store`.
     pub fn new(store: Arc<dyn Store<Posting>>) -> Self {
-        Self { store, known: RwLock::default() }
+        Self { store, memory: RwLock::default() }
     }
 
     /// The account with this name, if there is one.
     pub async fn account(&self, name: &UserName) -> Result<Option<Arc<Account>>, StoreError> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
-        if known.is_some() {
-            return Ok(known);
+        Ok(self.known(name).await?.map(|known| known.account))
+    }
+
+    /// Whether a device was revoked.
+    pub async fn is_revoked(&self, name: &UserName, device: &DeviceId) -> Result<bool, StoreError> {
+        Ok(self.known(name).await?.is_some_and(|known| known.revoked.contains(device)))
+    }
+
+    /// Notes a revocation, which the store has.
+    pub fn revoke(&self, name: &UserName, device: &DeviceId) {
+        let mut memory = self.write();
+        memory.revocations += 1;
+        if let Some(known) = memory.known.get_mut(name) {
+            known.revoked = known.revoked.iter().chain([device]).cloned().collect();
         }
-        let Some(account) = self.store.account(name.clone()).await? else { return Ok(None) };
-        let account = Arc::new(account);
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= REMEMBERED {
-            known.clear();
+    }
+
+    async fn known(&self, name: &UserName) -> Result<Option<Known>, StoreError> {
+        loop {
+            let revocations = {
+                let memory = self.read();
+                if let Some(known) = memory.known.get(name) {
+                    return Ok(Some(known.clone()));
+                }
+                memory.revocations
+            };
+            let Some(account) = self.store.account(name.clone()).await? else { return Ok(None) };
+            let revoked = self.store.revoked_devices(name.clone()).await?;
+            let revoked = revoked.into_iter().map(|revoked| revoked.device).collect();
+            let known = Known { account: Arc::new(account), revoked };
+            let mut memory = self.write();
+            // One that came in between may be missing in what was read.
+            if memory.revocations == revocations {
+                if memory.known.len() >= REMEMBERED {
+                    memory.known.clear();
+                }
+                memory.known.insert(name.clone(), known.clone());
+                return Ok(Some(known));
+            }
         }
-        known.insert(name.clone(), Arc::clone(&account));
-        Ok(Some(account))
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Memory> {
+        self.memory.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Memory> {
+        self.memory.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parlour_protocol::Timestamp;
+    use parlour_protocol::authority::Revocation;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::store::sqlite::SqliteStore;
+
+    #[tokio::test]
+    async fn a_revocation_holds_whether_the_account_was_remembered_before_or_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let (told, _outcomes) = mpsc::unbounded_channel();
+        let store: Arc<dyn Store<Posting>> =
+            Arc::new(SqliteStore::open(&folder.path().join("chat.db"), told).unwrap());
+        let name: UserName = "sam".parse().unwrap();
+        let [first, second] = ["1", "2"].map(|digit| digit.repeat(16).parse::<DeviceId>().unwrap());
+        let account = Account {
+            name: name.clone(),
+            certificate: vec![1],
+            kid: "kid".to_owned(),
+            created: Timestamp::from_millis(1),
+        };
+        store.create_account(account).await.unwrap();
+        let (fresh, remembering) = (Directory::new(Arc::clone(&store)), Directory::new(Arc::clone(&store)));
+        assert!(!remembering.is_revoked(&name, &first).await.unwrap());
+        for (number, device) in [(1, &first), (2, &second)] {
+            let time = Timestamp::from_millis(2);
+            let revocation = Revocation { number, name: name.clone(), device: device.clone(), time };
+            store.add_revocation(revocation).await.unwrap();
+            remembering.revoke(&name, device);
+            fresh.revoke(&name, device);
+        }
+        for directory in [fresh, remembering] {
+            assert!(directory.is_revoked(&name, &first).await.unwrap());
+            assert!(directory.is_revoked(&name, &second).await.unwrap());
+            assert!(directory.account(&name).await.unwrap().is_some());
+        }
     }
 }

@@ -66,6 +66,8 @@ async fn follow_once(services: &Services) -> Result<(), Broken> {
 fn apply(services: &Services, revocation: &Revocation) {
     let Revocation { name, device, time, .. } = revocation;
     info!(user = %name, %device, "a device was revoked");
+    // In this order: who logs in meanwhile finds it in the directory, or is found in the hub.
+    services.directory.revoke(name, device);
     services.hub.dismiss(name, device, Farewell::Revoked);
     services.hub.broadcast(&Event::Revoked { user: name.clone(), device: device.clone(), time: *time });
 }

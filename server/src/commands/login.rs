@@ -55,8 +55,7 @@ async fn check(session: &Session, name: &UserName, signature: &[u8]) -> Result<D
 }
 
 async fn check_revoked(session: &Session, name: &UserName, device: &DeviceId) -> Result<(), Fault> {
-    let revoked = session.services.store.revoked_devices(name.clone()).await.map_err(Fault::Store)?;
-    if revoked.iter().any(|revoked| revoked.device == *device) {
+    if session.services.directory.is_revoked(name, device).await.map_err(Fault::Store)? {
         return Err(Fault::Credentials(CredentialFault::Revoked));
     }
     Ok(())

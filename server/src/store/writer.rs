@@ -7,11 +7,15 @@ use parlour_protocol::authority::Revocation;
 use parlour_protocol::{Body, Message, SealedMessage, Seq, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::sync::{mpsc, oneshot};
-use tracing::error;
+use tracing::{error, warn};
 
 use super::chain::{GENESIS, Hash, link};
 use super::rows::{MESSAGE_COLUMNS, RawMessage, hash};
 use super::{Account, Appended, ConversationKey, NewMessage, Outcome, Outcomes, StoreError};
+
+/// The length of SQLite's log at which it is copied into the database: a thousand pages, and what one
+/// transaction may add.
+const LOG_BYTES: usize = 6 << 20;
 
 /// The most writes in one transaction.
 const BATCH: usize = 1_024;
@@ -64,6 +68,9 @@ impl<T> Writer<T> {
 
     /// Writes until it is told to stop, or nobody can ask any more. Blocks: has a thread of its own.
     pub fn run(&mut self, writes: &mut mpsc::Receiver<Write<T>>) {
+        if let Err(failure) = self.stretch_log() {
+            warn!(%failure, "the database's log could not be made longer in advance");
+        }
         let mut batch = Vec::with_capacity(BATCH);
         while writes.blocking_recv_many(&mut batch, BATCH) > 0 {
             let before = batch.len();
@@ -76,6 +83,15 @@ impl<T> Writer<T> {
                 return;
             }
         }
+    }
+
+    /// Makes SQLite's log as long as it gets. A commit into a log that has to grow waits four times as
+    /// long, for the file system's own journal, and a log grows until its first checkpoint.
+    fn stretch_log(&self) -> rusqlite::Result<()> {
+        // Too large for the page cache, so that it is written to the log; then as if it had not been.
+        self.connection.execute_batch(&format!(
+            "BEGIN IMMEDIATE; CREATE TABLE room (bytes BLOB); INSERT INTO room VALUES (zeroblob({LOG_BYTES})); ROLLBACK"
+        ))
     }
 
     fn write(&mut self, batch: &mut Vec<Write<T>>) {
