@@ -65,7 +65,11 @@ impl<T: Send + 'static> SqliteStore<T> {
         let (writes, mut write_queue) = mpsc::channel(QUEUE);
         let (reads, read_queue) = mpsc::channel(QUEUE);
         let mut threads = Vec::new();
-        threads.push(thread("store-writer", move || writer.run(&mut write_queue)).map_err(&failed)?);
+        let write = move || {
+            writer.stretch_log();
+            writer.run(&mut write_queue);
+        };
+        threads.push(thread("store-writer", write).map_err(&failed)?);
         let read_queue = Arc::new(Mutex::new(read_queue));
         for _ in 0..READERS {
             let connection = connect(path).map_err(|error| failed(error.to_string()))?;

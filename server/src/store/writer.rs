@@ -68,9 +68,6 @@ impl<T> Writer<T> {
 
     /// Writes until it is told to stop, or nobody can ask any more. Blocks: has a thread of its own.
     pub fn run(&mut self, writes: &mut mpsc::Receiver<Write<T>>) {
-        if let Err(failure) = self.stretch_log() {
-            warn!(%failure, "the database's log could not be made longer in advance");
-        }
         let mut batch = Vec::with_capacity(BATCH);
         while writes.blocking_recv_many(&mut batch, BATCH) > 0 {
             let before = batch.len();
@@ -87,11 +84,14 @@ impl<T> Writer<T> {
 
     /// Makes SQLite's log as long as it gets. A commit into a log that has to grow waits four times as
     /// long, for the file system's own journal, and a log grows until its first checkpoint.
-    fn stretch_log(&self) -> rusqlite::Result<()> {
+    pub(super) fn stretch_log(&self) {
         // Too large for the page cache, so that it is written to the log; then as if it had not been.
-        self.connection.execute_batch(&format!(
+        let stretched = self.connection.execute_batch(&format!(
             "BEGIN IMMEDIATE; CREATE TABLE room (bytes BLOB); INSERT INTO room VALUES (zeroblob({LOG_BYTES})); ROLLBACK"
-        ))
+        ));
+        if let Err(failure) = stretched {
+            warn!(%failure, "the database's log could not be made longer in advance");
+        }
     }
 
     fn write(&mut self, batch: &mut Vec<Write<T>>) {
