@@ -33,7 +33,7 @@ macro_rules! kinds {
 kinds! {
     /// The server began to listen.
     Started = "started";
-    /// The server stopped gracefully; without this before the next `started` it was killed or crashed.
+    /// The server stopped gracefully; after a crash this is missing.
     Stopped = "stopped";
     /// Keys and certificates were read again, or could not be.
     Reload = "reload";

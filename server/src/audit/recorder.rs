@@ -13,7 +13,7 @@ use crate::delivery::Posting;
 use crate::store::Store;
 
 /// How long entries gather before they are written together. So much of the log can be lost in a crash.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(50);
 
 /// How often is looked for repetitions whose minute is over.
 const LOOK: Duration = Duration::from_secs(1);
