@@ -93,19 +93,27 @@ impl Directory {
 
 #[cfg(test)]
 mod tests {
-    use parlour_protocol::Timestamp;
     use parlour_protocol::authority::Revocation;
+    use parlour_protocol::{Limits, Timestamp};
     use tokio::sync::mpsc;
 
     use super::*;
+    use crate::audit::{Entry, Kind, SecurityEvent};
+    use crate::store::Retention;
     use crate::store::sqlite::SqliteStore;
+
+    fn entry(kind: Kind) -> Entry {
+        Entry { time: Timestamp::from_millis(1), event: SecurityEvent::new(kind), times: 1 }
+    }
 
     #[tokio::test]
     async fn a_revocation_holds_whether_the_account_was_remembered_before_or_not() {
         let folder = tempfile::tempdir().unwrap();
         let (told, _outcomes) = mpsc::unbounded_channel();
-        let store: Arc<dyn Store<Posting>> =
-            Arc::new(SqliteStore::open(&folder.path().join("chat.db"), told).unwrap());
+        let store: Arc<dyn Store<Posting>> = Arc::new(
+            SqliteStore::open(&folder.path().join("chat.db"), Retention::new(&Limits::default()), told)
+                .unwrap(),
+        );
         let name: UserName = "sam".parse().unwrap();
         let [first, second] = ["1", "2"].map(|digit| digit.repeat(16).parse::<DeviceId>().unwrap());
         let account = Account {
@@ -114,13 +122,13 @@ mod tests {
             kid: "kid".to_owned(),
             created: Timestamp::from_millis(1),
         };
-        store.create_account(account).await.unwrap();
+        store.create_account(account, entry(Kind::Registration)).await.unwrap();
         let (fresh, remembering) = (Directory::new(Arc::clone(&store)), Directory::new(Arc::clone(&store)));
         assert!(!remembering.is_revoked(&name, &first).await.unwrap());
         for (number, device) in [(1, &first), (2, &second)] {
             let time = Timestamp::from_millis(2);
             let revocation = Revocation { number, name: name.clone(), device: device.clone(), time };
-            store.add_revocation(revocation).await.unwrap();
+            store.add_revocation(revocation, entry(Kind::DeviceRevoked)).await.unwrap();
             remembering.revoke(&name, device);
             fresh.revoke(&name, device);
         }

@@ -1,9 +1,11 @@
 //! The end-to-end tests: real programs, real connections, a real database.
 
+mod audit;
 mod catch_up;
 mod delivery;
 mod limits;
 mod logging_in;
+mod mallory;
 mod openssl;
 mod private_messages;
 mod registering;

@@ -1,9 +1,10 @@
 //! Keeping messages.
 
 use anyhow::{Result, ensure};
-use parlour_protocol::{Message, Timestamp};
+use parlour_protocol::{Limits, Message, Timestamp};
+use parlour_server::audit::{Entry, Kind, SecurityEvent};
 use parlour_server::store::sqlite::{Write, Writer};
-use parlour_server::store::{Account, NewMessage};
+use parlour_server::store::{Account, NewMessage, Retention};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Work, samples};
@@ -13,12 +14,14 @@ use super::{Work, samples};
 pub(super) fn commit(count: u32, message: Message) -> Result<Work> {
     let folder = tempfile::tempdir()?;
     let (told, mut outcomes) = mpsc::unbounded_channel();
-    let mut writer = Writer::open(&folder.path().join("chat.db"), told)?;
+    let retention = Retention::new(&Limits::default());
+    let mut writer = Writer::open(&folder.path().join("chat.db"), retention, told)?;
     let (queue, mut writes) = mpsc::channel(usize::try_from(count)? + 2);
     for name in [samples::sam()?, samples::erik()?] {
         let created = Timestamp::from_millis(samples::NOW);
         let account = Account { name, certificate: Vec::new(), kid: String::new(), created };
-        queue.try_send(Write::CreateAccount(account, oneshot::channel().0))?;
+        let entry = Entry { time: created, event: SecurityEvent::new(Kind::Registration), times: 1 };
+        queue.try_send(Write::CreateAccount(Box::new((account, entry)), oneshot::channel().0))?;
     }
     queue.try_send(Write::Stop)?;
     writer.run(&mut writes);
