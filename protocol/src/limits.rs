@@ -137,12 +137,22 @@ limits! {
     registrations_per_hour = 60, 1 ..= 1_000_000;
     /// Renewals of device certificates an hour from one address; above it they are refused.
     renewals_per_hour = 600, 1 ..= 1_000_000;
-    /// Failed logins a minute from one address; above it logins are refused, never by name.
+    /// Failed logins a minute from one address; then it is locked out: its logins are refused, never by name.
     failed_logins_per_minute = 10, 1 ..= 1_000_000;
+    /// How long an address is locked out, in seconds; each further time twice as long.
+    lockout_seconds = 60, 1 ..= 86_400;
+    /// The longest that an address is locked out, in seconds.
+    longest_lockout_seconds = 3_600, 1 ..= 86_400;
+    /// After how many seconds without a lockout the earlier ones of an address are forgotten.
+    lockout_memory_seconds = 3_600, 1 ..= 604_800;
     /// Outgoing queue of a session, in bytes; above it the session is closed as a slow reader.
     outgoing_queue_bytes = 262_144, 65_536 ..= 1_073_741_824;
     /// Messages of one session that wait to be stored; above it the server reads no further.
     posts_in_flight = 64, 1 ..= 100_000;
+    /// How many days entries of the audit log are kept.
+    audit_days = 365, 1 ..= 36_500;
+    /// Entries in the audit log; with more the oldest are removed.
+    audit_entries = 1_000_000, 1_000 ..= 1_000_000_000;
     /// Time for what is under way when the server stops, in seconds.
     drain_seconds = 5, 1 ..= 600;
 }

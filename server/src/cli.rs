@@ -2,8 +2,12 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use parlour_protocol::UserName;
+
+use crate::audit::{Kind, Since};
 
 /// Parlour's server: authenticates, relays, and keeps what it cannot read.
 #[derive(Debug, Parser)]
@@ -19,6 +23,8 @@ pub struct Cli {
 pub enum Command {
     /// Run the server until SIGTERM or SIGINT; SIGHUP reads keys and certificates again
     Run(Box<RunArguments>),
+    /// Read the audit log, also while the server runs; `audit verify` checks that nobody changed it
+    Audit(AuditArguments),
     /// Print completions for a shell
     #[command(hide = true)]
     Completions {
@@ -61,6 +67,67 @@ pub struct RunArguments {
     /// For tests: moves this process's clock
     #[arg(long, hide = true, allow_negative_numbers = true, value_name = "SECONDS")]
     pub clock_offset: Option<i64>,
+}
+
+/// Options of `audit`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, after_help = kinds_help())]
+pub struct AuditArguments {
+    /// What to do instead of printing entries.
+    #[command(subcommand)]
+    pub command: Option<AuditCommand>,
+    /// The server's data directory
+    #[arg(long, env = "PARLOUR_DATA", value_name = "DIR", default_value = "var/server")]
+    pub data: PathBuf,
+    /// Only entries from then on: 2026-11-21, 2026-11-21T10:00:00Z (UTC), or how long ago: 30m, 2h, 7d
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<Since>,
+    /// Only what has to do with this user, or was tried under this name
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<UserName>,
+    /// Only events of this kind
+    #[arg(long, value_name = "KIND", value_parser = kind_parser(), hide_possible_values = true)]
+    pub kind: Option<Kind>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `audit` does besides printing entries.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Check the chain: exit status 0 when it holds, 1 when it does not, 2 when it could not be looked at
+    Verify(VerifyArguments),
+}
+
+/// Options of `audit verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArguments {
+    /// The server's data directory
+    #[arg(long, env = "PARLOUR_DATA", value_name = "DIR", default_value = "var/server")]
+    pub data: PathBuf,
+    /// The newest hash as it was printed before; nothing may have happened since
+    #[arg(long, value_name = "HASH", value_parser = parse_hash)]
+    pub expect: Option<String>,
+}
+
+fn kind_parser() -> impl TypedValueParser<Value = Kind> {
+    let names = Kind::ALL.iter().map(|(kind, _)| kind.as_str());
+    PossibleValuesParser::new(names).try_map(|name| {
+        let found = Kind::ALL.iter().find(|(kind, _)| kind.as_str() == name);
+        found.map(|(kind, _)| *kind).ok_or("no kind of event")
+    })
+}
+
+fn parse_hash(text: &str) -> Result<String, &'static str> {
+    let fits = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if fits { Ok(text.to_owned()) } else { Err("a hash is 64 hex digits, as audit verify prints it") }
+}
+
+/// The kinds of events, for the end of `--help`.
+fn kinds_help() -> String {
+    let rows = Kind::ALL.iter().map(|(kind, help)| format!("  {:<21} {}", kind.as_str(), help.trim()));
+    format!("Kinds of events:\n{}", rows.collect::<Vec<_>>().join("\n"))
 }
 
 /// How log lines are written.

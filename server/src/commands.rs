@@ -112,6 +112,24 @@ pub(crate) fn store_refusal(error: &StoreError) -> Refusal {
     }
 }
 
+/// A refusal with its real reason, which is for the audit log alone.
+struct Refused {
+    refusal: Refusal,
+    reason: String,
+}
+
+impl Refused {
+    fn by_authority(error: &AuthorityError) -> Self {
+        Self { refusal: authority_refusal(error), reason: error.to_string() }
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self { reason: refusal.to_string(), refusal }
+    }
+}
+
 /// What a client hears of a failing authority.
 fn authority_refusal(error: &AuthorityError) -> Refusal {
     match error {

@@ -10,12 +10,13 @@ use governor::clock::{Clock as _, DefaultClock};
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
 use parlour_protocol::Limits;
+use thiserror::Error;
 use tokio::sync::Semaphore;
+
+use crate::lockout::Lockouts;
 
 /// Addresses whose rates are remembered; with more, those that have recovered are forgotten first.
 const REMEMBERED: usize = 65_536;
-
-const MINUTE: Duration = Duration::from_mins(1);
 
 type Rate = RateLimiter<IpAddr, DefaultKeyedStateStore<IpAddr>, DefaultClock>;
 
@@ -25,7 +26,7 @@ pub struct Gate {
     counts: Mutex<Counts>,
     registrations: Rate,
     renewals: Rate,
-    failures: Mutex<HashMap<IpAddr, Failures>>,
+    lockouts: Mutex<Lockouts>,
     /// Places for TLS handshakes that are under way.
     pub handshakes: Semaphore,
 }
@@ -51,26 +52,26 @@ impl Gate {
             counts: Mutex::default(),
             registrations: RateLimiter::keyed(per_hour),
             renewals: RateLimiter::keyed(quota(limits.renewals_per_hour, Duration::from_hours(1))),
-            failures: Mutex::default(),
+            lockouts: Mutex::new(Lockouts::new(&limits, REMEMBERED)),
             handshakes: Semaphore::new(handshakes.min(Semaphore::MAX_PERMITS)),
             limits,
         }
     }
 
-    /// Counts a connection in; `None` when there are too many.
-    pub fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Pass> {
+    /// Counts a connection in, or says of what there is too much.
+    pub fn enter(self: &Arc<Self>, address: IpAddr) -> Result<Pass, Full> {
         let address = network(address);
         let mut counts = self.counts();
         if counts.all >= self.limits.connections {
-            return None;
+            return Err(Full::InAll);
         }
         let entry = counts.by_address.entry(address).or_default();
         if entry.connections >= self.limits.connections_per_address {
-            return None;
+            return Err(Full::FromAddress);
         }
         entry.connections += 1;
         counts.all += 1;
-        Some(Pass { gate: Arc::clone(self), address, guest: false })
+        Ok(Pass { gate: Arc::clone(self), address, guest: false })
     }
 
     /// Connections that are in.
@@ -78,8 +79,8 @@ impl Gate {
         self.counts().all
     }
 
-    fn failures(&self) -> MutexGuard<'_, HashMap<IpAddr, Failures>> {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lockouts(&self) -> MutexGuard<'_, Lockouts> {
+        self.lockouts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -88,17 +89,15 @@ impl Gate {
     }
 }
 
-/// Failed logins from one address in the minute that began with the first of them.
-struct Failures {
-    since: Instant,
-    count: u64,
-}
-
-impl Failures {
-    /// How long the minute still lasts; `None` when it is over.
-    fn remaining(&self) -> Option<Duration> {
-        MINUTE.checked_sub(self.since.elapsed())
-    }
+/// Why a connection does not come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Full {
+    /// There are as many as there may be.
+    #[error("too many connections")]
+    InAll,
+    /// Its address has as many as it may have.
+    #[error("too many connections from this address")]
+    FromAddress,
 }
 
 /// A connection's place. Dropping it gives the place back.
@@ -135,27 +134,13 @@ impl Pass {
 
     /// Whether a login may be tried now; `Err` says in how many seconds it may.
     pub fn may_login(&self) -> Result<(), u64> {
-        let failures = self.gate.failures();
-        match failures.get(&self.address).map(|f| (f.count, f.remaining())) {
-            Some((count, Some(left))) if count >= self.gate.limits.failed_logins_per_minute => {
-                Err(left.as_secs() + 1)
-            }
-            _ => Ok(()),
-        }
+        let left = self.gate.lockouts().locked(self.address, Instant::now());
+        left.map_or(Ok(()), |left| Err(left.as_secs() + 1))
     }
 
-    /// Counts a failed login.
-    pub fn login_failed(&self) {
-        let mut failures = self.gate.failures();
-        if failures.len() >= REMEMBERED {
-            failures.retain(|_, failed| failed.remaining().is_some());
-        }
-        let entry =
-            failures.entry(self.address).or_insert_with(|| Failures { since: Instant::now(), count: 0 });
-        if entry.remaining().is_none() {
-            *entry = Failures { since: Instant::now(), count: 0 };
-        }
-        entry.count += 1;
+    /// Counts a failed login; when that locks its address out, returns for how long.
+    pub fn login_failed(&self) -> Option<Duration> {
+        self.gate.lockouts().failed(self.address, Instant::now())
     }
 }
 
@@ -192,7 +177,7 @@ fn quota(count: u64, period: Duration) -> Quota {
 }
 
 /// The address by which a client is counted: IPv6 by its /64, of which one client has all addresses.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();
@@ -223,19 +208,19 @@ mod tests {
         let gate = gate(&["connections=3", "connections_per_address=2"]);
         let first = gate.enter(here()).unwrap();
         let _second = gate.enter(here()).unwrap();
-        assert!(gate.enter(here()).is_none());
+        assert_eq!(gate.enter(here()).err(), Some(Full::FromAddress));
         let _other = gate.enter("10.0.0.1".parse().unwrap()).unwrap();
-        assert!(gate.enter("10.0.0.2".parse().unwrap()).is_none());
+        assert_eq!(gate.enter("10.0.0.2".parse().unwrap()).err(), Some(Full::InAll));
         drop(first);
-        assert!(gate.enter(here()).is_some());
+        assert!(gate.enter(here()).is_ok());
     }
 
     #[test]
     fn one_network_of_ipv6_counts_as_one_address() {
         let gate = gate(&["connections_per_address=1"]);
         let _pass = gate.enter("2001:db8::1".parse().unwrap()).unwrap();
-        assert!(gate.enter("2001:db8::2".parse().unwrap()).is_none());
-        assert!(gate.enter("2001:db8:0:1::1".parse().unwrap()).is_some());
+        assert!(gate.enter("2001:db8::2".parse().unwrap()).is_err());
+        assert!(gate.enter("2001:db8:0:1::1".parse().unwrap()).is_ok());
     }
 
     #[test]
@@ -254,9 +239,9 @@ mod tests {
         let gate = gate(&["failed_logins_per_minute=2"]);
         let pass = gate.enter(here()).unwrap();
         let other = gate.enter("10.0.0.1".parse().unwrap()).unwrap();
-        for _ in 0..2 {
+        for locked in [None, Some(Duration::from_mins(1))] {
             assert_eq!(pass.may_login(), Ok(()));
-            pass.login_failed();
+            assert_eq!(pass.login_failed(), locked);
         }
         assert!(pass.may_login().is_err_and(|seconds| (1..=61).contains(&seconds)));
         assert_eq!(other.may_login(), Ok(()));

@@ -6,11 +6,12 @@
 //! the [`store`], which tells when they are durable; then [`delivery`] brings them to everyone in the
 //! [`hub`] who may hear them. Each of those is a [`peer`]: an [`outbox`], and the [`wire`] on which what is
 //! in it is sent. Certificates come from the TTP, through [`authority`]; what it revokes comes through
-//! [`revocations`].
+//! [`revocations`]. What matters to security is noted by [`audit`]; [`lockout`] keeps those out who guess.
 //!
 //! [`server`] puts it together and is the only module that names a backend. This crate does not depend
 //! on `parlour-crypto`: there is nothing here that could open a sealed message.
 
+pub mod audit;
 pub mod authority;
 pub mod cli;
 pub mod clock;
@@ -23,6 +24,7 @@ pub mod directory;
 pub mod gate;
 pub mod hub;
 pub mod listener;
+pub mod lockout;
 pub mod logging;
 pub mod outbox;
 pub mod peer;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parlour_protocol::{EXPORTER_BYTES, EXPORTER_LABEL, Farewell};
+use rustls::CertificateError;
 use rustls::server::Acceptor;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
@@ -15,6 +16,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
+use crate::audit::{Kind, SecurityEvent};
 use crate::gate::Pass;
 use crate::peer::Peer;
 use crate::services::Services;
@@ -34,19 +36,18 @@ pub async fn listen(listener: TcpListener, services: Arc<Services>, sessions: Ta
         };
         match accepted {
             Ok((stream, address)) => {
-                if let Some(pass) = services.gate.enter(address.ip()) {
-                    let number = numbers.fetch_add(1, Ordering::Relaxed);
-                    sessions.spawn(welcome(
-                        Arc::clone(&services),
-                        stream,
-                        address,
-                        pass,
-                        number,
-                        sessions.clone(),
-                    ));
-                } else {
-                    debug!(peer = %address, "too many connections");
-                }
+                let pass = match services.gate.enter(address.ip()) {
+                    Ok(pass) => pass,
+                    Err(full) => {
+                        debug!(peer = %address, "{full}");
+                        let event = SecurityEvent::new(Kind::RateLimit).from(address.ip()).because(full);
+                        services.recorder.record(event);
+                        continue;
+                    }
+                };
+                let number = numbers.fetch_add(1, Ordering::Relaxed);
+                let services = Arc::clone(&services);
+                sessions.spawn(welcome(services, stream, address, pass, number, sessions.clone()));
             }
             Err(error) => {
                 warn!(%error, "cannot accept a connection");
@@ -84,11 +85,15 @@ async fn welcome(
     };
     let stream = match handshake {
         Ok(Ok(stream)) => stream,
-        // Somebody tried to come in with a certificate that does not hold: that is a failed login.
-        Ok(Err(error)) if is_about_certificate(&error) => {
-            return warn!(peer = %address, %error, "handshake failed");
+        Ok(Err(error)) => {
+            let Some(fault) = certificate_fault(&error) else {
+                return debug!(peer = %address, %error, "handshake failed");
+            };
+            // Somebody tried to come in with a certificate that does not hold: that is a failed login.
+            warn!(peer = %address, %error, "handshake failed");
+            let event = SecurityEvent::new(Kind::LoginFailed).from(address.ip()).because(fault);
+            return services.recorder.record(event);
         }
-        Ok(Err(error)) => return debug!(peer = %address, %error, "handshake failed"),
         Err(_) => return debug!(peer = %address, "handshake took too long"),
     };
     let (certificate, exporter) = match established(&stream) {
@@ -101,6 +106,8 @@ async fn welcome(
     if certificate.is_none() && !pass.become_guest() {
         // The session still runs, to say why and to end as every session does.
         peer.dismiss(Farewell::TooManyConnections);
+        let event = SecurityEvent::new(Kind::RateLimit).from(address.ip());
+        services.recorder.record(event.because("too many guests from this address"));
     }
     debug!(session = number, peer = %address, guest = certificate.is_none(), "connected");
     let root = Arc::clone(&identity.root);
@@ -112,9 +119,23 @@ async fn welcome(
     });
 }
 
-fn is_about_certificate(error: &std::io::Error) -> bool {
+/// What is wrong with the client's certificate, if that is why the handshake failed. In fixed words: a
+/// stranger chooses what else is in a certificate.
+fn certificate_fault(error: &std::io::Error) -> Option<&'static str> {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
+    let Some(rustls::Error::InvalidCertificate(fault)) = tls else { return None };
+    Some(match fault {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "certificate: expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "certificate: not valid yet"
+        }
+        CertificateError::UnknownIssuer => "certificate: of another authority",
+        CertificateError::BadSignature => "certificate: its signature does not hold",
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "certificate: not for client authentication"
+        }
+        _ => "certificate: refused in the handshake",
+    })
 }
 
 fn prepare(stream: &TcpStream) -> std::io::Result<()> {

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
-use parlour_server::cli::{Cli, Command};
+use parlour_server::audit::report::{self, Finding};
+use parlour_server::cli::{AuditArguments, Cli, Command};
 use parlour_server::config::Settings;
 use parlour_server::startup::StartError;
 use parlour_server::{logging, server};
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
                 ExitCode::from(2)
             }
         },
+        Command::Audit(arguments) => audit(arguments),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "parlour-server", &mut std::io::stdout());
             ExitCode::SUCCESS
@@ -32,6 +34,21 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::from(2),
         },
+    }
+}
+
+fn audit(arguments: AuditArguments) -> ExitCode {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    match report::run(arguments, &mut out) {
+        Ok(Finding::Sound) => ExitCode::SUCCESS,
+        Ok(Finding::Broken) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            if let Some(hint) = report::hint(&error) {
+                eprintln!("hint: {hint}");
+            }
+            ExitCode::from(2)
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use parlour_protocol::authority::Revocation;
 use parlour_protocol::{Event, Farewell};
 use tracing::{debug, info, warn};
 
+use crate::audit::{Kind, SecurityEvent};
 use crate::authority::AuthorityError;
 use crate::services::Services;
 use crate::store::StoreError;
@@ -57,7 +58,9 @@ async fn follow_once(services: &Services) -> Result<(), Broken> {
     let after = services.store.newest_revocation().await?;
     let mut revocations = services.authority.watch(after).await?;
     while let Some(revocation) = revocations.next().await? {
-        services.store.add_revocation(revocation.clone()).await?;
+        let event = SecurityEvent::new(Kind::DeviceRevoked).of(&revocation.name).on(&revocation.device);
+        let entry = services.recorder.entry(event).await;
+        services.store.add_revocation(revocation.clone(), entry).await?;
         apply(services, &revocation);
     }
     Ok(())

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
+use crate::audit::{Kind, Recorder, SecurityEvent};
 use crate::authority::Authority;
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -22,8 +23,8 @@ use crate::gate::Gate;
 use crate::hub::Hub;
 use crate::services::Services;
 use crate::startup::StartError;
-use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
+use crate::store::{Retention, Store};
 use crate::{listener, revocations, tls};
 
 /// Runs the server. `ready` hears the address that it listens on. Returns after a graceful stop.
@@ -36,17 +37,19 @@ pub async fn run(settings: Settings, ready: impl FnOnce(SocketAddr)) -> Result<(
     let socket = bind(&settings.listen).await?;
     let data = DataDirectory::open(&settings.data)?;
     let (told, outcomes) = mpsc::unbounded_channel(); // bounded by what sessions may have under way
-    let store = Arc::new(SqliteStore::open(&data.database(), told)?);
+    let store = Arc::new(SqliteStore::open(&data.database(), Retention::new(&settings.limits), told)?);
     let address = socket.local_addr().map_err(|error| StartError::System(error.to_string()))?;
 
     let limits = Arc::new(settings.limits.clone());
     let shared: Arc<dyn Store<Posting>> = Arc::clone(&store) as _;
     let hub = Arc::new(Hub::default());
     let delivery = tokio::spawn(deliver(Arc::clone(&hub), outcomes));
+    let recorder = Arc::new(Recorder::new(Arc::clone(&shared), clock));
     let services = Arc::new(Services {
         directory: Directory::new(Arc::clone(&shared)),
         store: shared,
         hub,
+        recorder: Arc::clone(&recorder),
         authority: Authority::new(&settings.ttp),
         gate: Arc::new(Gate::new(Arc::clone(&limits))),
         limits,
@@ -58,6 +61,8 @@ pub async fn run(settings: Settings, ready: impl FnOnce(SocketAddr)) -> Result<(
     let workers = TaskTracker::new();
     workers.spawn(listener::listen(socket, Arc::clone(&services), sessions.clone()));
     workers.spawn(revocations::follow(Arc::clone(&services)));
+    workers.spawn(Arc::clone(&recorder).run(services.stopping.clone()));
+    recorder.record(SecurityEvent::new(Kind::Started).because(env!("CARGO_PKG_VERSION")));
     info!(%address, millis = begun.elapsed().as_millis(), "ready");
     ready(address);
 
@@ -73,6 +78,8 @@ pub async fn run(settings: Settings, ready: impl FnOnce(SocketAddr)) -> Result<(
     if tokio::time::timeout(drain, sessions.wait()).await.is_err() {
         warn!(left = sessions.len(), "some sessions did not end in time");
     }
+    recorder.record(SecurityEvent::new(Kind::Stopped));
+    recorder.close().await;
     store.close().await;
     if delivery.await.is_err() {
         error!("delivery had panicked");
@@ -96,8 +103,16 @@ fn reload(services: &Services, settings: &Settings) {
         Ok(identity) => {
             *services.identity.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(identity);
             info!("keys and certificates were read again");
+            services
+                .recorder
+                .record(SecurityEvent::new(Kind::Reload).because("keys and certificates were read again"));
         }
-        Err(failure) => error!(%failure, "keys and certificates were not read again; the old ones stay"),
+        Err(failure) => {
+            error!(%failure, "keys and certificates were not read again; the old ones stay");
+            let event =
+                SecurityEvent::new(Kind::Reload).because(format_args!("the old keys stay: {failure}"));
+            services.recorder.record(event);
+        }
     }
 }
 

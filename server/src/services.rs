@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use parlour_protocol::Limits;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Recorder;
 use crate::authority::Authority;
 use crate::clock::Clock;
 use crate::delivery::Posting;
@@ -22,6 +23,8 @@ pub struct Services {
     pub directory: Directory,
     /// Who is online.
     pub hub: Arc<Hub>,
+    /// Where security events go.
+    pub recorder: Arc<Recorder>,
     /// The TTP.
     pub authority: Authority,
     /// Counts and rates.

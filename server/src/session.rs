@@ -14,11 +14,12 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use parlour_keylog::RootCertificate;
 use parlour_protocol::json::RequestId;
-use parlour_protocol::{DeviceId, Dialect, EXPORTER_BYTES, Refusal, Reply, UserName};
+use parlour_protocol::{DeviceId, Dialect, EXPORTER_BYTES, Farewell, Refusal, Reply, UserName};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tracing::{debug, info};
 
+use crate::audit::{Kind, SecurityEvent};
 use crate::gate::Pass;
 use crate::hub::Presence;
 use crate::outbox::Closing;
@@ -134,7 +135,7 @@ impl Session {
                 can_write = timeout(LAST_WORDS, settled).await.unwrap_or(true);
             }
             match ended {
-                Ended::Stopping => peer.dismiss(parlour_protocol::Farewell::Stopping),
+                Ended::Stopping => peer.dismiss(Farewell::Stopping),
                 _ => peer.outbox.close(Closing::Quiet, |_, _| ()),
             }
             if can_write {
@@ -143,9 +144,21 @@ impl Session {
         }
         // Offline before the connection is gone, so that who sees it end finds the user offline.
         peer.outbox.close(Closing::Quiet, |_, _| ());
+        if peer.outbox.closing() == Some(Closing::Said(Farewell::SlowReader)) {
+            services.recorder.record(self.event(Kind::RateLimit).because(Farewell::SlowReader));
+        }
         self.standing = Standing::Guest;
         if let Some(wire) = peer.wire() {
             wire.finish();
+        }
+    }
+
+    /// An event of this session, with who it belongs to and where it comes from.
+    pub fn event(&self, kind: Kind) -> SecurityEvent {
+        let event = SecurityEvent::new(kind).from(self.connection.address.ip());
+        match &self.standing {
+            Standing::Guest => event,
+            Standing::User { user, device, .. } => event.of(user).on(device),
         }
     }
 

@@ -1,8 +1,11 @@
-//! Where accounts and messages are kept: the [`Store`] trait, what goes in and what comes out.
+//! Where accounts, messages and the audit log are kept: the [`Store`] trait, what goes in and what comes
+//! out.
 //!
 //! [`sqlite`] is the backend. Nothing outside of this folder knows which backend runs, or assumes that
 //! this process is the only one that uses it.
 
+mod audit;
+mod audit_file;
 mod chain;
 #[cfg(test)]
 mod conformance;
@@ -23,6 +26,10 @@ use parlour_protocol::{
 use thiserror::Error;
 use tokio::sync::mpsc;
 
+pub use self::audit::{AuditRow, Retention, hex};
+pub use self::audit_file::{AuditFile, AuditFileError, Fault, Verdict, Wanted};
+use crate::audit::Entry;
+
 /// What a [`Store`] promises to deliver later.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
@@ -33,11 +40,12 @@ pub type Outcome<T> = (T, Result<Appended, StoreError>);
 /// messages were stored. The queue holds no more than what callers have under way.
 pub type Outcomes<T> = mpsc::UnboundedSender<Vec<Outcome<T>>>;
 
-/// Keeps accounts and messages. What it has confirmed is durable. `T` is what a caller of
+/// Keeps accounts, messages and the audit log. What it has confirmed is durable. `T` is what a caller of
 /// [`append`](Self::append) gives along and finds again in the outcome.
 pub trait Store<T>: Send + Sync + 'static {
-    /// Takes a name for an account. The same account again is no error.
-    fn create_account(&self, account: Account) -> Later<'_, ()>;
+    /// Takes a name for an account, and appends `entry` to the audit log in the same transaction. The same
+    /// account again is no error; then only the entry is new.
+    fn create_account(&self, account: Account, entry: Entry) -> Later<'_, ()>;
 
     /// The account with this name.
     fn account(&self, name: UserName) -> Later<'_, Option<Account>>;
@@ -54,14 +62,18 @@ pub trait Store<T>: Send + Sync + 'static {
     /// The conversations that a user is in, with the newest `seq` of each.
     fn conversations(&self, user: UserName) -> Later<'_, Vec<ConversationHead>>;
 
-    /// Keeps a revocation. The same number again is no error.
-    fn add_revocation(&self, revocation: Revocation) -> Later<'_, ()>;
+    /// Keeps a revocation, and appends `entry` to the audit log in the same transaction. The same number
+    /// again is no error, and changes nothing.
+    fn add_revocation(&self, revocation: Revocation, entry: Entry) -> Later<'_, ()>;
 
     /// All revoked devices of a user.
     fn revoked_devices(&self, user: UserName) -> Later<'_, Vec<RevokedDevice>>;
 
     /// The number of the newest revocation kept, 0 for none.
     fn newest_revocation(&self) -> Later<'_, u64>;
+
+    /// Appends entries to the audit log, in this order.
+    fn audit(&self, entries: Vec<Entry>) -> Later<'_, ()>;
 }
 
 /// Why the store did not do it.

@@ -7,6 +7,7 @@ use parlour_protocol::{DeviceId, Event, Farewell, Refusal, Reply, UserName};
 use tracing::{info, warn};
 
 use super::store_refusal;
+use crate::audit::{Kind, SecurityEvent};
 use crate::credentials::{CredentialFault, Credentials};
 use crate::hub::Presence;
 use crate::peer::{Encoded, Peer};
@@ -22,14 +23,25 @@ enum Fault {
 }
 
 pub(super) async fn run(session: &mut Session, name: &UserName, signature: &[u8]) -> Result<Reply, Refusal> {
-    session.connection.pass.may_login().map_err(|seconds| Refusal::TooMany { seconds })?;
-    let device = check(session, name, signature).await.map_err(|fault| refusal(session, name, &fault))?;
+    session.connection.pass.may_login().map_err(|seconds| {
+        // Without the name, which is not even looked at.
+        session.services.recorder.record(session.event(Kind::RateLimit).because("login while locked out"));
+        Refusal::TooMany { seconds }
+    })?;
+    let attempt = session.event(Kind::LoginFailed).of(name);
+    let device =
+        check(session, name, signature).await.map_err(|fault| refusal(session, attempt.clone(), &fault))?;
+    let attempt = attempt.on(&device);
     // From here on the session can be told of what happens; the reply to this login still comes first.
     session.peer.outbox.hold();
-    let presence = claim(session, name, &device).await?;
+    let claimed = claim(session, name, &device).await;
+    let presence = claimed.inspect_err(|refusal| {
+        session.services.recorder.record(attempt.clone().because(refusal));
+    })?;
     // Only now: a revocation that comes later finds the session in the hub, and ends it.
     let revoked = check_revoked(session, name, &device).await;
-    revoked.map_err(|fault| refusal(session, name, &fault))?;
+    revoked.map_err(|fault| refusal(session, attempt, &fault))?;
+    session.services.recorder.record(session.event(Kind::Login).of(name).on(&device));
     info!(user = %name, %device, peer = %session.connection.address, session = session.peer.id, "logged in");
     session.peer.logged_in();
     session.standing = Standing::User { user: name.clone(), device: device.clone(), presence };
@@ -62,13 +74,26 @@ async fn check_revoked(session: &Session, name: &UserName, device: &DeviceId) ->
     Ok(())
 }
 
-/// What the client hears, and what the log: the real reason is for the latter alone.
-fn refusal(session: &Session, name: &UserName, fault: &Fault) -> Refusal {
+/// What the client hears, and what the logs: the real reason is for the latter alone.
+fn refusal(session: &Session, attempt: SecurityEvent, fault: &Fault) -> Refusal {
+    let recorder = &session.services.recorder;
     match fault {
-        Fault::Store(error) => store_refusal(error),
+        Fault::Store(error) => {
+            let refusal = store_refusal(error);
+            recorder.record(attempt.because(&refusal));
+            refusal
+        }
         Fault::Credentials(fault) => {
-            session.connection.pass.login_failed();
-            warn!(user = %name, peer = %session.connection.address, %fault, "login failed");
+            if let Some(name) = &attempt.user {
+                warn!(user = %name, peer = %session.connection.address, %fault, "login failed");
+            }
+            recorder.record(attempt.because(fault));
+            if let Some(wait) = session.connection.pass.login_failed() {
+                let seconds = wait.as_secs();
+                warn!(peer = %session.connection.address, seconds, "locked out");
+                let event = session.event(Kind::Lockout);
+                recorder.record(event.because(format_args!("no logins for {seconds} seconds")));
+            }
             Refusal::InvalidCredentials
         }
     }

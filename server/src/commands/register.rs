@@ -8,27 +8,48 @@ use parlour_protocol::{Refusal, Reply, UserName};
 use serde::Deserialize;
 use tracing::{error, info};
 
-use super::{authority_refusal, internal, store_refusal};
+use super::{Refused, internal, store_refusal};
+use crate::audit::Kind;
 use crate::session::Session;
 use crate::store::Account;
 
 pub(super) async fn run(session: &Session, name: &UserName, request: String) -> Result<Reply, Refusal> {
+    let recorder = &session.services.recorder;
+    let refused = session.event(Kind::RegistrationRefused);
+    // Names of which nobody has even signed that they are wanted are not kept.
     match requested_name(&request) {
-        None => return Err(Refusal::RequestRefused),
-        Some(requested) if requested != *name => return Err(Refusal::Format),
+        None => {
+            recorder.record(refused.because("not a request"));
+            return Err(Refusal::RequestRefused);
+        }
+        Some(requested) if requested != *name => {
+            recorder.record(refused.because("the request is for another name"));
+            return Err(Refusal::Format);
+        }
         Some(_) => {}
     }
-    session.connection.pass.register().map_err(|seconds| Refusal::TooMany { seconds })?;
+    session.connection.pass.register().map_err(|seconds| {
+        recorder.record(session.event(Kind::RateLimit).because("too many registrations"));
+        Refusal::TooMany { seconds }
+    })?;
+    let enrolled = enrol(session, name, request).await;
+    enrolled.map_err(|Refused { refusal, reason }| {
+        recorder.record(refused.of(name).because(reason));
+        refusal
+    })
+}
+
+async fn enrol(session: &Session, name: &UserName, request: String) -> Result<Reply, Refused> {
     let services = &session.services;
     let issued = services.authority.ask(&AuthorityRequest::Enrol { request }).await;
-    let issued = issued.map_err(|error| authority_refusal(&error))?;
+    let issued = issued.map_err(|error| Refused::by_authority(&error))?;
     let Some(account_certificate) = issued.account_certificate else {
-        return Err(internal(&"the authority issued no account certificate"));
+        return Err(internal(&"the authority issued no account certificate").into());
     };
     let certificate =
         AccountCertificate::from_der(&account_certificate.0).map_err(|error| internal(&error))?;
     if issued.name != *name || certificate.user() != name {
-        return Err(internal(&"the authority issued a certificate for another name"));
+        return Err(internal(&"the authority issued a certificate for another name").into());
     }
     let account = Account {
         name: name.clone(),
@@ -36,7 +57,8 @@ pub(super) async fn run(session: &Session, name: &UserName, request: String) -> 
         kid: certificate.kid().to_owned(),
         created: services.clock.now(),
     };
-    services.store.create_account(account).await.map_err(|failure| {
+    let entry = services.recorder.entry(session.event(Kind::Registration).of(name)).await;
+    services.store.create_account(account, entry).await.map_err(|failure| {
         error!(user = %name, %failure, "the authority and the store disagree about an account");
         store_refusal(&failure)
     })?;

@@ -1,4 +1,5 @@
-//! The hash that chains a conversation's messages, so that changed data is noticed.
+//! The hash that chains rows, so that changed data is noticed: messages within their conversation, and
+//! the entries of the audit log.
 
 use aws_lc_rs::digest::{Context, SHA256};
 use parlour_protocol::{Body, Message};
@@ -6,32 +7,50 @@ use parlour_protocol::{Body, Message};
 /// SHA-256.
 pub(super) type Hash = [u8; 32];
 
-/// What stands before the first message.
+/// What stands before the first row.
 pub(super) const GENESIS: Hash = [0; 32];
 
-/// SHA-256 over `before`, the hash of the message in front, and every column of this one, each with
-/// its length in front (8 bytes, big-endian).
+/// SHA-256 over the hash of the row in front and the fields of this one, each with its length in front
+/// (8 bytes, big-endian).
+pub(super) struct Link(Context);
+
+impl Link {
+    /// The link of a row that comes after `before`.
+    pub(super) fn after(before: &Hash) -> Self {
+        let mut link = Self(Context::new(&SHA256));
+        link.field(before);
+        link
+    }
+
+    /// Adds a field.
+    pub(super) fn field(&mut self, bytes: &[u8]) {
+        self.0.update(&(bytes.len() as u64).to_be_bytes());
+        self.0.update(bytes);
+    }
+
+    /// The row's hash.
+    pub(super) fn hash(self) -> Hash {
+        let mut hash = GENESIS;
+        hash.copy_from_slice(self.0.finish().as_ref()); // both are of 32 bytes
+        hash
+    }
+}
+
+/// The hash of a message that comes after the one whose hash is `before`.
 pub(super) fn link(before: &Hash, message: &Message) -> Hash {
-    let mut sha = Context::new(&SHA256);
-    let mut field = |bytes: &[u8]| {
-        sha.update(&(bytes.len() as u64).to_be_bytes());
-        sha.update(bytes);
-    };
-    field(before);
-    field(&message.seq.to_be_bytes());
-    field(message.id.as_bytes());
-    field(message.from.as_str().as_bytes());
-    field(message.to.to_string().as_bytes());
-    field(&message.time.as_millis().to_be_bytes());
+    let mut link = Link::after(before);
+    link.field(&message.seq.to_be_bytes());
+    link.field(message.id.as_bytes());
+    link.field(message.from.as_str().as_bytes());
+    link.field(message.to.to_string().as_bytes());
+    link.field(&message.time.as_millis().to_be_bytes());
     match &message.body {
-        Body::Text(text) => field(text.as_str().as_bytes()),
+        Body::Text(text) => link.field(text.as_str().as_bytes()),
         Body::Sealed(sealed) => {
-            field(sealed.rest_json().as_bytes());
-            field(sealed.key1().json.as_bytes());
-            field(sealed.key2().json.as_bytes());
+            link.field(sealed.rest_json().as_bytes());
+            link.field(sealed.key1().json.as_bytes());
+            link.field(sealed.key2().json.as_bytes());
         }
     }
-    let mut hash = GENESIS;
-    hash.copy_from_slice(sha.finish().as_ref()); // both are of 32 bytes
-    hash
+    link.hash()
 }

@@ -9,6 +9,7 @@ use parlour_protocol::{
 use tokio::sync::mpsc;
 
 use super::{Account, Appended, ConversationKey, NewMessage, Outcome, Store, StoreError};
+use crate::audit::{Entry, Kind, SecurityEvent};
 
 pub(super) fn name(text: &str) -> UserName {
     text.parse().unwrap()
@@ -27,7 +28,16 @@ fn account(text: &str, kid: &str) -> Account {
     }
 }
 
-fn public(from: &str, number: u8, text: &str) -> NewMessage {
+pub(super) fn entry(kind: Kind, seconds: i64) -> Entry {
+    let event = SecurityEvent::new(kind).of(&name("sam")).from([127, 0, 0, 1].into());
+    Entry { time: Timestamp::from_millis(seconds * 1_000), event, times: 1 }
+}
+
+fn registered() -> Entry {
+    entry(Kind::Registration, 1)
+}
+
+pub(super) fn public(from: &str, number: u8, text: &str) -> NewMessage {
     NewMessage {
         to: Conversation::lobby(),
         from: name(from),
@@ -57,7 +67,7 @@ type Told = mpsc::UnboundedReceiver<Vec<Outcome<Waiting>>>;
 /// A store, with where it tells outcomes.
 pub(super) type Opened<S> = (S, Told);
 
-async fn append(
+pub(super) async fn append(
     store: &impl Store<Waiting>,
     told: &mut Told,
     message: NewMessage,
@@ -72,7 +82,7 @@ async fn append(
 
 /// Makes the account sam and lets him say so many things in the lobby.
 pub(super) async fn fill(store: &impl Store<Waiting>, told: &mut Told, count: u8) {
-    store.create_account(account("sam", "kid")).await.unwrap();
+    store.create_account(account("sam", "kid"), registered()).await.unwrap();
     for number in 1..=count {
         append(store, told, public("sam", number, &format!("message {number}"))).await.unwrap();
     }
@@ -127,9 +137,10 @@ async fn what_waits_together_is_told_in_order(store: &impl Store<Waiting>, told:
 async fn a_name_belongs_to_its_first_account(store: &impl Store<Waiting>) {
     for user in ["erik", "sam"] {
         assert_eq!(store.account(name(user)).await.unwrap(), None);
-        store.create_account(account(user, user)).await.unwrap();
-        store.create_account(account(user, user)).await.unwrap();
-        assert_eq!(store.create_account(account(user, "other")).await, Err(StoreError::NameTaken));
+        store.create_account(account(user, user), registered()).await.unwrap();
+        store.create_account(account(user, user), registered()).await.unwrap();
+        let other = store.create_account(account(user, "other"), registered()).await;
+        assert_eq!(other, Err(StoreError::NameTaken));
         assert_eq!(store.account(name(user)).await.unwrap(), Some(account(user, user)));
     }
 }
@@ -186,8 +197,8 @@ async fn revocations_are_kept_once(store: &impl Store<Waiting>) {
         device: "0123456789abcdef".parse().unwrap(),
         time: Timestamp::from_millis(9),
     };
-    store.add_revocation(revocation.clone()).await.unwrap();
-    store.add_revocation(revocation).await.unwrap();
+    store.add_revocation(revocation.clone(), entry(Kind::DeviceRevoked, 9)).await.unwrap();
+    store.add_revocation(revocation, entry(Kind::DeviceRevoked, 9)).await.unwrap();
     assert_eq!(store.newest_revocation().await.unwrap(), 1);
     assert_eq!(store.revoked_devices(name("sam")).await.unwrap().len(), 1);
     assert_eq!(store.revoked_devices(name("erik")).await.unwrap().len(), 0);

@@ -4,8 +4,11 @@ use rusqlite::Connection;
 use thiserror::Error;
 
 /// The steps; the first makes version 1 out of an empty database.
-const STEPS: &[&str] =
-    &[include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_ids_in_order.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/0001_initial.sql"),
+    include_str!("migrations/0002_ids_in_order.sql"),
+    include_str!("migrations/0003_audit.sql"),
+];
 
 /// Why a database was not opened.
 #[derive(Debug, Error)]
@@ -16,6 +19,11 @@ pub(super) enum MigrationError {
     Foreign,
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
+}
+
+/// The newest version.
+pub(super) const fn newest() -> usize {
+    STEPS.len()
 }
 
 /// Applies the steps that are missing, each in a transaction of its own.

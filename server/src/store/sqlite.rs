@@ -12,9 +12,13 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
+use super::audit::AuditLog;
 use super::migrations::{MigrationError, migrate};
 use super::writer::{Answer, Write, Writer};
-use super::{Account, ConversationKey, Later, NewMessage, Outcomes, Page, Store, StoreError, reader};
+use super::{
+    Account, ConversationKey, Later, NewMessage, Outcomes, Page, Retention, Store, StoreError, reader,
+};
+use crate::audit::Entry;
 
 /// Threads that read.
 const READERS: usize = 2;
@@ -56,9 +60,9 @@ pub struct SqliteStore<T> {
 }
 
 impl<T: Send + 'static> SqliteStore<T> {
-    /// Opens or makes the database file `path` and starts its threads. What becomes of appends is told to
-    /// `outcomes`.
-    pub fn open(path: &Path, outcomes: Outcomes<T>) -> Result<Self, OpenError> {
+    /// Opens or makes the database file `path` and starts its threads. Of the audit log so much is kept as
+    /// `retention` says; what becomes of appends is told to `outcomes`.
+    pub fn open(path: &Path, retention: Retention, outcomes: Outcomes<T>) -> Result<Self, OpenError> {
         let failed = |reason: String| OpenError::Failed { path: path.to_owned(), reason };
         let mut connection = connect(path).map_err(|error| failed(error.to_string()))?;
         migrate(&mut connection).map_err(|error| match error {
@@ -70,7 +74,7 @@ impl<T: Send + 'static> SqliteStore<T> {
         let (writes, write_queue) = mpsc::channel(QUEUE);
         let (reads, read_queue) = mpsc::channel(QUEUE);
         let mut threads = Vec::new();
-        let writer = Writer::new(connection, outcomes);
+        let writer = Writer::new(connection, AuditLog::new(retention), outcomes);
         threads.push(thread("store-writer", move || writer.run(write_queue)).map_err(&failed)?);
         let read_queue = Arc::new(Mutex::new(read_queue));
         for _ in 0..READERS {
@@ -155,8 +159,8 @@ fn read(connection: &Connection, queue: &Mutex<mpsc::Receiver<Read>>) {
 }
 
 impl<T: Send + 'static> Store<T> for SqliteStore<T> {
-    fn create_account(&self, account: Account) -> Later<'_, ()> {
-        self.writing(|answer| Write::CreateAccount(account, answer))
+    fn create_account(&self, account: Account, entry: Entry) -> Later<'_, ()> {
+        self.writing(|answer| Write::CreateAccount(Box::new((account, entry)), answer))
     }
 
     fn account(&self, name: UserName) -> Later<'_, Option<Account>> {
@@ -178,8 +182,8 @@ impl<T: Send + 'static> Store<T> for SqliteStore<T> {
         self.reading(move |connection| reader::conversations(connection, &user))
     }
 
-    fn add_revocation(&self, revocation: Revocation) -> Later<'_, ()> {
-        self.writing(|answer| Write::AddRevocation(revocation, answer))
+    fn add_revocation(&self, revocation: Revocation, entry: Entry) -> Later<'_, ()> {
+        self.writing(|answer| Write::AddRevocation(Box::new((revocation, entry)), answer))
     }
 
     fn revoked_devices(&self, user: UserName) -> Later<'_, Vec<RevokedDevice>> {
@@ -189,16 +193,24 @@ impl<T: Send + 'static> Store<T> for SqliteStore<T> {
     fn newest_revocation(&self) -> Later<'_, u64> {
         self.reading(reader::newest_revocation)
     }
+
+    fn audit(&self, entries: Vec<Entry>) -> Later<'_, ()> {
+        self.writing(|answer| Write::Audit(entries, answer))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::conformance;
     use super::*;
+    use crate::audit::Kind;
+    use crate::store::{AuditFile, AuditRow, Verdict, Wanted};
+
+    const KEPT: Retention = Retention { days: 365, entries: 1_000_000 };
 
     fn open(path: &Path) -> conformance::Opened<SqliteStore<conformance::Waiting>> {
         let (told, outcomes) = mpsc::unbounded_channel();
-        (SqliteStore::open(path, told).unwrap(), outcomes)
+        (SqliteStore::open(path, KEPT, told).unwrap(), outcomes)
     }
 
     #[tokio::test]
@@ -206,6 +218,48 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("chat.db");
         conformance::all(|| open(&path), |store| async move { store.close().await }).await;
+        // Each change left its entry, and what changed nothing left none.
+        let file = AuditFile::open(&path).unwrap();
+        let mut seen = Vec::new();
+        let visit = |row: AuditRow| {
+            seen.push((row.kind, row.detail));
+            Ok(())
+        };
+        file.read(&Wanted::default(), visit).unwrap();
+        let entry = |kind: Kind, detail: &str| (kind.to_string(), detail.to_owned());
+        let registered = [entry(Kind::Registration, ""), entry(Kind::Registration, "the same request again")];
+        assert_eq!(seen, [registered.as_slice(), &registered, &[entry(Kind::DeviceRevoked, "")]].concat());
+        assert!(matches!(file.verify().unwrap(), Verdict::Sound { entries: 5, .. }));
+    }
+
+    #[tokio::test]
+    async fn databases_of_older_versions_are_brought_up_to_date_with_every_message_intact() {
+        for dump in [include_str!("fixtures/version1.sql"), include_str!("fixtures/version2.sql")] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("chat.db");
+            Connection::open(&path).unwrap().execute_batch(dump).unwrap();
+            let (store, mut outcomes) = open(&path);
+            let (sam, erik) = (conformance::name("sam"), conformance::name("erik"));
+            let heads = store.conversations(sam.clone()).await.unwrap();
+            let mut counts = Vec::new();
+            for head in heads {
+                let key = ConversationKey::seen_by(&sam, &head.name);
+                let page = store.history(key, HistoryRange::Newest, 100).await.unwrap();
+                assert_eq!(page.messages.len() as u64, head.last);
+                counts.push((head.name.to_string(), head.last));
+            }
+            let expected = [("#lobby", 3), ("@erik", 2), ("@sam", 1)];
+            assert_eq!(counts, expected.map(|(name, count)| (name.to_owned(), count)));
+            assert_eq!(store.revoked_devices(sam).await.unwrap().len(), 1);
+            assert!(store.account(erik).await.unwrap().is_some());
+            // And it goes on.
+            let kept = conformance::append(&store, &mut outcomes, conformance::public("erik", 9, "on")).await;
+            assert_eq!(kept.unwrap().message.seq, 4);
+            store.audit(vec![conformance::entry(Kind::Started, 5)]).await.unwrap();
+            store.close().await;
+            let verdict = AuditFile::open(&path).unwrap().verify().unwrap();
+            assert!(matches!(verdict, Verdict::Sound { entries: 1, .. }));
+        }
     }
 
     #[tokio::test]
@@ -233,7 +287,7 @@ mod tests {
         let path = folder.path().join("chat.db");
         Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
         assert!(matches!(
-            SqliteStore::<()>::open(&path, mpsc::unbounded_channel().0),
+            SqliteStore::<()>::open(&path, KEPT, mpsc::unbounded_channel().0),
             Err(OpenError::Newer { found: 99, .. })
         ));
     }

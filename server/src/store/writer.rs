@@ -9,9 +9,11 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
+use super::audit::{AuditLog, append_with_change};
 use super::chain::{GENESIS, Hash, link};
 use super::rows::{MESSAGE_COLUMNS, RawMessage, hash};
 use super::{Account, Appended, ConversationKey, NewMessage, Outcome, Outcomes, StoreError};
+use crate::audit::Entry;
 
 /// The most writes in one transaction.
 const BATCH: usize = 1_024;
@@ -25,8 +27,9 @@ pub(super) type Answer = oneshot::Sender<Result<(), StoreError>>;
 /// Something to write, with whom to tell.
 pub(super) enum Write<T> {
     Append(Box<NewMessage>, T),
-    CreateAccount(Account, Answer),
-    AddRevocation(Revocation, Answer),
+    CreateAccount(Box<(Account, Entry)>, Answer),
+    AddRevocation(Box<(Revocation, Entry)>, Answer),
+    Audit(Vec<Entry>, Answer),
     /// Write what came before this, then end.
     Stop,
 }
@@ -49,13 +52,14 @@ struct Tail {
 pub(super) struct Writer<T> {
     connection: Connection,
     tails: HashMap<ConversationKey, Tail>,
+    audit: AuditLog,
     outcomes: Outcomes<T>,
 }
 
 impl<T> Writer<T> {
     /// A writer that tells `outcomes` after each commit.
-    pub(super) fn new(connection: Connection, outcomes: Outcomes<T>) -> Self {
-        Self { connection, tails: HashMap::new(), outcomes }
+    pub(super) fn new(connection: Connection, audit: AuditLog, outcomes: Outcomes<T>) -> Self {
+        Self { connection, tails: HashMap::new(), audit, outcomes }
     }
 
     /// Writes until nobody can ask any more. Blocks: has a thread of its own.
@@ -80,6 +84,7 @@ impl<T> Writer<T> {
             error!(%failure, "a transaction failed; nothing of it is confirmed");
             // What memory says may now be ahead of the database.
             self.tails.clear();
+            self.audit.forget();
             // What was not even tried, because the transaction could not begin, is told as well.
             written.take(batch.drain(..));
             written.fail(&StoreError::Failed("the transaction failed".to_owned()));
@@ -105,7 +110,7 @@ impl<T> Writer<T> {
         let run = |statement| connection.prepare_cached(statement)?.execute([]);
         run("BEGIN IMMEDIATE")?;
         let mut batch = batch.drain(..);
-        let outcome = append_all(connection, &mut self.tails, &mut batch, written);
+        let outcome = append_all(connection, &mut self.tails, &mut self.audit, &mut batch, written);
         written.take(batch);
         let outcome = outcome.and_then(|()| run("COMMIT").map(drop));
         if outcome.is_err() && !connection.is_autocommit() {
@@ -121,7 +126,9 @@ impl<T> Written<T> {
         for write in writes {
             match write {
                 Write::Append(_, waiting) => self.appended.push((waiting, Err(StoreError::Closed))),
-                Write::CreateAccount(_, answer) | Write::AddRevocation(_, answer) => {
+                Write::CreateAccount(_, answer)
+                | Write::AddRevocation(_, answer)
+                | Write::Audit(_, answer) => {
                     self.others.push((Err(StoreError::Closed), answer));
                 }
                 Write::Stop => {}
@@ -139,6 +146,7 @@ impl<T> Written<T> {
 fn append_all<T>(
     connection: &Connection,
     tails: &mut HashMap<ConversationKey, Tail>,
+    audit: &mut AuditLog,
     batch: &mut impl Iterator<Item = Write<T>>,
     written: &mut Written<T>,
 ) -> rusqlite::Result<()> {
@@ -151,15 +159,23 @@ fn append_all<T>(
                 written.appended.push((waiting, outcome));
                 failed
             }
-            Write::CreateAccount(account, answer) => {
-                let outcome = create_account(connection, &account);
+            Write::CreateAccount(new, answer) => {
+                let (account, entry) = *new;
+                let outcome = create_account(connection, audit, &account, entry);
                 let (outcome, failed) = outcome.map_or_else(unwritten, |outcome| (outcome, None));
                 written.others.push((outcome, answer));
                 failed
             }
-            Write::AddRevocation(revocation, answer) => {
-                let outcome = add_revocation(connection, &revocation);
+            Write::AddRevocation(new, answer) => {
+                let (revocation, entry) = *new;
+                let outcome = add_revocation(connection, audit, &revocation, &entry);
                 let (outcome, failed) = outcome.map_or_else(unwritten, |()| (Ok(()), None));
+                written.others.push((outcome, answer));
+                failed
+            }
+            Write::Audit(entries, answer) => {
+                let outcome = audit.append(connection, &entries);
+                let (outcome, failed) = outcome.map_or_else(unwritten, |outcome| (outcome, None));
                 written.others.push((outcome, answer));
                 failed
             }
@@ -296,13 +312,23 @@ fn move_tail(connection: &Connection, tail: &Tail) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn create_account(connection: &Connection, account: &Account) -> rusqlite::Result<Result<(), StoreError>> {
+fn create_account(
+    connection: &Connection,
+    audit: &mut AuditLog,
+    account: &Account,
+    mut entry: Entry,
+) -> rusqlite::Result<Result<(), StoreError>> {
     let kept: Option<String> = connection
         .prepare_cached("SELECT kid FROM accounts WHERE name = ?1")?
         .query_row([account.name.as_str()], |row| row.get(0))
         .optional()?;
     if let Some(kid) = kept {
-        return Ok(if kid == account.kid { Ok(()) } else { Err(StoreError::NameTaken) });
+        if kid != account.kid {
+            return Ok(Err(StoreError::NameTaken));
+        }
+        entry.event = entry.event.because("the same request again");
+        append_with_change(audit, connection, &entry)?;
+        return Ok(Ok(()));
     }
     connection
         .prepare_cached("INSERT INTO accounts (name, certificate, kid, created) VALUES (?1, ?2, ?3, ?4)")?
@@ -312,11 +338,17 @@ fn create_account(connection: &Connection, account: &Account) -> rusqlite::Resul
             account.kid,
             account.created.as_millis()
         ])?;
+    append_with_change(audit, connection, &entry)?;
     Ok(Ok(()))
 }
 
-fn add_revocation(connection: &Connection, revocation: &Revocation) -> rusqlite::Result<()> {
-    connection
+fn add_revocation(
+    connection: &Connection,
+    audit: &mut AuditLog,
+    revocation: &Revocation,
+    entry: &Entry,
+) -> rusqlite::Result<()> {
+    let added = connection
         .prepare_cached(
             "INSERT OR IGNORE INTO revocations (number, name, device, time) VALUES (?1, ?2, ?3, ?4)",
         )?
@@ -326,5 +358,8 @@ fn add_revocation(connection: &Connection, revocation: &Revocation) -> rusqlite:
             revocation.device.as_str(),
             revocation.time.as_millis()
         ])?;
-    Ok(())
+    if added == 0 {
+        return Ok(());
+    }
+    append_with_change(audit, connection, entry)
 }

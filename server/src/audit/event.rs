@@ -1,0 +1,189 @@
+//! What happened: the kinds of events, and what is known of one.
+
+use std::fmt::{self, Display};
+use std::net::IpAddr;
+
+use parlour_protocol::{DeviceId, Timestamp, UserName, clean};
+
+/// The longest detail of an event, in bytes; the rest of a longer one is cut off.
+const DETAIL_BYTES: usize = 200;
+
+macro_rules! kinds {
+    ($( $(#[doc = $help:literal])+ $name:ident = $text:literal; )+) => {
+        /// What kind of event it was.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Kind {
+            $( $(#[doc = $help])+ $name, )+
+        }
+
+        impl Kind {
+            /// All kinds, with what each is, for `--help` and the documentation.
+            pub const ALL: &[(Self, &str)] = &[$( (Self::$name, concat!($($help),+)), )+];
+
+            /// Its name in the log.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $( Self::$name => $text, )+
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// The server began to listen.
+    Started = "started";
+    /// The server stopped gracefully; after a crash this is missing.
+    Stopped = "stopped";
+    /// Keys and certificates were read again, or could not be.
+    Reload = "reload";
+    /// A name was registered.
+    Registration = "registration";
+    /// A registration was refused.
+    RegistrationRefused = "registration_refused";
+    /// A device logged in.
+    Login = "login";
+    /// A login failed, with its real reason.
+    LoginFailed = "login_failed";
+    /// An address was locked out after too many failed logins.
+    Lockout = "lockout";
+    /// A device certificate was renewed.
+    Renewal = "renewal";
+    /// A renewal was refused.
+    RenewalRefused = "renewal_refused";
+    /// A device was revoked.
+    DeviceRevoked = "device_revoked";
+    /// Something was above a limit.
+    RateLimit = "rate_limit";
+    /// The oldest entries of this log were removed.
+    Retention = "retention";
+}
+
+impl Kind {
+    /// Whether a stranger can cause it, without an account and as often as connections allow.
+    pub const fn is_a_strangers(self) -> bool {
+        match self {
+            Self::RegistrationRefused
+            | Self::LoginFailed
+            | Self::Lockout
+            | Self::RenewalRefused
+            | Self::RateLimit => true,
+            Self::Started
+            | Self::Stopped
+            | Self::Reload
+            | Self::Registration
+            | Self::Login
+            | Self::Renewal
+            | Self::DeviceRevoked
+            | Self::Retention => false,
+        }
+    }
+}
+
+/// The words of an event: one clean line of bounded length, whatever they were made of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Detail(String);
+
+impl Detail {
+    /// Cleans `words` and cuts off what is too long.
+    pub fn new(words: impl Display) -> Self {
+        let mut text = clean(&words.to_string());
+        text.truncate(text.floor_char_boundary(DETAIL_BYTES));
+        Self(text)
+    }
+
+    /// The words.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What happened, as far as it is known.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SecurityEvent {
+    /// What kind of event.
+    pub kind: Kind,
+    /// Whose, or the name that was tried.
+    pub user: Option<UserName>,
+    /// On which device.
+    pub device: Option<DeviceId>,
+    /// From where.
+    pub address: Option<IpAddr>,
+    /// The reason, or what else there is to say.
+    pub detail: Detail,
+}
+
+impl SecurityEvent {
+    /// An event of which only the kind is known.
+    pub fn new(kind: Kind) -> Self {
+        Self { kind, user: None, device: None, address: None, detail: Detail::default() }
+    }
+
+    /// Names the user.
+    #[must_use]
+    pub fn of(mut self, user: &UserName) -> Self {
+        self.user = Some(user.clone());
+        self
+    }
+
+    /// Names the device.
+    #[must_use]
+    pub fn on(mut self, device: &DeviceId) -> Self {
+        self.device = Some(device.clone());
+        self
+    }
+
+    /// Names the address.
+    #[must_use]
+    pub fn from(mut self, address: IpAddr) -> Self {
+        self.address = Some(address.to_canonical());
+        self
+    }
+
+    /// Says more.
+    #[must_use]
+    pub fn because(mut self, words: impl Display) -> Self {
+        self.detail = Detail::new(words);
+        self
+    }
+}
+
+/// An event with when it happened, as it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// When; of repetitions, when the last of them was.
+    pub time: Timestamp,
+    /// What.
+    pub event: SecurityEvent,
+    /// How often: more than once when repetitions were counted.
+    pub times: u64,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_name_of_its_own() {
+        let mut names: Vec<&str> = Kind::ALL.iter().map(|(kind, _)| kind.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Kind::ALL.len());
+        assert!(names.iter().all(|name| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')));
+    }
+
+    #[test]
+    fn whatever_a_detail_is_made_of_it_is_one_short_line() {
+        let hostile = format!("a\n2026-11-21 10:00:00 login sam\u{1b}[2J\u{202e}{}", "ü".repeat(500));
+        let detail = Detail::new(&hostile);
+        assert!(detail.as_str().starts_with("a ⏎ 2026"), "{detail:?}");
+        assert!(!detail.as_str().contains(|c: char| c.is_control() || c == '\u{202e}'), "{detail:?}");
+        assert!((DETAIL_BYTES - 3..=DETAIL_BYTES).contains(&detail.as_str().len()));
+    }
+}

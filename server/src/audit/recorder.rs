@@ -1,0 +1,95 @@
+//! Notes events as they happen, and has them written without anybody waiting for it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+use super::{Entry, Repeats, SecurityEvent};
+use crate::clock::Clock;
+use crate::delivery::Posting;
+use crate::store::Store;
+
+/// How long entries gather before they are written together. So much of the log can be lost in a crash.
+const GATHER: Duration = Duration::from_millis(50);
+
+/// How often is looked for repetitions whose minute is over.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Takes events from everywhere in the server. Recording never waits.
+pub struct Recorder {
+    store: Arc<dyn Store<Posting>>,
+    clock: Clock,
+    repeats: Mutex<Repeats>,
+    news: Notify,
+    /// Held while entries are on their way to the store, so that they come there in their order.
+    writing: tokio::sync::Mutex<()>,
+}
+
+impl Recorder {
+    /// A recorder into this store.
+    pub fn new(store: Arc<dyn Store<Posting>>, clock: Clock) -> Self {
+        Self {
+            store,
+            clock,
+            repeats: Mutex::default(),
+            news: Notify::new(),
+            writing: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Notes an event. It is written soon.
+    pub fn record(&self, event: SecurityEvent) {
+        self.repeats().note(event, self.clock.now());
+        self.news.notify_one();
+    }
+
+    /// The entry for a change of the database, which is written together with that change. What happened
+    /// before is written before.
+    pub async fn entry(&self, event: SecurityEvent) -> Entry {
+        self.flush().await;
+        Entry { time: self.clock.now(), event, times: 1 }
+    }
+
+    /// Writes what waits, and returns when it is durable.
+    pub async fn flush(&self) {
+        let _in_turn = self.writing.lock().await;
+        let entries = self.repeats().take(self.clock.now());
+        self.write(entries).await;
+    }
+
+    /// Writes soon what is recorded, until the server stops.
+    pub async fn run(self: Arc<Self>, stopping: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = self.news.notified() => tokio::time::sleep(GATHER).await,
+                () = tokio::time::sleep(LOOK) => {}
+                () = stopping.cancelled() => return,
+            }
+            self.flush().await;
+        }
+    }
+
+    /// Writes everything, also what is still being counted.
+    pub async fn close(&self) {
+        let _in_turn = self.writing.lock().await;
+        let entries = self.repeats().take_all();
+        self.write(entries).await;
+    }
+
+    async fn write(&self, entries: Vec<Entry>) {
+        if entries.is_empty() {
+            return;
+        }
+        let count = entries.len();
+        if let Err(failure) = self.store.audit(entries).await {
+            error!(count, %failure, "entries of the audit log could not be written");
+        }
+    }
+
+    fn repeats(&self) -> MutexGuard<'_, Repeats> {
+        self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,218 @@
+//! Counts what happens again and again, so that a flood of the same neither fills the log nor costs a
+//! commit each.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+
+use parlour_protocol::{DeviceId, Timestamp, UserName};
+
+use super::event::{Detail, Entry, Kind, SecurityEvent};
+use crate::gate::network;
+
+/// For how long repetitions are counted before their number is written, in milliseconds.
+const COUNTED_MS: i64 = 60_000;
+
+/// Different events that are remembered for that time. Of further ones that strangers cause only the
+/// kinds are counted.
+const REMEMBERED: usize = 1_024;
+
+/// Entries that wait to be written. Of what happens when there are as many, only the kinds are counted.
+const WAITING: usize = 4_096;
+
+/// What makes two events the same: of addresses the network, of which one client has all.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Same {
+    kind: Kind,
+    user: Option<UserName>,
+    device: Option<DeviceId>,
+    network: Option<IpAddr>,
+    detail: Detail,
+}
+
+impl Same {
+    fn new(event: &SecurityEvent) -> Self {
+        Self {
+            kind: event.kind,
+            user: event.user.clone(),
+            device: event.device.clone(),
+            network: event.address.map(network),
+            detail: event.detail.clone(),
+        }
+    }
+}
+
+/// Repetitions of an event since it was written.
+struct Counted {
+    since: Timestamp,
+    last: Timestamp,
+    event: SecurityEvent,
+    times: u64,
+}
+
+impl Counted {
+    /// Whether their time is over; a clock that was set back ends it as well.
+    fn is_over(&self, now: Timestamp) -> bool {
+        !(0..COUNTED_MS).contains(&(now.as_millis().saturating_sub(self.since.as_millis())))
+    }
+
+    fn entry(self) -> Option<Entry> {
+        (self.times > 0).then_some(Entry { time: self.last, event: self.event, times: self.times })
+    }
+}
+
+/// Entries that wait to be written, and what is counted meanwhile. An event is an entry at once; when the
+/// same happens again within a minute that is counted, and the number becomes one entry when the minute
+/// is over.
+#[derive(Default)]
+pub struct Repeats {
+    waiting: VecDeque<Entry>,
+    counted: HashMap<Same, Counted>,
+    /// What there was no room for.
+    others: HashMap<Kind, Counted>,
+}
+
+impl Repeats {
+    /// Notes an event that happens now.
+    pub fn note(&mut self, event: SecurityEvent, now: Timestamp) {
+        let same = Same::new(&event);
+        if let Some(counted) = self.counted.get_mut(&same)
+            && !counted.is_over(now)
+        {
+            counted.times += 1;
+            counted.last = now;
+            return;
+        }
+        if let Some(entry) = self.counted.remove(&same).and_then(Counted::entry) {
+            self.waiting.push_back(entry);
+        }
+        let remembered = self.counted.len() < REMEMBERED;
+        if self.waiting.len() >= WAITING || (!remembered && event.kind.is_a_strangers()) {
+            return self.count_among_others(event.kind, now);
+        }
+        if remembered {
+            let counted = Counted { since: now, last: now, event: event.clone(), times: 0 };
+            self.counted.insert(same, counted);
+        }
+        self.waiting.push_back(Entry { time: now, event, times: 1 });
+    }
+
+    fn count_among_others(&mut self, kind: Kind, now: Timestamp) {
+        let counted = self.others.entry(kind).or_insert_with(|| {
+            let event = SecurityEvent::new(kind).because("too many different ones to write each");
+            Counted { since: now, last: now, event, times: 0 }
+        });
+        counted.times += 1;
+        counted.last = now;
+    }
+
+    /// Takes what is to be written now: what waits, and the numbers whose time is over.
+    pub fn take(&mut self, now: Timestamp) -> Vec<Entry> {
+        self.take_where(|counted| counted.is_over(now))
+    }
+
+    /// Takes everything: nothing will be counted any more.
+    pub fn take_all(&mut self) -> Vec<Entry> {
+        self.take_where(|_| true)
+    }
+
+    /// Takes what waits, and those numbers.
+    fn take_where(&mut self, is_due: impl Fn(&Counted) -> bool) -> Vec<Entry> {
+        let counted = self.counted.extract_if(|_, counted| is_due(counted)).map(|(_, counted)| counted);
+        let others = self.others.extract_if(|_, counted| is_due(counted)).map(|(_, counted)| counted);
+        let mut numbers: Vec<Entry> = counted.chain(others).filter_map(Counted::entry).collect();
+        numbers.sort_by_key(|entry| entry.time);
+        self.waiting.drain(..).chain(numbers).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1_000)
+    }
+
+    fn failed(address: &str) -> SecurityEvent {
+        SecurityEvent::new(Kind::LoginFailed)
+            .from(address.parse().unwrap())
+            .because("the signature does not hold")
+    }
+
+    fn seen(entries: &[Entry]) -> Vec<(i64, u64)> {
+        entries.iter().map(|entry| (entry.time.as_seconds(), entry.times)).collect()
+    }
+
+    #[test]
+    fn the_first_is_written_at_once_and_what_follows_within_a_minute_as_one_number() {
+        let mut repeats = Repeats::default();
+        for second in 0..10 {
+            repeats.note(failed("10.0.0.1"), at(second));
+        }
+        assert_eq!(seen(&repeats.take(at(10))), [(0, 1)]);
+        assert_eq!(seen(&repeats.take(at(59))), []);
+        assert_eq!(seen(&repeats.take(at(60))), [(9, 9)]);
+        assert_eq!(seen(&repeats.take(at(600))), []);
+        repeats.note(failed("10.0.0.1"), at(700));
+        assert_eq!(seen(&repeats.take(at(700))), [(700, 1)]);
+    }
+
+    #[test]
+    fn a_number_whose_minute_is_over_is_written_before_the_next_of_its_kind() {
+        let mut repeats = Repeats::default();
+        for second in [0, 1, 61] {
+            repeats.note(failed("10.0.0.1"), at(second));
+        }
+        assert_eq!(seen(&repeats.take(at(61))), [(0, 1), (1, 1), (61, 1)]);
+        // A clock that was set back holds nothing up.
+        repeats.note(failed("10.0.0.1"), at(-100));
+        assert_eq!(seen(&repeats.take(at(-100))), [(-100, 1)]);
+    }
+
+    #[test]
+    fn what_differs_in_anything_is_written_apart_and_a_network_of_ipv6_is_one_address() {
+        let mut repeats = Repeats::default();
+        for event in [
+            failed("10.0.0.1"),
+            failed("10.0.0.2"),
+            failed("10.0.0.1").of(&"sam".parse().unwrap()),
+            failed("10.0.0.1").because("no client certificate"),
+            failed("2001:db8::1"),
+            failed("2001:db8::2"),
+        ] {
+            repeats.note(event, at(0));
+        }
+        assert_eq!(repeats.take(at(0)).len(), 5);
+        assert_eq!(seen(&repeats.take_all()), [(0, 1)]);
+    }
+
+    #[test]
+    fn a_flood_of_different_events_is_bounded_and_does_not_hide_who_logs_in() {
+        let mut repeats = Repeats::default();
+        for number in 0..100_000_u32 {
+            let address = IpAddr::from(number.to_be_bytes());
+            repeats.note(SecurityEvent::new(Kind::LoginFailed).from(address), at(0));
+            repeats.take(at(0));
+        }
+        assert!(repeats.counted.len() <= REMEMBERED);
+        let login = SecurityEvent::new(Kind::Login).of(&"sam".parse().unwrap());
+        repeats.note(login.clone(), at(1));
+        assert_eq!(repeats.take(at(1)), [Entry { time: at(1), event: login, times: 1 }]);
+        let rest = repeats.take(at(60));
+        let [others] = rest.as_slice() else { panic!("{} entries", rest.len()) };
+        assert_eq!(others.times, 100_000 - REMEMBERED as u64);
+        assert_eq!((others.event.kind, &others.event.address), (Kind::LoginFailed, &None));
+    }
+
+    #[test]
+    fn what_waits_is_bounded_while_nothing_can_be_written() {
+        let mut repeats = Repeats::default();
+        for number in 0..10_000_u32 {
+            let login = SecurityEvent::new(Kind::Login).of(&format!("user{number}").parse().unwrap());
+            repeats.note(login, at(0));
+        }
+        let all = repeats.take_all();
+        assert!(all.len() <= WAITING + 1, "{}", all.len());
+        assert_eq!(all.iter().map(|entry| entry.times).sum::<u64>(), 10_000);
+    }
+}

@@ -1,0 +1,147 @@
+//! `parlour-server audit`: prints entries, and checks the chain.
+
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+use parlour_protocol::{Timestamp, clean};
+use serde::Serialize;
+
+use crate::cli::{AuditArguments, AuditCommand, VerifyArguments};
+use crate::clock::Clock;
+use crate::store::{AuditFile, AuditFileError, AuditRow, Verdict, Wanted, hex};
+
+/// Whether all is well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finding {
+    /// It is.
+    Sound,
+    /// The log was changed.
+    Broken,
+}
+
+/// Carries out the command, and prints to `out`.
+pub fn run(arguments: AuditArguments, out: &mut impl Write) -> Result<Finding, AuditFileError> {
+    match arguments.command {
+        Some(AuditCommand::Verify(arguments)) => verify(&arguments, out),
+        None => print(arguments, out).map(|()| Finding::Sound),
+    }
+}
+
+fn open(data: &Path) -> Result<AuditFile, AuditFileError> {
+    AuditFile::open(&data.join("chat.db"))
+}
+
+fn print(arguments: AuditArguments, out: &mut impl Write) -> Result<(), AuditFileError> {
+    let wanted = Wanted {
+        since: arguments.since.map(|since| since.moment(Clock::default().now())),
+        user: arguments.user.map(|user| user.to_string()),
+        kind: arguments.kind,
+    };
+    let printed = open(&arguments.data)?.read(&wanted, |row| {
+        let shown = Shown::new(row);
+        if arguments.json {
+            writeln!(out, "{}", serde_json::to_string(&shown)?)
+        } else {
+            writeln!(out, "{}", shown.line())
+        }
+    });
+    match printed.and_then(|()| Ok(out.flush()?)) {
+        // Whoever reads has seen enough.
+        Err(AuditFileError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        printed => printed,
+    }
+}
+
+fn verify(arguments: &VerifyArguments, out: &mut impl Write) -> Result<Finding, AuditFileError> {
+    let (finding, said) = match open(&arguments.data)?.verify()? {
+        Verdict::Broken { number, fault } => (Finding::Broken, format!("entry {number} {fault}")),
+        Verdict::Sound { entries, newest } => {
+            let newest = hex(&newest);
+            match &arguments.expect {
+                Some(expected) if !expected.eq_ignore_ascii_case(&newest) => {
+                    (Finding::Broken, format!("the newest hash is {newest}, not the expected one"))
+                }
+                _ => (Finding::Sound, format!("{entries} entries, newest hash {newest}")),
+            }
+        }
+    };
+    writeln!(out, "{said}").and_then(|()| out.flush())?;
+    Ok(finding)
+}
+
+/// An entry as it is printed. Whatever stands in the file, it drives no terminal and forges no line.
+#[derive(Serialize)]
+struct Shown {
+    number: i64,
+    time: String,
+    kind: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    detail: String,
+    times: i64,
+    hash: String,
+}
+
+impl Shown {
+    fn new(row: AuditRow) -> Self {
+        let cleaned = |text: Option<String>| text.map(|text| clean(&text));
+        Self {
+            number: row.number,
+            time: moment(row.time),
+            kind: clean(&row.kind),
+            user: cleaned(row.user),
+            device: cleaned(row.device),
+            address: cleaned(row.address),
+            detail: clean(&row.detail),
+            times: row.times,
+            hash: hex(&row.hash),
+        }
+    }
+
+    fn line(&self) -> String {
+        let mut line = format!("{} {} {}", self.number, self.time, self.kind);
+        for (name, value) in [("user", &self.user), ("device", &self.device), ("address", &self.address)] {
+            if let Some(value) = value {
+                let _ = write!(line, " {name}={value}"); // to a text, which takes everything
+            }
+        }
+        if self.times > 1 {
+            let _ = write!(line, " times={}", self.times);
+        }
+        if !self.detail.is_empty() {
+            let _ = write!(line, ": {}", self.detail);
+        }
+        line
+    }
+}
+
+/// RFC 3339 in UTC, with milliseconds; what is no moment shows as its number.
+fn moment(millis: i64) -> String {
+    match jiff::Timestamp::from_millisecond(millis) {
+        Ok(moment) => format!("{moment:.3}"),
+        Err(_) => Timestamp::from_millis(millis).to_string(),
+    }
+}
+
+/// What to do about a log that cannot be looked at.
+pub fn hint(error: &AuditFileError) -> Option<&'static str> {
+    match error {
+        AuditFileError::Missing(_) => Some("name the server's data directory with --data"),
+        AuditFileError::Version { found, known, .. } if found < known => {
+            Some("start this version of the server once: it brings the database up to date")
+        }
+        AuditFileError::Version { .. } => {
+            Some("use the version of parlour-server that wrote it, or a newer one")
+        }
+        AuditFileError::Failed { .. } => {
+            Some("check that the file is a database of Parlour's and that this user may read its folder")
+        }
+        AuditFileError::Output(_) => None,
+    }
+}

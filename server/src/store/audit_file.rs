@@ -1,0 +1,194 @@
+//! The audit log as an operator reads it: beside a running server, and without changing anything.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use parlour_protocol::Timestamp;
+use rusqlite::{Connection, OpenFlags, params};
+use thiserror::Error;
+
+use super::audit::{AUDIT_COLUMNS, AuditRow, End, Ends, removal};
+use super::chain::Hash;
+use super::migrations;
+use crate::audit::Kind;
+
+/// Why the log cannot be looked at.
+#[derive(Debug, Error)]
+pub enum AuditFileError {
+    /// There is no database.
+    #[error("there is no database {0}")]
+    Missing(PathBuf),
+    /// SQLite could not read it.
+    #[error("cannot read {path}: {reason}")]
+    Failed {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        reason: String,
+    },
+    /// Made by another version of this program.
+    #[error("{path} is of version {found}, this program reads the audit log of version {known}")]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: usize,
+        /// The one that is known here.
+        known: usize,
+    },
+    /// What was read could not be passed on.
+    #[error("cannot write: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+/// Which entries are wanted.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    /// Not older than this.
+    pub since: Option<Timestamp>,
+    /// Of this user.
+    pub user: Option<String>,
+    /// Of this kind.
+    pub kind: Option<Kind>,
+}
+
+/// What checking the chain found.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every entry fits.
+    Sound {
+        /// How many there are.
+        entries: u64,
+        /// The hash of the newest, or of the last that was removed when none is left.
+        newest: Hash,
+    },
+    /// This entry is the first that does not.
+    Broken {
+        /// Its number.
+        number: i64,
+        /// What is wrong with it.
+        fault: Fault,
+    },
+}
+
+/// What is wrong with an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Fault {
+    /// It is not there.
+    #[error("is missing")]
+    Missing,
+    /// It, or what comes before it, was changed.
+    #[error("does not fit its hash")]
+    Changed,
+    /// It stands where the server has not written anything.
+    #[error("was not written by the server")]
+    Foreign,
+    /// It was removed from the beginning, and the log does not say so.
+    #[error("was removed, and the log does not say so")]
+    Removed,
+    /// The note of where the log begins and ends is missing.
+    #[error("cannot be checked: the note of where the log begins and ends is missing")]
+    NoEnds,
+}
+
+/// A database whose audit log is read.
+pub struct AuditFile {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl AuditFile {
+    /// Opens the database file `path`, which a server may be using.
+    pub fn open(path: &Path) -> Result<Self, AuditFileError> {
+        if !path.exists() {
+            return Err(AuditFileError::Missing(path.to_owned()));
+        }
+        let failed = |error: rusqlite::Error| failed(path, &error);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+        connection.busy_timeout(Duration::from_secs(10)).map_err(failed)?;
+        let found = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
+        let known = migrations::newest();
+        if found != known {
+            return Err(AuditFileError::Version { path: path.to_owned(), found, known });
+        }
+        Ok(Self { connection, path: path.to_owned() })
+    }
+
+    /// Hands the entries that are wanted to `visit`, the oldest first.
+    pub fn read(
+        &self,
+        wanted: &Wanted,
+        mut visit: impl FnMut(AuditRow) -> std::io::Result<()>,
+    ) -> Result<(), AuditFileError> {
+        let failed = |error: rusqlite::Error| failed(&self.path, &error);
+        let mut statement = self
+            .connection
+            .prepare(&format!(
+                "SELECT {AUDIT_COLUMNS} FROM audit WHERE (?1 IS NULL OR time >= ?1)
+                 AND (?2 IS NULL OR user = ?2) AND (?3 IS NULL OR kind = ?3) ORDER BY number"
+            ))
+            .map_err(failed)?;
+        let since = wanted.since.map(Timestamp::as_millis);
+        let kind = wanted.kind.map(Kind::as_str);
+        let rows = statement.query_map(params![since, wanted.user, kind], AuditRow::read).map_err(failed)?;
+        for row in rows {
+            visit(row.map_err(failed)?)?;
+        }
+        Ok(())
+    }
+
+    /// Checks the whole chain.
+    pub fn verify(&self) -> Result<Verdict, AuditFileError> {
+        self.walk().map_err(|error| failed(&self.path, &error))
+    }
+
+    fn walk(&self) -> rusqlite::Result<Verdict> {
+        let broken = |number, fault| Ok(Verdict::Broken { number, fault });
+        // One snapshot, though the server goes on.
+        let snapshot = self.connection.unchecked_transaction()?;
+        let Some(Ends { removed, newest }) = Ends::load(&snapshot)? else {
+            return broken(1, Fault::NoEnds);
+        };
+        let mut reached = removed;
+        let mut said_removed = None;
+        let mut statement =
+            snapshot.prepare(&format!("SELECT {AUDIT_COLUMNS} FROM audit ORDER BY number"))?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let expected = reached.number.saturating_add(1);
+            let number: i64 = row.get(0)?;
+            if number < expected || number > newest.number {
+                return broken(number, Fault::Foreign);
+            }
+            if number > expected {
+                return broken(expected, Fault::Missing);
+            }
+            // What has not even the type that it must have was changed.
+            let Ok(row) = AuditRow::read(row) else { return broken(number, Fault::Changed) };
+            if row.link(&reached.hash) != row.hash {
+                return broken(number, Fault::Changed);
+            }
+            if row.kind == Kind::Retention.as_str() {
+                said_removed = Some(row.detail);
+            }
+            reached = End { number, hash: row.hash };
+        }
+        if reached.number < newest.number {
+            return broken(reached.number.saturating_add(1), Fault::Missing);
+        }
+        if reached != newest {
+            return broken(reached.number, Fault::Changed);
+        }
+        // The oldest entries go only together with an entry that says so.
+        if said_removed != (removed.number > 0).then(|| removal(&removed)) {
+            return broken(removed.number.max(1), Fault::Removed);
+        }
+        let entries = u64::try_from(newest.number.saturating_sub(removed.number)).unwrap_or(0);
+        Ok(Verdict::Sound { entries, newest: newest.hash })
+    }
+}
+
+fn failed(path: &Path, error: &rusqlite::Error) -> AuditFileError {
+    AuditFileError::Failed { path: path.to_owned(), reason: error.to_string() }
+}
