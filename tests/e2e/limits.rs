@@ -96,6 +96,10 @@ fn who_does_not_read_is_cut_off_and_everyone_else_goes_on() -> Result<()> {
     })?;
     let heard = rest(&mut slow)?;
     let lines: Vec<&str> = heard.lines().collect();
+    wait_until("the reason in the audit log", || {
+        let limited = world.audit_entries(&["--kind", "rate_limit", "--user", "erik"])?;
+        Ok(limited.iter().any(|entry| entry["detail"] == "slow reader"))
+    })?;
     // What the system had taken before, then the reason if there was room for it.
     ensure!(lines.len() < said, "nothing was kept from erik");
     let whole = lines.split_last().map_or([].as_slice(), |(_, whole)| whole);

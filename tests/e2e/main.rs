@@ -1,8 +1,10 @@
 //! The end-to-end tests: real programs, real connections, a real database.
 
+mod audit;
 mod delivery;
 mod limits;
 mod logging_in;
+mod mallory;
 mod openssl;
 mod private_messages;
 mod registering;

@@ -10,6 +10,7 @@ use std::process::{Command, Output, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 use parlour_protocol::UserName;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::line::{self, Line};
@@ -232,6 +233,20 @@ impl World {
             command.args(["--limit", limit]);
         }
         Ok(command)
+    }
+
+    /// A command of `parlour-server audit` on this world's data, run to its end.
+    pub fn audit(&self, arguments: &[&str]) -> Result<Finished> {
+        let mut command = self.command("parlour-server")?;
+        command.arg("audit").args(arguments).args(["--data", "data"]);
+        run_to_end("audit", &mut command, "")
+    }
+
+    /// The entries of the audit log with these options, as they are now.
+    pub fn audit_entries(&self, arguments: &[&str]) -> Result<Vec<Value>> {
+        let finished = self.audit(&[&["--json"], arguments].concat())?;
+        ensure!(finished.code == 0, "{finished:#?}");
+        finished.out.iter().map(|line| Ok(serde_json::from_str(line)?)).collect()
     }
 
     /// Stops the server as an operator would, and waits until it has ended.
