@@ -46,7 +46,7 @@ fn a_rewritten_audit_log_does_not_pass_the_check() -> Result<()> {
     let nothing = check_after(&world, "")?;
     ensure!(nothing.code == 0 && nothing.out[0].starts_with(&format!("{newest} entries, newest hash ")));
     for (tampering, number) in [
-        ("UPDATE audit SET user = 'erik' WHERE number = 4".to_owned(), 4),
+        ("UPDATE audit SET user = 'mallory' WHERE number = 4".to_owned(), 4),
         ("UPDATE audit SET time = time - 3600000 WHERE number = 4".to_owned(), 4),
         ("UPDATE audit SET detail = detail || char(10) || '2026-11-21 login sam' WHERE number = 4".to_owned(), 4),
         ("DELETE FROM audit WHERE number = 4".to_owned(), 4),
