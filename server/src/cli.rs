@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use parlour_sandbox::{ProbeArguments, SandboxArguments};
 
 /// Parlour's server: authenticates, relays, and keeps what it cannot read.
 #[derive(Debug, Parser)]
@@ -19,6 +20,16 @@ pub struct Cli {
 pub enum Command {
     /// Run the server until SIGTERM or SIGINT; SIGHUP reads keys and certificates again
     Run(Box<RunArguments>),
+    /// For tests: start like `run`, confine this process in the same way, and then try what it must not do
+    #[command(hide = true)]
+    Probe {
+        /// What to try.
+        #[command(flatten)]
+        probe: ProbeArguments,
+        /// As for `run`.
+        #[command(flatten)]
+        arguments: Box<RunArguments>,
+    },
     /// Print completions for a shell
     #[command(hide = true)]
     Completions {
@@ -58,6 +69,12 @@ pub struct RunArguments {
     /// What is logged: error, warn, info, debug or trace, or filters by module [default: info]
     #[arg(long, env = "PARLOUR_LOG_LEVEL", value_name = "LEVEL")]
     pub log_level: Option<String>,
+    /// User to run as when started as root
+    #[arg(long, env = "PARLOUR_RUN_AS", value_name = "USER")]
+    pub run_as: Option<String>,
+    /// How this process confines itself.
+    #[command(flatten)]
+    pub sandbox: SandboxArguments,
     /// For tests: moves this process's clock
     #[arg(long, hide = true, allow_negative_numbers = true, value_name = "SECONDS")]
     pub clock_offset: Option<i64>,
