@@ -23,7 +23,7 @@ pub struct Confinement {
 }
 
 /// The kernel cannot do what is required.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("the sandbox is required and not complete: {}", .0.join("; "))]
 pub struct SandboxError(Vec<String>);
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -36,8 +37,13 @@ pub enum Probe {
         /// Which.
         path: PathBuf,
     },
-    /// Run a program
+    /// Become another program
     Execute {
+        /// Which.
+        path: PathBuf,
+    },
+    /// Start another process
+    Spawn {
         /// Which.
         path: PathBuf,
     },
@@ -60,7 +66,9 @@ impl Probe {
             Self::Write { path } => std::fs::write(path, "written by a probe"),
             Self::Read { path } => std::fs::read(path).map(drop),
             Self::Truncate { path } => nix::unistd::truncate(path, 0).map_err(io::Error::from),
-            Self::Execute { path } => Command::new(path).spawn()?.wait().map(drop),
+            // Does not return where it is allowed.
+            Self::Execute { path } => Err(Command::new(path).exec()),
+            Self::Spawn { path } => Command::new(path).spawn()?.wait().map(drop),
             Self::Trace => nix::sys::ptrace::traceme().map_err(io::Error::from),
             Self::Connect { address } => {
                 TcpStream::connect_timeout(address, Duration::from_secs(5)).map(drop)

@@ -68,13 +68,14 @@ fn prepare(settings: &Settings) -> Result<Prepared, StartError> {
 
 fn run(settings: Settings) -> Result<(), StartError> {
     let prepared = prepare(&settings)?;
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    if std::env::var_os("TOKIO_WORKER_THREADS").is_none() {
-        // How many there may be stands in files that are out of reach afterwards.
-        runtime.worker_threads(std::thread::available_parallelism().map_or(1, NonZero::get));
-    }
+    // Where a container bounds this, it stands in files that are out of reach afterwards.
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
     confinement::apply(&settings)?;
-    let runtime = runtime.enable_all().build().map_err(|error| StartError::System(error.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+        .map_err(|error| StartError::System(error.to_string()))?;
     runtime.block_on(server::run(settings, prepared, |address| {
         let mut stdout = std::io::stdout();
         // Whoever started the server waits for this line; nobody may be there to read it.
