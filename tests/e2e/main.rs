@@ -3,10 +3,12 @@
 mod delivery;
 mod limits;
 mod logging_in;
+mod mallory;
 mod openssl;
 mod private_messages;
 mod registering;
 mod renewing;
+mod sandbox;
 mod scripts;
 mod speed;
 mod starting;

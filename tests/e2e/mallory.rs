@@ -1,0 +1,3 @@
+//! What Mallory cannot do: each file is an attack on one claim of `docs/threat-model.md`, under its number.
+
+mod m27_confined;
