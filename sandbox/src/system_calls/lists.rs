@@ -1,6 +1,7 @@
 //! The system calls themselves. Names that only x86-64 has stand apart: other machines have their newer
 //! forms alone.
 
+#[allow(clippy::wildcard_imports, reason = "the whole file is its names")]
 use nix::libc::*;
 
 /// What all three programs need.
