@@ -54,7 +54,7 @@ impl Confinement {
         }
         let report = Report {
             no_core_dumps: process::forbid_core_dumps().map_err(|error| error.to_string()),
-            memory_locked: process::lock_memory().map_err(|error| error.to_string()),
+            memory_locked: process::lock_memory(),
             no_new_privileges: process::forbid_new_privileges().map_err(|error| error.to_string()),
             landlock: files::restrict(&self.paths, &self.ports),
             // Last: the calls that the others are made of are not left after it.

@@ -54,11 +54,11 @@ pub fn is_root() -> bool {
 /// so already. Call it while the process has one thread. No file changes its owner.
 pub fn run_as(name: &str) -> Result<(), PrivilegeError> {
     let user = find(name)?;
-    if geteuid() == user.uid {
-        return Ok(());
-    }
     if user.uid.is_root() || user.gid.as_raw() == 0 {
         return Err(PrivilegeError::Root(name.to_owned()));
+    }
+    if geteuid() == user.uid {
+        return Ok(());
     }
     if !is_root() {
         return Err(PrivilegeError::NotRoot(name.to_owned()));

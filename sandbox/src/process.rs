@@ -19,6 +19,10 @@ pub(crate) fn forbid_new_privileges() -> Result<(), Errno> {
 
 /// Keeps what is in memory now, above all the keys that were just read, out of swap. Not what comes later:
 /// that could make any later request for memory fail. Only pages that are used count.
-pub(crate) fn lock_memory() -> Result<(), Errno> {
-    mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::from_bits_retain(libc::MCL_ONFAULT))
+pub(crate) fn lock_memory() -> Result<(), String> {
+    let locked = mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::from_bits_retain(libc::MCL_ONFAULT));
+    locked.map_err(|error| match error {
+        Errno::ENOMEM | Errno::EPERM => "the limit of locked memory is too low".to_owned(),
+        other => other.to_string(),
+    })
 }

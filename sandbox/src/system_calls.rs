@@ -135,3 +135,67 @@ fn when_word(argument: u8, operator: SeccompCmpOp, value: u64) -> Result<Seccomp
 fn number(value: i32) -> u64 {
     u64::from(value.cast_unsigned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROGRAMS: [SystemCalls; 3] = [SystemCalls::Server, SystemCalls::Authority, SystemCalls::Client];
+
+    #[test]
+    fn no_program_keeps_a_call_that_gives_rights_or_reaches_into_others() {
+        for program in PROGRAMS {
+            let rules = program.rules().unwrap();
+            for call in [
+                libc::SYS_execve,
+                libc::SYS_execveat,
+                libc::SYS_ptrace,
+                libc::SYS_process_vm_readv,
+                libc::SYS_process_vm_writev,
+                libc::SYS_pidfd_getfd,
+                libc::SYS_mount,
+                libc::SYS_unshare,
+                libc::SYS_setns,
+                libc::SYS_bpf,
+                libc::SYS_perf_event_open,
+                libc::SYS_keyctl,
+                libc::SYS_io_uring_setup,
+                libc::SYS_userfaultfd,
+                libc::SYS_memfd_create,
+                libc::SYS_seccomp,
+                libc::SYS_setuid,
+                libc::SYS_setresuid,
+                libc::SYS_truncate,
+                libc::SYS_fchownat,
+                libc::SYS_linkat,
+                libc::SYS_symlinkat,
+                libc::SYS_mknodat,
+            ] {
+                assert!(!rules.contains_key(&call), "{program:?} keeps {call}");
+            }
+            // What has conditions must not have lost them: no rule would mean that all is allowed.
+            for call in
+                [libc::SYS_clone, libc::SYS_tgkill, libc::SYS_prctl, libc::SYS_prlimit64, libc::SYS_ioctl]
+            {
+                assert!(
+                    rules.get(&call).is_some_and(|conditions| !conditions.is_empty()),
+                    "{program:?} {call}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn server_and_ttp_bind_nothing_and_the_ttp_connects_nowhere() {
+        for (program, calls) in [
+            (SystemCalls::Server, vec![libc::SYS_bind, libc::SYS_listen]),
+            (
+                SystemCalls::Authority,
+                vec![libc::SYS_bind, libc::SYS_listen, libc::SYS_socket, libc::SYS_connect],
+            ),
+        ] {
+            let rules = program.rules().unwrap();
+            assert!(calls.iter().all(|call| !rules.contains_key(call)), "{program:?}");
+        }
+    }
+}

@@ -192,7 +192,7 @@ fn a_user_who_cannot_be_is_refused_before_anything_is_made() -> Result<()> {
     let world = World::with().prepare()?;
     for (name, said, hinted) in [
         ("no-such-user", "there is no user 'no-such-user'", "useradd"),
-        ("root2", "there is no user 'root2'", "useradd"),
+        ("root", "'root' is root", "ordinary user"),
         // It becomes nobody, who cannot read root's keys.
         ("nobody", "Permission denied", ""),
     ] {
