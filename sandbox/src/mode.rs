@@ -29,8 +29,9 @@ pub struct SandboxArguments {
         hide_possible_values = true
     )]
     pub sandbox: Option<Mode>,
-    /// The same as --sandbox off; a warning at every start
-    #[arg(long, global = true, env = "PARLOUR_NO_SANDBOX", conflicts_with = "sandbox")]
+    /// The same as --sandbox off, whatever else is said; a warning at every start
+    // Not from the environment, where PARLOUR_SANDBOX says it: the command line goes before that.
+    #[arg(long, global = true)]
     pub no_sandbox: bool,
 }
 
@@ -43,7 +44,23 @@ impl SandboxArguments {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        sandbox: SandboxArguments,
+    }
+
+    #[test]
+    fn no_sandbox_goes_before_a_mode() {
+        let mode = |line: &[&str]| Line::try_parse_from(line).unwrap().sandbox.mode(Some(Mode::On));
+        assert_eq!(mode(&["x", "--sandbox", "required"]), Mode::Required);
+        assert_eq!(mode(&["x", "--sandbox", "required", "--no-sandbox"]), Mode::Off);
+        assert!(Line::try_parse_from(["x", "--sandbox", "perhaps"]).is_err());
+    }
 
     #[test]
     fn the_command_line_goes_before_the_file_and_the_default_is_on() {

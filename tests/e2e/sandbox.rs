@@ -48,7 +48,7 @@ fn server_ttp_and_client_are_confined_from_their_start() -> Result<()> {
 fn without_the_sandbox_everything_works_and_every_start_warns() -> Result<()> {
     let mut world = World::with().people().prepare()?;
     let mut command = world.server_command("127.0.0.1:0")?;
-    command.arg("--no-sandbox");
+    command.arg("--no-sandbox").env("PARLOUR_SANDBOX", "required");
     let mut server = Process::start("server", &mut command, Stdio::null())?;
     server.out.expect("listening on {}")?;
     server.wait_for_error("the sandbox is off")?;
