@@ -5,7 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 declare -A allowed=(
     [protocol]='' [crypto]='' [keylog]='protocol'
-    [server]='keylog protocol' [client]='crypto keylog protocol' [ttp]='crypto keylog protocol'
+    [sandbox]='' [server]='keylog protocol sandbox' [client]='crypto keylog protocol sandbox'
+    [ttp]='crypto keylog protocol sandbox'
 )
 for crate in "${!allowed[@]}"; do
     found=$(cargo tree --locked --package "parlour-$crate" --edges normal,build --prefix none |

@@ -13,8 +13,9 @@ running() { # PIDFILE PROGRAM
     local pid
     pid=$(cat "$1" 2>/dev/null) && [ -n "$pid" ] && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "${2:0:15}" ] ||
         return 1
-    # A program that was built anew since then is stopped, to be started again; clients come back.
-    if ! [ "/proc/$pid/exe" -ef "bin/$2" ]; then
+    # A program that was built anew since then is stopped, to be started again; clients come back. What
+    # runs cannot be asked: it lets nobody look into it.
+    if [ "bin/$2" -nt "$1" ]; then
         kill "$pid"
         while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
         return 1

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use parlour_sandbox::{ProbeArguments, SandboxArguments};
 
 /// Private chat for groups that run their own server.
 ///
@@ -40,9 +41,12 @@ pub struct Options {
     /// One JSON object a line, for scripts and bots
     #[arg(id = "json_face", long = "json")]
     pub json: bool,
-    /// TOML file with server, keys, ca and user
+    /// TOML file with server, keys, ca, user and sandbox
     #[arg(long, global = true, env = "PARLOUR_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// How this process confines itself.
+    #[command(flatten)]
+    pub sandbox: SandboxArguments,
     /// For tests: moves this process's clock
     #[arg(long, global = true, hide = true, allow_negative_numbers = true, value_name = "SECONDS")]
     pub clock_offset: Option<i64>,
@@ -54,6 +58,9 @@ pub enum Command {
     /// What goes through a running client, or logs in for the moment
     #[command(flatten)]
     OneShot(OneShot),
+    /// For tests: confine this process as always, and then try what it must not do
+    #[command(hide = true)]
+    Probe(ProbeArguments),
     /// Print completions for a shell
     #[command(hide = true)]
     Completions {

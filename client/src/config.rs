@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use parlour_protocol::{Invitation, ServerAddress, UserName};
+use parlour_sandbox::Mode;
 use serde::Deserialize;
 
 use crate::cli::Options;
@@ -19,10 +20,21 @@ struct File {
     keys: Option<PathBuf>,
     ca: Option<PathBuf>,
     user: Option<String>,
+    sandbox: Option<Mode>,
 }
 
-/// What the options come to: the setup, and the user to log in as.
-pub fn settle(options: &Options) -> Result<(Setup, Option<UserName>), Failure> {
+/// What the options come to.
+pub struct Settled {
+    /// What to work with.
+    pub setup: Setup,
+    /// The user to log in as.
+    pub user: Option<UserName>,
+    /// Whether this process confines itself.
+    pub sandbox: Mode,
+}
+
+/// Puts options and file together.
+pub fn settle(options: &Options) -> Result<Settled, Failure> {
     let file = match &options.config {
         Some(path) => read(path)?,
         None => File::default(),
@@ -53,7 +65,7 @@ pub fn settle(options: &Options) -> Result<(Setup, Option<UserName>), Failure> {
         profiles: Profiles::new(keys(options.keys.clone().or(file.keys))?),
         clock: Clock::with_offset(options.clock_offset.unwrap_or(0)),
     };
-    Ok((setup, user))
+    Ok(Settled { setup, user, sandbox: options.sandbox.mode(file.sandbox) })
 }
 
 fn address(text: &str) -> Result<(Option<ServerAddress>, Option<RootPin>), Failure> {

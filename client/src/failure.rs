@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use parlour_protocol::{Detail, NameError, Refusal, ServerAddress, UserName};
+use parlour_sandbox::SandboxError;
 use thiserror::Error;
 
 /// Something that was not done. `Display` is the text after `error: `, [`Failure::hint`] what to do.
@@ -86,6 +87,9 @@ pub enum Failure {
     /// Options, or the configuration file, do not hold.
     #[error("{0}")]
     Usage(String),
+    /// The sandbox is required and the kernel has none.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
     /// Messages wait, and the client was told to end.
     #[error("{0} not sent: the server cannot be reached")]
     Unsent(String),
@@ -124,6 +128,7 @@ impl Failure {
                 format!("ask {name} in another way whether the new key is {kid}, and if it is, /trust {name}")
             }
             Self::Unsent(_) => "it is kept, and sent after the next login".to_owned(),
+            Self::Sandbox(error) => error.hint().to_owned(),
             Self::Refused(refusal) => return hint_of(refusal),
             Self::Elsewhere { hint, .. } => return hint.clone(),
             Self::Lost
@@ -161,6 +166,7 @@ impl Failure {
             Self::Key(_) => "key",
             Self::Usage(_) => "usage",
             Self::Unsent(_) => "unsent",
+            Self::Sandbox(_) => "sandbox",
             Self::Ending => "ending",
             Self::Elsewhere { code, .. } => code,
         }

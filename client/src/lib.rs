@@ -10,6 +10,7 @@ pub mod action;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod confinement;
 pub mod control;
 pub mod engine;
 pub mod face;

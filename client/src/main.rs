@@ -1,6 +1,7 @@
 //! `parlour`: reads the command line and opens a face, or does one thing.
 
 use std::io::IsTerminal as _;
+use std::num::NonZero;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
@@ -8,10 +9,14 @@ use jiff::tz::TimeZone;
 use nix::sys::stat::{Mode, umask};
 use parlour_client::action::Action;
 use parlour_client::cli::{Cli, Command, Options};
+use parlour_client::config::{self, Settled};
 use parlour_client::face::plain::{Ended, Plain};
 use parlour_client::face::{json, tui};
 use parlour_client::failure::Failure;
-use parlour_client::{config, engine, oneshot};
+use parlour_client::setup::Setup;
+use parlour_client::{confinement, engine, oneshot};
+use parlour_protocol::UserName;
+use parlour_sandbox::Probe;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 fn main() -> ExitCode {
@@ -27,11 +32,11 @@ fn main() -> ExitCode {
             .render(&mut std::io::stdout())
             .map(|()| true)
             .map_err(|error| Failure::Usage(error.to_string())),
-        Some(Command::OneShot(command)) => in_runtime(async {
-            let (setup, user) = config::settle(&cli.options)?;
+        Some(Command::Probe(arguments)) => try_out(&cli.options, &arguments.probe),
+        Some(Command::OneShot(command)) => confined(&cli.options, async |setup, user| {
             oneshot::run(command, setup, user).await.map(|()| true)
         }),
-        None => in_runtime(chat(&cli.options)),
+        None => confined(&cli.options, async |setup, user| chat(&cli.options, setup, user).await),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -47,18 +52,48 @@ fn main() -> ExitCode {
     }
 }
 
-fn in_runtime(work: impl Future<Output = Result<bool, Failure>>) -> Result<bool, Failure> {
-    let system = |error: std::io::Error| Failure::Usage(format!("the system refused: {error}"));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(system)?;
+/// Reads the options, confines the process, and works.
+fn confined(
+    options: &Options,
+    work: impl AsyncFnOnce(Setup, Option<UserName>) -> Result<bool, Failure>,
+) -> Result<bool, Failure> {
+    let Settled { setup, user, sandbox } = config::settle(options)?;
+    // Where a container bounds this, it stands in files that are out of reach afterwards.
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let confined = confinement::apply(&setup, sandbox)?;
+    let outcome = in_runtime(threads, work(setup, user));
+    if outcome.is_err() {
+        confined.undo();
+    }
+    outcome
+}
+
+fn in_runtime(threads: usize, work: impl Future<Output = Result<bool, Failure>>) -> Result<bool, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+        .map_err(|error| refused(&error))?;
     let outcome = runtime.block_on(work);
     // A read of standard input that never ends must not keep the process.
     runtime.shutdown_background();
     outcome
 }
 
+fn try_out(options: &Options, probe: &Probe) -> Result<bool, Failure> {
+    let Settled { setup, sandbox, .. } = config::settle(options)?;
+    let confined = confinement::apply(&setup, sandbox)?;
+    let outcome = probe.attempt();
+    confined.undo();
+    outcome.map(|()| true).map_err(|error| refused(&error))
+}
+
+fn refused(error: &std::io::Error) -> Failure {
+    Failure::Usage(format!("the system refused: {error}"))
+}
+
 /// Opens a face; returns whether everything was done.
-async fn chat(options: &Options) -> Result<bool, Failure> {
-    let (setup, user) = config::settle(options)?;
+async fn chat(options: &Options, setup: Setup, user: Option<UserName>) -> Result<bool, Failure> {
     let on_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let profiles = setup.profiles.names();
     let (engine, asker, updates) = engine::new(setup);

@@ -55,6 +55,15 @@ impl Profiles {
         names.sort_unstable();
         names
     }
+
+    /// The servers of all profiles, as far as their notes can be read.
+    pub fn servers(&self) -> Vec<ServerAddress> {
+        let server = |name: &UserName| {
+            let text = files::read_text(&self.of(name).join(file::NOTES)).ok()?;
+            toml::from_str::<Notes>(&text).ok()?.server.parse().ok()
+        };
+        self.names().iter().filter_map(server).collect()
+    }
 }
 
 /// A profile's keys and certificates, checked against each other.

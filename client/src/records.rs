@@ -87,6 +87,8 @@ impl Records {
         connection.pragma_update(None, "journal_mode", "WAL").map_err(sqlite)?;
         connection.pragma_update(None, "synchronous", "FULL").map_err(sqlite)?;
         connection.pragma_update(None, "secure_delete", true).map_err(sqlite)?;
+        // No other folder for temporary files is within reach, and none should hold what is in here.
+        connection.pragma_update(None, "temp_store", "MEMORY").map_err(sqlite)?;
         migrate(&mut connection)?;
         Ok(Self { connection, vault })
     }

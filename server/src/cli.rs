@@ -6,6 +6,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use parlour_protocol::UserName;
+use parlour_sandbox::{ProbeArguments, SandboxArguments};
 
 use crate::audit::{Kind, Since};
 
@@ -25,6 +26,16 @@ pub enum Command {
     Run(Box<RunArguments>),
     /// Read the audit log, also while the server runs; `audit verify` checks that nobody changed it
     Audit(AuditArguments),
+    /// For tests: start like `run`, confine this process in the same way, and then try what it must not do
+    #[command(hide = true)]
+    Probe {
+        /// What to try.
+        #[command(flatten)]
+        probe: ProbeArguments,
+        /// As for `run`.
+        #[command(flatten)]
+        arguments: Box<RunArguments>,
+    },
     /// Print completions for a shell
     #[command(hide = true)]
     Completions {
@@ -64,6 +75,12 @@ pub struct RunArguments {
     /// What is logged: error, warn, info, debug or trace, or filters by module [default: info]
     #[arg(long, env = "PARLOUR_LOG_LEVEL", value_name = "LEVEL")]
     pub log_level: Option<String>,
+    /// User to run as when started as root
+    #[arg(long, env = "PARLOUR_RUN_AS", value_name = "USER")]
+    pub run_as: Option<String>,
+    /// How this process confines itself.
+    #[command(flatten)]
+    pub sandbox: SandboxArguments,
     /// For tests: moves this process's clock
     #[arg(long, hide = true, allow_negative_numbers = true, value_name = "SECONDS")]
     pub clock_offset: Option<i64>,

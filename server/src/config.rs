@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use parlour_protocol::{DEFAULT_PORT, Limits};
+use parlour_sandbox::Mode;
 use serde::Deserialize;
 
 use crate::cli::{LogFormat, RunArguments};
@@ -26,6 +27,10 @@ pub struct Settings {
     pub log: LogFormat,
     /// Which are.
     pub log_level: String,
+    /// User to run as when started as root.
+    pub run_as: Option<String>,
+    /// Whether this process confines itself.
+    pub sandbox: Mode,
     /// Seconds by which the clock is ahead, for tests.
     pub clock_offset: i64,
 }
@@ -42,6 +47,9 @@ struct File {
     log: Option<LogFormat>,
     #[serde(rename = "log-level")]
     log_level: Option<String>,
+    #[serde(alias = "run-as")]
+    user: Option<String>,
+    sandbox: Option<Mode>,
 }
 
 impl Settings {
@@ -67,6 +75,8 @@ impl Settings {
             limits,
             log: arguments.log.or(file.log).unwrap_or(LogFormat::Text),
             log_level: arguments.log_level.or(file.log_level).unwrap_or_else(|| "info".to_owned()),
+            run_as: arguments.run_as.or(file.user),
+            sandbox: arguments.sandbox.mode(file.sandbox),
             clock_offset: arguments.clock_offset.unwrap_or(0),
         })
     }

@@ -8,6 +8,8 @@
 //! in it is sent. Certificates come from the TTP, through [`authority`]; what it revokes comes through
 //! [`revocations`]. What matters to security is noted by [`audit`]; [`lockout`] keeps those out who guess.
 //!
+//! Before any of it runs the process gives up what it does not need: [`confinement`].
+//!
 //! [`server`] puts it together and is the only module that names a backend. This crate does not depend
 //! on `parlour-crypto`: there is nothing here that could open a sealed message.
 
@@ -17,6 +19,7 @@ pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod confinement;
 pub mod credentials;
 pub mod data;
 pub mod delivery;

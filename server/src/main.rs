@@ -1,31 +1,28 @@
 //! `parlour-server`: reads the command line and runs the server.
 
 use std::io::Write as _;
+use std::num::NonZero;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
+use parlour_sandbox::Probe;
 use parlour_server::audit::report::{self, Finding};
 use parlour_server::cli::{AuditArguments, Cli, Command};
 use parlour_server::config::Settings;
+use parlour_server::server::Prepared;
 use parlour_server::startup::StartError;
-use parlour_server::{logging, server};
+use parlour_server::{confinement, logging, server};
 use tracing::warn;
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Run(arguments) => match Settings::new(*arguments).and_then(run) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("error: {error}");
-                if let Some(hint) = error.hint() {
-                    eprintln!("hint: {hint}");
-                }
-                ExitCode::from(2)
-            }
-        },
+        Command::Run(arguments) => ended(Settings::new(*arguments).and_then(run)),
         Command::Audit(arguments) => audit(arguments),
+        Command::Probe { probe, arguments } => {
+            ended(Settings::new(*arguments).and_then(|settings| try_out(&settings, &probe.probe)))
+        }
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "parlour-server", &mut std::io::stdout());
             ExitCode::SUCCESS
@@ -52,6 +49,15 @@ fn audit(arguments: AuditArguments) -> ExitCode {
     }
 }
 
+fn ended(outcome: Result<(), StartError>) -> ExitCode {
+    let Err(error) = outcome else { return ExitCode::SUCCESS };
+    eprintln!("error: {error}");
+    if let Some(hint) = error.hint() {
+        eprintln!("hint: {hint}");
+    }
+    ExitCode::from(2)
+}
+
 /// Each connection is an open file; the system's usual limit would be reached before ours.
 fn raise_open_files(settings: &Settings) {
     // The database, its log, keys, pipes and sockets of our own.
@@ -65,21 +71,37 @@ fn raise_open_files(settings: &Settings) {
     }
 }
 
-fn run(settings: Settings) -> Result<(), StartError> {
-    logging::start(&settings)?;
+/// Everything up to the moment from which the process is confined.
+fn prepare(settings: &Settings) -> Result<Prepared, StartError> {
+    logging::start(settings)?;
     // Whatever this process makes is for its user alone.
     umask(Mode::from_bits_truncate(0o077));
-    raise_open_files(&settings);
+    raise_open_files(settings);
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         return Err(StartError::System("TLS was set up twice".to_owned()));
     }
+    Prepared::new(settings)
+}
+
+fn run(settings: Settings) -> Result<(), StartError> {
+    let prepared = prepare(&settings)?;
+    // Where a container bounds this, it stands in files that are out of reach afterwards.
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    confinement::apply(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
         .enable_all()
         .build()
         .map_err(|error| StartError::System(error.to_string()))?;
-    runtime.block_on(server::run(settings, |address| {
+    runtime.block_on(server::run(settings, prepared, |address| {
         let mut stdout = std::io::stdout();
         // Whoever started the server waits for this line; nobody may be there to read it.
         let _ = writeln!(stdout, "listening on {address}").and_then(|()| stdout.flush());
     }))
+}
+
+fn try_out(settings: &Settings, probe: &Probe) -> Result<(), StartError> {
+    let _prepared = prepare(settings)?;
+    confinement::apply(settings)?;
+    probe.attempt().map_err(|error| StartError::System(error.to_string()))
 }

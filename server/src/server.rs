@@ -1,10 +1,11 @@
 //! Puts the server together from its parts and runs it until it is told to stop. The only place that
 //! names the backends.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -25,17 +26,49 @@ use crate::services::Services;
 use crate::startup::StartError;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Retention, Store};
-use crate::{listener, revocations, tls};
+use crate::tls::{self, Identity};
+use crate::{listener, revocations};
+
+/// Connections that the system keeps until they are accepted; it may keep fewer.
+const BACKLOG: i32 = 1_024;
+
+/// What a server holds before it confines itself: what it could not get afterwards.
+pub struct Prepared {
+    begun: Instant,
+    clock: Clock,
+    socket: Socket,
+    identity: Identity,
+    data: DataDirectory,
+}
+
+impl Prepared {
+    /// Listens, becomes the user that was named, reads the keys and takes the data directory. Call it while
+    /// the process has one thread.
+    pub fn new(settings: &Settings) -> Result<Self, StartError> {
+        let begun = Instant::now();
+        let clock = Clock::with_offset(settings.clock_offset);
+        // From what is cheapest to undo to what is not: a server that cannot start leaves nothing behind.
+        // Ports below 1024 are root's; keys and data are the user's who reads and writes them later.
+        let socket = bind(&settings.listen)?;
+        if let Some(user) = &settings.run_as {
+            parlour_sandbox::run_as(user)?;
+        }
+        let identity = tls::load(&settings.keys, clock)?;
+        let data = DataDirectory::open(&settings.data)?;
+        Ok(Self { begun, clock, socket, identity, data })
+    }
+}
 
 /// Runs the server. `ready` hears the address that it listens on. Returns after a graceful stop.
-pub async fn run(settings: Settings, ready: impl FnOnce(SocketAddr)) -> Result<(), StartError> {
-    let begun = Instant::now();
+pub async fn run(
+    settings: Settings,
+    prepared: Prepared,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<(), StartError> {
+    let Prepared { begun, clock, socket, identity, data } = prepared;
     let mut signals = Signals::new()?;
-    // From what is cheapest to undo to what is not: a server that cannot start leaves nothing behind.
-    let clock = Clock::with_offset(settings.clock_offset);
-    let identity = tls::load(&settings.keys, clock)?;
-    let socket = bind(&settings.listen).await?;
-    let data = DataDirectory::open(&settings.data)?;
+    let socket = TcpListener::from_std(socket.into());
+    let socket = socket.map_err(|error| StartError::System(error.to_string()))?;
     let (told, outcomes) = mpsc::unbounded_channel(); // bounded by what sessions may have under way
     let store = Arc::new(SqliteStore::open(&data.database(), Retention::new(&settings.limits), told)?);
     let address = socket.local_addr().map_err(|error| StartError::System(error.to_string()))?;
@@ -88,13 +121,19 @@ pub async fn run(settings: Settings, ready: impl FnOnce(SocketAddr)) -> Result<(
     Ok(())
 }
 
-async fn bind(listen: &str) -> Result<TcpListener, StartError> {
+/// Listens. Who connects waits until the server accepts.
+fn bind(listen: &str) -> Result<Socket, StartError> {
     let unknown = || StartError::Address(listen.to_owned());
-    let mut addresses = tokio::net::lookup_host(listen).await.map_err(|_| unknown())?;
-    let address = addresses.next().ok_or_else(unknown)?;
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| StartError::Listen { address, reason: error.to_string() })
+    let address = listen.to_socket_addrs().ok().and_then(|mut found| found.next()).ok_or_else(unknown)?;
+    let bind = || -> std::io::Result<Socket> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket)
+    };
+    bind().map_err(|error| StartError::Listen { address, reason: error.to_string() })
 }
 
 /// Reads keys and certificates again; when they cannot be used the old ones stay.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use parlour_sandbox::{PrivilegeError, SandboxError};
 use thiserror::Error;
 
 use crate::store::sqlite::OpenError;
@@ -54,6 +55,12 @@ pub enum StartError {
     /// The address does not parse or resolve.
     #[error("'{0}' is no address to listen on")]
     Address(String),
+    /// It cannot run as the user that was named.
+    #[error(transparent)]
+    Privileges(#[from] PrivilegeError),
+    /// The sandbox is required and the kernel has none.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
     /// The system refused something that every server needs.
     #[error("the system refused: {0}")]
     System(String),
@@ -80,6 +87,8 @@ impl StartError {
                 "is another server running? choose another address with --listen".to_owned()
             }
             Self::Address(_) => "write it as HOST:PORT, for example 127.0.0.1:7275".to_owned(),
+            Self::Privileges(error) => return error.hint(),
+            Self::Sandbox(error) => error.hint().to_owned(),
             Self::System(_) => return None,
         })
     }

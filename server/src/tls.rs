@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use parlour_keylog::{RootCertificate, ServerCertificate};
 use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tracing::warn;
+use zeroize::Zeroizing;
 
 use crate::clock::Clock;
 use crate::startup::StartError;
@@ -27,7 +29,7 @@ pub fn load(keys: &Path, clock: Clock) -> Result<Identity, StartError> {
     let chain_path = keys.join("server.crt");
     let root_path = keys.join("ca.crt");
 
-    let key = PrivateKeyDer::from_pem_file(&key_path).map_err(|error| unusable(&key_path, &error))?;
+    let key = private_key(&key_path).map_err(|error| unusable(&key_path, &error))?;
     let chain = CertificateDer::pem_file_iter(&chain_path)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| unusable(&chain_path, &error))?;
@@ -41,8 +43,8 @@ pub fn load(keys: &Path, clock: Clock) -> Result<Identity, StartError> {
         });
     }
     warn_of_certificate(&chain, &root, clock);
-    let config =
-        config(chain, key, root_der, clock).map_err(|reason| StartError::Key { path: chain_path, reason })?;
+    let config = config(chain, &key, root_der, clock)
+        .map_err(|reason| StartError::Key { path: chain_path, reason })?;
     Ok(Identity { config: Arc::new(config), root: Arc::new(root) })
 }
 
@@ -55,9 +57,15 @@ fn warn_of_certificate(chain: &[CertificateDer<'_>], root: &RootCertificate, clo
     }
 }
 
+/// The key in a PEM file. What it was read into is overwritten.
+fn private_key(path: &Path) -> Result<Zeroizing<PrivateKeyDer<'static>>, pem::Error> {
+    let text = Zeroizing::new(std::fs::read(path).map_err(pem::Error::Io)?);
+    PrivateKeyDer::from_pem_slice(&text).map(Zeroizing::new)
+}
+
 fn config(
     chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
+    key: &PrivateKeyDer<'static>,
     root: CertificateDer<'static>,
     clock: Clock,
 ) -> Result<ServerConfig, String> {
@@ -68,12 +76,15 @@ fn config(
         .allow_unauthenticated()
         .build()
         .map_err(|error| error.to_string())?;
+    // Not from the encoded key itself, which would not be overwritten afterwards.
+    let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(key).map_err(|error| error.to_string())?;
+    let certified = CertifiedKey::new(chain, key);
+    certified.keys_match().map_err(|error| error.to_string())?;
     let mut config = ServerConfig::builder_with_details(provider, Arc::new(clock))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|error| error.to_string())?
         .with_client_cert_verifier(verifier)
-        .with_single_cert(chain, key)
-        .map_err(|error| error.to_string())?;
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
     // A resumed session would skip the check of the client's certificate.
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -81,11 +92,10 @@ fn config(
     Ok(config)
 }
 
-fn unusable(path: &Path, error: &rustls::pki_types::pem::Error) -> StartError {
-    use rustls::pki_types::pem::Error;
+fn unusable(path: &Path, error: &pem::Error) -> StartError {
     let reason = match error {
-        Error::Io(error) => format!("cannot be read: {error}"),
-        Error::NoItemsFound => "holds no key or certificate in PEM".to_owned(),
+        pem::Error::Io(error) => format!("cannot be read: {error}"),
+        pem::Error::NoItemsFound => "holds no key or certificate in PEM".to_owned(),
         other => format!("is not understood: {other}"),
     };
     StartError::Key { path: path.to_owned(), reason }

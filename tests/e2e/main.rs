@@ -10,6 +10,7 @@ mod openssl;
 mod private_messages;
 mod registering;
 mod renewing;
+mod sandbox;
 mod scripts;
 mod speed;
 mod starting;

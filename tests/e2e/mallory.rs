@@ -1,3 +1,4 @@
-//! What Mallory cannot do: one attack for each claim of docs/threat-model.md, named after its number.
+//! What Mallory cannot do: each file is an attack on one claim of `docs/threat-model.md`, under its number.
 
+mod m27_confined;
 mod m28_audit_rewritten;

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use parlour_keylog::Host;
 use parlour_protocol::{DeviceId, ServerAddress, UserName};
+use parlour_sandbox::{ProbeArguments, SandboxArguments};
 
 use crate::logging::LogFormat;
 
@@ -51,6 +52,16 @@ pub enum Command {
     ServerCert(ServerCertArgs),
     /// Issue certificates on a socket, until stopped
     Serve(ServeArgs),
+    /// For tests: start like `serve`, confine this process in the same way, and then try what it must not do
+    #[command(hide = true)]
+    Probe {
+        /// What to try.
+        #[command(flatten)]
+        probe: ProbeArguments,
+        /// As for `serve`.
+        #[command(flatten)]
+        serve: ServeArgs,
+    },
     /// Revoke a device of a user, or all of them
     Revoke(RevokeArgs),
     /// Show the root's fingerprint, the invitation and every certificate
@@ -95,6 +106,11 @@ pub struct ServeArgs {
     /// Group that may use the socket, by name or number; without it only this user may
     #[arg(long, value_name = "GROUP", env = "PARLOUR_SOCKET_GROUP")]
     pub(crate) socket_group: Option<String>,
+    /// User to run as when started as root
+    #[arg(long, value_name = "USER", env = "PARLOUR_RUN_AS")]
+    pub(crate) run_as: Option<String>,
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxArguments,
     #[command(flatten)]
     pub(crate) clock: ClockArgs,
 }

@@ -11,7 +11,7 @@ use std::io::{self, Write};
 
 use thiserror::Error;
 
-use crate::cli::{Cli, ClockArgs, Command};
+use crate::cli::{Cli, ClockArgs, Command, ServeArgs};
 use crate::clock::SystemClock;
 use crate::config::ConfigError;
 use crate::folder::KeyFolder;
@@ -78,11 +78,22 @@ pub fn run(cli: Cli, out: &mut impl Write) -> Result<(), CommandError> {
             let wish = server_cert::Wish { hosts: args.host, if_needed: args.if_needed };
             server_cert::run(&keys, &wish, clock(args.clock), out)
         }
-        Command::Serve(args) => serve::run(&keys, args.socket_group.as_deref(), clock(args.clock), out),
+        Command::Serve(args) => serve::run(&keys, &wish(&args), clock(args.clock), out),
+        Command::Probe { probe, serve: args } => {
+            serve::try_out(&keys, &wish(&args), clock(args.clock), &probe.probe)
+        }
         Command::Revoke(args) => revoke::run(&keys, &args.name, args.device.as_ref(), clock(args.clock), out),
         Command::Show(args) => show::run(&keys, args.server, out),
         Command::Completions { shell } => describe::completions(shell, out),
         Command::Manual { command } => describe::manual(command.as_deref(), out),
+    }
+}
+
+fn wish(args: &ServeArgs) -> serve::Wish {
+    serve::Wish {
+        socket_group: args.socket_group.clone(),
+        run_as: args.run_as.clone(),
+        sandbox: args.sandbox.mode(None),
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use parlour_keylog::Host;
 use parlour_protocol::ServerAddress;
+use parlour_sandbox::Mode;
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
@@ -37,6 +38,9 @@ struct ConfigFile {
     #[serde(deserialize_with = "hosts")]
     host: Vec<Host>,
     socket_group: Option<String>,
+    #[serde(alias = "run-as")]
+    user: Option<String>,
+    sandbox: Option<Mode>,
     #[serde(deserialize_with = "server")]
     server: Option<ServerAddress>,
 }
@@ -54,7 +58,11 @@ impl Cli {
         common.log_level = common.log_level.take().or(file.log_level);
         match &mut self.command {
             Command::ServerCert(args) if args.host.is_empty() => args.host = file.host,
-            Command::Serve(args) => args.socket_group = args.socket_group.take().or(file.socket_group),
+            Command::Serve(args) | Command::Probe { serve: args, .. } => {
+                args.socket_group = args.socket_group.take().or(file.socket_group);
+                args.run_as = args.run_as.take().or(file.user);
+                args.sandbox.sandbox = Some(args.sandbox.mode(file.sandbox));
+            }
             Command::Show(args) => args.server = args.server.take().or(file.server),
             Command::Init(_)
             | Command::ServerCert(_)

@@ -166,6 +166,8 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
 /// What holds for a connection and is not kept in the file.
 fn prepare(connection: &Connection) -> Result<(), StoreError> {
     connection.pragma_update(None, "foreign_keys", true)?;
+    // No other folder for temporary files is within reach, and none should hold what is in here.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     // Durable before it is answered, also when the power fails.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.set_prepared_statement_cache_capacity(32);

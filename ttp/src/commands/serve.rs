@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use parlour_sandbox::{Access, Confinement, Mode, PrivilegeError, Probe, SandboxError, SystemCalls};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,12 @@ pub enum ServeError {
     /// The socket cannot be used.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// It cannot run as the user that was named.
+    #[error(transparent)]
+    Privileges(#[from] PrivilegeError),
+    /// The sandbox is required and the kernel has none.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
     /// The system refused something that every program needs.
     #[error("the system refused: {0}")]
     System(io::Error),
@@ -34,23 +41,81 @@ impl ServeError {
         match self {
             Self::Open(error) => error.hint(),
             Self::Listen(error) => error.hint(),
+            Self::Privileges(error) => error.hint(),
+            Self::Sandbox(error) => Some(error.hint().to_owned()),
             Self::System(_) => None,
         }
     }
 }
 
+/// How to serve.
+pub(super) struct Wish {
+    /// Group that may use the socket.
+    pub(super) socket_group: Option<String>,
+    /// User to run as when started as root.
+    pub(super) run_as: Option<String>,
+    /// Whether this process confines itself.
+    pub(super) sandbox: Mode,
+}
+
+/// Everything that is opened before the process confines itself.
+struct Prepared {
+    authority: Authority,
+    observer: Store,
+    socket: ServingSocket,
+}
+
+/// Call it while there is one thread: user and umask belong to the whole process.
+fn prepare(keys: &KeyFolder, wish: &Wish, clock: impl Clock) -> Result<Prepared, ServeError> {
+    if let Some(user) = &wish.run_as {
+        parlour_sandbox::run_as(user)?;
+    }
+    let authority = Authority::open(keys.path(), clock)?;
+    // A connection of its own: SQLite tells a connection of the others' writes, not of its own.
+    let observer = Store::open(&keys.authority().database()).map_err(OpenError::from)?;
+    let socket = ServingSocket::bind(&keys.authority(), wish.socket_group.as_deref())?;
+    confine(keys, wish)?;
+    Ok(Prepared { authority, observer, socket })
+}
+
+/// Gives up everything but the TTP's own folder.
+fn confine(keys: &KeyFolder, wish: &Wish) -> Result<(), ServeError> {
+    if wish.run_as.is_none() && parlour_sandbox::is_root() {
+        tracing::warn!("running as root; name a user to run as with --run-as");
+    }
+    let mut paths = vec![(keys.authority().path().to_owned(), Access::Write)];
+    paths.extend(parlour_sandbox::randomness());
+    let confinement = Confinement { paths, ports: Vec::new(), system_calls: SystemCalls::Authority };
+    match confinement.apply(wish.sandbox)? {
+        None => tracing::warn!("the sandbox is off: this process may do whatever its user may"),
+        Some(report) => {
+            tracing::info!(sandbox = %report, "confined");
+            for missing in report.missing() {
+                tracing::warn!("{missing}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Starts and confines itself like [`run`], then tries what must not work.
+pub(super) fn try_out(
+    keys: &KeyFolder,
+    wish: &Wish,
+    clock: impl Clock,
+    probe: &Probe,
+) -> Result<(), CommandError> {
+    let _prepared = prepare(keys, wish, clock)?;
+    Ok(probe.attempt().map_err(ServeError::System)?)
+}
+
 pub(super) fn run(
     keys: &KeyFolder,
-    group: Option<&str>,
+    wish: &Wish,
     clock: impl Clock,
     out: &mut impl Write,
 ) -> Result<(), CommandError> {
-    let authority = Authority::open(keys.path(), clock).map_err(ServeError::from)?;
-    // A connection of its own: SQLite tells a connection of the others' writes, not of its own.
-    let observer =
-        Store::open(&keys.authority().database()).map_err(OpenError::from).map_err(ServeError::from)?;
-    // Before there is a second thread: the umask belongs to the whole process.
-    let socket = ServingSocket::bind(&keys.authority(), group).map_err(ServeError::from)?;
+    let Prepared { authority, observer, socket } = prepare(keys, wish, clock)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(16)

@@ -1,0 +1,201 @@
+//! seccomp: the system calls that a program needs. Another one ends the process, or, in the client, is
+//! refused.
+//!
+//! The lists were made from what the programs really call under their tests, and widened by what the same
+//! functions of glibc call in other versions. What a list does not say about memory, threads, time and open
+//! files is not said because it can do no harm beyond the process.
+
+mod lists;
+
+use std::collections::BTreeMap;
+
+use nix::libc;
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    TargetArch, apply_filter,
+};
+
+/// Whose system calls are left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SystemCalls {
+    /// The server's: it listens already, and connects to the TTP's Unix socket.
+    Server,
+    /// The TTP's: it listens already, and connects nowhere.
+    Authority,
+    /// The client's: it looks names up, connects, and drives a terminal. What it may not do is refused and
+    /// does not end it: it runs code of the system's name services that we do not know.
+    Client,
+}
+
+/// A rule for one system call: it is allowed when one of the conditions holds, or when there is none.
+type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
+impl SystemCalls {
+    /// Leaves this thread, and those that it starts, no other calls. Says why where that cannot be.
+    pub(crate) fn enforce(self) -> Result<(), String> {
+        let text = |error: seccompiler::Error| error.to_string();
+        let refusal = match self {
+            Self::Server | Self::Authority => SeccompAction::KillProcess,
+            Self::Client => SeccompAction::Errno(libc::EPERM.cast_unsigned()),
+        };
+        let allowed = program(self.rules().map_err(text)?, refusal, SeccompAction::Allow).map_err(text)?;
+        // What clone3 is asked for cannot be looked into. Where it is missing glibc calls clone, of which
+        // the list above allows what makes a thread.
+        let missing = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());
+        let unknown =
+            program(unconditional(&[libc::SYS_clone3]), SeccompAction::Allow, missing).map_err(text)?;
+        apply_filter(&unknown).and_then(|()| apply_filter(&allowed)).map_err(text)
+    }
+
+    fn rules(self) -> Result<Rules, seccompiler::Error> {
+        let mut rules = unconditional(lists::EVERYONE);
+        rules.extend(unconditional(lists::EVERYONE_HERE));
+        // The filter before this one answers it.
+        rules.extend(unconditional(&[libc::SYS_clone3]));
+        let mut allow = |call, rule| rules.entry(call).or_default().push(rule);
+
+        let thread = u64::from(libc::CLONE_THREAD.cast_unsigned());
+        allow(libc::SYS_clone, when(0, SeccompCmpOp::MaskedEq(thread), thread)?);
+        allow(libc::SYS_tgkill, when(0, SeccompCmpOp::Eq, u64::from(std::process::id()))?);
+        allow(libc::SYS_prctl, when(0, SeccompCmpOp::Eq, number(libc::PR_SET_NAME))?);
+        allow(libc::SYS_prctl, when(0, SeccompCmpOp::Eq, number(libc::PR_SET_VMA))?);
+        // Limits may be read.
+        allow(libc::SYS_prlimit64, when_word(2, SeccompCmpOp::Eq, 0)?);
+        for family in self.socket_families() {
+            allow(libc::SYS_socket, when(0, SeccompCmpOp::Eq, number(*family))?);
+        }
+        for request in self.terminal_requests() {
+            allow(libc::SYS_ioctl, when(1, SeccompCmpOp::Eq, u64::from(*request))?);
+        }
+        match self {
+            Self::Server | Self::Authority => {
+                // No memory becomes code.
+                let executable = number(libc::PROT_EXEC);
+                allow(libc::SYS_mmap, when(2, SeccompCmpOp::MaskedEq(executable), 0)?);
+                allow(libc::SYS_mprotect, when(2, SeccompCmpOp::MaskedEq(executable), 0)?);
+            }
+            Self::Client => {
+                // The whole foreground job is stopped with it.
+                allow(libc::SYS_kill, when(0, SeccompCmpOp::Eq, 0)?);
+            }
+        }
+        match self {
+            Self::Server => rules.extend(unconditional(&[libc::SYS_connect])),
+            Self::Authority => {}
+            Self::Client => {
+                rules.extend(unconditional(lists::CLIENT));
+                rules.extend(unconditional(lists::CLIENT_HERE));
+            }
+        }
+        Ok(rules)
+    }
+
+    fn socket_families(self) -> &'static [i32] {
+        match self {
+            Self::Server => &[libc::AF_UNIX],
+            Self::Authority => &[],
+            // Netlink tells the lookup of names which addresses this machine has.
+            Self::Client => &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK],
+        }
+    }
+
+    fn terminal_requests(self) -> &'static [u32] {
+        match self {
+            Self::Server | Self::Authority => lists::DESCRIPTOR_REQUESTS,
+            Self::Client => lists::TERMINAL_REQUESTS,
+        }
+    }
+}
+
+fn program(
+    rules: Rules,
+    otherwise: SeccompAction,
+    then: SeccompAction,
+) -> Result<BpfProgram, seccompiler::Error> {
+    let machine = TargetArch::try_from(std::env::consts::ARCH)?;
+    Ok(SeccompFilter::new(rules, otherwise, then, machine)?.try_into()?)
+}
+
+fn unconditional(calls: &[i64]) -> Rules {
+    calls.iter().map(|call| (*call, Vec::new())).collect()
+}
+
+/// Compares the lower half of an argument, all that an `int` has.
+fn when(argument: u8, operator: SeccompCmpOp, value: u64) -> Result<SeccompRule, seccompiler::Error> {
+    let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value)?;
+    Ok(SeccompRule::new(vec![condition])?)
+}
+
+/// Compares a whole argument, as a pointer is.
+fn when_word(argument: u8, operator: SeccompCmpOp, value: u64) -> Result<SeccompRule, seccompiler::Error> {
+    let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Qword, operator, value)?;
+    Ok(SeccompRule::new(vec![condition])?)
+}
+
+fn number(value: i32) -> u64 {
+    u64::from(value.cast_unsigned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROGRAMS: [SystemCalls; 3] = [SystemCalls::Server, SystemCalls::Authority, SystemCalls::Client];
+
+    #[test]
+    fn no_program_keeps_a_call_that_gives_rights_or_reaches_into_others() {
+        for program in PROGRAMS {
+            let rules = program.rules().unwrap();
+            for call in [
+                libc::SYS_execve,
+                libc::SYS_execveat,
+                libc::SYS_ptrace,
+                libc::SYS_process_vm_readv,
+                libc::SYS_process_vm_writev,
+                libc::SYS_pidfd_getfd,
+                libc::SYS_mount,
+                libc::SYS_unshare,
+                libc::SYS_setns,
+                libc::SYS_bpf,
+                libc::SYS_perf_event_open,
+                libc::SYS_keyctl,
+                libc::SYS_io_uring_setup,
+                libc::SYS_userfaultfd,
+                libc::SYS_memfd_create,
+                libc::SYS_seccomp,
+                libc::SYS_setuid,
+                libc::SYS_setresuid,
+                libc::SYS_truncate,
+                libc::SYS_fchownat,
+                libc::SYS_linkat,
+                libc::SYS_symlinkat,
+                libc::SYS_mknodat,
+            ] {
+                assert!(!rules.contains_key(&call), "{program:?} keeps {call}");
+            }
+            // What has conditions must not have lost them: no rule would mean that all is allowed.
+            for call in
+                [libc::SYS_clone, libc::SYS_tgkill, libc::SYS_prctl, libc::SYS_prlimit64, libc::SYS_ioctl]
+            {
+                assert!(
+                    rules.get(&call).is_some_and(|conditions| !conditions.is_empty()),
+                    "{program:?} {call}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn server_and_ttp_bind_nothing_and_the_ttp_connects_nowhere() {
+        for (program, calls) in [
+            (SystemCalls::Server, vec![libc::SYS_bind, libc::SYS_listen]),
+            (
+                SystemCalls::Authority,
+                vec![libc::SYS_bind, libc::SYS_listen, libc::SYS_socket, libc::SYS_connect],
+            ),
+        ] {
+            let rules = program.rules().unwrap();
+            assert!(calls.iter().all(|call| !rules.contains_key(call)), "{program:?}");
+        }
+    }
+}

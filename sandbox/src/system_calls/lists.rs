@@ -1,0 +1,183 @@
+//! The system calls themselves. Names that only x86-64 has stand apart: other machines have their newer
+//! forms alone.
+
+#[allow(clippy::wildcard_imports, reason = "the whole file is its names")]
+use nix::libc::*;
+
+/// What all three programs need.
+pub(super) const EVERYONE: &[i64] = &[
+    // Memory
+    SYS_brk,
+    SYS_munmap,
+    SYS_mremap,
+    SYS_madvise,
+    SYS_membarrier,
+    // Threads and their time
+    SYS_exit,
+    SYS_exit_group,
+    SYS_futex,
+    SYS_get_robust_list,
+    SYS_set_robust_list,
+    SYS_set_tid_address,
+    SYS_rseq,
+    SYS_gettid,
+    SYS_getpid,
+    SYS_sched_yield,
+    SYS_sched_getaffinity,
+    SYS_getcpu,
+    SYS_clock_gettime,
+    SYS_clock_getres,
+    SYS_clock_nanosleep,
+    SYS_nanosleep,
+    SYS_gettimeofday,
+    SYS_restart_syscall,
+    SYS_rt_sigaction,
+    SYS_rt_sigprocmask,
+    SYS_rt_sigreturn,
+    SYS_sigaltstack,
+    // Who one is, and what the machine is
+    SYS_getuid,
+    SYS_geteuid,
+    SYS_getgid,
+    SYS_getegid,
+    SYS_uname,
+    SYS_sysinfo,
+    SYS_getrandom,
+    SYS_getrusage,
+    // Waiting
+    SYS_epoll_create1,
+    SYS_epoll_ctl,
+    SYS_epoll_pwait,
+    SYS_epoll_pwait2,
+    SYS_ppoll,
+    SYS_pselect6,
+    SYS_eventfd2,
+    SYS_pipe2,
+    SYS_timerfd_create,
+    SYS_timerfd_settime,
+    // Files; Landlock says which
+    SYS_openat,
+    SYS_close,
+    SYS_close_range,
+    SYS_read,
+    SYS_readv,
+    SYS_pread64,
+    SYS_preadv,
+    SYS_write,
+    SYS_writev,
+    SYS_pwrite64,
+    SYS_pwritev,
+    SYS_lseek,
+    SYS_fstat,
+    SYS_newfstatat,
+    SYS_statx,
+    SYS_fstatfs,
+    SYS_statfs,
+    SYS_ftruncate,
+    SYS_fallocate,
+    SYS_fadvise64,
+    SYS_fsync,
+    SYS_fdatasync,
+    SYS_fchmod,
+    SYS_fchown,
+    SYS_fcntl,
+    SYS_flock,
+    SYS_dup,
+    SYS_dup3,
+    SYS_faccessat,
+    SYS_faccessat2,
+    SYS_readlinkat,
+    SYS_getdents64,
+    SYS_getcwd,
+    SYS_mkdirat,
+    SYS_unlinkat,
+    SYS_renameat,
+    SYS_renameat2,
+    // Sockets that are open
+    SYS_accept,
+    SYS_accept4,
+    SYS_shutdown,
+    SYS_recvfrom,
+    SYS_recvmsg,
+    SYS_sendto,
+    SYS_sendmsg,
+    SYS_getsockname,
+    SYS_getpeername,
+    SYS_getsockopt,
+    SYS_setsockopt,
+    SYS_socketpair,
+];
+
+/// The older forms of the same on x86-64.
+#[cfg(target_arch = "x86_64")]
+pub(super) const EVERYONE_HERE: &[i64] = &[
+    SYS_access,
+    SYS_dup2,
+    SYS_epoll_wait,
+    SYS_getdents,
+    SYS_lstat,
+    SYS_mkdir,
+    SYS_open,
+    SYS_pipe,
+    SYS_poll,
+    SYS_readlink,
+    SYS_rename,
+    SYS_rmdir,
+    SYS_select,
+    SYS_stat,
+    SYS_time,
+    SYS_unlink,
+];
+
+/// Nothing older exists.
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) const EVERYONE_HERE: &[i64] = &[];
+
+/// What the client needs besides: libraries of the system's name services, the names themselves, its own
+/// socket.
+pub(super) const CLIENT: &[i64] = &[
+    SYS_mmap,
+    SYS_mprotect,
+    SYS_connect,
+    SYS_bind,
+    SYS_listen,
+    SYS_sendmmsg,
+    SYS_recvmmsg,
+    SYS_fchmodat,
+    SYS_getppid,
+    SYS_getpgid,
+    SYS_getsid,
+    SYS_getresuid,
+    SYS_getresgid,
+    SYS_getgroups,
+];
+
+/// The older forms of the same on x86-64.
+#[cfg(target_arch = "x86_64")]
+pub(super) const CLIENT_HERE: &[i64] = &[SYS_chmod, SYS_getpgrp];
+
+/// Nothing older exists.
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) const CLIENT_HERE: &[i64] = &[];
+
+/// `ioctl` on descriptors of any kind: `FIONBIO`, `FIONREAD`, `FIOCLEX`, and `TCGETS`, which asks whether
+/// it is a terminal.
+pub(super) const DESCRIPTOR_REQUESTS: &[u32] = &[0x5421, 0x541B, 0x5451, 0x5401];
+
+/// The same, and what drives a terminal: `TCSETS`, `TCSETSW`, `TCSETSF`, their four forms with speeds,
+/// `TIOCGWINSZ` and `TIOCGPGRP`. Not `TIOCSTI`, which types into it.
+pub(super) const TERMINAL_REQUESTS: &[u32] = &[
+    0x5421,
+    0x541B,
+    0x5451,
+    0x5401,
+    0x5402,
+    0x5403,
+    0x5404,
+    0x802C_542A,
+    0x402C_542B,
+    0x402C_542C,
+    0x402C_542D,
+    0x5413,
+    0x540F,
+];

@@ -1,0 +1,213 @@
+//! The sandbox: in force from the start, said in the log, off only with a warning; and becoming another user
+//! than root.
+
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+use nix::libc;
+use nix::sys::signal::Signal;
+use nix::unistd::{Uid, User, chown, geteuid};
+use parlour_tests::{Finished, Process, World, run_to_end};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
+
+/// A field of `/proc/PID/status`.
+fn status(process: &Process, field: &str) -> Result<String> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid()))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    Ok(line.with_context(|| format!("no {field} in {status}"))?.trim().to_owned())
+}
+
+#[test]
+fn server_ttp_and_client_are_confined_from_their_start() -> Result<()> {
+    let mut world = World::peopled()?;
+    let sam = world.logged_in("sam")?;
+    let server = world.server()?.pid();
+    for process in [server, world.ttp()?.pid(), sam.process.pid()] {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+        for field in ["NoNewPrivs:\t1", "Seccomp:\t2", "CoreDumping:\t0"] {
+            ensure!(status.contains(field), "{field} is not in {status}");
+        }
+        let limits = std::fs::read_to_string(format!("/proc/{process}/limits"))?;
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).context("a limit")?;
+        ensure!(core.split_whitespace().filter(|word| *word == "0").count() == 2, "{core}");
+    }
+    for log in [world.server_log(), world.ttp()?.errors()] {
+        ensure!(log.contains("seccomp, no new privileges, no core dumps"), "{log}");
+        ensure!(log.matches("confined").count() == 1, "{log}");
+    }
+    // A confined server reads its keys again, and a confined client says nothing about all this.
+    world.mint_server_certificate()?;
+    world.server()?.signal(Signal::SIGHUP)?;
+    world.server()?.wait_for_error("keys and certificates were read again")?;
+    ensure!(!sam.process.errors().contains("warning"), "{}", sam.process.errors());
+    Ok(())
+}
+
+#[test]
+fn without_the_sandbox_everything_works_and_every_start_warns() -> Result<()> {
+    let mut world = World::with().people().prepare()?;
+    let mut command = world.server_command("127.0.0.1:0")?;
+    command.arg("--no-sandbox").env("PARLOUR_SANDBOX", "required");
+    let mut server = Process::start("server", &mut command, Stdio::null())?;
+    server.out.expect("listening on {}")?;
+    server.wait_for_error("the sandbox is off")?;
+    ensure!(status(&server, "Seccomp")? == "0" && status(&server, "NoNewPrivs")? == "0");
+    drop(server);
+
+    let mut command = world.command("parlour-ttp")?;
+    command.args(["serve", "--keys", "keys"]).env("PARLOUR_SANDBOX", "off");
+    let mut ttp = Process::start("ttp", &mut command, Stdio::null())?;
+    ttp.out.expect("serving on {}")?;
+    ttp.wait_for_error("the sandbox is off")?;
+
+    world.start_server()?;
+    std::fs::write(world.path("client.toml"), "sandbox = \"off\"")?;
+    let mut command = world.client_command("sam")?;
+    command.args(["--user", "sam", "--config", "client.toml", "users"]);
+    let finished = run_to_end("client", &mut command, "")?;
+    ensure!(finished.code == 0 && finished.errors.contains("warning: the sandbox is off"), "{finished:#?}");
+    Ok(())
+}
+
+/// Runs something as on a kernel that does not have these system calls.
+fn without_calls<T: Send>(calls: &[i64], run: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let calls: BTreeMap<_, _> = calls.iter().map(|call| (*call, Vec::new())).collect();
+    let missing = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());
+    let machine = std::env::consts::ARCH.try_into()?;
+    let filter: BpfProgram = SeccompFilter::new(calls, SeccompAction::Allow, missing, machine)?.try_into()?;
+    std::thread::scope(|scope| {
+        // A filter is for a thread and what it starts.
+        let thread = scope.spawn(move || {
+            apply_filter(&filter)?;
+            run()
+        });
+        thread.join().map_err(|_| anyhow::anyhow!("the thread panicked"))?
+    })
+}
+
+/// The three programs, to confine themselves and end.
+fn programs(world: &World, arguments: &[&str]) -> Result<Vec<(&'static str, Command)>> {
+    let mut server = world.command("parlour-server")?;
+    server.args(["probe", "--listen", "127.0.0.1:0", "--keys", "keys/server", "--data", "data", "nothing"]);
+    let mut ttp = world.command("parlour-ttp")?;
+    ttp.args(["probe", "--keys", "keys", "nothing"]);
+    let mut client = world.command("parlour")?;
+    client.args(["localhost:1", "--keys", "people/sam", "probe", "nothing"]);
+    let mut programs = vec![("server", server), ("ttp", ttp), ("client", client)];
+    for (_, program) in &mut programs {
+        program.args(arguments);
+    }
+    Ok(programs)
+}
+
+fn run_all(programs: Vec<(&str, Command)>) -> Result<Vec<Finished>> {
+    programs.into_iter().map(|(name, mut command)| run_to_end(name, &mut command, "")).collect()
+}
+
+#[test]
+fn on_a_kernel_without_it_they_say_so_once_and_go_on_unless_it_is_required() -> Result<()> {
+    let world = World::with().people().prepare()?;
+    for finished in run_all(programs(&world, &["--sandbox", "required"])?)? {
+        ensure!(finished.code == 0 && !finished.errors.contains("not confined"), "{finished:#?}");
+    }
+    for (call, said) in [
+        (libc::SYS_landlock_create_ruleset, "files and ports are not confined: the kernel has no Landlock"),
+        (libc::SYS_seccomp, "system calls are not confined: "),
+    ] {
+        let usual = programs(&world, &[])?;
+        for finished in without_calls(&[call], || run_all(usual))? {
+            ensure!(finished.code == 0, "{finished:#?}");
+            ensure!(finished.errors.matches(said).count() == 1, "{finished:#?}");
+        }
+        let strict = programs(&world, &["--sandbox", "required"])?;
+        for finished in without_calls(&[call], || run_all(strict))? {
+            ensure!(finished.code == 2, "{finished:#?}");
+            let error = finished.error()?;
+            ensure!(error.starts_with("error: the sandbox is required and not complete: "), "{error}");
+            ensure!(error.contains(said) && finished.hint().contains("--sandbox on"), "{finished:#?}");
+        }
+    }
+    Ok(())
+}
+
+/// An ordinary user that every Debian has. `None`, with a word about it, when this test is not root.
+fn somebody() -> Result<Option<User>> {
+    if !geteuid().is_root() {
+        println!("skipped: only root can become somebody else");
+        return Ok(None);
+    }
+    Ok(Some(User::from_name("nobody")?.context("there is no user 'nobody'")?))
+}
+
+/// Gives everything in a folder to a user.
+fn give(folder: &std::path::Path, user: &User) -> Result<()> {
+    chown(folder, Some(user.uid), Some(user.gid))?;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            give(&entry.path(), user)?;
+        } else {
+            chown(&entry.path(), Some(user.uid), Some(user.gid))?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_server_or_ttp_that_root_starts_runs_as_the_user_who_is_named() -> Result<()> {
+    let Some(user) = somebody()? else { return Ok(()) };
+    let mut world = World::with().prepare()?;
+    give(world.folder(), &user)?;
+    std::fs::write(world.path("server.toml"), "user = \"nobody\"")?;
+    let mut command = world.server_command("127.0.0.1:0")?;
+    let mut server = Process::start("server", command.args(["--config", "server.toml"]), Stdio::null())?;
+    server.out.expect("listening on {}").with_context(|| server.errors())?;
+    let mut command = world.command("parlour-ttp")?;
+    command.args(["serve", "--keys", "keys", "--run-as", "nobody"]);
+    let mut ttp = Process::start("ttp", &mut command, Stdio::null())?;
+    ttp.out.expect("serving on {}").with_context(|| ttp.errors())?;
+    let four = |id: u32| [id.to_string(), id.to_string(), id.to_string(), id.to_string()].join("\t");
+    for process in [&server, &ttp] {
+        // Real, effective, saved and that of the file system: no way back.
+        ensure!(status(process, "Uid")? == four(user.uid.as_raw()));
+        ensure!(status(process, "Gid")? == four(user.gid.as_raw()));
+        ensure!(!status(process, "Groups")?.split_whitespace().any(|group| group == "0"));
+        for field in ["CapPrm", "CapEff"] {
+            ensure!(status(process, field)?.chars().all(|digit| digit == '0'), "{field}");
+        }
+        ensure!(!process.errors().contains("running as root"), "{}", process.errors());
+    }
+    drop((server, ttp));
+
+    // Nobody named: a warning, and it runs.
+    world.start_server()?;
+    ensure!(world.server_log().contains("running as root; name a user"), "{}", world.server_log());
+    Ok(())
+}
+
+#[test]
+fn a_user_who_cannot_be_is_refused_before_anything_is_made() -> Result<()> {
+    let Some(user) = somebody()? else { return Ok(()) };
+    let world = World::with().prepare()?;
+    for (name, said, hinted) in [
+        ("no-such-user", "there is no user 'no-such-user'", "useradd"),
+        ("root", "'root' is root", "ordinary user"),
+        // It becomes nobody, who cannot read root's keys.
+        ("nobody", "Permission denied", ""),
+    ] {
+        let mut command = world.server_command("127.0.0.1:0")?;
+        let finished = run_to_end("server", command.args(["--run-as", name]), "")?;
+        ensure!(finished.code == 2 && finished.error()?.contains(said), "{finished:#?}");
+        ensure!(finished.hint().contains(hinted), "{finished:#?}");
+        ensure!(!world.path("data").exists(), "a data directory was made");
+    }
+    // Somebody who is not root cannot become anybody.
+    give(world.folder(), &user)?;
+    let mut command = world.server_command("127.0.0.1:0")?;
+    std::os::unix::process::CommandExt::uid(&mut command, user.uid.as_raw());
+    let finished = run_to_end("server", command.args(["--run-as", "daemon"]), "")?;
+    ensure!(finished.error()? == "error: only root can run as 'daemon'", "{finished:#?}");
+    ensure!(Uid::current().is_root());
+    Ok(())
+}
