@@ -3,7 +3,7 @@
 mod catch_up;
 mod delivery;
 mod limits;
-mod logging_in;
+mod mallory;
 mod openssl;
 mod private_messages;
 mod registering;
