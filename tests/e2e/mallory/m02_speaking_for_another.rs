@@ -1,6 +1,8 @@
 //! 2: send as another user.
 //!
-//! Bites: in each test what is sent by the right one, or signed with the right key, is taken.
+//! Bites: in each test what is sent by the right one, or signed with the right key, is taken. With the comparison
+//! of the certificate's name with the sender's switched off (`Opener::signer`), what anna had sealed was shown as
+//! `sam: @erik I resign`; with that of the claims off too, also what was signed for another place.
 
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;

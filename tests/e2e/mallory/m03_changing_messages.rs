@@ -1,6 +1,7 @@
 //! 3: change, truncate or move a message.
 //!
-//! Bites: the same message opens for both readers as long as nothing is changed in it.
+//! Bites: the same message opens for both readers as long as nothing is changed in it. With the
+//! comparison of names and claims with the place switched off (`Opener::signer`), erik read sam's `yes` as anna's.
 
 use std::ops::Range;
 use std::sync::Arc;

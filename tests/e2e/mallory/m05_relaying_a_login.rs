@@ -1,7 +1,8 @@
 //! 5: relay a login. Mallory stands between client and server, ends TLS herself, even with the server's own
 //! key, and passes the signature on over a connection of hers, even one with the user's certificate.
 //!
-//! Bites: the same operator logs in with a signature that belongs to her own connection.
+//! Bites: the same operator logs in with a signature that belongs to her own connection. With the exporter left
+//! out of the transcript, the one that was passed on logged in too.
 
 use anyhow::{Result, ensure};
 use parlour_tests::{Client, Logins, Operator, World, run_to_end};

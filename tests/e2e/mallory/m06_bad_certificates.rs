@@ -1,6 +1,8 @@
 //! 6: use a bad certificate.
 //!
-//! Bites: a certificate that is right in everything, made in the same way, logs in, and is served.
+//! Bites: a certificate that is right in everything, made in the same way, logs in, and is trusted by a client.
+//! With the check of the extended key usage switched off in `DeviceCertificate::from_der`, the one that is "for
+//! serving too" logged in.
 
 use std::io::Read as _;
 use std::net::{Ipv4Addr, TcpListener};

@@ -1,7 +1,8 @@
 //! 11: as the server, drop or reorder messages unnoticed. The operator numbers what is left anew, so that only
 //! the chains inside the sealed messages can tell.
 //!
-//! Bites: with nothing changed all six are good; and the newest, which nothing follows yet, can be kept back.
+//! Bites: with nothing changed all six are good; and the newest, which nothing follows yet, can be kept back. With
+//! the counting in `judge::follow` switched off, a dropped message left no mark.
 
 use anyhow::{Context as _, Result, ensure};
 use parlour_tests::{Author, Client, Logins, Operator, World, edited};

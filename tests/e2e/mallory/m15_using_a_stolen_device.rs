@@ -1,6 +1,7 @@
 //! 15: go on using a stolen device.
 //!
-//! Bites: until it is revoked the device is logged in, or could renew its certificate.
+//! Bites: until it is revoked the device is logged in. With the server's `dismiss` and `check_revoked` switched
+//! off, its session went on, and it came back.
 
 use std::time::{Duration, Instant};
 

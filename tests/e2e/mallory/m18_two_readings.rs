@@ -1,7 +1,8 @@
 //! 18: make one ciphertext read two ways.
 //!
 //! Bites: an envelope that is made in the same way, by hand, and is honest, opens for both; and the ciphertext
-//! with two keys does open under both, as far as AES-GCM is concerned.
+//! with two keys does open under both, as far as AES-GCM is concerned. With the check of the commitment switched
+//! off in `message::open`, the text that it was not made for was read.
 //!
 //! Left out: a ciphertext in which both readings are well-formed messages takes 2^32 tries at least, so the one
 //! here fails at the form of what is in it, before the commitment is looked at.

@@ -1,6 +1,7 @@
 //! 22: drive a terminal or imitate a name.
 //!
-//! Bites: the same texts come as they are to a bare connection in json.
+//! Bites: the same texts come as they are to a bare connection in json. Before the words of a server were cleaned
+//! where they are read, the plain face passed an error's OSC sequence on to the terminal.
 
 use anyhow::{Result, ensure};
 use parlour_tests::{Author, Client, Logins, Operator, Terminal, World, edited, escaped, run_to_end};

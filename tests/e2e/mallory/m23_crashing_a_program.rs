@@ -3,6 +3,9 @@
 //!
 //! That a program panics would be seen: every world looks for it in its server's log, and the tests here in what
 //! the clients say.
+//!
+//! Bites: with an assertion that each command in json has an `id` in the server's `carry_out`, and an `unwrap` in
+//! place of the client's `map_err` after `parse_server_line`, both tests saw the panic.
 
 use std::io::Write as _;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! 24: exhaust it: with connections, handshakes, lines, or by not reading.
 //!
-//! Bites: each test reaches the cap that it is about, and sees it act.
+//! Bites: each test reaches the cap that it is about, and sees it act. With the count by address switched off in
+//! `Gate::enter`, none of sixty further connections was refused.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};

@@ -1,7 +1,8 @@
 //! 26: learn about the system or who exists, beyond the fixed strings of the protocol.
 //!
 //! Bites: where the real reason of a refusal stands in the server's log, which is the operator's alone, the
-//! reasons differ; and the search for what must not be said finds it there.
+//! reasons differ; and the search for what must not be said finds it there. With an answer of its own for a login
+//! without a certificate, the answers differed and the test said so.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
