@@ -42,7 +42,8 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(failure) => {
-            eprintln!("error: {failure}");
+            // It may hold words of the server's.
+            eprintln!("error: {}", parlour_protocol::clean(&failure.to_string()));
             if let Some(hint) = failure.hint() {
                 eprintln!("hint: {hint}");
             }

@@ -1,5 +1,6 @@
 //! Why the server did not do what it was asked: a fixed text for people, a code for programs.
 
+use crate::display::clean;
 use std::fmt;
 
 /// A refusal. `Display` is the text after `error: `; [`Refusal::code`] is the code in json.
@@ -88,7 +89,7 @@ impl Refusal {
     /// The refusal with this code and what json says besides; `None` for a code from a newer server.
     pub fn from_code(code: &str, detail: &Detail) -> Option<Self> {
         Some(match code {
-            "unknown_command" => Self::UnknownCommand(detail.word.clone().unwrap_or_default()),
+            "unknown_command" => Self::UnknownCommand(words(detail.word.as_deref())),
             "not_now" => Self::NotNow,
             "format" => Self::Format,
             "line_too_long" => Self::LineTooLong,
@@ -106,7 +107,7 @@ impl Refusal {
             "id_in_use" => Self::IdInUse,
             "too_many" => Self::TooMany { seconds: detail.seconds.unwrap_or(60) },
             "authority_unavailable" => Self::AuthorityUnavailable,
-            "internal" => Self::Internal { incident: detail.incident.clone().unwrap_or_default() },
+            "internal" => Self::Internal { incident: words(detail.incident.as_deref()) },
             _ => return None,
         })
     }
@@ -120,6 +121,11 @@ impl Refusal {
             _ => Detail::default(),
         }
     }
+}
+
+/// What the other side words as it likes, made harmless: these texts are shown as they are.
+fn words(text: Option<&str>) -> String {
+    clean(text.unwrap_or_default()).into_owned()
 }
 
 /// The members of a json error besides its code and text.

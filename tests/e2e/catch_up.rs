@@ -1,19 +1,10 @@
 //! Coming back to many private messages: the newest are seen at once, the rest is opened behind them on
 //! all cores, and nothing is lost when the client is stopped meanwhile.
 
-use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::process::{Child, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Instant;
 
-use anyhow::{Context as _, Result, ensure};
-use nix::pty::{Winsize, openpty};
-use parlour_crypto::{AccountKey, AccountPublicKey, Content, DeviceKey, Draft, message};
-use parlour_keylog::AccountCertificate;
-use parlour_tests::{Line, World, wait_until};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
+use anyhow::{Result, ensure};
+use parlour_tests::{Author, Line, Terminal, World, wait_until};
 use serde_json::{Value, json};
 
 /// More than ten pages.
@@ -22,58 +13,27 @@ const MESSAGES: u64 = 300;
 /// As many as the measurement has.
 const MANY: u64 = 10_000;
 
-/// One who seals and sends as fast as the server takes it.
+/// Erik, who seals for sam and sends as fast as the server takes it.
 struct Writer {
     line: Line,
-    device: DeviceKey,
-    leaf: Vec<u8>,
-    own: AccountKey,
-    recipient: AccountPublicKey,
-    n: u64,
-    prev: String,
+    erik: Author,
+    sam: Author,
 }
 
 impl Writer {
-    /// Erik, who writes to sam.
     fn new(world: &World) -> Result<Self> {
-        let text = |file: &str| std::fs::read_to_string(world.profile("erik").join(file));
-        let der = CertificateDer::from_pem_file(world.profile("sam").join("account.crt"))?;
-        let sam = AccountCertificate::from_der(&der)?;
-        Ok(Self {
-            line: world.json_line("erik")?,
-            device: DeviceKey::from_pkcs8_pem(&text("device.key")?)?,
-            leaf: CertificateDer::from_pem_file(world.profile("erik").join("device.crt"))?.to_vec(),
-            own: AccountKey::from_pkcs8_pem(&text("account.key")?)?,
-            recipient: AccountPublicKey::from_spki_der(sam.spki_der())?,
-            n: 0,
-            prev: String::new(),
-        })
+        let (erik, sam) = (Author::of(world, "erik")?, Author::of(world, "sam")?);
+        Ok(Self { line: world.json_line("erik")?, erik, sam })
     }
 
     /// Writes so many more; the server has them when this returns.
     fn write(&mut self, count: u64) -> Result<()> {
         for _ in 0..count {
-            let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis();
-            let id = format!("0197741c-9a80-7000-8000-{:012}", self.n);
-            let draft = Draft {
-                from: "erik",
-                to: "sam",
-                id: &id,
-                time: i64::try_from(time)?,
-                content: Content::Text(text(self.n)),
-                chain: "AAAAAAAAAAAAAAAAAAAAAA",
-                n: self.n,
-                prev: &self.prev,
-            };
-            let (recipient, own) = (&self.recipient, self.own.public());
-            let sealed = message::seal(&mut rand::rng(), &self.device, &self.leaf, draft, recipient, own)?;
-            self.prev = message::jws_hash(&sealed.jws);
-            let sealed: Value = serde_json::from_str(&sealed.jwe)?;
-            let post = json!({"id": self.n, "cmd": "post", "to": "@sam", "message_id": id, "sealed": sealed});
-            self.line.say(&post.to_string())?;
-            self.n += 1;
+            let n = self.erik.written();
+            let letter = self.erik.write(&self.sam, &text(n))?;
+            self.line.say(&letter.post(n).to_string())?;
         }
-        let last = self.line.lines.answer(&json!(self.n - 1))?;
+        let last = self.line.lines.answer(&json!(self.erik.written() - 1))?;
         ensure!(last.get("ok") == Some(&json!("posted")), "{last}");
         Ok(())
     }
@@ -175,71 +135,6 @@ fn a_client_that_is_stopped_while_it_opens_what_was_missed_goes_on_where_it_was(
     read_all(&world, MESSAGES).map(|_| ())
 }
 
-/// The terminal face on a terminal of its own. It is killed when this is dropped.
-struct Terminal {
-    child: Child,
-    keys: File,
-    shown: Receiver<Vec<u8>>,
-    screen: String,
-}
-
-impl Terminal {
-    fn start(world: &World, person: &str) -> Result<Self> {
-        let size = Winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
-        let ends = openpty(Some(&size), None)?;
-        let end = || ends.slave.try_clone().map(Stdio::from);
-        let mut command = world.client_command(person)?;
-        command.args(["--user", person]).env("TERM", "xterm-256color");
-        let child = command.stdin(end()?).stdout(end()?).stderr(end()?).spawn()?;
-        let keys = File::from(ends.master);
-        let mut reading = keys.try_clone()?;
-        let (tell, shown) = channel();
-        std::thread::spawn(move || {
-            let mut chunk = vec![0; 65_536];
-            while let Ok(count @ 1..) = reading.read(&mut chunk) {
-                if tell.send(chunk.get(..count).unwrap_or_default().to_vec()).is_err() {
-                    return;
-                }
-            }
-        });
-        Ok(Self { child, keys, shown, screen: String::new() })
-    }
-
-    /// Waits until it has shown this word, pressing `keys` every hundredth of a second.
-    fn wait_for(&mut self, word: &str, keys: &[u8]) -> Result<()> {
-        let pause = Duration::from_millis(10);
-        let begun = Instant::now();
-        let mut press = begun;
-        while !self.screen.contains(word) {
-            ensure!(begun.elapsed() < Duration::from_mins(2), "{word} was not shown");
-            if Instant::now() >= press {
-                self.keys.write_all(keys)?;
-                press += pause;
-            }
-            if let Ok(bytes) = self.shown.recv_timeout(pause) {
-                self.screen.push_str(&String::from_utf8_lossy(&bytes));
-            }
-        }
-        Ok(())
-    }
-
-    /// Seconds of CPU that it has taken, by proc(5): user and system, in hundredths.
-    fn cpu(&self) -> Result<f64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let (_, rest) = stat.rsplit_once(')').context("stat")?;
-        let ticks = rest.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok());
-        Ok(ticks.sum::<f64>() / 100.0)
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// A measurement, to be run by itself with `--nocapture`, and with `PARLOUR_BIN` as the folder of the
 /// release programs.
 #[test]
@@ -247,7 +142,7 @@ impl Drop for Terminal {
 fn catch_up_with_ten_thousand_messages() -> Result<()> {
     let world = missed(MANY)?;
     let begun = Instant::now();
-    let mut sam = Terminal::start(&world, "sam")?;
+    let mut sam = Terminal::start(&world, "sam", &world.address()?.to_string())?;
     // Alt-2 goes to the conversation with erik, as soon as there is one.
     sam.wait_for(&text(MANY), b"\x1b2")?;
     let shown = begun.elapsed();

@@ -4,7 +4,6 @@ mod audit;
 mod catch_up;
 mod delivery;
 mod limits;
-mod logging_in;
 mod mallory;
 mod openssl;
 mod private_messages;

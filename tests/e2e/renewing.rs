@@ -83,14 +83,3 @@ fn a_one_shot_command_renews_too() -> Result<()> {
     ensure!(sent.code == 0, "{sent:#?}");
     check_renewed(&old, &certificate(&world, "sam")?, 30)
 }
-
-#[test]
-fn a_revoked_device_is_not_renewed() -> Result<()> {
-    let world = World::with().people().clock_offset(30 * DAY).start()?;
-    world.run_ttp(&["revoke", "sam"])?;
-    let before = std::fs::read(world.profile("sam").join("device.crt"))?;
-    let mut sam = world.client("sam")?;
-    sam.ask("/login sam", "error: invalid credentials")?;
-    ensure!(std::fs::read(world.profile("sam").join("device.crt"))? == before);
-    Ok(())
-}

@@ -8,19 +8,31 @@
 //! deadline, never for a time. [`wait_until`] does the same for anything else, and a [`Relay`] is a
 //! network that can fail. A [`transcript`] is such a conversation as a file.
 //!
+//! Mallory has tools of her own: an [`Author`] seals messages with anybody's keys, and what is not true in
+//! them; an [`Operator`] is a server that says to a client what it likes; [`Garbage`] is what parses and
+//! what does not; a [`Terminal`] keeps every byte that the terminal face sends to it.
+//!
 //! Programs that a test needs from outside, like OpenSSL, are looked for by [`outside`].
 
+mod author;
+mod garbage;
 pub mod line;
 mod lines;
+mod operator;
 pub mod outside;
 mod process;
 mod relay;
 pub mod seed;
+mod terminal;
 pub mod transcript;
 mod world;
 
+pub use author::{Author, Letter};
+pub use garbage::Garbage;
 pub use line::Line;
 pub use lines::{DEADLINE, Lines, wait_until};
+pub use operator::{Logins, Operator, edited, escaped};
 pub use process::{Client, Finished, Process, program, run_to_end};
 pub use relay::Relay;
+pub use terminal::Terminal;
 pub use world::{World, WorldBuilder, free_address};

@@ -2,12 +2,13 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::ops::DerefMut;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use parlour_crypto::DeviceKey;
@@ -15,10 +16,10 @@ use parlour_protocol::{EXPORTER_BYTES, EXPORTER_LABEL, UserName, login_transcrip
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, ConnectionCommon, RootCertStore, SideData, StreamOwned};
 use serde_json::Value;
 
-use crate::lines::Lines;
+use crate::lines::{DEADLINE, Lines};
 
 /// How often the connection's thread looks for something to send.
 const TURN: Duration = Duration::from_millis(2);
@@ -43,8 +44,12 @@ impl Line {
         Self::over(connect(server, config)?)
     }
 
-    /// Takes over a connection.
-    pub fn over(tls: Stream) -> Result<Self> {
+    /// Takes over a connection, of which it may be either side.
+    pub fn over<C, S>(tls: StreamOwned<C, TcpStream>) -> Result<Self>
+    where
+        C: DerefMut<Target = ConnectionCommon<S>> + Send + 'static,
+        S: SideData,
+    {
         let exporter = exporter(&tls)?;
         let chain = tls.conn.peer_certificates().unwrap_or_default();
         let chain = chain.iter().map(|certificate| certificate.to_vec()).collect();
@@ -89,6 +94,11 @@ impl Line {
         signature(&profile.join("device.key"), user, &self.exporter)
     }
 
+    /// What comes and the way to answer, apart. Dropping the latter hangs up.
+    pub(crate) fn into_ends(self) -> Result<(Lines, Sender<Vec<u8>>)> {
+        Ok((self.lines, self.send.context("the line was closed")?))
+    }
+
     /// Hangs up.
     pub fn close(&mut self) {
         self.send = None;
@@ -96,7 +106,11 @@ impl Line {
 }
 
 /// The RFC 9266 value of a connection.
-pub fn exporter(tls: &Stream) -> Result<[u8; EXPORTER_BYTES]> {
+pub fn exporter<C, S>(tls: &StreamOwned<C, TcpStream>) -> Result<[u8; EXPORTER_BYTES]>
+where
+    C: DerefMut<Target = ConnectionCommon<S>>,
+    S: SideData,
+{
     Ok(tls.conn.export_keying_material([0; EXPORTER_BYTES], EXPORTER_LABEL, None)?)
 }
 
@@ -104,6 +118,25 @@ pub fn exporter(tls: &Stream) -> Result<[u8; EXPORTER_BYTES]> {
 pub fn signature(key: &Path, user: &UserName, exporter: &[u8; EXPORTER_BYTES]) -> Result<String> {
     let key = DeviceKey::from_pkcs8_pem(&std::fs::read_to_string(key)?)?;
     Ok(STANDARD.encode(key.sign_asn1(&login_transcript(user, exporter))?))
+}
+
+/// What still comes on a connection, up to its end.
+pub fn rest(stream: &mut Stream) -> Result<String> {
+    stream.sock.set_read_timeout(Some(DEADLINE))?;
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 16_384];
+    loop {
+        match stream.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(count) => bytes.extend_from_slice(chunk.get(..count).unwrap_or_default()),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                bail!("the connection does not end")
+            }
+            // Cut off in the middle of something.
+            Err(_) => break,
+        }
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Connects and shakes hands.
@@ -144,7 +177,11 @@ pub fn config_with(
 }
 
 /// Sends what is given and passes on what comes, until either side ends.
-fn serve(mut tls: Stream, outgoing: &Receiver<Vec<u8>>, told: &Sender<String>) {
+fn serve<C, S>(mut tls: StreamOwned<C, TcpStream>, outgoing: &Receiver<Vec<u8>>, told: &Sender<String>)
+where
+    C: DerefMut<Target = ConnectionCommon<S>>,
+    S: SideData,
+{
     let mut held = Vec::new();
     let mut chunk = vec![0; 16_384];
     loop {

@@ -33,6 +33,11 @@ impl Lines {
         Self { who: who.to_owned(), receiver, heard: Vec::new() }
     }
 
+    /// The next line, however long it takes; nothing when the other side has ended.
+    pub(crate) fn await_line(&mut self) -> Option<String> {
+        self.receiver.recv().ok()
+    }
+
     /// The next line; an error when it does not come in time or the other side has ended.
     pub fn next_line(&mut self) -> Result<String> {
         match self.receiver.recv_timeout(DEADLINE) {

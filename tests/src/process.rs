@@ -89,6 +89,11 @@ impl Process {
         kill(Pid::from_raw(pid), signal).with_context(|| format!("{signal} for {}", self.name))
     }
 
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
     /// Waits until it has ended.
     pub fn wait(&mut self) -> Result<ExitStatus> {
         let begun = Instant::now();

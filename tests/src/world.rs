@@ -3,6 +3,7 @@
 //! A world that wants people is a copy of one that was made before, by the real programs: see
 //! [`crate::seed`].
 
+use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -13,7 +14,7 @@ use parlour_protocol::UserName;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::line::{self, Line};
+use crate::line::{self, Line, Stream};
 use crate::process::{Client, Finished, Process, program, run_to_end};
 use crate::seed;
 
@@ -362,6 +363,24 @@ impl World {
         let signature = line.signature(&self.profile(name), &user)?;
         line.ask(&format!("/login {name} {signature}"), "Authentication Succeeded")?;
         Ok(line)
+    }
+
+    /// A connection on which a person is logged in in plain, and which reads no further by itself.
+    pub fn logged_in_stream(&self, name: &str) -> Result<Stream> {
+        let profile = self.profile(name);
+        let (certificate, key) = (profile.join("device.crt"), profile.join("device.key"));
+        let config = line::config(&self.root(), Some((&certificate, &key)))?;
+        let mut stream = line::connect(self.address()?, config)?;
+        let signature = line::signature(&key, &name.parse()?, &line::exporter(&stream)?)?;
+        stream.write_all(format!("/login {name} {signature}\n").as_bytes())?;
+        // What others say may come before the answer.
+        let mut heard = Vec::new();
+        while !heard.ends_with(b"Authentication Succeeded\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte)?;
+            heard.push(byte[0]);
+        }
+        Ok(stream)
     }
 
     /// A bare connection on which a person is logged in, in json.

@@ -288,7 +288,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
 
     async fn refuse(&mut self, failure: &Failure) -> Result<(), Failure> {
         self.all_done = false;
-        self.print(&format!("error: {failure}")).await?;
+        self.print(&parlour_protocol::clean(&format!("error: {failure}"))).await?;
         match failure.hint() {
             Some(hint) => self.report(&format!("hint: {hint}")).await,
             None => Ok(()),

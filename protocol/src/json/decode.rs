@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::{Incoming, RequestId, ServerLine, ServerLineError};
 use crate::command::{Command, Dialect, HistoryRange, Post, Request, Verb};
 use crate::conversation::Conversation;
+use crate::display::clean;
 use crate::event::{Event, Farewell};
 use crate::limits::{HISTORY_PAGE, SEALED_BYTES};
 use crate::message::{Body, Message, Seq};
@@ -308,8 +309,10 @@ pub fn parse_server_line(line: &str) -> Result<ServerLine, ServerLineError> {
         }
         (None, Some(error), None) => {
             // A code that this program does not know keeps its text for the user.
-            let refusal = Refusal::from_code(&error.code, &error.detail)
-                .unwrap_or(Refusal::Internal { incident: format!("{}: {}", error.code, error.message) });
+            let refusal =
+                Refusal::from_code(&error.code, &error.detail).unwrap_or_else(|| Refusal::Internal {
+                    incident: clean(&format!("{}: {}", error.code, error.message)).into_owned(),
+                });
             Ok(ServerLine::Reply { id: head.id, reply: Err(refusal) })
         }
         (None, None, Some(name)) => event(name, line),
@@ -318,7 +321,8 @@ pub fn parse_server_line(line: &str) -> Result<ServerLine, ServerLineError> {
 }
 
 fn object<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, ServerLineError> {
-    from_object(line).map_err(|error| ServerLineError(error.to_string()))
+    // The reason quotes the line.
+    from_object(line).map_err(|error| ServerLineError(clean(&error.to_string()).into_owned()))
 }
 
 fn certificate(text: &str) -> Result<Vec<u8>, ServerLineError> {
@@ -327,7 +331,7 @@ fn certificate(text: &str) -> Result<Vec<u8>, ServerLineError> {
 
 /// What a newer server answered, this program does not know; the connection goes on.
 fn unknown_reply(ok: &str) -> Refusal {
-    Refusal::Internal { incident: format!("unknown reply {}", crate::clean(ok)) }
+    Refusal::Internal { incident: format!("unknown reply {}", clean(ok)) }
 }
 
 fn reply(ok: &str, line: &str) -> Result<Option<Reply>, ServerLineError> {

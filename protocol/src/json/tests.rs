@@ -267,3 +267,20 @@ proptest! {
         prop_assert_eq!(parse_server_line(&line).unwrap(), ServerLine::Event(event));
     }
 }
+
+#[test]
+fn the_words_of_a_server_come_clean() {
+    for line in [
+        r#"{"id":1,"error":{"code":"new\u001b[m","message":"\u202e\u009b"}}"#,
+        r#"{"id":1,"error":{"code":"internal","message":"","incident":"\u001b[m\u202e"}}"#,
+        r#"{"id":1,"error":{"code":"unknown_command","message":"","word":"\u001b[m\u202e"}}"#,
+        r#"{"id":1,"ok":"dialect","dialect":"\u001b[m\u202e"}"#,
+    ] {
+        let said = match parse_server_line(line) {
+            Ok(ServerLine::Reply { reply: Err(refusal), .. }) => refusal.to_string(),
+            Err(error) => error.to_string(),
+            other => panic!("{other:?}"),
+        };
+        assert!(said.contains('\u{fffd}') && crate::clean(&said) == said, "{line}: {said:?}");
+    }
+}

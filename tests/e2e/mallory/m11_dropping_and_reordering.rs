@@ -1,0 +1,99 @@
+//! 11: as the server, drop or reorder messages unnoticed. The operator numbers what is left anew, so that only
+//! the chains inside the sealed messages can tell.
+//!
+//! Bites: with nothing changed all six are good; and the newest, which nothing follows yet, can be kept back. With
+//! the counting in `judge::follow` switched off, a dropped message left no mark.
+
+use anyhow::{Context as _, Result, ensure};
+use parlour_tests::{Author, Client, Logins, Operator, World, edited};
+use serde_json::{Value, json};
+
+use super::{fast, list};
+
+/// A world in which sam has written six messages to erik.
+fn six() -> Result<World> {
+    let world = fast()?;
+    let (mut sam, erik) = (Author::of(&world, "sam")?, Author::of(&world, "erik")?);
+    let mut line = world.json_line("sam")?;
+    for number in 0..6 {
+        let letter = sam.write(&erik, &number.to_string())?;
+        ensure!(line.call(&letter.post(number))?["ok"] == "posted");
+    }
+    Ok(world)
+}
+
+/// What erik sees when the server hands out these of the six in this order: text or verdict.
+fn seen(world: &World, order: &'static [usize], renumber: bool) -> Result<Vec<String>> {
+    let operator = Operator::before(
+        world,
+        "erik",
+        Logins::Anew,
+        edited(move |line| {
+            let count = json!(order.len());
+            for head in list(line, "conversations") {
+                if head["name"] == "@sam" {
+                    head["last"] = count.clone();
+                }
+            }
+            let Some(messages) = line["messages"].as_array().filter(|messages| messages.len() == 6) else {
+                return;
+            };
+            let mut handed: Vec<Value> =
+                order.iter().filter_map(|index| messages.get(*index).cloned()).collect();
+            if renumber {
+                let times = messages.iter().map(|message| message["time"].clone());
+                for ((message, time), seq) in handed.iter_mut().zip(times).zip(1..) {
+                    (message["seq"], message["time"]) = (json!(seq), time);
+                }
+            }
+            (line["messages"], line["last"]) = (json!(handed), count);
+        }),
+    )?;
+    let mut command = world.client_command_to("erik", &operator.address())?;
+    let mut erik = Client::start("erik", command.args(["--json", "--user", "erik"]))?;
+    let backlog = erik.process.out.event("backlog")?;
+    erik.leave()?;
+    let seen = backlog["messages"].as_array().context("messages")?.iter().map(|message| {
+        let text = message["text"].as_str().unwrap_or("-");
+        match message["verdict"]["is"].as_str().unwrap_or_default() {
+            "good" => text.to_owned(),
+            "gap" => format!("{text} after {} missing", message["verdict"]["missing"]),
+            _ => message["verdict"]["reason"].as_str().unwrap_or_default().to_owned(),
+        }
+    });
+    let seen = seen.collect();
+    for file in ["local.db", "local.key"] {
+        std::fs::remove_file(world.profile("erik").join(file))?;
+    }
+    Ok(seen)
+}
+
+#[test]
+fn messages_that_are_dropped_or_moved_leave_a_mark() -> Result<()> {
+    let world = six()?;
+    let replayed = "replayed: its place in the sender's chain was taken already";
+    for (order, expected) in [
+        ([0, 1, 2, 3, 4, 5].as_slice(), ["0", "1", "2", "3", "4", "5"].as_slice()),
+        (&[0, 1, 3, 4, 5], &["0", "1", "3 after 1 missing", "4", "5"]),
+        (&[0, 4, 5], &["0", "4 after 3 missing", "5"]),
+        (&[1, 2, 3, 4, 5], &["1 after 1 missing", "2", "3", "4", "5"]),
+        (&[0, 1, 3, 2, 4, 5], &["0", "1", "3 after 1 missing", replayed, "4", "5"]),
+        (&[0, 1, 2, 2, 3, 4], &["0", "1", "2", replayed, "3", "4"]),
+        // What is left open: nothing shows that there is more.
+        (&[0, 1, 2, 3, 4], &["0", "1", "2", "3", "4"]),
+    ] {
+        let seen = seen(&world, order, true)?;
+        ensure!(seen == expected, "{order:?}: {seen:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn messages_whose_numbers_do_not_run_on_are_not_taken_at_all() -> Result<()> {
+    let world = six()?;
+    for order in [[0, 1, 3, 4, 5].as_slice(), &[0, 2, 1, 3, 4, 5]] {
+        let seen = seen(&world, order, false)?;
+        ensure!(seen.is_empty(), "{order:?}: {seen:?}");
+    }
+    Ok(())
+}

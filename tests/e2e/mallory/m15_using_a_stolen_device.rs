@@ -1,0 +1,69 @@
+//! 15: go on using a stolen device.
+//!
+//! Bites: until it is revoked the device is logged in. With the server's `dismiss` and `check_revoked` switched
+//! off, its session went on, and it came back.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use parlour_tests::{World, wait_until};
+
+use super::{fails, user, wait_for_log};
+
+const DAY: i64 = 24 * 60 * 60;
+
+#[test]
+fn a_revoked_device_is_out_within_a_second_and_stays_out() -> Result<()> {
+    let mut world = World::peopled()?;
+    let mut sam = world.logged_in("sam")?;
+    let mut anna = world.logged_in_line("anna")?;
+    let mut erik = world.logged_in_line("erik")?;
+    world.run_ttp(&["revoke", "sam"])?;
+    world.run_ttp(&["revoke", "anna"])?;
+    let revoked = Instant::now();
+    anna.expect("goodbye: this device was revoked")?;
+    anna.lines.expect_end()?;
+    sam.expect("error: the server closed the connection: this device was revoked")?;
+    ensure!(revoked.elapsed() < Duration::from_secs(1), "it took {:?}", revoked.elapsed());
+    // The others are still there, and the two are not.
+    erik.ask("/users", "erik")?;
+    sam.ask("/users", "error: command not currently available")?;
+    sam.ask("/login sam", "error: invalid credentials")?;
+    ensure!(sam.leave()? == 1);
+
+    // The server keeps it, and needs no TTP for that.
+    world.kill_ttp()?;
+    world.kill_server()?;
+    world.start_server()?;
+    let mut line = world.line_as("anna")?;
+    let signature = line.signature(&world.profile("anna"), &user("anna")?)?;
+    fails(&world, &mut line, "anna", &signature, "the device is revoked")
+}
+
+#[test]
+fn a_device_that_was_revoked_while_the_server_was_down_does_not_come_back() -> Result<()> {
+    let mut world = World::peopled()?;
+    let mut sam = world.logged_in("sam")?;
+    world.kill_server()?;
+    world.run_ttp(&["revoke", "sam"])?;
+    world.start_server()?;
+    wait_for_log(&world, "a device was revoked")?;
+    // Sam's client was on its way back: it is either refused or put out again, and then it is refused.
+    sam.process.out.wait_for("error: {}")?;
+    let mut erik = world.logged_in_line("erik")?;
+    wait_until("sam is out", || Ok(erik.ask("/users", "{}")? == "erik"))?;
+    let mut line = world.line_as("sam")?;
+    let signature = line.signature(&world.profile("sam"), &user("sam")?)?;
+    fails(&world, &mut line, "sam", &signature, "the device is revoked")
+}
+
+#[test]
+fn a_revoked_device_is_not_renewed() -> Result<()> {
+    let world = World::with().people().clock_offset(30 * DAY).start()?;
+    world.run_ttp(&["revoke", "sam"])?;
+    let before = std::fs::read(world.profile("sam").join("device.crt"))?;
+    let mut sam = world.client("sam")?;
+    sam.ask("/login sam", "error: invalid credentials")?;
+    ensure!(std::fs::read(world.profile("sam").join("device.crt"))? == before);
+    Ok(())
+}

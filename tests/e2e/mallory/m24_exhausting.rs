@@ -1,0 +1,209 @@
+//! 24: exhaust it: with connections, handshakes, lines, or by not reading.
+//!
+//! Bites: each test reaches the cap that it is about, and sees it act. With the count by address switched off in
+//! `Gate::enter`, none of sixty further connections was refused.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use parlour_tests::{DEADLINE, World, line, wait_until};
+use serde_json::{Value, json};
+
+#[test]
+fn a_flood_of_connections_and_endless_lines_keeps_nobody_out() -> Result<()> {
+    const FLOOD: usize = 300;
+    let world = World::with().people().limit("connections_per_address=330").start()?;
+    let mut erik = world.logged_in_line("erik")?;
+    let mut flood = Vec::new();
+    for number in 0..FLOOD {
+        let mut stream = TcpStream::connect(world.address()?)?;
+        if number % 2 == 0 {
+            // The beginning of a ClientHello.
+            stream.write_all(&[0x16, 0x03, 0x01, 0x02, 0x00, 0x01])?;
+        }
+        flood.push(stream);
+    }
+    // Lines without an end, by guests.
+    let endless = world.line()?;
+    for _ in 0..64 {
+        endless.send("x".repeat(65_536).as_bytes())?;
+    }
+    let begun = Instant::now();
+    let mut sam = world.logged_in_line("sam")?;
+    sam.ask("hello", "{} sam: hello")?;
+    erik.expect("{} sam: hello")?;
+    ensure!(begun.elapsed() < Duration::from_secs(2), "it took {:?}", begun.elapsed());
+    // More of them from one address than it may have are closed at once, unheard.
+    let mut refused = 0;
+    for _ in 0..60 {
+        let mut stream = TcpStream::connect(world.address()?)?;
+        stream.set_read_timeout(Some(Duration::from_millis(50)))?;
+        match stream.read(&mut [0]) {
+            Ok(0) => refused += 1,
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => refused += 1,
+            _ => flood.push(stream),
+        }
+    }
+    ensure!((30..60).contains(&refused), "{refused} of 60 were refused");
+    erik.ask("still here", "{} erik: still here")?;
+    Ok(())
+}
+
+#[test]
+fn a_line_of_the_longest_length_is_taken_and_one_byte_more_costs_only_that_line() -> Result<()> {
+    let world = World::peopled()?;
+    let mut plain = world.logged_in_line("sam")?;
+    let mut json = world.json_line("erik")?;
+    for _ in 0..2 {
+        plain.ask(&"x".repeat(65_536), "error: message too long")?;
+        plain.ask(&format!("{}\r", "x".repeat(65_536)), "error: message too long")?;
+        plain.ask(&"x".repeat(65_537), "error: line too long")?;
+        plain.ask(&"x".repeat(3_000_000), "error: line too long")?;
+        plain.ask("/users", "erik sam")?;
+        let command = json!({"id": 7, "cmd": "users"}).to_string();
+        let padded = |length: usize| format!("{command}{}", " ".repeat(length - command.len()));
+        json.say(&padded(65_537))?;
+        ensure!(json.lines.answer(&Value::Null)?["error"]["code"] == "line_too_long");
+        json.say(&padded(65_536))?;
+        ensure!(json.lines.answer(&json!(7))?["ok"] == "users");
+    }
+    // Bytes that come one by one are a line all the same.
+    for byte in b"/users\n" {
+        plain.send(&[*byte])?;
+    }
+    plain.expect("erik sam")?;
+    Ok(())
+}
+
+#[test]
+fn who_does_not_read_is_cut_off_and_everyone_else_goes_on() -> Result<()> {
+    let world =
+        World::with().people().limit("commands_per_second=100000").limit("command_burst=100000").start()?;
+    let mut slow = world.logged_in_stream("erik")?;
+    let mut sam = world.logged_in_line("sam")?;
+    let mut anna = world.logged_in_line("anna")?;
+    anna.ask("/users", "anna erik sam")?;
+    // First the system's buffers fill, then the server's queue.
+    let text = "x".repeat(8_000);
+    let mut said = 0;
+    wait_until("erik is offline", || {
+        for _ in 0..20 {
+            sam.ask(&text, "{} sam: xxx{}")?;
+            anna.expect("{} sam: xxx{}")?;
+        }
+        said += 20;
+        Ok(anna.ask("/users", "{}")? == "anna sam")
+    })?;
+    let heard = line::rest(&mut slow)?;
+    let lines: Vec<&str> = heard.lines().collect();
+    wait_until("the reason in the audit log", || {
+        let limited = world.audit_entries(&["--kind", "rate_limit", "--user", "erik"])?;
+        Ok(limited.iter().any(|entry| entry["detail"] == "slow reader"))
+    })?;
+    // What the system had taken before, then the reason if there was room for it.
+    ensure!(lines.len() < said, "nothing was kept from erik");
+    let whole = lines.split_last().map_or([].as_slice(), |(_, whole)| whole);
+    ensure!(whole.iter().all(|line| line.ends_with(&format!(" sam: {text}"))), "{} lines", lines.len());
+    // Erik comes back and finds what was missed.
+    let mut erik = world.robot("erik", &["--user", "erik"])?;
+    let backlog = erik.process.out.event("backlog")?;
+    ensure!(backlog["messages"].as_array().map(Vec::len) == Some(100));
+    Ok(())
+}
+
+#[test]
+fn connections_and_guests_from_one_address_are_bounded_and_places_come_back() -> Result<()> {
+    let world =
+        World::with().people().limit("connections_per_address=4").limit("guests_per_address=2").start()?;
+    let mut first = world.line()?;
+    let mut second = world.line()?;
+    for line in [&mut first, &mut second] {
+        line.ask("/help", "/register {}")?;
+    }
+    let mut third = world.line()?;
+    third.expect("goodbye: too many connections")?;
+    third.lines.expect_end()?;
+    // Those who have a certificate have places of their own.
+    let mut sam = world.logged_in_line("sam")?;
+    let mut erik = None;
+    wait_until("a place for erik", || {
+        erik = world.logged_in_line("erik").ok();
+        Ok(erik.is_some())
+    })?;
+    ensure!(world.line_as("anna").is_err(), "a fifth connection was let in");
+    first.ask("/help", "/register {}")?;
+    sam.ask("/users", "erik sam")?;
+    drop(erik);
+    drop(second);
+    wait_until("a place for another guest", || {
+        let Ok(mut line) = world.line() else { return Ok(false) };
+        Ok(line.ask("/help", "/register {}").is_ok())
+    })?;
+    wait_until("a place for anna", || Ok(world.logged_in_line("anna").is_ok()))?;
+    Ok(())
+}
+
+/// How long a bare TCP connection lives on which this is sent.
+fn life(address: SocketAddr, bytes: &[u8]) -> Result<Duration> {
+    let begun = Instant::now();
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(DEADLINE))?;
+    stream.write_all(bytes)?;
+    let mut heard = Vec::new();
+    // A reset ends it as well.
+    if let Err(error) = stream.read_to_end(&mut heard) {
+        ensure!(!matches!(error.kind(), std::io::ErrorKind::WouldBlock), "it does not end");
+    }
+    ensure!(!heard.iter().any(u8::is_ascii_lowercase), "something was said in the clear: {heard:?}");
+    Ok(begun.elapsed())
+}
+
+#[test]
+fn who_does_not_shake_hands_log_in_speak_or_answer_in_time_is_cut_off_with_the_reason() -> Result<()> {
+    let world = World::with()
+        .people()
+        .limit("handshake_seconds=1")
+        .limit("login_seconds=1")
+        .limit("guest_idle_seconds=1")
+        .limit("ping_seconds=1")
+        .limit("dead_seconds=2")
+        .start()?;
+    let address = world.address()?;
+    // The beginning of a ClientHello, and no more.
+    let hello = [0x16, 0x03, 0x01, 0x02, 0x00, 0x01];
+    let silent = std::thread::spawn(move || life(address, b""));
+    let begun_hello = std::thread::spawn(move || life(address, &hello));
+    let mut idle = world.line()?;
+    let mut no_login = world.line_as("anna")?;
+    let mut dead = world.json_line("sam")?;
+    let mut robot = world.robot("erik", &["--user", "erik"])?;
+    robot.process.out.event("backlog")?;
+    let begun = Instant::now();
+
+    idle.expect("goodbye: idle for too long")?;
+    idle.lines.expect_end()?;
+    no_login.expect("goodbye: no login in time")?;
+    no_login.lines.expect_end()?;
+    ensure!(begun.elapsed() < Duration::from_secs(4), "it took {:?}", begun.elapsed());
+    dead.lines.event("ping")?;
+    let goodbye = dead.lines.event("goodbye")?;
+    ensure!(goodbye["reason"] == "dead", "{goodbye}");
+    dead.lines.expect_end()?;
+    for life in [silent, begun_hello] {
+        let life = life.join().map_err(|_| anyhow::anyhow!("a thread panicked"))??;
+        ensure!((Duration::from_millis(900)..Duration::from_secs(4)).contains(&life), "{life:?}");
+    }
+
+    // A guest who speaks stays, and so does a client that answers, long after their time without it.
+    let mut busy = world.line()?;
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(2) {
+        busy.ask("/help", "/register {}")?;
+    }
+    let users = robot.call(&json!({"id": 1, "do": "users"}))?;
+    ensure!(users["users"] == json!(["erik"]), "{users}");
+    ensure!(world.server_log().matches("logged in user=erik").count() == 1, "erik was cut off");
+    Ok(())
+}

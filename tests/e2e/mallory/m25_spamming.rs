@@ -1,0 +1,127 @@
+//! 25: spam.
+//!
+//! Bites: with the limit set to a hundred thousand commands a second, all thousand messages are there at once.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use parlour_tests::{Line, World};
+use serde_json::json;
+
+use super::{fast, user};
+
+/// Has sam say a thousand things at once, and gives how many erik has heard two seconds later, and how long
+/// erik waited at most for answers of his own meanwhile.
+fn heard_of_a_thousand(world: &World) -> Result<(usize, Duration)> {
+    let sam = world.logged_in_line("sam")?;
+    let mut erik = world.json_line("erik")?;
+    let lines: Vec<String> = (1..=1_000).map(|n| format!("spam {n}\n")).collect();
+    let begun = Instant::now();
+    sam.send(lines.concat().as_bytes())?;
+    let (mut heard, mut longest) = (0, Duration::ZERO);
+    let mut number = 0;
+    while begun.elapsed() < Duration::from_secs(2) {
+        let asked = Instant::now();
+        number += 1;
+        erik.say(&json!({"id": number, "cmd": "pong"}).to_string())?;
+        loop {
+            let line = erik.lines.json()?;
+            if line["id"] == number {
+                break;
+            }
+            heard += usize::from(line["event"] == "message");
+        }
+        longest = longest.max(asked.elapsed());
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+    Ok((heard, longest))
+}
+
+#[test]
+fn of_a_thousand_messages_in_a_second_the_burst_and_twenty_a_second_come_through() -> Result<()> {
+    let (heard, longest) = heard_of_a_thousand(&World::peopled()?)?;
+    // The login was one of the burst of sixty.
+    ensure!((50..=120).contains(&heard), "{heard} came through");
+    ensure!(longest < Duration::from_secs(1), "erik waited {longest:?}");
+    let (unlimited, _) = heard_of_a_thousand(&fast()?)?;
+    ensure!(unlimited > 2 * heard, "{unlimited} came through without the limit");
+    Ok(())
+}
+
+#[test]
+fn the_eleventh_wrong_login_in_a_minute_is_refused_and_so_is_a_right_one() -> Result<()> {
+    for (world, most) in
+        [(World::peopled()?, 10), (World::with().people().limit("failed_logins_per_minute=2").start()?, 2)]
+    {
+        // Whoever is in stays in.
+        let mut erik = world.logged_in_line("erik")?;
+        for _ in 0..most {
+            world.line_as("sam")?.ask("/login sam AAAA", "error: invalid credentials")?;
+        }
+        let too_many = "error: too many attempts from this address, try again in {} seconds";
+        let mut line = world.line_as("sam")?;
+        let refusal = line.ask("/login sam AAAA", too_many)?;
+        let seconds: u64 = refusal.chars().filter(char::is_ascii_digit).collect::<String>().parse()?;
+        ensure!((1..=60).contains(&seconds), "{refusal}");
+        let signature = line.signature(&world.profile("sam"), &user("sam")?)?;
+        line.ask(&format!("/login sam {signature}"), too_many)?;
+        let mut sam = world.client("sam")?;
+        sam.ask("/login sam", too_many)?;
+        erik.ask("/users", "erik")?;
+    }
+    Ok(())
+}
+
+#[test]
+fn who_is_too_fast_is_slowed_down_and_refused_nothing() -> Result<()> {
+    let world = World::with().people().limit("commands_per_second=50").limit("command_burst=10").start()?;
+    let mut sam = world.logged_in_line("sam")?;
+    let mut erik = world.logged_in_line("erik")?;
+    let begun = Instant::now();
+    let lines: Vec<String> = (1..=85).map(|n| format!("message {n}\n")).collect();
+    sam.send(lines.concat().as_bytes())?;
+    // Others are not slowed down with her.
+    let mut others = Duration::ZERO;
+    for n in 1..=85 {
+        sam.expect(&format!("{{}} sam: message {n}"))?;
+        if n == 20 {
+            let asked = Instant::now();
+            erik.say("/users")?;
+            erik.lines.wait_for("erik sam")?;
+            others = asked.elapsed();
+        }
+    }
+    // The burst was begun by the login.
+    ensure!(begun.elapsed() >= Duration::from_millis(1_400), "85 lines took {:?}", begun.elapsed());
+    ensure!(others < Duration::from_secs(1), "erik waited {others:?}");
+    Ok(())
+}
+
+#[test]
+fn registrations_and_renewals_above_their_rate_are_refused() -> Result<()> {
+    let world =
+        World::with().people().limit("registrations_per_hour=2").limit("renewals_per_hour=2").start()?;
+    // Whether the request is any good does not matter; whether its name is, is seen for nothing.
+    let request = |line: &mut Line, pattern: &str| {
+        // {"name":"zoe"} in base64url.
+        line.ask("/register zoe x.eyJuYW1lIjoiem9lIn0.y", pattern).map(|_| ())
+    };
+    let too_many = "error: too many attempts from this address, try again in {} seconds";
+    let mut line = world.line()?;
+    line.ask("/register nobody x.y.z", "error: certificate request refused")?;
+    line.ask("/register anna x.eyJuYW1lIjoiem9lIn0.y", "error: invalid command format")?;
+    request(&mut line, "error: certificate request refused")?;
+    request(&mut line, "error: certificate request refused")?;
+    request(&mut line, too_many)?;
+    // Also on another connection.
+    let mut line = world.line()?;
+    request(&mut line, too_many)?;
+    line.ask("/dialect json", r#"{"dialect":"json"}"#)?;
+    for (id, code) in [(1, "request_refused"), (2, "request_refused"), (3, "too_many")] {
+        let reply = line.call(&json!({"id": id, "cmd": "renew", "request": "x.y.z"}))?;
+        ensure!(reply["error"]["code"] == code, "{reply}");
+    }
+    // It has nothing to do with logging in and talking.
+    world.logged_in_line("sam")?.ask("hello", "{} sam: hello")?;
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! Lines that a well-behaved program would never say, drawn from a seed that can be named again.
+
+use rand::rngs::StdRng;
+use rand::seq::{IndexedMutRandom as _, IndexedRandom as _};
+use rand::{RngExt as _, SeedableRng as _};
+use serde_json::{Value, json};
+
+/// A source of garbage.
+pub struct Garbage {
+    random: StdRng,
+}
+
+impl Garbage {
+    /// Draws from `PARLOUR_SEED`, or from a seed of its own, and says which: a test that fails shows it.
+    pub fn new() -> Self {
+        let named = std::env::var("PARLOUR_SEED").ok().and_then(|seed| seed.parse().ok());
+        let seed: u64 = named.unwrap_or_else(rand::random);
+        println!("garbage: PARLOUR_SEED={seed}");
+        Self { random: StdRng::seed_from_u64(seed) }
+    }
+
+    /// True once in so many times.
+    pub fn once_in(&mut self, times: u32) -> bool {
+        self.random.random_ratio(1, times)
+    }
+
+    /// One of these.
+    pub fn one_of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
+        choices.choose(&mut self.random).copied().unwrap_or_default()
+    }
+
+    /// What is left of a line, with its line feed.
+    pub fn spoil(&mut self, line: &str) -> Vec<u8> {
+        let mut bytes = match self.below(8) {
+            0 => (0..self.below(300)).map(|_| self.random.random()).collect(),
+            1 => line.as_bytes().get(..self.below(line.len() + 1)).unwrap_or_default().to_vec(),
+            2 => self.flipped(line),
+            3 => [line, line].concat().into_bytes(),
+            4 => self.one_of(&["[", "{\"a\":", "\"", "9"]).repeat(self.below(20_000)).into_bytes(),
+            _ => self.estranged(line),
+        };
+        bytes.push(b'\n');
+        bytes
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        self.random.random_range(0..bound.max(1))
+    }
+
+    fn flipped(&mut self, line: &str) -> Vec<u8> {
+        let mut bytes = line.as_bytes().to_vec();
+        for _ in 0..=self.below(3) {
+            let at = self.below(bytes.len());
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte ^= 1 << self.below(8);
+            }
+        }
+        bytes
+    }
+
+    /// The line with something in the place of one of its values, or one value less; the same for what is
+    /// no JSON and its words.
+    fn estranged(&mut self, line: &str) -> Vec<u8> {
+        let stranger = self.stranger();
+        let Ok(mut value) = serde_json::from_str::<Value>(line) else {
+            let mut words: Vec<&str> = line.split(' ').collect();
+            let stranger = stranger.to_string();
+            if let Some(word) = words.choose_mut(&mut self.random) {
+                *word = &stranger;
+            }
+            return words.join(" ").into_bytes();
+        };
+        let mut places = Vec::new();
+        find_places(&value, "", &mut places);
+        let place = places.choose(&mut self.random).cloned().unwrap_or_default();
+        let (parent, member) = place.rsplit_once('/').unwrap_or_default();
+        if self.once_in(4)
+            && let Some(Value::Object(object)) = value.pointer_mut(parent)
+        {
+            object.remove(member);
+        } else if let Some(found) = value.pointer_mut(&place) {
+            *found = stranger;
+        }
+        value.to_string().into_bytes()
+    }
+
+    fn stranger(&mut self) -> Value {
+        let long = "x".repeat(self.below(100_000));
+        let strangers = [
+            json!(null),
+            json!(true),
+            json!(0),
+            json!(-1),
+            json!(0.5),
+            json!(1e300),
+            json!(u64::MAX),
+            json!(i64::MIN),
+            json!(1_u64 << 53),
+            json!(""),
+            json!("\u{1b}]0;x\u{7}\u{202e}\u{9b}\u{0}"),
+            json!(long),
+            json!("AAAA"),
+            json!("@sam"),
+            json!("#lobby"),
+            json!([]),
+            json!({}),
+            json!([[], [{}], null]),
+            json!({"id": {"id": 1}, "text": "x", "sealed": {}}),
+        ];
+        strangers.choose(&mut self.random).cloned().unwrap_or_default()
+    }
+}
+
+impl Default for Garbage {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// JSON pointers to a value and all in it.
+fn find_places(value: &Value, here: &str, places: &mut Vec<String>) {
+    places.push(here.to_owned());
+    match value {
+        Value::Object(object) => {
+            for (name, value) in object {
+                find_places(value, &format!("{here}/{name}"), places);
+            }
+        }
+        Value::Array(values) => {
+            for (index, value) in values.iter().enumerate() {
+                find_places(value, &format!("{here}/{index}"), places);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}

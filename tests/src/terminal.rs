@@ -1,0 +1,86 @@
+//! A terminal, which keeps every byte that the terminal face sends to it.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use nix::pty::{Winsize, openpty};
+
+use crate::world::World;
+
+/// The terminal face on a terminal of its own. It is killed when this is dropped.
+pub struct Terminal {
+    child: Child,
+    keys: File,
+    shown: Receiver<Vec<u8>>,
+    screen: String,
+}
+
+impl Terminal {
+    /// Starts a person's client on it, on a server at this address.
+    pub fn start(world: &World, person: &str, server: &str) -> Result<Self> {
+        let size = Winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
+        let ends = openpty(Some(&size), None)?;
+        let end = || ends.slave.try_clone().map(Stdio::from);
+        let mut command = world.client_command_to(person, server)?;
+        command.args(["--user", person]).env("TERM", "xterm-256color");
+        let child = command.stdin(end()?).stdout(end()?).stderr(end()?).spawn()?;
+        let keys = File::from(ends.master);
+        let mut reading = keys.try_clone()?;
+        let (tell, shown) = channel();
+        std::thread::spawn(move || {
+            let mut chunk = vec![0; 65_536];
+            while let Ok(count @ 1..) = reading.read(&mut chunk) {
+                if tell.send(chunk.get(..count).unwrap_or_default().to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Self { child, keys, shown, screen: String::new() })
+    }
+
+    /// Waits until it has shown this word, pressing `keys` every hundredth of a second.
+    pub fn wait_for(&mut self, word: &str, keys: &[u8]) -> Result<()> {
+        let pause = Duration::from_millis(10);
+        let begun = Instant::now();
+        let mut press = begun;
+        while !self.screen.contains(word) {
+            ensure!(begun.elapsed() < Duration::from_secs(15), "{word} was not shown");
+            if Instant::now() >= press {
+                self.keys.write_all(keys)?;
+                press += pause;
+            }
+            if let Ok(bytes) = self.shown.recv_timeout(pause) {
+                self.screen.push_str(&String::from_utf8_lossy(&bytes));
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that was sent to it so far.
+    pub fn bytes(&mut self) -> &str {
+        for bytes in self.shown.try_iter() {
+            self.screen.push_str(&String::from_utf8_lossy(&bytes));
+        }
+        &self.screen
+    }
+
+    /// Seconds of CPU that it has taken, by proc(5): user and system, in hundredths.
+    pub fn cpu(&self) -> Result<f64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let (_, rest) = stat.rsplit_once(')').context("stat")?;
+        let ticks = rest.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok());
+        Ok(ticks.sum::<f64>() / 100.0)
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
