@@ -4,8 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 declare -A allowed=(
-    [protocol]='' [crypto]='' [keylog]='protocol'
-    [server]='keylog protocol' [client]='crypto keylog protocol' [ttp]='crypto keylog protocol'
+    [protocol]='' [crypto]='' [keylog]='protocol' [upkeep]=''
+    [server]='keylog protocol upkeep' [client]='crypto keylog protocol' [ttp]='crypto keylog protocol upkeep'
 )
 for crate in "${!allowed[@]}"; do
     found=$(cargo tree --locked --package "parlour-$crate" --edges normal,build --prefix none |
