@@ -8,15 +8,20 @@
 //! in it is sent. Certificates come from the TTP, through [`authority`]; what it revokes comes through
 //! [`revocations`].
 //!
+//! Whoever runs it has [`check`] and [`backup`]; [`danger`] is what it does only when it is told to.
+//!
 //! [`server`] puts it together and is the only module that names a backend. This crate does not depend
 //! on `parlour-crypto`: there is nothing here that could open a sealed message.
 
 pub mod authority;
+pub mod backup;
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod credentials;
+pub mod danger;
 pub mod data;
 pub mod delivery;
 pub mod directory;

@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 use crate::authority::Authority;
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::danger::{self, Danger};
 use crate::data::DataDirectory;
 use crate::delivery::{Posting, deliver};
 use crate::directory::Directory;
@@ -33,11 +34,14 @@ pub async fn run(settings: Settings, ready: impl FnOnce(SocketAddr)) -> Result<(
     // From what is cheapest to undo to what is not: a server that cannot start leaves nothing behind.
     let clock = Clock::with_offset(settings.clock_offset);
     let identity = tls::load(&settings.keys, clock)?;
-    let socket = bind(&settings.listen).await?;
-    let data = DataDirectory::open(&settings.data)?;
+    let address = resolve(&settings.listen).await?;
+    refuse_dangers(&settings, address)?;
+    let socket = bind(address).await?;
+    let mut data = DataDirectory::open(&settings.data)?;
     let (told, outcomes) = mpsc::unbounded_channel(); // bounded by what sessions may have under way
     let store = Arc::new(SqliteStore::open(&data.database(), told)?);
     let address = socket.local_addr().map_err(|error| StartError::System(error.to_string()))?;
+    data.note_address(address).map_err(|error| StartError::System(error.to_string()))?;
 
     let limits = Arc::new(settings.limits.clone());
     let shared: Arc<dyn Store<Posting>> = Arc::clone(&store) as _;
@@ -81,10 +85,31 @@ pub async fn run(settings: Settings, ready: impl FnOnce(SocketAddr)) -> Result<(
     Ok(())
 }
 
-async fn bind(listen: &str) -> Result<TcpListener, StartError> {
+/// Refuses what would be unsafe, unless it is allowed by name.
+fn refuse_dangers(settings: &Settings, address: SocketAddr) -> Result<(), StartError> {
+    let dangers = [
+        (Danger::WorldReadableKeys, danger::of_keys(&settings.keys)),
+        (Danger::WritableData, danger::of_data(&settings.data)),
+        (Danger::PublicWithoutLimits, danger::of_limits(address, &settings.limits)),
+    ];
+    for (danger, reason) in dangers {
+        let Some(reason) = reason else { continue };
+        if !settings.allow_unsafe.contains(&danger) {
+            return Err(StartError::Unsafe { danger, reason });
+        }
+        warn!(%reason, allowed = danger.name(), "unsafe");
+    }
+    Ok(())
+}
+
+/// The first address that `HOST:PORT` stands for.
+pub(crate) async fn resolve(listen: &str) -> Result<SocketAddr, StartError> {
     let unknown = || StartError::Address(listen.to_owned());
     let mut addresses = tokio::net::lookup_host(listen).await.map_err(|_| unknown())?;
-    let address = addresses.next().ok_or_else(unknown)?;
+    addresses.next().ok_or_else(unknown)
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address)
         .await
         .map_err(|error| StartError::Listen { address, reason: error.to_string() })

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::danger::Danger;
 use crate::store::sqlite::OpenError;
 
 /// A reason not to start. `Display` is the fact, [`StartError::hint`] what to do.
@@ -54,6 +55,14 @@ pub enum StartError {
     /// The address does not parse or resolve.
     #[error("'{0}' is no address to listen on")]
     Address(String),
+    /// It would be unsafe, and nobody allowed it.
+    #[error("{reason}")]
+    Unsafe {
+        /// What would be.
+        danger: Danger,
+        /// In which way.
+        reason: String,
+    },
     /// The system refused something that every server needs.
     #[error("the system refused: {0}")]
     System(String),
@@ -80,6 +89,9 @@ impl StartError {
                 "is another server running? choose another address with --listen".to_owned()
             }
             Self::Address(_) => "write it as HOST:PORT, for example 127.0.0.1:7275".to_owned(),
+            Self::Unsafe { danger, .. } => {
+                format!("to allow it all the same, write allow-unsafe = [\"{}\"] in the file", danger.name())
+            }
             Self::System(_) => return None,
         })
     }

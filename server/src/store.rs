@@ -6,6 +6,7 @@
 mod chain;
 #[cfg(test)]
 mod conformance;
+mod inspect;
 mod migrations;
 mod reader;
 mod rows;
@@ -22,6 +23,9 @@ use parlour_protocol::{
 };
 use thiserror::Error;
 use tokio::sync::mpsc;
+
+pub use inspect::inspect;
+pub(crate) use inspect::rfc3339;
 
 /// What a [`Store`] promises to deliver later.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;

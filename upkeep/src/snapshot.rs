@@ -1,8 +1,8 @@
 //! A consistent copy of a database while others write to it.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -46,6 +46,7 @@ pub enum SnapshotError {
 /// which is to see nothing that is not encrypted.
 #[derive(Debug)]
 pub struct Snapshot {
+    folder: PathBuf,
     path: PathBuf,
     _lock: File,
 }
@@ -57,12 +58,15 @@ impl Snapshot {
             return Err(SnapshotError::Missing(database.to_owned()));
         }
         let lock = lock(database)?;
-        let path = database.with_file_name(".snapshot.db");
-        let unwritable = |source| SnapshotError::File { path: path.clone(), source };
+        // A folder, since whoever reads the copy may make files beside it.
+        let folder = database.with_file_name(".snapshot");
+        let unwritable = |source| SnapshotError::File { path: folder.clone(), source };
         // What a process left that died here before.
-        remove(&path).map_err(unwritable)?;
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(unwritable)?;
-        let snapshot = Self { path, _lock: lock };
+        remove(&folder).map_err(unwritable)?;
+        DirBuilder::new().mode(0o700).create(&folder).map_err(unwritable)?;
+        let snapshot = Self { path: folder.join("copy.db"), folder, _lock: lock };
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&snapshot.path);
+        file.map_err(|source| SnapshotError::File { path: snapshot.path.clone(), source })?;
         copy(database, &snapshot.path)
             .map_err(|reason| SnapshotError::Copy { path: database.to_owned(), reason })?;
         Ok(snapshot)
@@ -77,7 +81,7 @@ impl Snapshot {
 impl Drop for Snapshot {
     fn drop(&mut self) {
         // The next backup removes what cannot be removed now.
-        let _ = remove(&self.path);
+        let _ = remove(&self.folder);
     }
 }
 
@@ -115,8 +119,8 @@ fn copy(database: &Path, copy: &Path) -> Result<(), String> {
     }
 }
 
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
+fn remove(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
@@ -144,9 +148,8 @@ mod tests {
         let count: u64 = copy.query_row("SELECT count(*) FROM a", [], |row| row.get(0)).unwrap();
         assert_eq!(count, 1);
         drop(copy);
-        let left = snapshot.path().to_owned();
         drop(snapshot);
-        assert!(!left.exists());
+        assert!(!folder.path().join(".snapshot").exists());
     }
 
     #[test]

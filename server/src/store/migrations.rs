@@ -18,6 +18,11 @@ pub(super) enum MigrationError {
     Sqlite(#[from] rusqlite::Error),
 }
 
+/// The version that the last step leads to.
+pub(super) const fn newest() -> usize {
+    STEPS.len()
+}
+
 /// Applies the steps that are missing, each in a transaction of its own.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), MigrationError> {
     let found: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;

@@ -1,0 +1,39 @@
+//! Whether the address can be listened on, or our own server does so already.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use parlour_upkeep::Finding;
+use tokio::net::TcpListener;
+
+use crate::data::{self, Use};
+use crate::server::resolve;
+
+const ANOTHER: &str = "stop the program that listens there, or choose another address with --listen";
+
+/// Tries to listen, and lets go again.
+pub(super) async fn find(listen: Option<&str>, data: Option<&Path>) -> Finding {
+    let Some(listen) = listen else {
+        return Finding::not_checked("port", "no --listen was given");
+    };
+    let address = match resolve(listen).await {
+        Ok(address) => address,
+        Err(error) => return Finding::wrong("port", error.to_string(), error.hint().unwrap_or_default()),
+    };
+    let usage = data.map(data::usage).and_then(Result::ok);
+    if usage == Some(Use::Running(Some(address))) {
+        return Finding::well("port", format!("the server listens on {address}"));
+    }
+    match TcpListener::bind(address).await {
+        Ok(_) => Finding::well("port", format!("{address} is free")),
+        Err(error) if error.kind() == ErrorKind::AddrInUse && data.is_none() => Finding::wrong(
+            "port",
+            format!("another program listens on {address}"),
+            format!("{ANOTHER}; if it is this server, name its folder with --data"),
+        ),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            Finding::wrong("port", format!("another program listens on {address}"), ANOTHER)
+        }
+        Err(error) => Finding::wrong("port", format!("cannot listen on {address}: {error}"), ANOTHER),
+    }
+}
