@@ -7,9 +7,9 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use parlour_keylog::RootCertificate;
+use parlour_protocol::Limits;
 use parlour_protocol::limits::{CLOCK_TOLERANCE_MS, TABLE};
-use parlour_protocol::{Limits, Timestamp};
-use parlour_upkeep::{Finding, Recipient, Report, look};
+use parlour_upkeep::{Finding, Report, look};
 
 use crate::clock::Clock;
 use crate::config::Told;
@@ -26,8 +26,8 @@ pub async fn check(told: &Told) -> Report {
     report.add(port::find(told.listen.as_deref(), told.data.as_deref()).await);
     report.add(limits(told).await);
     report.add(ttp::find(told.ttp.as_deref()).await);
-    report.add(backups(told.backup_recipient.as_deref()));
-    report.add(sandbox());
+    report.add(look::recipient(told.backup_recipient.as_deref(), "parlour-server"));
+    report.add(look::sandbox());
     report
 }
 
@@ -99,26 +99,11 @@ fn data(data: Option<&Path>, root: Option<&RootCertificate>, clock: Clock, repor
         }
     };
     report.add(database_found);
-    report.add(clock_after(newest.as_deref(), clock.now()));
+    report.add(look::clock(newest.as_deref(), clock.now().as_millis(), CLOCK_TOLERANCE_MS));
 }
 
 const RESTORE: &str = "stop the server, move the folder away and put back the newest good backup with \
     'parlour-server restore'";
-
-/// Time does not run backwards: what was stored was stored before now.
-fn clock_after(newest: Option<&str>, now: Timestamp) -> Finding {
-    let Some(newest) = newest else {
-        return Finding::not_checked("clock", "no message says what time it was");
-    };
-    // Both are of one length and form, so that they sort as they follow each other.
-    let latest = Timestamp::from_millis(now.as_millis().saturating_add(CLOCK_TOLERANCE_MS));
-    if *newest > *crate::store::rfc3339(latest) {
-        let problem = format!("the newest message is of {newest}, now it is {now} UTC here");
-        Finding::wrong("clock", problem, "set the clock of this machine, by NTP for example")
-    } else {
-        Finding::well("clock", format!("{now} UTC, after the newest message"))
-    }
-}
 
 /// What `run` would refuse to do with these limits on this address.
 async fn limits(told: &Told) -> Finding {
@@ -132,20 +117,6 @@ async fn limits(told: &Told) -> Finding {
             None => Finding::well("limits", format!("they fit {address}")),
         },
     }
-}
-
-/// Whether the recipient in the configuration is one.
-fn backups(recipient: Option<&str>) -> Finding {
-    match recipient.map(str::parse::<Recipient>) {
-        None => Finding::not_checked("backups", "no backup-recipient is in the configuration"),
-        Some(Ok(recipient)) => Finding::well("backups", format!("they are encrypted to {recipient}")),
-        Some(Err(error)) => Finding::wrong("backups", error.to_string(), error.hint("parlour-server")),
-    }
-}
-
-/// Whether the system can confine the server.
-fn sandbox() -> Finding {
-    Finding::not_checked("sandbox", "this version has none")
 }
 
 /// Writes the findings, and the limits that hold.

@@ -88,7 +88,9 @@ mod tests {
             (&["failed_logins_per_minute=999"], false),
         ] {
             let mut limits = Limits::default();
-            assignments.iter().for_each(|assignment| limits.set(assignment).unwrap());
+            for assignment in assignments {
+                limits.set(assignment).unwrap();
+            }
             assert_eq!(of_limits(public, &limits).is_some(), dangerous, "{assignments:?}");
             assert_eq!(of_limits(local, &limits), None);
         }

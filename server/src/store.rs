@@ -25,7 +25,6 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 
 pub use inspect::inspect;
-pub(crate) use inspect::rfc3339;
 
 /// What a [`Store`] promises to deliver later.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;

@@ -25,7 +25,7 @@ pub struct Identity {
 pub fn load(keys: &Path, clock: Clock) -> Result<Identity, StartError> {
     let key_path = keys.join("server.key");
     let key = PrivateKeyDer::from_pem_file(&key_path).map_err(|error| unusable(&key_path, &error))?;
-    let Chain { path: chain_path, chain, root, root_der } = read_chain(keys)?;
+    let Chain { path: chain_path, certificates: chain, root, root_der } = read_chain(keys)?;
     warn_of_certificate(&chain, &root, clock);
     let config =
         config(chain, key, root_der, clock).map_err(|reason| StartError::Key { path: chain_path, reason })?;
@@ -34,9 +34,9 @@ pub fn load(keys: &Path, clock: Clock) -> Result<Identity, StartError> {
 
 /// The server's own certificate and the root, without the key.
 pub fn certificates(keys: &Path) -> Result<(ServerCertificate, RootCertificate), StartError> {
-    let Chain { path, chain, root, .. } = read_chain(keys)?;
+    let Chain { path, certificates, root, .. } = read_chain(keys)?;
     let wrong = |reason: String| StartError::Key { path: path.clone(), reason };
-    let leaf = chain.first().ok_or_else(|| wrong("holds no certificate".to_owned()))?;
+    let leaf = certificates.first().ok_or_else(|| wrong("holds no certificate".to_owned()))?;
     let leaf = ServerCertificate::from_der(leaf).map_err(|error| wrong(error.to_string()))?;
     Ok((leaf, root))
 }
@@ -44,7 +44,7 @@ pub fn certificates(keys: &Path) -> Result<(ServerCertificate, RootCertificate),
 /// What `server.crt` and `ca.crt` give.
 struct Chain {
     path: PathBuf,
-    chain: Vec<CertificateDer<'static>>,
+    certificates: Vec<CertificateDer<'static>>,
     root: RootCertificate,
     root_der: CertificateDer<'static>,
 }
@@ -52,17 +52,17 @@ struct Chain {
 fn read_chain(keys: &Path) -> Result<Chain, StartError> {
     let path = keys.join("server.crt");
     let root_path = keys.join("ca.crt");
-    let chain = CertificateDer::pem_file_iter(&path)
+    let certificates = CertificateDer::pem_file_iter(&path)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| unusable(&path, &error))?;
     let root_der = CertificateDer::from_pem_file(&root_path).map_err(|error| unusable(&root_path, &error))?;
     let root = RootCertificate::from_der(&root_der)
         .map_err(|error| StartError::Key { path: root_path, reason: error.to_string() })?;
-    if !chain.contains(&root_der) {
+    if !certificates.contains(&root_der) {
         let reason = "its chain does not end in the root in ca.crt".to_owned();
         return Err(StartError::Key { path, reason });
     }
-    Ok(Chain { path, chain, root, root_der })
+    Ok(Chain { path, certificates, root, root_der })
 }
 
 /// Clients will refuse a certificate that does not hold now; the server can be reloaded with a new one.

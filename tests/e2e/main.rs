@@ -1,6 +1,8 @@
 //! The end-to-end tests: real programs, real connections, a real database.
 
+mod backup;
 mod catch_up;
+mod check;
 mod delivery;
 mod limits;
 mod logging_in;

@@ -7,7 +7,7 @@ use parlour_protocol::ServerAddress;
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Danger};
 use crate::keyfiles::{self, KeyFileError};
 use crate::logging::LogFormat;
 
@@ -39,6 +39,10 @@ struct ConfigFile {
     socket_group: Option<String>,
     #[serde(deserialize_with = "server")]
     server: Option<ServerAddress>,
+    #[serde(alias = "allow_unsafe")]
+    allow_unsafe: Vec<Danger>,
+    #[serde(alias = "backup_recipient")]
+    backup_recipient: Option<String>,
 }
 
 impl Cli {
@@ -54,11 +58,21 @@ impl Cli {
         common.log_level = common.log_level.take().or(file.log_level);
         match &mut self.command {
             Command::ServerCert(args) if args.host.is_empty() => args.host = file.host,
-            Command::Serve(args) => args.socket_group = args.socket_group.take().or(file.socket_group),
+            Command::Serve(args) => {
+                args.socket_group = args.socket_group.take().or(file.socket_group);
+                if args.allow_unsafe.is_empty() {
+                    args.allow_unsafe = file.allow_unsafe;
+                }
+            }
+            Command::Check(args) => args.recipient = file.backup_recipient,
+            Command::Backup(args) => args.recipient = args.recipient.take().or(file.backup_recipient),
             Command::Show(args) => args.server = args.server.take().or(file.server),
             Command::Init(_)
             | Command::ServerCert(_)
             | Command::Revoke(_)
+            | Command::Restore(_)
+            | Command::Verify(_)
+            | Command::BackupKey { .. }
             | Command::Completions { .. }
             | Command::Manual { .. } => {}
         }

@@ -12,7 +12,7 @@ use age::{DecryptError, Decryptor, Encryptor};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::inspection::Inventory;
+use crate::inspection::{Inventory, moment};
 use crate::key::{Identities, Recipient};
 
 /// The version of this form; another one is refused.
@@ -41,7 +41,7 @@ pub struct Manifest {
 impl Manifest {
     /// A manifest for what `program` keeps, made now.
     pub fn new(program: &str, version: &str, inventory: Inventory) -> Self {
-        let made = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let made = moment(jiff::Timestamp::now().as_millisecond());
         Self { format: FORMAT, program: program.to_owned(), version: version.to_owned(), made, inventory }
     }
 }

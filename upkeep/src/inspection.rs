@@ -1,6 +1,7 @@
 //! What is in a database, and what in it is damaged.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -21,7 +22,23 @@ pub struct Inventory {
     pub digest: String,
 }
 
+/// A moment in milliseconds since 1970, in the form of RFC 3339 in UTC, to the second. All are of one length, so
+/// that they sort as they follow each other.
+pub fn moment(millis: i64) -> String {
+    let time = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 impl Inventory {
+    /// Sets the digest.
+    pub fn set_digest(&mut self, digest: &[u8]) {
+        self.digest = digest.iter().fold(String::new(), |mut text, byte| {
+            // Writing into a string does not fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        });
+    }
+
     /// On one line, for people.
     pub fn line(&self) -> String {
         let counts = self.counts.iter().map(|(what, count)| format!("{count} {what}"));
@@ -83,7 +100,9 @@ mod tests {
     fn many_damages_are_counted_and_the_first_are_named() {
         let mut inspection = Inspection::default();
         assert_eq!(inspection.damage(), None);
-        (1..=12).for_each(|number| inspection.damaged(format!("row {number}")));
+        for number in 1..=12 {
+            inspection.damaged(format!("row {number}"));
+        }
         let line = inspection.damage().unwrap();
         assert!(line.starts_with("row 1; row 2; ") && line.ends_with("; row 10; and 2 more"), "{line}");
     }

@@ -10,6 +10,8 @@ use age::secrecy::ExposeSecret as _;
 use age::x25519;
 use thiserror::Error;
 
+use crate::inspection::moment;
+
 /// Why a key cannot be used.
 #[derive(Debug, Error)]
 pub enum KeyError {
@@ -100,7 +102,7 @@ pub fn make(path: &Path) -> Result<Recipient, KeyError> {
     let recipient = Recipient(identity.to_public());
     let mut file =
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(unwritable)?;
-    let made = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
+    let made = moment(jiff::Timestamp::now().as_millisecond());
     let written = write!(file, "# created: {made}\n# public key: {recipient}\n")
         .and_then(|()| writeln!(file, "{}", identity.to_string().expose_secret()))
         .and_then(|()| file.sync_all());

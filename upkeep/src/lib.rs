@@ -17,6 +17,6 @@ mod snapshot;
 
 pub use archive::{Manifest, PackError, UnpackError};
 pub use finding::{Finding, Report, State};
-pub use inspection::{Inspection, Inventory, structure};
+pub use inspection::{Inspection, Inventory, moment, structure};
 pub use key::{Identities, KeyError, Recipient};
 pub use snapshot::{Snapshot, SnapshotError};

@@ -7,6 +7,8 @@ use std::path::Path;
 use nix::sys::statvfs::statvfs;
 
 use crate::finding::Finding;
+use crate::inspection::moment;
+use crate::key::Recipient;
 
 /// With fewer days left a certificate should be minted again.
 const RENEWAL_DAYS: i64 = 30;
@@ -101,6 +103,35 @@ fn date(seconds: i64) -> String {
         .map_or_else(|_| "a day beyond the calendar".to_owned(), |time| time.strftime("%Y-%m-%d").to_string())
 }
 
+/// Time does not run backwards: what was stored was stored before now. `newest` is the [`moment`] of it, `now` and
+/// `tolerance` are in milliseconds.
+pub fn clock(newest: Option<&str>, now: i64, tolerance: i64) -> Finding {
+    let Some(newest) = newest else {
+        return Finding::not_checked("clock", "nothing was stored yet that says what time it was");
+    };
+    let here = moment(now);
+    if *newest > *moment(now.saturating_add(tolerance)) {
+        let problem = format!("the newest that is stored is of {newest}, now it is {here} here");
+        Finding::wrong("clock", problem, "set the clock of this machine, by NTP for example")
+    } else {
+        Finding::well("clock", format!("it is {here}, the newest that is stored is of {newest}"))
+    }
+}
+
+/// Whether the recipient of backups in the configuration is one.
+pub fn recipient(recipient: Option<&str>, program: &str) -> Finding {
+    match recipient.map(str::parse::<Recipient>) {
+        None => Finding::not_checked("backups", "no backup-recipient is in the configuration"),
+        Some(Ok(recipient)) => Finding::well("backups", format!("they are encrypted to {recipient}")),
+        Some(Err(error)) => Finding::wrong("backups", error.to_string(), error.hint(program)),
+    }
+}
+
+/// Whether the system can confine the program.
+pub fn sandbox() -> Finding {
+    Finding::not_checked("sandbox", "this version has none")
+}
+
 /// Whether there is room on the disk that a folder is on.
 pub fn disk(folder: &Path) -> Finding {
     match statvfs(folder) {
@@ -147,6 +178,15 @@ mod tests {
                 certificate_dates("certificate", "a.crt", from, until, day * DAY_SECONDS, "mint it");
             assert_eq!(is_wrong(&finding), wrong, "day {day}: {finding:?}");
         }
+    }
+
+    #[test]
+    fn what_is_stored_is_not_of_the_future_but_for_the_tolerance() {
+        let stored = moment(100_000);
+        assert!(!is_wrong(&clock(Some(&stored), 100_000, 0)));
+        assert!(!is_wrong(&clock(Some(&stored), 90_000, 10_000)));
+        assert!(is_wrong(&clock(Some(&stored), 90_000, 5_000)));
+        assert!(!is_wrong(&clock(None, 0, 0)));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Whether the address can be listened on, or our own server does so already.
 
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use parlour_upkeep::Finding;
@@ -20,20 +21,24 @@ pub(super) async fn find(listen: Option<&str>, data: Option<&Path>) -> Finding {
         Ok(address) => address,
         Err(error) => return Finding::wrong("port", error.to_string(), error.hint().unwrap_or_default()),
     };
-    let usage = data.map(data::usage).and_then(Result::ok);
-    if usage == Some(Use::Running(Some(address))) {
-        return Finding::well("port", format!("the server listens on {address}"));
-    }
     match TcpListener::bind(address).await {
         Ok(_) => Finding::well("port", format!("{address} is free")),
-        Err(error) if error.kind() == ErrorKind::AddrInUse && data.is_none() => Finding::wrong(
-            "port",
-            format!("another program listens on {address}"),
-            format!("{ANOTHER}; if it is this server, name its folder with --data"),
-        ),
-        Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            Finding::wrong("port", format!("another program listens on {address}"), ANOTHER)
-        }
+        Err(error) if error.kind() == ErrorKind::AddrInUse => taken(address, data),
         Err(error) => Finding::wrong("port", format!("cannot listen on {address}: {error}"), ANOTHER),
+    }
+}
+
+/// Our own server may be the one that listens.
+fn taken(address: SocketAddr, data: Option<&Path>) -> Finding {
+    let problem = format!("another program listens on {address}");
+    match data.map(data::usage) {
+        Some(Ok(Use::Running(Some(ours)))) if ours == address => {
+            Finding::well("port", format!("the server listens on {address}"))
+        }
+        Some(_) => Finding::wrong("port", problem, ANOTHER),
+        None => {
+            let fix = format!("{ANOTHER}; if it is this server, name its folder with --data");
+            Finding::wrong("port", problem, fix)
+        }
     }
 }

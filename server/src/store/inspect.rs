@@ -4,8 +4,8 @@ use std::path::Path;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use parlour_keylog::{AccountCertificate, RootCertificate};
-use parlour_protocol::{DeviceId, Seq, Timestamp, UserName};
-use parlour_upkeep::{Inspection, structure};
+use parlour_protocol::{DeviceId, Seq, UserName};
+use parlour_upkeep::{Inspection, moment, structure};
 use rusqlite::{Connection, OpenFlags};
 
 use super::chain::{GENESIS, Hash, link};
@@ -117,8 +117,8 @@ fn conversations(connection: &Connection, inspection: &mut Inspection) -> rusqli
     let inventory = &mut inspection.inventory;
     inventory.counts.insert("conversations".to_owned(), count);
     inventory.counts.insert("messages".to_owned(), messages);
-    inventory.newest = (messages > 0).then(|| rfc3339(Timestamp::from_millis(newest)));
-    inventory.digest = digest.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    inventory.newest = (messages > 0).then(|| moment(newest));
+    inventory.set_digest(digest.finish().as_ref());
     Ok(())
 }
 
@@ -140,19 +140,16 @@ fn follow(
         if seq != end.seq + 1 {
             inspection.damaged(format!("conversation {name:?} has no message {}", end.seq + 1));
         }
-        match raw.parse() {
-            Ok((message, stored)) => {
-                if link(&end.hash, &message) != stored {
-                    inspection.damaged(format!("message {seq} of {name:?} does not fit its hash"));
-                }
-                // One that was changed does not make all behind it look so.
-                end = End { seq, time: message.time.as_millis(), hash: stored };
+        if let Ok((message, stored)) = raw.parse() {
+            if link(&end.hash, &message) != stored {
+                inspection.damaged(format!("message {seq} of {name:?} does not fit its hash"));
             }
-            Err(_) => {
-                inspection.damaged(format!("message {seq} of {name:?} does not parse"));
-                let stored = hash(row.get("hash")?).unwrap_or(GENESIS);
-                end = End { seq, time: row.get("time")?, hash: stored };
-            }
+            // One that was changed does not make all behind it look so.
+            end = End { seq, time: message.time.as_millis(), hash: stored };
+        } else {
+            inspection.damaged(format!("message {seq} of {name:?} does not parse"));
+            let stored = hash(row.get("hash")?).unwrap_or(GENESIS);
+            end = End { seq, time: row.get("time")?, hash: stored };
         }
     }
     Ok(end)
@@ -194,12 +191,6 @@ fn revocations(connection: &Connection, inspection: &mut Inspection) -> rusqlite
     }
     inspection.inventory.counts.insert("revocations".to_owned(), count);
     Ok(())
-}
-
-/// A moment in the form of RFC 3339, to the second.
-pub(crate) fn rfc3339(time: Timestamp) -> String {
-    // `2019-11-01 09:30:00` is what a timestamp shows.
-    format!("{}Z", time.to_string().replace(' ', "T"))
 }
 
 #[cfg(test)]
