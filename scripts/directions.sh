@@ -4,9 +4,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 declare -A allowed=(
-    [protocol]='' [crypto]='' [keylog]='protocol'
-    [sandbox]='' [server]='keylog protocol sandbox' [client]='crypto keylog protocol sandbox'
-    [ttp]='crypto keylog protocol sandbox'
+    [protocol]='' [crypto]='' [keylog]='protocol' [sandbox]='' [upkeep]=''
+    [server]='keylog protocol sandbox upkeep' [client]='crypto keylog protocol sandbox'
+    [ttp]='crypto keylog protocol sandbox upkeep'
 )
 for crate in "${!allowed[@]}"; do
     found=$(cargo tree --locked --package "parlour-$crate" --edges normal,build --prefix none |

@@ -10,6 +10,8 @@ use parlour_sandbox::{ProbeArguments, SandboxArguments};
 
 use crate::audit::{Kind, Since};
 
+use crate::danger::Danger;
+
 /// Parlour's server: authenticates, relays, and keeps what it cannot read.
 #[derive(Debug, Parser)]
 #[command(name = "parlour-server", version, about, max_term_width = 100)]
@@ -36,6 +38,19 @@ pub enum Command {
         #[command(flatten)]
         arguments: Box<RunArguments>,
     },
+    /// Look whether everything is as it should be; exit status 1 when something is not
+    Check(Box<CheckArguments>),
+    /// Write an encrypted backup, also while the server runs
+    Backup(BackupArguments),
+    /// Put back what is in a backup
+    Restore(RestoreArguments),
+    /// Open a backup in a temporary place and check all of it; exit status 1 when it is not good
+    Verify(VerifyArguments),
+    /// Make a key that opens backups, and print the recipient to which they are encrypted
+    BackupKey {
+        /// The new file, best kept on another machine
+        file: PathBuf,
+    },
     /// Print completions for a shell
     #[command(hide = true)]
     Completions {
@@ -47,28 +62,43 @@ pub enum Command {
     Manual,
 }
 
-/// Options of `run`. What is not given here is looked for in the environment, then in the file.
+/// What `run` and `check` have in common. What is not given here is looked for in the environment, then in
+/// the file.
 #[derive(Debug, Args)]
-#[command(after_help = limits_help())]
-pub struct RunArguments {
-    /// Address to listen on [default: 127.0.0.1:7275]
+pub struct Options {
+    /// Address to listen on
     #[arg(long, env = "PARLOUR_LISTEN", value_name = "HOST:PORT")]
     pub listen: Option<String>,
-    /// Folder with server.key, server.crt and ca.crt [default: keys/server]
+    /// Folder with server.key, server.crt and ca.crt
     #[arg(long, env = "PARLOUR_KEYS", value_name = "DIR")]
     pub keys: Option<PathBuf>,
-    /// Socket of the TTP [default: keys/ttp/ttp.sock]
+    /// Socket of the TTP
     #[arg(long, env = "PARLOUR_TTP", value_name = "SOCKET")]
     pub ttp: Option<PathBuf>,
-    /// Folder for the database [default: var/server]
+    /// Folder for the database
     #[arg(long, env = "PARLOUR_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Set a limit; may be given several times
     #[arg(long = "limit", env = "PARLOUR_LIMIT", value_name = "NAME=VALUE", value_delimiter = ',')]
     pub limits: Vec<String>,
+    /// Do something unsafe that is refused otherwise; may be given several times
+    #[arg(long, env = "PARLOUR_ALLOW_UNSAFE", value_enum, value_name = "WHAT", value_delimiter = ',')]
+    pub allow_unsafe: Vec<Danger>,
     /// TOML file with these options under their names, and limits in a table [limits]
     #[arg(long, env = "PARLOUR_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// For tests: moves this process's clock
+    #[arg(long, hide = true, allow_negative_numbers = true, value_name = "SECONDS")]
+    pub clock_offset: Option<i64>,
+}
+
+/// Options of `run`.
+#[derive(Debug, Args)]
+#[command(after_help = run_help())]
+pub struct RunArguments {
+    /// What `check` has too.
+    #[command(flatten)]
+    pub options: Options,
     /// How log lines are written to standard error [default: text]
     #[arg(long, env = "PARLOUR_LOG", value_enum)]
     pub log: Option<LogFormat>,
@@ -81,9 +111,63 @@ pub struct RunArguments {
     /// How this process confines itself.
     #[command(flatten)]
     pub sandbox: SandboxArguments,
-    /// For tests: moves this process's clock
-    #[arg(long, hide = true, allow_negative_numbers = true, value_name = "SECONDS")]
-    pub clock_offset: Option<i64>,
+}
+
+/// Options of `check`: what is not named there, in the environment or in the file, is not checked.
+#[derive(Debug, Args)]
+#[command(after_help = "What is not named, here, in the environment or in the file, is not checked.")]
+pub struct CheckArguments {
+    /// What `run` has too.
+    #[command(flatten)]
+    pub options: Options,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `backup`.
+#[derive(Debug, Args)]
+pub struct BackupArguments {
+    /// The file to write
+    pub file: PathBuf,
+    /// Folder of the database [default: var/server]
+    #[arg(long, env = "PARLOUR_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// To whom it is encrypted, as 'backup-key' or age-keygen printed it
+    #[arg(long, env = "PARLOUR_BACKUP_RECIPIENT", value_name = "age1...")]
+    pub recipient: Option<String>,
+    /// Replace the file if it is there
+    #[arg(long)]
+    pub force: bool,
+    /// TOML file with options; the recipient stands there as backup-recipient
+    #[arg(long, env = "PARLOUR_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Options of `restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArguments {
+    /// The backup
+    pub file: PathBuf,
+    /// File of the key that opens it
+    #[arg(long, value_name = "FILE")]
+    pub identity: PathBuf,
+    /// Folder for the database, in which there is none [default: var/server]
+    #[arg(long, env = "PARLOUR_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// TOML file with options
+    #[arg(long, env = "PARLOUR_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Options of `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArguments {
+    /// The backup
+    pub file: PathBuf,
+    /// File of the key that opens it
+    #[arg(long, value_name = "FILE")]
+    pub identity: PathBuf,
 }
 
 /// Options of `audit`.
@@ -114,12 +198,12 @@ pub struct AuditArguments {
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
     /// Check the chain: exit status 0 when it holds, 1 when it does not, 2 when it could not be looked at
-    Verify(VerifyArguments),
+    Verify(AuditVerifyArguments),
 }
 
 /// Options of `audit verify`.
 #[derive(Debug, Args)]
-pub struct VerifyArguments {
+pub struct AuditVerifyArguments {
     /// The server's data directory
     #[arg(long, env = "PARLOUR_DATA", value_name = "DIR", default_value = "var/server")]
     pub data: PathBuf,
@@ -157,10 +241,14 @@ pub enum LogFormat {
     Json,
 }
 
-/// The limits and their defaults, for the end of `--help`.
-fn limits_help() -> String {
+/// The defaults, of limits too, for the end of `--help`.
+fn run_help() -> String {
     let rows = parlour_protocol::limits::TABLE
         .iter()
         .map(|limit| format!("  {:<26} {:>9}  {}", limit.name, limit.default, limit.help.trim()));
-    format!("Limits and their defaults:\n{}", rows.collect::<Vec<_>>().join("\n"))
+    format!(
+        "Defaults: --listen 127.0.0.1:7275 --keys keys/server --ttp keys/ttp/ttp.sock --data var/server\n\n\
+         Limits and their defaults:\n{}",
+        rows.collect::<Vec<_>>().join("\n")
+    )
 }

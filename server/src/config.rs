@@ -7,7 +7,8 @@ use parlour_protocol::{DEFAULT_PORT, Limits};
 use parlour_sandbox::Mode;
 use serde::Deserialize;
 
-use crate::cli::{LogFormat, RunArguments};
+use crate::cli::{LogFormat, Options, RunArguments};
+use crate::danger::Danger;
 use crate::startup::StartError;
 
 /// Everything that `run` needs to know.
@@ -23,6 +24,8 @@ pub struct Settings {
     pub data: PathBuf,
     /// The limits that hold.
     pub limits: Limits,
+    /// What is unsafe and may be done all the same.
+    pub allow_unsafe: Vec<Danger>,
     /// How log lines are written.
     pub log: LogFormat,
     /// Which are.
@@ -35,8 +38,33 @@ pub struct Settings {
     pub clock_offset: i64,
 }
 
+/// What was said on the command line, in the environment or in the file; no defaults but those of limits.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// `HOST:PORT` to listen on.
+    pub listen: Option<String>,
+    /// Folder with the server's key and certificates.
+    pub keys: Option<PathBuf>,
+    /// Socket of the TTP.
+    pub ttp: Option<PathBuf>,
+    /// Folder for the database.
+    pub data: Option<PathBuf>,
+    /// The limits that hold.
+    pub limits: Limits,
+    /// What is unsafe and may be done all the same.
+    pub allow_unsafe: Vec<Danger>,
+    /// To whom backups are encrypted.
+    pub backup_recipient: Option<String>,
+    /// Seconds by which the clock is ahead, for tests.
+    pub clock_offset: i64,
+    log: Option<LogFormat>,
+    log_level: Option<String>,
+    user: Option<String>,
+    sandbox: Option<Mode>,
+}
+
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct File {
     listen: Option<String>,
     keys: Option<PathBuf>,
@@ -44,42 +72,82 @@ struct File {
     data: Option<PathBuf>,
     #[serde(default)]
     limits: BTreeMap<String, toml::Value>,
+    #[serde(default, alias = "allow_unsafe")]
+    allow_unsafe: Vec<Danger>,
+    #[serde(alias = "backup_recipient")]
+    backup_recipient: Option<String>,
     log: Option<LogFormat>,
-    #[serde(rename = "log-level")]
     log_level: Option<String>,
     #[serde(alias = "run-as")]
     user: Option<String>,
     sandbox: Option<Mode>,
 }
 
-impl Settings {
-    /// Reads the file, if one is named, and lets the arguments go before it.
-    pub fn new(arguments: RunArguments) -> Result<Self, StartError> {
-        let file = match &arguments.config {
-            Some(path) => read(path)?,
-            None => File::default(),
-        };
+impl Told {
+    /// Reads the file, if one is named, and lets the options go before it.
+    pub fn new(options: Options) -> Result<Self, StartError> {
+        let file = file(options.config.as_deref())?;
         let mut limits = Limits::default();
         for (name, value) in &file.limits {
             let value = value.as_integer().and_then(|value| u64::try_from(value).ok());
             limits.set_value(name, value)?;
         }
-        for assignment in &arguments.limits {
+        for assignment in &options.limits {
             limits.set(assignment)?;
         }
+        let allowed = options.allow_unsafe;
         Ok(Self {
-            listen: arguments.listen.or(file.listen).unwrap_or_else(|| format!("127.0.0.1:{DEFAULT_PORT}")),
-            keys: arguments.keys.or(file.keys).unwrap_or_else(|| "keys/server".into()),
-            ttp: arguments.ttp.or(file.ttp).unwrap_or_else(|| "keys/ttp/ttp.sock".into()),
-            data: arguments.data.or(file.data).unwrap_or_else(|| "var/server".into()),
+            listen: options.listen.or(file.listen),
+            keys: options.keys.or(file.keys),
+            ttp: options.ttp.or(file.ttp),
+            data: options.data.or(file.data),
             limits,
-            log: arguments.log.or(file.log).unwrap_or(LogFormat::Text),
-            log_level: arguments.log_level.or(file.log_level).unwrap_or_else(|| "info".to_owned()),
-            run_as: arguments.run_as.or(file.user),
-            sandbox: arguments.sandbox.mode(file.sandbox),
-            clock_offset: arguments.clock_offset.unwrap_or(0),
+            allow_unsafe: if allowed.is_empty() { file.allow_unsafe } else { allowed },
+            backup_recipient: file.backup_recipient,
+            clock_offset: options.clock_offset.unwrap_or(0),
+            log: file.log,
+            log_level: file.log_level,
+            user: file.user,
+            sandbox: file.sandbox,
         })
     }
+}
+
+impl Settings {
+    /// What was told, completed by the defaults.
+    pub fn new(arguments: RunArguments) -> Result<Self, StartError> {
+        let told = Told::new(arguments.options)?;
+        Ok(Self {
+            listen: told.listen.unwrap_or_else(|| format!("127.0.0.1:{DEFAULT_PORT}")),
+            keys: told.keys.unwrap_or_else(|| "keys/server".into()),
+            ttp: told.ttp.unwrap_or_else(|| "keys/ttp/ttp.sock".into()),
+            data: told.data.unwrap_or_else(default_data),
+            limits: told.limits,
+            allow_unsafe: told.allow_unsafe,
+            log: arguments.log.or(told.log).unwrap_or(LogFormat::Text),
+            log_level: arguments.log_level.or(told.log_level).unwrap_or_else(|| "info".to_owned()),
+            run_as: arguments.run_as.or(told.user),
+            sandbox: arguments.sandbox.mode(told.sandbox),
+            clock_offset: told.clock_offset,
+        })
+    }
+}
+
+/// What a backup or a restore needs from the configuration: the folder for the database, and the recipient.
+pub fn for_backup(
+    config: Option<&Path>,
+    data: Option<PathBuf>,
+) -> Result<(PathBuf, Option<String>), StartError> {
+    let file = file(config)?;
+    Ok((data.or(file.data).unwrap_or_else(default_data), file.backup_recipient))
+}
+
+fn default_data() -> PathBuf {
+    "var/server".into()
+}
+
+fn file(path: Option<&Path>) -> Result<File, StartError> {
+    path.map_or_else(|| Ok(File::default()), read)
 }
 
 fn read(path: &Path) -> Result<File, StartError> {

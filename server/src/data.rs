@@ -1,7 +1,8 @@
 //! The data directory, and the lock that keeps a second server out of it.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::startup::StartError;
@@ -9,7 +10,16 @@ use crate::startup::StartError;
 /// A data directory that this process owns while it lives.
 pub struct DataDirectory {
     path: PathBuf,
-    _lock: File,
+    lock: File,
+}
+
+/// Whether a server uses a data directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// None does.
+    Free,
+    /// One does; where it listens, if it has said so already.
+    Running(Option<SocketAddr>),
 }
 
 impl DataDirectory {
@@ -32,7 +42,7 @@ impl DataDirectory {
             .open(path.join("lock"))
             .map_err(unusable)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { path: path.to_owned(), lock }),
             Err(TryLockError::WouldBlock) => Err(StartError::DataInUse(path.to_owned())),
             Err(TryLockError::Error(error)) => Err(unusable(error)),
         }
@@ -40,6 +50,51 @@ impl DataDirectory {
 
     /// Where the database is.
     pub fn database(&self) -> PathBuf {
-        self.path.join("chat.db")
+        database_in(&self.path)
+    }
+
+    /// Notes in the lock where this server listens, for [`usage`].
+    pub fn note_address(&mut self, address: SocketAddr) -> std::io::Result<()> {
+        self.lock.set_len(0)?;
+        writeln!(self.lock, "{address}")
+    }
+}
+
+/// Where the database of a data directory is.
+pub fn database_in(path: &Path) -> PathBuf {
+    path.join("chat.db")
+}
+
+/// Whether a server uses this directory right now. Makes nothing.
+pub fn usage(path: &Path) -> std::io::Result<Use> {
+    let path = path.join("lock");
+    let lock = match File::open(&path) {
+        Ok(lock) => lock,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Use::Free),
+        Err(error) => return Err(error),
+    };
+    // Shared, so that two who ask do not take each other for a server.
+    match lock.try_lock_shared() {
+        Ok(()) => Ok(Use::Free),
+        Err(TryLockError::WouldBlock) => Ok(Use::Running(std::fs::read_to_string(path)?.trim().parse().ok())),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_in_use_as_long_as_somebody_owns_it() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(usage(folder.path()).unwrap(), Use::Free);
+        let mut data = DataDirectory::open(folder.path()).unwrap();
+        assert_eq!(usage(folder.path()).unwrap(), Use::Running(None));
+        let address: SocketAddr = "127.0.0.1:7275".parse().unwrap();
+        data.note_address(address).unwrap();
+        assert_eq!(usage(folder.path()).unwrap(), Use::Running(Some(address)));
+        drop(data);
+        assert_eq!(usage(folder.path()).unwrap(), Use::Free);
     }
 }

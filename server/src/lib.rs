@@ -10,17 +10,22 @@
 //!
 //! Before any of it runs the process gives up what it does not need: [`confinement`].
 //!
+//! Whoever runs it has [`check`] and [`backup`]; [`danger`] is what it does only when it is told to.
+//!
 //! [`server`] puts it together and is the only module that names a backend. This crate does not depend
 //! on `parlour-crypto`: there is nothing here that could open a sealed message.
 
 pub mod audit;
 pub mod authority;
+pub mod backup;
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod confinement;
 pub mod credentials;
+pub mod danger;
 pub mod data;
 pub mod delivery;
 pub mod directory;

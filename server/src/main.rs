@@ -9,27 +9,52 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use parlour_sandbox::Probe;
 use parlour_server::audit::report::{self, Finding};
-use parlour_server::cli::{AuditArguments, Cli, Command};
-use parlour_server::config::Settings;
+use parlour_server::backup::{self, BackupError};
+use parlour_server::cli::{AuditArguments, CheckArguments, Cli, Command};
+use parlour_server::config::{Settings, Told};
 use parlour_server::server::Prepared;
 use parlour_server::startup::StartError;
-use parlour_server::{confinement, logging, server};
+use parlour_server::{check, confinement, logging, server};
+use parlour_upkeep::key;
 use tracing::warn;
 
+/// The exit status of what could not be done.
+const FAILED: u8 = 2;
+
+/// The exit status of what was looked at and is not as it should be.
+const NOT_WELL: u8 = 1;
+
 fn main() -> ExitCode {
+    let out = &mut std::io::stdout();
     match Cli::parse().command {
         Command::Run(arguments) => ended(Settings::new(*arguments).and_then(run)),
         Command::Audit(arguments) => audit(arguments),
         Command::Probe { probe, arguments } => {
             ended(Settings::new(*arguments).and_then(|settings| try_out(&settings, &probe.probe)))
         }
+        Command::Check(arguments) => match check(*arguments) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::from(NOT_WELL),
+            Err(error) => fail(&error, error.hint(), FAILED),
+        },
+        Command::Backup(arguments) => backed_up(owners_alone(|| backup::backup(arguments, out))),
+        Command::Restore(arguments) => backed_up(owners_alone(|| backup::restore(arguments, out))),
+        Command::Verify(arguments) => backed_up(owners_alone(|| backup::verify(&arguments, out))),
+        Command::BackupKey { file } => match key::make(&file) {
+            Ok(recipient) => {
+                // Who closed the output can still read the recipient in the file.
+                let _ = writeln!(out, "{recipient}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(&error, Some(error.hint("parlour-server")), FAILED),
+        },
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "parlour-server", &mut std::io::stdout());
+            clap_complete::generate(shell, &mut Cli::command(), "parlour-server", out);
             ExitCode::SUCCESS
         }
-        Command::Manual => match clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout()) {
+        Command::Manual => match clap_mangen::Man::new(Cli::command()).render(out) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::from(2),
+            Err(_) => ExitCode::from(FAILED),
         },
     }
 }
@@ -38,24 +63,44 @@ fn audit(arguments: AuditArguments) -> ExitCode {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     match report::run(arguments, &mut out) {
         Ok(Finding::Sound) => ExitCode::SUCCESS,
-        Ok(Finding::Broken) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error}");
-            if let Some(hint) = report::hint(&error) {
-                eprintln!("hint: {hint}");
-            }
-            ExitCode::from(2)
-        }
+        Ok(Finding::Broken) => ExitCode::from(NOT_WELL),
+        Err(error) => fail(&error, report::hint(&error).map(str::to_owned), FAILED),
     }
 }
 
 fn ended(outcome: Result<(), StartError>) -> ExitCode {
-    let Err(error) = outcome else { return ExitCode::SUCCESS };
+    outcome.map_or_else(|error| fail(&error, error.hint(), FAILED), |()| ExitCode::SUCCESS)
+}
+
+fn fail(error: &impl std::fmt::Display, hint: Option<String>, status: u8) -> ExitCode {
     eprintln!("error: {error}");
-    if let Some(hint) = error.hint() {
+    if let Some(hint) = hint {
         eprintln!("hint: {hint}");
     }
-    ExitCode::from(2)
+    ExitCode::from(status)
+}
+
+/// Whatever this process makes is for its user alone.
+fn owners_alone<T>(act: impl FnOnce() -> T) -> T {
+    umask(Mode::from_bits_truncate(0o077));
+    act()
+}
+
+fn backed_up(outcome: Result<(), BackupError>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, error.hint(), if error.is_damage() { NOT_WELL } else { FAILED }),
+    }
+}
+
+/// Whether all is well.
+fn check(arguments: CheckArguments) -> Result<bool, StartError> {
+    let told = Told::new(arguments.options)?;
+    let refused = |error: std::io::Error| StartError::System(error.to_string());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(refused)?;
+    let report = runtime.block_on(check::check(&told));
+    check::write(&report, &told.limits, arguments.json, &mut std::io::stdout()).map_err(refused)?;
+    Ok(report.is_well())
 }
 
 /// Each connection is an open file; the system's usual limit would be reached before ours.

@@ -17,6 +17,7 @@ use crate::audit::{Kind, Recorder, SecurityEvent};
 use crate::authority::Authority;
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::danger::{self, Danger};
 use crate::data::DataDirectory;
 use crate::delivery::{Posting, deliver};
 use crate::directory::Directory;
@@ -49,11 +50,13 @@ impl Prepared {
         let clock = Clock::with_offset(settings.clock_offset);
         // From what is cheapest to undo to what is not: a server that cannot start leaves nothing behind.
         // Ports below 1024 are root's; keys and data are the user's who reads and writes them later.
-        let socket = bind(&settings.listen)?;
+        let address = resolve(&settings.listen)?;
+        let socket = bind(address)?;
         if let Some(user) = &settings.run_as {
             parlour_sandbox::run_as(user)?;
         }
         let identity = tls::load(&settings.keys, clock)?;
+        refuse_dangers(settings, address)?;
         let data = DataDirectory::open(&settings.data)?;
         Ok(Self { begun, clock, socket, identity, data })
     }
@@ -65,13 +68,14 @@ pub async fn run(
     prepared: Prepared,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<(), StartError> {
-    let Prepared { begun, clock, socket, identity, data } = prepared;
+    let Prepared { begun, clock, socket, identity, mut data } = prepared;
     let mut signals = Signals::new()?;
     let socket = TcpListener::from_std(socket.into());
     let socket = socket.map_err(|error| StartError::System(error.to_string()))?;
     let (told, outcomes) = mpsc::unbounded_channel(); // bounded by what sessions may have under way
     let store = Arc::new(SqliteStore::open(&data.database(), Retention::new(&settings.limits), told)?);
     let address = socket.local_addr().map_err(|error| StartError::System(error.to_string()))?;
+    data.note_address(address).map_err(|error| StartError::System(error.to_string()))?;
 
     let limits = Arc::new(settings.limits.clone());
     let shared: Arc<dyn Store<Posting>> = Arc::clone(&store) as _;
@@ -121,10 +125,31 @@ pub async fn run(
     Ok(())
 }
 
-/// Listens. Who connects waits until the server accepts.
-fn bind(listen: &str) -> Result<Socket, StartError> {
+/// Refuses what would be unsafe, unless it is allowed by name.
+fn refuse_dangers(settings: &Settings, address: SocketAddr) -> Result<(), StartError> {
+    let dangers = [
+        (Danger::WorldReadableKeys, danger::of_keys(&settings.keys)),
+        (Danger::WritableData, danger::of_data(&settings.data)),
+        (Danger::PublicWithoutLimits, danger::of_limits(address, &settings.limits)),
+    ];
+    for (danger, reason) in dangers {
+        let Some(reason) = reason else { continue };
+        if !settings.allow_unsafe.contains(&danger) {
+            return Err(StartError::Unsafe { danger, reason });
+        }
+        warn!(%reason, allowed = danger.name(), "unsafe");
+    }
+    Ok(())
+}
+
+/// The first address that `HOST:PORT` stands for.
+pub(crate) fn resolve(listen: &str) -> Result<SocketAddr, StartError> {
     let unknown = || StartError::Address(listen.to_owned());
-    let address = listen.to_socket_addrs().ok().and_then(|mut found| found.next()).ok_or_else(unknown)?;
+    listen.to_socket_addrs().ok().and_then(|mut found| found.next()).ok_or_else(unknown)
+}
+
+/// Listens. Who connects waits until the server accepts.
+fn bind(address: SocketAddr) -> Result<Socket, StartError> {
     let bind = || -> std::io::Result<Socket> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use parlour_sandbox::{PrivilegeError, SandboxError};
 use thiserror::Error;
 
+use crate::danger::Danger;
 use crate::store::sqlite::OpenError;
 
 /// A reason not to start. `Display` is the fact, [`StartError::hint`] what to do.
@@ -61,6 +62,14 @@ pub enum StartError {
     /// The sandbox is required and the kernel has none.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    /// It would be unsafe, and nobody allowed it.
+    #[error("{reason}")]
+    Unsafe {
+        /// What would be.
+        danger: Danger,
+        /// In which way.
+        reason: String,
+    },
     /// The system refused something that every server needs.
     #[error("the system refused: {0}")]
     System(String),
@@ -89,6 +98,9 @@ impl StartError {
             Self::Address(_) => "write it as HOST:PORT, for example 127.0.0.1:7275".to_owned(),
             Self::Privileges(error) => return error.hint(),
             Self::Sandbox(error) => error.hint().to_owned(),
+            Self::Unsafe { danger, .. } => {
+                format!("to allow it all the same, write allow-unsafe = [\"{}\"] in the file", danger.name())
+            }
             Self::System(_) => return None,
         })
     }

@@ -9,6 +9,7 @@ mod audit_file;
 mod chain;
 #[cfg(test)]
 mod conformance;
+mod inspect;
 mod migrations;
 mod reader;
 mod rows;
@@ -29,6 +30,7 @@ use tokio::sync::mpsc;
 pub use self::audit::{AuditRow, Retention, hex};
 pub use self::audit_file::{AuditFile, AuditFileError, Fault, Verdict, Wanted};
 use crate::audit::Entry;
+pub use inspect::inspect;
 
 /// What a [`Store`] promises to deliver later.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;

@@ -1,6 +1,6 @@
 //! The server's side of TLS: 1.3 only, client certificates welcome, no resumption.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parlour_keylog::{RootCertificate, ServerCertificate};
@@ -26,26 +26,45 @@ pub struct Identity {
 /// Reads `server.key`, `server.crt` (with the root behind it) and `ca.crt` from `keys`.
 pub fn load(keys: &Path, clock: Clock) -> Result<Identity, StartError> {
     let key_path = keys.join("server.key");
-    let chain_path = keys.join("server.crt");
-    let root_path = keys.join("ca.crt");
-
     let key = private_key(&key_path).map_err(|error| unusable(&key_path, &error))?;
-    let chain = CertificateDer::pem_file_iter(&chain_path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| unusable(&chain_path, &error))?;
-    let root_der = CertificateDer::from_pem_file(&root_path).map_err(|error| unusable(&root_path, &error))?;
-    let root = RootCertificate::from_der(&root_der)
-        .map_err(|error| StartError::Key { path: root_path.clone(), reason: error.to_string() })?;
-    if !chain.contains(&root_der) {
-        return Err(StartError::Key {
-            path: chain_path,
-            reason: "its chain does not end in the root in ca.crt".to_owned(),
-        });
-    }
+    let Chain { path: chain_path, certificates: chain, root, root_der } = read_chain(keys)?;
     warn_of_certificate(&chain, &root, clock);
     let config = config(chain, &key, root_der, clock)
         .map_err(|reason| StartError::Key { path: chain_path, reason })?;
     Ok(Identity { config: Arc::new(config), root: Arc::new(root) })
+}
+
+/// The server's own certificate and the root, without the key.
+pub fn certificates(keys: &Path) -> Result<(ServerCertificate, RootCertificate), StartError> {
+    let Chain { path, certificates, root, .. } = read_chain(keys)?;
+    let wrong = |reason: String| StartError::Key { path: path.clone(), reason };
+    let leaf = certificates.first().ok_or_else(|| wrong("holds no certificate".to_owned()))?;
+    let leaf = ServerCertificate::from_der(leaf).map_err(|error| wrong(error.to_string()))?;
+    Ok((leaf, root))
+}
+
+/// What `server.crt` and `ca.crt` give.
+struct Chain {
+    path: PathBuf,
+    certificates: Vec<CertificateDer<'static>>,
+    root: RootCertificate,
+    root_der: CertificateDer<'static>,
+}
+
+fn read_chain(keys: &Path) -> Result<Chain, StartError> {
+    let path = keys.join("server.crt");
+    let root_path = keys.join("ca.crt");
+    let certificates = CertificateDer::pem_file_iter(&path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| unusable(&path, &error))?;
+    let root_der = CertificateDer::from_pem_file(&root_path).map_err(|error| unusable(&root_path, &error))?;
+    let root = RootCertificate::from_der(&root_der)
+        .map_err(|error| StartError::Key { path: root_path, reason: error.to_string() })?;
+    if !certificates.contains(&root_der) {
+        let reason = "its chain does not end in the root in ca.crt".to_owned();
+        return Err(StartError::Key { path, reason });
+    }
+    Ok(Chain { path, certificates, root, root_der })
 }
 
 /// Clients will refuse a certificate that does not hold now; the server can be reloaded with a new one.

@@ -1,7 +1,9 @@
 //! The end-to-end tests: real programs, real connections, a real database.
 
 mod audit;
+mod backup;
 mod catch_up;
+mod check;
 mod delivery;
 mod limits;
 mod mallory;

@@ -22,7 +22,7 @@ pub use revoke::{RevokeRefusal, Revoked};
 pub use server::ServerIssueError;
 
 use crate::clock::Clock;
-use crate::folder::KeyFolder;
+use crate::folder::{AuthorityFolder, KeyFolder};
 use crate::keyfiles::{self, KeyFileError};
 use crate::profile::RootIssuer;
 use crate::store::{Store, StoreError};
@@ -66,12 +66,7 @@ impl Authority {
         if keyfiles::is_open_to_others(&folder.root_key()) {
             tracing::warn!(path = %folder.root_key().display(), "others can read the root's key");
         }
-        let pem = Zeroizing::new(keyfiles::read(&folder.root_key())?);
-        let key = KeyPair::from_pem(&pem).map_err(OpenError::Key)?;
-        if rcgen::PublicKeyData::subject_public_key_info(&key) != root.spki_der() {
-            return Err(OpenError::Pair);
-        }
-        let issuer = Issuer::from_ca_cert_der(&root.der().into(), key).map_err(OpenError::Key)?;
+        let issuer = read_issuer(&folder, &root)?;
         let store = Store::open(&folder.database())?;
         Ok(Self { root, issuer, store, clock: Box::new(clock) })
     }
@@ -115,11 +110,25 @@ impl Authority {
 
 /// Reads the root certificate of a folder of keys.
 pub(crate) fn read_root(keys: &KeyFolder) -> Result<RootCertificate, OpenError> {
-    match keyfiles::read(&keys.authority().root_certificate()) {
-        Ok(pem) => Ok(RootCertificate::from_pem(&pem)?),
-        Err(error) if error.is_missing() => Err(OpenError::NoRoot(keys.path().to_owned())),
-        Err(error) => Err(error.into()),
+    match read_root_of(&keys.authority()) {
+        Err(OpenError::File(error)) if error.is_missing() => Err(OpenError::NoRoot(keys.path().to_owned())),
+        read => read,
     }
+}
+
+/// Reads the root certificate among the TTP's files.
+pub(crate) fn read_root_of(folder: &AuthorityFolder) -> Result<RootCertificate, OpenError> {
+    Ok(RootCertificate::from_pem(&keyfiles::read(&folder.root_certificate())?)?)
+}
+
+/// Reads the root's key, which must belong to `root`.
+pub(crate) fn read_issuer(folder: &AuthorityFolder, root: &RootCertificate) -> Result<RootIssuer, OpenError> {
+    let pem = Zeroizing::new(keyfiles::read(&folder.root_key())?);
+    let key = KeyPair::from_pem(&pem).map_err(OpenError::Key)?;
+    if rcgen::PublicKeyData::subject_public_key_info(&key) != root.spki_der() {
+        return Err(OpenError::Pair);
+    }
+    Issuer::from_ca_cert_der(&root.der().into(), key).map_err(OpenError::Key)
 }
 
 impl OpenError {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use parlour_keylog::Host;
 use parlour_protocol::{DeviceId, ServerAddress, UserName};
@@ -66,6 +66,19 @@ pub enum Command {
     Revoke(RevokeArgs),
     /// Show the root's fingerprint, the invitation and every certificate
     Show(ShowArgs),
+    /// Look whether everything is as it should be; exit status 1 when something is not
+    Check(CheckArgs),
+    /// Write an encrypted backup of root, keys and database, also while it is served
+    Backup(BackupArgs),
+    /// Put back what is in a backup, where there is no root
+    Restore(RestoreArgs),
+    /// Open a backup in a temporary place and check all of it; exit status 1 when it is not good
+    Verify(VerifyArgs),
+    /// Make a key that opens backups, and print the recipient to which they are encrypted
+    BackupKey {
+        /// The new file, best kept on another machine
+        file: PathBuf,
+    },
     /// Print a script that completes command lines
     #[command(hide = true)]
     Completions {
@@ -111,6 +124,9 @@ pub struct ServeArgs {
     pub(crate) run_as: Option<String>,
     #[command(flatten)]
     pub(crate) sandbox: SandboxArguments,
+    /// Serve even though others than their owner can read the root's or the log's key
+    #[arg(long, value_enum, value_name = "WHAT", env = "PARLOUR_ALLOW_UNSAFE", value_delimiter = ',')]
+    pub(crate) allow_unsafe: Vec<Danger>,
     #[command(flatten)]
     pub(crate) clock: ClockArgs,
 }
@@ -134,6 +150,61 @@ pub struct ShowArgs {
     /// Where clients reach the server, for the invitation [default: the server certificate's first name]
     #[arg(long, value_name = "HOST:PORT", env = "PARLOUR_SERVER")]
     pub(crate) server: Option<ServerAddress>,
+}
+
+/// Options of `check`.
+#[derive(Debug, Args)]
+#[command(after_help = "What is not named, here, in the environment or in the file, is not checked.")]
+pub struct CheckArgs {
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// From the file alone: the recipient of backups.
+    #[arg(skip)]
+    pub(crate) recipient: Option<String>,
+    #[command(flatten)]
+    pub(crate) clock: ClockArgs,
+}
+
+/// Options of `backup`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// The file to write; whoever opens it can issue certificates for any name
+    pub(crate) file: PathBuf,
+    /// To whom it is encrypted, as 'backup-key' or age-keygen printed it
+    #[arg(long, env = "PARLOUR_BACKUP_RECIPIENT", value_name = "age1...")]
+    pub(crate) recipient: Option<String>,
+    /// Replace the file if it is there
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Options of `restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// The backup
+    pub(crate) file: PathBuf,
+    /// File of the key that opens it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: PathBuf,
+}
+
+/// Options of `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The backup
+    pub(crate) file: PathBuf,
+    /// File of the key that opens it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: PathBuf,
+}
+
+/// Something unsafe, under the name by which `allow-unsafe` allows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Danger {
+    /// Others than the owner can read the root's or the log's key
+    WorldReadableKeys,
 }
 
 /// Where the time comes from.

@@ -1,5 +1,7 @@
 //! What an operator types: one file for each command.
 
+pub mod backup;
+mod check;
 mod describe;
 pub mod init;
 pub mod revoke;
@@ -41,6 +43,9 @@ pub enum CommandError {
     /// `show` failed.
     #[error(transparent)]
     Show(#[from] show::ShowError),
+    /// `backup`, `restore`, `verify` or `backup-key` failed.
+    #[error(transparent)]
+    Backup(#[from] backup::BackupError),
     /// `manual` knows no such command.
     #[error("there is no command '{0}'")]
     UnknownCommand(String),
@@ -60,30 +65,52 @@ impl CommandError {
             Self::Serve(error) => error.hint(),
             Self::Revoke(error) => error.hint(),
             Self::Show(error) => error.hint(),
+            Self::Backup(error) => error.hint(),
             Self::UnknownCommand(_) => Some("'parlour-ttp help' lists the commands".to_owned()),
             Self::Output(_) => None,
         }
     }
 }
 
-/// Does what was typed; says on `out` what was done.
-pub fn run(cli: Cli, out: &mut impl Write) -> Result<(), CommandError> {
+impl CommandError {
+    /// Whether a backup that was looked at is at fault, and not the looking.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Backup(error) if error.is_damage())
+    }
+}
+
+/// Does what was typed; says on `out` what was done. Gives whether all is well, which only `check` doubts.
+pub fn run(cli: Cli, out: &mut impl Write) -> Result<bool, CommandError> {
     let Cli { common, command } = cli.complete()?;
     let filter = common.log_level.as_deref().unwrap_or("info");
     logging::begin(common.log.unwrap_or_default(), filter).map_err(CommandError::LogFilter)?;
-    let keys = KeyFolder::new(common.keys.unwrap_or_else(|| "keys".into()));
+    let named = common.keys.map(KeyFolder::new);
+    if let Command::Check(args) = command {
+        return check::run(named.as_ref(), args.recipient.as_deref(), &clock(args.clock), args.json, out);
+    }
+    let keys = named.unwrap_or_else(|| KeyFolder::new("keys"));
+    act(command, &keys, out).map(|()| true)
+}
+
+fn act(command: Command, keys: &KeyFolder, out: &mut impl Write) -> Result<(), CommandError> {
     match command {
-        Command::Init(args) => init::run(&keys, &clock(args.clock), out),
+        Command::Init(args) => init::run(keys, &clock(args.clock), out),
         Command::ServerCert(args) => {
             let wish = server_cert::Wish { hosts: args.host, if_needed: args.if_needed };
-            server_cert::run(&keys, &wish, clock(args.clock), out)
+            server_cert::run(keys, &wish, clock(args.clock), out)
         }
-        Command::Serve(args) => serve::run(&keys, &wish(&args), clock(args.clock), out),
+        Command::Serve(args) => serve::run(keys, &wish(&args), clock(args.clock), out),
         Command::Probe { probe, serve: args } => {
-            serve::try_out(&keys, &wish(&args), clock(args.clock), &probe.probe)
+            serve::try_out(keys, &wish(&args), clock(args.clock), &probe.probe)
         }
-        Command::Revoke(args) => revoke::run(&keys, &args.name, args.device.as_ref(), clock(args.clock), out),
-        Command::Show(args) => show::run(&keys, args.server, out),
+        Command::Revoke(args) => revoke::run(keys, &args.name, args.device.as_ref(), clock(args.clock), out),
+        Command::Show(args) => show::run(keys, args.server, out),
+        // Its outcome is more than done or not.
+        Command::Check(_) => Ok(()),
+        Command::Backup(args) => backup::backup(keys, &args, out),
+        Command::Restore(args) => backup::restore(keys, &args, out),
+        Command::Verify(args) => backup::verify(&args, out),
+        Command::BackupKey { file } => backup::make_key(&file, out),
         Command::Completions { shell } => describe::completions(shell, out),
         Command::Manual { command } => describe::manual(command.as_deref(), out),
     }
@@ -94,6 +121,7 @@ fn wish(args: &ServeArgs) -> serve::Wish {
         socket_group: args.socket_group.clone(),
         run_as: args.run_as.clone(),
         sandbox: args.sandbox.mode(None),
+        allow_unsafe: args.allow_unsafe.clone(),
     }
 }
 

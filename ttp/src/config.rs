@@ -8,7 +8,7 @@ use parlour_sandbox::Mode;
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Danger};
 use crate::keyfiles::{self, KeyFileError};
 use crate::logging::LogFormat;
 
@@ -43,6 +43,10 @@ struct ConfigFile {
     sandbox: Option<Mode>,
     #[serde(deserialize_with = "server")]
     server: Option<ServerAddress>,
+    #[serde(alias = "allow_unsafe")]
+    allow_unsafe: Vec<Danger>,
+    #[serde(alias = "backup_recipient")]
+    backup_recipient: Option<String>,
 }
 
 impl Cli {
@@ -62,11 +66,19 @@ impl Cli {
                 args.socket_group = args.socket_group.take().or(file.socket_group);
                 args.run_as = args.run_as.take().or(file.user);
                 args.sandbox.sandbox = Some(args.sandbox.mode(file.sandbox));
+                if args.allow_unsafe.is_empty() {
+                    args.allow_unsafe = file.allow_unsafe;
+                }
             }
+            Command::Check(args) => args.recipient = file.backup_recipient,
+            Command::Backup(args) => args.recipient = args.recipient.take().or(file.backup_recipient),
             Command::Show(args) => args.server = args.server.take().or(file.server),
             Command::Init(_)
             | Command::ServerCert(_)
             | Command::Revoke(_)
+            | Command::Restore(_)
+            | Command::Verify(_)
+            | Command::BackupKey { .. }
             | Command::Completions { .. }
             | Command::Manual { .. } => {}
         }

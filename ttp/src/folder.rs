@@ -59,6 +59,11 @@ pub struct AuthorityFolder {
 }
 
 impl AuthorityFolder {
+    /// The TTP's files in the folder at `path`.
+    pub(crate) fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
     /// The folder itself, mode 0711: the server may reach the socket and read the certificate.
     pub fn path(&self) -> &Path {
         &self.path

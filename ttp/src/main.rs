@@ -11,14 +11,21 @@ use parlour_ttp::commands;
 /// The exit status of everything that went wrong.
 const FAILED: u8 = 2;
 
+/// The exit status of what was looked at and is not as it should be.
+const NOT_WELL: u8 = 1;
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };
     match commands::run(cli, &mut io::stdout()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error.to_string(), error.hint().as_deref()),
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(NOT_WELL),
+        Err(error) => {
+            let failed = fail(&error.to_string(), error.hint().as_deref());
+            if error.is_damage() { ExitCode::from(NOT_WELL) } else { failed }
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 mod accounts;
 mod answers;
 mod certificates;
+mod inspect;
 mod leaves;
 mod migrations;
 mod revocations;
@@ -24,6 +25,7 @@ use thiserror::Error;
 pub(crate) use accounts::NewAccount;
 pub(crate) use answers::RequestKey;
 pub use certificates::{CertificateKind, IssuedCertificate};
+pub(crate) use inspect::inspect;
 
 /// How long an act waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(10);

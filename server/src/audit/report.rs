@@ -7,7 +7,7 @@ use std::path::Path;
 use parlour_protocol::{Timestamp, clean};
 use serde::Serialize;
 
-use crate::cli::{AuditArguments, AuditCommand, VerifyArguments};
+use crate::cli::{AuditArguments, AuditCommand, AuditVerifyArguments};
 use crate::clock::Clock;
 use crate::store::{AuditFile, AuditFileError, AuditRow, Verdict, Wanted, hex};
 
@@ -53,7 +53,7 @@ fn print(arguments: AuditArguments, out: &mut impl Write) -> Result<(), AuditFil
     }
 }
 
-fn verify(arguments: &VerifyArguments, out: &mut impl Write) -> Result<Finding, AuditFileError> {
+fn verify(arguments: &AuditVerifyArguments, out: &mut impl Write) -> Result<Finding, AuditFileError> {
     let (finding, said) = match open(&arguments.data)?.verify()? {
         Verdict::Broken { number, fault } => (Finding::Broken, format!("entry {number} {fault}")),
         Verdict::Sound { entries, newest } => {

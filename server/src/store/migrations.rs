@@ -21,7 +21,7 @@ pub(super) enum MigrationError {
     Sqlite(#[from] rusqlite::Error),
 }
 
-/// The newest version.
+/// The version that the last step leads to.
 pub(super) const fn newest() -> usize {
     STEPS.len()
 }

@@ -1,19 +1,22 @@
 //! `serve`: issues certificates on the socket, until SIGTERM or SIGINT.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use parlour_sandbox::{Access, Confinement, Mode, PrivilegeError, Probe, SandboxError, SystemCalls};
+use parlour_upkeep::look;
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::CommandError;
 use crate::authority::{Authority, OpenError};
+use crate::cli::Danger;
 use crate::clock::Clock;
 use crate::folder::KeyFolder;
 use crate::listener::{self, ListenError, ServingSocket};
-use crate::store::Store;
+use crate::store::{Store, inspect};
 
 /// Why nothing is served.
 #[derive(Debug, Error)]
@@ -21,6 +24,12 @@ pub enum ServeError {
     /// The authority cannot work.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// Others can read a key.
+    #[error("others than its owner can read {path}; 'chmod 600 {path}' takes that away", path = .0.display())]
+    OpenToOthers(PathBuf),
+    /// The database is not what was written.
+    #[error("the database is damaged: {0}")]
+    Damaged(String),
     /// The socket cannot be used.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -43,6 +52,15 @@ impl ServeError {
             Self::Listen(error) => error.hint(),
             Self::Privileges(error) => error.hint(),
             Self::Sandbox(error) => Some(error.hint().to_owned()),
+            Self::OpenToOthers(_) => Some(
+                "to allow it all the same, write allow-unsafe = [\"world-readable-keys\"] in the file"
+                    .to_owned(),
+            ),
+            Self::Damaged(_) => Some(
+                "'parlour-ttp check' lists the damage; restore the newest good backup: on damaged data a name \
+                 could be issued twice"
+                    .to_owned(),
+            ),
             Self::System(_) => None,
         }
     }
@@ -56,6 +74,8 @@ pub(super) struct Wish {
     pub(super) run_as: Option<String>,
     /// Whether this process confines itself.
     pub(super) sandbox: Mode,
+    /// What is unsafe and may be done all the same.
+    pub(super) allow_unsafe: Vec<Danger>,
 }
 
 /// Everything that is opened before the process confines itself.
@@ -70,7 +90,11 @@ fn prepare(keys: &KeyFolder, wish: &Wish, clock: impl Clock) -> Result<Prepared,
     if let Some(user) = &wish.run_as {
         parlour_sandbox::run_as(user)?;
     }
+    if !wish.allow_unsafe.contains(&Danger::WorldReadableKeys) {
+        refuse_open_keys(keys)?;
+    }
     let authority = Authority::open(keys.path(), clock)?;
+    refuse_damage(keys)?;
     // A connection of its own: SQLite tells a connection of the others' writes, not of its own.
     let observer = Store::open(&keys.authority().database()).map_err(OpenError::from)?;
     let socket = ServingSocket::bind(&keys.authority(), wish.socket_group.as_deref())?;
@@ -134,6 +158,19 @@ pub(super) fn run(
         tracing::info!("stopped");
         Ok(())
     })
+}
+
+/// Whoever reads these keys can be this authority.
+fn refuse_open_keys(keys: &KeyFolder) -> Result<(), ServeError> {
+    let folder = keys.authority();
+    let open = [folder.root_key(), folder.log_key()].into_iter().find(|key| look::is_readable_by_others(key));
+    open.map_or(Ok(()), |key| Err(ServeError::OpenToOthers(key)))
+}
+
+/// Who owns a name is what this program is for, and SQLite itself does not notice a changed byte.
+fn refuse_damage(keys: &KeyFolder) -> Result<(), ServeError> {
+    let inspection = inspect(&keys.authority().database(), None).map_err(OpenError::from)?;
+    inspection.damage().map_or(Ok(()), |damage| Err(ServeError::Damaged(damage)))
 }
 
 fn stop_on_signals(stop: CancellationToken) -> io::Result<()> {

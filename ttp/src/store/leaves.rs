@@ -19,9 +19,18 @@ impl Records<'_> {
     }
 }
 
-/// All of them in order, as canonical bytes.
+/// All of them in order, as canonical bytes, each held against its place and its hash.
 pub(super) fn all(records: &Records<'_>) -> Result<Vec<Vec<u8>>, StoreError> {
-    let mut statement = records.0.prepare_cached("SELECT leaf FROM leaves ORDER BY position")?;
-    let leaves = statement.query_map([], |row| row.get(0))?;
-    Ok(leaves.collect::<Result<_, _>>()?)
+    let mut statement =
+        records.0.prepare_cached("SELECT position, hash, leaf FROM leaves ORDER BY position")?;
+    let mut rows = statement.query([])?;
+    let mut leaves = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (position, hash, leaf): (usize, Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        if position != leaves.len() || leaf_hash(&leaf).as_slice() != hash {
+            return Err(StoreError::Failed(format!("leaf {position} of the log does not fit its hash")));
+        }
+        leaves.push(leaf);
+    }
+    Ok(leaves)
 }

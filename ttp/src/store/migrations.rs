@@ -12,7 +12,7 @@ const APPLICATION: i32 = 0x5054_5450;
 /// Step n leads from version n to n + 1. A released step is never changed.
 const STEPS: &[&str] = &[include_str!("migrations/0001_begin.sql")];
 
-fn known() -> u32 {
+pub(super) fn known() -> u32 {
     u32::try_from(STEPS.len()).unwrap_or(u32::MAX)
 }
 
@@ -50,7 +50,7 @@ pub(super) fn advance(connection: &mut Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn version(connection: &Connection) -> Result<u32, StoreError> {
+pub(super) fn version(connection: &Connection) -> Result<u32, StoreError> {
     Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
 }
 

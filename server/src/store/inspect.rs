@@ -1,0 +1,272 @@
+//! Reads a whole database and holds everything in it against its hashes and against each other.
+
+use std::path::Path;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use parlour_keylog::{AccountCertificate, RootCertificate};
+use parlour_protocol::{DeviceId, Seq, UserName};
+use parlour_upkeep::{Inspection, moment, structure};
+use rusqlite::{Connection, OpenFlags};
+
+use super::chain::{GENESIS, Hash, link};
+use super::migrations;
+use super::rows::{MESSAGE_COLUMNS, RawMessage, hash};
+
+/// A conversation as its own row describes it.
+struct Described {
+    id: i64,
+    name: String,
+    last_seq: Seq,
+    last_time: i64,
+    last_hash: Option<Hash>,
+}
+
+/// Where a chain of messages leads.
+struct End {
+    seq: Seq,
+    time: i64,
+    hash: Hash,
+}
+
+/// What is in the database file `path` and what of it is damaged, while servers use it or not. With a
+/// `root`, certificates are held against it. Gives the reason when it cannot be read as a database of ours.
+pub fn inspect(path: &Path, root: Option<&RootCertificate>) -> Result<Inspection, String> {
+    read(path, root).unwrap_or_else(|error| Err(error.to_string()))
+}
+
+fn read(path: &Path, root: Option<&RootCertificate>) -> rusqlite::Result<Result<Inspection, String>> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    // One moment for all that is read: a running server writes on.
+    let connection = connection.unchecked_transaction()?;
+    let version: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if version != migrations::newest() {
+        return Ok(Err(format!(
+            "it is of version {version}, this program knows version {}",
+            migrations::newest()
+        )));
+    }
+    let mut inspection = Inspection::default();
+    inspection.inventory.schema = u32::try_from(version).unwrap_or(u32::MAX);
+    for damage in structure(&connection)? {
+        inspection.damaged(damage);
+    }
+    accounts(&connection, root, &mut inspection)?;
+    conversations(&connection, &mut inspection)?;
+    members(&connection, &mut inspection)?;
+    revocations(&connection, &mut inspection)?;
+    Ok(Ok(inspection))
+}
+
+fn accounts(
+    connection: &Connection,
+    root: Option<&RootCertificate>,
+    inspection: &mut Inspection,
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare("SELECT name, certificate, kid FROM accounts ORDER BY name")?;
+    let mut rows = statement.query([])?;
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        count += 1;
+        let (name, der, kid): (String, Vec<u8>, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let fits = AccountCertificate::from_der(&der).is_ok_and(|certificate| {
+            certificate.user().as_str() == name
+                && certificate.kid() == kid
+                && root.is_none_or(|root| certificate.verify(root, certificate.not_before()).is_ok())
+        });
+        if !fits {
+            inspection.damaged(format!("the certificate of the account {name:?} does not fit it"));
+        }
+    }
+    inspection.inventory.counts.insert("accounts".to_owned(), count);
+    Ok(())
+}
+
+fn conversations(connection: &Connection, inspection: &mut Inspection) -> rusqlite::Result<()> {
+    let mut statement = connection
+        .prepare("SELECT id, name, last_seq, last_time, last_hash FROM conversations ORDER BY name")?;
+    let mut rows = statement.query([])?;
+    let (mut count, mut messages, mut newest) = (0, 0, i64::MIN);
+    let mut digest = Context::new(&SHA256);
+    while let Some(row) = rows.next()? {
+        let described = Described {
+            id: row.get(0)?,
+            name: row.get(1)?,
+            last_seq: row.get(2)?,
+            last_time: row.get(3)?,
+            last_hash: hash(row.get(4)?),
+        };
+        let end = follow(connection, &described, inspection)?;
+        let fits = end.seq == described.last_seq
+            && end.time == described.last_time
+            && Some(end.hash) == described.last_hash;
+        if !fits {
+            let Described { name, last_seq, .. } = &described;
+            inspection.damaged(format!(
+                "conversation {name:?} ends at message {}, it should end at {last_seq}",
+                end.seq
+            ));
+        }
+        count += 1;
+        messages += end.seq;
+        newest = newest.max(end.time);
+        digest.update(&(described.name.len() as u64).to_be_bytes());
+        digest.update(described.name.as_bytes());
+        digest.update(&end.hash);
+    }
+    let inventory = &mut inspection.inventory;
+    inventory.counts.insert("conversations".to_owned(), count);
+    inventory.counts.insert("messages".to_owned(), messages);
+    inventory.newest = (messages > 0).then(|| moment(newest));
+    inventory.set_digest(digest.finish().as_ref());
+    Ok(())
+}
+
+/// Follows a conversation's messages from the first to the last; each must fit its hash and the one before it.
+fn follow(
+    connection: &Connection,
+    described: &Described,
+    inspection: &mut Inspection,
+) -> rusqlite::Result<End> {
+    let name = &described.name;
+    let mut end = End { seq: 0, time: 0, hash: GENESIS };
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {MESSAGE_COLUMNS} FROM messages WHERE conversation = ?1 ORDER BY seq"
+    ))?;
+    let mut rows = statement.query([described.id])?;
+    while let Some(row) = rows.next()? {
+        let raw = RawMessage::read(row)?;
+        let seq = raw.seq;
+        if seq != end.seq + 1 {
+            inspection.damaged(format!("conversation {name:?} has no message {}", end.seq + 1));
+        }
+        if let Ok((message, stored)) = raw.parse() {
+            if link(&end.hash, &message) != stored {
+                inspection.damaged(format!("message {seq} of {name:?} does not fit its hash"));
+            }
+            // One that was changed does not make all behind it look so.
+            end = End { seq, time: message.time.as_millis(), hash: stored };
+        } else {
+            inspection.damaged(format!("message {seq} of {name:?} does not parse"));
+            let stored = hash(row.get("hash")?).unwrap_or(GENESIS);
+            end = End { seq, time: row.get("time")?, hash: stored };
+        }
+    }
+    Ok(end)
+}
+
+/// A direct conversation is named after the two who are in it.
+fn members(connection: &Connection, inspection: &mut Inspection) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(
+        "SELECT name, (SELECT group_concat(user, '@') FROM
+                           (SELECT user FROM members WHERE conversation = id ORDER BY user))
+         FROM conversations",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (name, users): (String, Option<String>) = (row.get(0)?, row.get(1)?);
+        let fits = match name.strip_prefix('@').and_then(|names| names.split_once('@')) {
+            Some((one, two)) if one == two => users.as_deref() == Some(one),
+            Some((one, two)) => users == Some(format!("{one}@{two}")),
+            None => name.starts_with('#') && users.is_none(),
+        };
+        if !fits {
+            inspection.damaged(format!("conversation {name:?} has other members than its name says"));
+        }
+    }
+    Ok(())
+}
+
+fn revocations(connection: &Connection, inspection: &mut Inspection) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare("SELECT number, name, device FROM revocations ORDER BY number")?;
+    let mut rows = statement.query([])?;
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        count += 1;
+        let (number, name, device): (u64, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        if number != count || name.parse::<UserName>().is_err() || device.parse::<DeviceId>().is_err() {
+            inspection.damaged(format!("revocation {count} is missing or damaged"));
+            count = number;
+        }
+    }
+    inspection.inventory.counts.insert("revocations".to_owned(), count);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use parlour_protocol::Limits;
+
+    use super::super::Retention;
+    use super::super::conformance::{self, Waiting};
+    use super::super::sqlite::SqliteStore;
+    use super::*;
+
+    /// A database with five messages, after a change by hand; what is said to be damaged in it.
+    async fn damage_after(change: &str) -> Option<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chat.db");
+        let (told, mut outcomes) = mpsc::unbounded_channel();
+        let store = SqliteStore::<Waiting>::open(&path, Retention::new(&Limits::default()), told).unwrap();
+        conformance::fill(&store, &mut outcomes, 5).await;
+        store.close().await;
+        let connection = Connection::open(&path).unwrap();
+        // The suite's account has no certificate; what else is damaged is looked for.
+        connection.execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM accounts").unwrap();
+        connection.execute_batch(change).unwrap();
+        drop(connection);
+        let inspection = inspect(&path, None).unwrap();
+        let damage = inspection.damage()?;
+        // Each message refers to the account that is gone.
+        let rest = damage.split("; ").filter(|line| !line.contains("a row of accounts"));
+        let rest = rest.collect::<Vec<_>>().join("; ");
+        (!rest.is_empty()).then_some(rest)
+    }
+
+    #[tokio::test]
+    async fn what_was_kept_is_sound_and_every_change_is_found() {
+        assert_eq!(damage_after("").await, None);
+        for (change, found) in [
+            (
+                "UPDATE messages SET text = 'forged' WHERE seq = 3",
+                "message 3 of \"#lobby\" does not fit its hash",
+            ),
+            ("UPDATE messages SET sender = 'Sam' WHERE seq = 3", "message 3 of \"#lobby\" does not parse"),
+            ("DELETE FROM messages WHERE seq = 2", "conversation \"#lobby\" has no message 2"),
+            (
+                "DELETE FROM messages WHERE seq = 5",
+                "conversation \"#lobby\" ends at message 4, it should end at 5",
+            ),
+            (
+                "UPDATE conversations SET last_hash = zeroblob(32)",
+                "conversation \"#lobby\" ends at message 5, it should end at 5",
+            ),
+            (
+                "INSERT INTO conversations VALUES (9, '@erik@sam', 0, 0, zeroblob(32))",
+                "conversation \"@erik@sam\" has other members than its name says",
+            ),
+            (
+                "INSERT INTO revocations VALUES (2, 'sam', '0123456789abcdef', 5)",
+                "revocation 1 is missing or damaged",
+            ),
+            (
+                "INSERT INTO accounts VALUES ('sam', x'00', 'kid', 5)",
+                "the certificate of the account \"sam\" does not fit it",
+            ),
+        ] {
+            let damage = damage_after(change).await.unwrap_or_default();
+            assert!(damage.contains(found), "{change}: {damage}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_database_of_ours_gives_the_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chat.db");
+        assert!(inspect(&path, None).is_err());
+        std::fs::write(&path, "words ".repeat(1_000)).unwrap();
+        assert!(inspect(&path, None).is_err());
+    }
+}

@@ -1,0 +1,248 @@
+//! Backups: made under load, verified, restored; and what everyone sees afterwards.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use parlour_tests::{Finished, World, run_to_end};
+
+/// A key for backups, made by the program itself; its recipient.
+fn key(world: &World, program: &str, file: &str) -> Result<String> {
+    let finished = run_to_end(program, world.command(program)?.args(["backup-key", file]), "")?;
+    ensure!(finished.code == 0, "{finished:#?}");
+    Ok(finished.out.first().context("a recipient")?.clone())
+}
+
+/// Runs a command of a program in the world's folder.
+fn run(world: &World, program: &str, arguments: &[&str]) -> Result<Finished> {
+    run_to_end(program, world.command(program)?.args(arguments), "")
+}
+
+/// Runs one that must succeed.
+fn done(world: &World, program: &str, arguments: &[&str]) -> Result<Vec<String>> {
+    let finished = run(world, program, arguments)?;
+    ensure!(finished.code == 0, "{arguments:?}: {finished:#?}");
+    Ok(finished.out)
+}
+
+/// Runs one that must end with this status and one line of error, which is returned.
+fn refused(world: &World, program: &str, arguments: &[&str], code: i32) -> Result<String> {
+    let finished = run(world, program, arguments)?;
+    ensure!(finished.code == code && finished.out.is_empty(), "{arguments:?}: {finished:#?}");
+    ensure!(!finished.hint().is_empty(), "{arguments:?}: a hint was expected: {finished:#?}");
+    finished.error().map(str::to_owned)
+}
+
+/// The names in a folder, hidden ones too.
+fn names(folder: &Path) -> Result<Vec<String>> {
+    let entries =
+        std::fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let mut names = entries.collect::<Result<Vec<_>>>()?;
+    names.sort();
+    Ok(names)
+}
+
+#[test]
+fn a_drill_everything_is_lost_and_comes_back_and_what_came_later_is_missed() -> Result<()> {
+    let mut world = World::peopled()?;
+    let recipient = key(&world, "parlour-server", "backup.key")?;
+    std::fs::write(
+        world.path("server.toml"),
+        format!("data = \"data\"\nbackup-recipient = \"{recipient}\""),
+    )?;
+    let mut sam = world.logged_in("sam")?;
+    let mut erik = world.logged_in("erik")?;
+    for text in ["one", "two"] {
+        sam.type_line(text)?;
+        sam.process.out.wait_for(&format!("{{}} sam: {text}"))?;
+        erik.process.out.wait_for(&format!("{{}} sam: {text}"))?;
+        erik.ask(&format!("@sam secret {text}"), &format!("{{}} erik: @sam secret {text}"))?;
+    }
+    // Under load: sam types ahead, and is stored line by line while the backup is made.
+    for number in 0..200 {
+        sam.type_line(&format!("load {number}"))?;
+    }
+    sam.process.out.wait_for("{} sam: load 5")?;
+    let out = done(&world, "parlour-server", &["backup", "backup.age", "--config", "server.toml"])?;
+    ensure!(out.first().is_some_and(|line| line == "wrote backup.age"), "{out:#?}");
+    sam.process.out.wait_for("{} sam: load 199")?;
+    let out = done(&world, "parlour-server", &["verify", "backup.age", "--identity", "backup.key"])?;
+    ensure!(out.iter().any(|line| line.starts_with("3 accounts, 2 conversations, ")), "{out:#?}");
+    sam.type_line("too late")?;
+    sam.process.out.wait_for("{} sam: too late")?;
+    erik.process.out.wait_for("{} sam: too late")?;
+    ensure!(sam.leave()? == 0 && erik.leave()? == 0);
+
+    world.stop_server()?;
+    std::fs::remove_dir_all(world.path("data"))?;
+    done(&world, "parlour-server", &["restore", "backup.age", "--identity", "backup.key", "--data", "data"])?;
+    ensure!(names(&world.path("data"))? == ["chat.db", "lock"], "{:?}", names(&world.path("data"))?);
+    world.start_server()?;
+
+    // Those who were there miss what came after the backup, and are told so.
+    let mut sam = world.logged_in("sam")?;
+    sam.process.wait_for_error("of #lobby, this machine 203: the server has lost some")?;
+    sam.type_line("@erik again")?;
+    sam.process.out.wait_for("{} sam: @erik again")?;
+    ensure!(sam.leave()? == 0);
+    // Who has nothing of their own left reads everything that is in the backup.
+    std::fs::remove_file(world.profile("erik").join("local.db"))?;
+    let mut erik = world.logged_in("erik")?;
+    for text in ["secret one", "secret two"] {
+        erik.process.out.wait_for(&format!("{{}} erik: @sam {text}"))?;
+    }
+    erik.process.out.wait_for("{} sam: @erik again")?;
+    erik.type_line("all is here")?;
+    erik.process.out.wait_for("{} erik: all is here")?;
+    Ok(())
+}
+
+#[test]
+fn a_backup_that_was_changed_or_is_for_another_key_is_not_good() -> Result<()> {
+    let world = World::peopled()?;
+    let recipient = key(&world, "parlour-server", "backup.key")?;
+    key(&world, "parlour-server", "other.key")?;
+    done(&world, "parlour-server", &["backup", "a.age", "--data", "data", "--recipient", &recipient])?;
+    let verify = |identity: &str| ["verify", "a.age", "--identity", identity].map(str::to_owned);
+    let refused = |identity: &str, code: i32| {
+        let arguments = verify(identity);
+        let arguments = arguments.each_ref().map(String::as_str);
+        refused(&world, "parlour-server", &arguments, code)
+    };
+    ensure!(refused("other.key", 1)? == "error: a.age is not encrypted to this key");
+    ensure!(refused("missing.key", 2)?.starts_with("error: cannot use the key missing.key: "));
+    let good = std::fs::read(world.path("a.age"))?;
+    // The library's own test flips bits all over; here a few places of a real one.
+    for part in 0..12 {
+        let place = (good.len() - 1) * part / 11;
+        let mut bad = good.clone();
+        bad[place] ^= 0x10;
+        std::fs::write(world.path("a.age"), bad)?;
+        refused("backup.key", 1).with_context(|| format!("byte {place}"))?;
+    }
+    std::fs::write(world.path("a.age"), &good[..good.len() / 2])?;
+    refused("backup.key", 1)?;
+    // Damaged ones are not restored either, and leave no database.
+    let arguments = ["restore", "a.age", "--identity", "backup.key", "--data", "new"];
+    refused_restore(&world, &arguments)?;
+    Ok(())
+}
+
+fn refused_restore(world: &World, arguments: &[&str]) -> Result<()> {
+    refused(world, "parlour-server", arguments, 1)?;
+    ensure!(names(&world.path("new"))? == ["lock"], "{:?}", names(&world.path("new"))?);
+    Ok(())
+}
+
+#[test]
+fn nothing_that_is_there_is_overwritten() -> Result<()> {
+    let mut world = World::peopled()?;
+    let recipient = key(&world, "parlour-server", "backup.key")?;
+    let error = refused(&world, "parlour-server", &["backup-key", "backup.key"], 2)?;
+    ensure!(error.starts_with("error: cannot write backup.key: "), "{error}");
+
+    let error = refused(&world, "parlour-server", &["backup", "a.age", "--data", "data"], 2)?;
+    ensure!(error == "error: nobody is named to whom the backup is to be encrypted", "{error}");
+    let backup = ["backup", "a.age", "--data", "data", "--recipient", &recipient];
+    done(&world, "parlour-server", &backup)?;
+    let before = std::fs::read(world.path("a.age"))?;
+    ensure!(refused(&world, "parlour-server", &backup, 2)? == "error: a.age is there already");
+    ensure!(std::fs::read(world.path("a.age"))? == before, "it was changed");
+    done(&world, "parlour-server", &[&backup[..], &["--force"]].concat())?;
+    ensure!(std::fs::read(world.path("a.age"))? != before, "it was not replaced");
+
+    let restore = |data: &'static str| ["restore", "a.age", "--identity", "backup.key", "--data", data];
+    let database = std::fs::read(world.database())?;
+    let there = "error: there is a database in data already";
+    ensure!(refused(&world, "parlour-server", &restore("data"), 2)? == there);
+    world.stop_server()?;
+    ensure!(refused(&world, "parlour-server", &restore("data"), 2)? == there);
+    ensure!(!database.is_empty() && world.database().exists(), "the database is gone");
+    // A server whose database was taken from under it still owns its folder.
+    world.start_server()?;
+    for file in ["chat.db", "chat.db-wal", "chat.db-shm"] {
+        std::fs::remove_file(world.path("data").join(file))?;
+    }
+    let error = refused(&world, "parlour-server", &restore("data"), 2)?;
+    ensure!(error == "error: data directory data is in use by another server", "{error}");
+    Ok(())
+}
+
+/// A command that may write no file longer than this, as on a disk that fills up.
+fn with_room(command: &Command, kibibytes: u64) -> Command {
+    let mut shell = Command::new("bash");
+    shell.arg("-c").arg(format!("trap '' XFSZ; ulimit -f {kibibytes}; exec \"$0\" \"$@\""));
+    shell.arg(command.get_program()).args(command.get_args());
+    if let Some(folder) = command.get_current_dir() {
+        shell.current_dir(folder);
+    }
+    shell
+}
+
+#[test]
+fn a_full_disk_leaves_no_half_backup_and_no_half_database() -> Result<()> {
+    let world = World::peopled()?;
+    let recipient = key(&world, "parlour-server", "backup.key")?;
+    let mut command = world.command("parlour-server")?;
+    command.args(["backup", "a.age", "--data", "data", "--recipient", &recipient]);
+    done(&world, "parlour-server", &["backup", "whole.age", "--data", "data", "--recipient", &recipient])?;
+    let (before, data) = (names(world.folder())?, names(&world.path("data"))?);
+    let whole = std::fs::metadata(world.path("whole.age"))?.len().div_ceil(1_024);
+    // No room for the copy; for the copy and not for the backup, which is a little longer.
+    for room in [8, whole - 2] {
+        let finished = run_to_end("server", &mut with_room(&command, room), "")?;
+        ensure!(finished.code == 2 && finished.hint().contains("room"), "{room} KiB: {finished:#?}");
+        finished.error()?;
+        ensure!(names(world.folder())? == before, "{room} KiB: {:?}", names(world.folder())?);
+        ensure!(names(&world.path("data"))? == data, "{room} KiB: {:?}", names(&world.path("data"))?);
+    }
+    let mut command = world.command("parlour-server")?;
+    command.args(["restore", "whole.age", "--identity", "backup.key", "--data", "new"]);
+    let finished = run_to_end("server", &mut with_room(&command, 8), "")?;
+    ensure!(finished.code == 2 && finished.hint().contains("room"), "{finished:#?}");
+    ensure!(names(&world.path("new"))? == ["lock"], "{:?}", names(&world.path("new"))?);
+    // With room it works in the same place.
+    ensure!(run_to_end("server", &mut command, "")?.code == 0);
+    Ok(())
+}
+
+#[test]
+fn a_ttp_comes_back_with_its_root_and_its_names() -> Result<()> {
+    let mut world = World::peopled()?;
+    let recipient = key(&world, "parlour-ttp", "backup.key")?;
+    let backup = ["backup", "ttp.age", "--keys", "keys", "--recipient", &recipient];
+    done(&world, "parlour-ttp", &backup)?;
+    ensure!(refused(&world, "parlour-ttp", &backup, 2)? == "error: ttp.age is there already");
+    let verify = ["verify", "ttp.age", "--identity", "backup.key"];
+    let out = done(&world, "parlour-ttp", &verify)?;
+    ensure!(out.iter().any(|line| line.starts_with("3 accounts, 3 answers, 8 certificates")), "{out:#?}");
+    let restore = ["restore", "ttp.age", "--identity", "backup.key", "--keys", "keys"];
+    ensure!(refused(&world, "parlour-ttp", &restore, 2)? == "error: keys/ttp is there already");
+    // A server's backup is not a TTP's.
+    done(&world, "parlour-server", &["backup", "s.age", "--data", "data", "--recipient", &recipient])?;
+    let foreign = ["verify", "s.age", "--identity", "backup.key"];
+    ensure!(
+        refused(&world, "parlour-ttp", &foreign, 1)?
+            .starts_with("error: s.age is a backup of parlour-server")
+    );
+
+    world.stop_ttp()?;
+    let lost: PathBuf = world.path("lost");
+    std::fs::rename(world.path("keys/ttp"), &lost)?;
+    done(&world, "parlour-ttp", &restore)?;
+    for file in ["ca.key", "ca.crt", "log.key"] {
+        let same = std::fs::read(lost.join(file))? == std::fs::read(world.path("keys/ttp").join(file))?;
+        ensure!(same, "{file} is another one");
+    }
+    let checked = run(&world, "parlour-ttp", &["check", "--keys", "keys"])?;
+    ensure!(
+        !checked.out.iter().any(|line| line.starts_with("wrong") && !line.contains("disk")),
+        "{checked:#?}"
+    );
+    world.start_ttp()?;
+    let mut guest = world.client("stranger")?;
+    guest.ask("/register sam", "error: user already exists")?;
+    guest.ask("/register stranger", "Registration Succeeded")?;
+    guest.expect("Authentication Succeeded")?;
+    Ok(())
+}

@@ -1,0 +1,279 @@
+//! Reads a whole database and holds everything in it against the log, the certificates and each other.
+//!
+//! The log is what everything is measured by: each leaf stands under its own hash, and what the other tables
+//! keep of an act is in the act's leaf too.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use parlour_keylog::{
+    AccountCertificate, CertificateError, DeviceCertificate, Leaf, LeafKind, RootCertificate,
+    ServerCertificate, certificate_hash, device_id, leaf_hash,
+};
+use parlour_protocol::Timestamp;
+use parlour_protocol::authority::AuthorityAnswer;
+use parlour_upkeep::{Inspection, moment, structure};
+use rusqlite::{Connection, OpenFlags, Row};
+use sha2::{Digest as _, Sha256};
+
+use super::{CertificateKind, IssuedCertificate, Records, StoreError, certificates, migrations};
+
+/// The triggers by which each table refuses to forget: two for each of six tables.
+const GUARDS: u64 = 12;
+
+/// What the log says that the other tables must keep, as bytes to be compared.
+#[derive(Default)]
+struct Logged {
+    accounts: BTreeSet<Vec<u8>>,
+    devices: BTreeSet<Vec<u8>>,
+    revocations: BTreeSet<Vec<u8>>,
+    answers: BTreeSet<Vec<u8>>,
+    certificates: BTreeMap<[u8; 32], Timestamp>,
+}
+
+/// What is in the database file `path` and what of it is damaged, while it is served or not. With a `root`,
+/// certificates are held against it. Gives the reason when it cannot be read as a database of ours.
+pub(crate) fn inspect(path: &Path, root: Option<&RootCertificate>) -> Result<Inspection, StoreError> {
+    if !path.exists() {
+        return Err(StoreError::Missing(path.to_owned()));
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    migrations::check(&connection, path)?;
+    // One moment for all that is read: others write on.
+    let connection = connection.unchecked_transaction()?;
+    let found = migrations::version(&connection)?;
+    if found != migrations::known() {
+        return Err(StoreError::Newer { found, known: migrations::known() });
+    }
+    let mut inspection = Inspection::default();
+    inspection.inventory.schema = found;
+    for damage in structure(&connection)? {
+        inspection.damaged(damage);
+    }
+    guards(&connection, &mut inspection)?;
+    let mut logged = leaves(&connection, &mut inspection)?;
+    issued(&connection, root, &mut logged, &mut inspection)?;
+    for (table, columns, logged) in [
+        ("accounts", "name, account_key, created", &logged.accounts),
+        ("devices", "name, device, device_key, seal_key, created", &logged.devices),
+        ("revocations", "name, device, time", &logged.revocations),
+    ] {
+        compare(&connection, table, columns, logged, &mut inspection)?;
+    }
+    answers(&connection, &logged.answers, &mut inspection)?;
+    numbers(&connection, &mut inspection)?;
+    Ok(inspection)
+}
+
+/// Values as one row of bytes, each with its length in front.
+fn row_of(values: &[&[u8]]) -> Vec<u8> {
+    let mut row = Vec::new();
+    for value in values {
+        row.extend((value.len() as u64).to_be_bytes());
+        row.extend(*value);
+    }
+    row
+}
+
+fn guards(connection: &Connection, inspection: &mut Inspection) -> Result<(), StoreError> {
+    let found: u64 =
+        connection
+            .query_row("SELECT count(*) FROM sqlite_master WHERE type = 'trigger'", [], |row| row.get(0))?;
+    if found < GUARDS {
+        inspection.damaged(format!("{} guards against changes are gone", GUARDS - found));
+    }
+    Ok(())
+}
+
+/// Reads the log: numbered from 0 without gaps, each leaf under its hash.
+fn leaves(connection: &Connection, inspection: &mut Inspection) -> Result<Logged, StoreError> {
+    let mut statement = connection.prepare("SELECT position, hash, leaf FROM leaves ORDER BY position")?;
+    let mut rows = statement.query([])?;
+    let (mut logged, mut count, mut newest) = (Logged::default(), 0, None);
+    let mut digest = Sha256::new();
+    while let Some(row) = rows.next()? {
+        let (position, hash, bytes): (u64, Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        if position != count {
+            inspection.damaged(format!("leaf {count} of the log is missing"));
+        }
+        count = position + 1;
+        digest.update(&hash);
+        match Leaf::decode(&bytes) {
+            Ok(leaf) if leaf_hash(&bytes).as_slice() == hash => {
+                newest = newest.max(Some(leaf.time));
+                logged.take(&leaf);
+            }
+            _ => inspection.damaged(format!("leaf {position} of the log does not fit its hash")),
+        }
+    }
+    let inventory = &mut inspection.inventory;
+    inventory.counts.insert("leaves".to_owned(), count);
+    inventory.newest = newest.map(|time| moment(time.as_millis()));
+    inventory.set_digest(&digest.finalize());
+    Ok(logged)
+}
+
+impl Logged {
+    fn take(&mut self, leaf: &Leaf) {
+        let (name, device) = (leaf.name().as_str().as_bytes(), leaf.device().as_str().as_bytes());
+        let time = leaf.time.as_millis().to_be_bytes();
+        match &leaf.kind {
+            LeafKind::Enrolment { device_key, seal_key, account_key, request, .. } => {
+                self.accounts.insert(row_of(&[name, account_key, &time]));
+                self.devices.insert(row_of(&[name, device, device_key, seal_key, &time]));
+                self.answers.insert(row_of(&[&Sha256::digest(request), device, &time]));
+            }
+            LeafKind::Renewal { request, .. } => {
+                self.answers.insert(row_of(&[&Sha256::digest(request), device, &time]));
+            }
+            LeafKind::Revocation { .. } => {
+                self.revocations.insert(row_of(&[name, device, &time]));
+            }
+        }
+        self.certificates.extend(leaf.certificates.iter().map(|hash| (*hash, leaf.time)));
+    }
+}
+
+/// Every certificate is what its columns say, comes from the root, and the log knows it.
+fn issued(
+    connection: &Connection,
+    root: Option<&RootCertificate>,
+    logged: &mut Logged,
+    inspection: &mut Inspection,
+) -> Result<(), StoreError> {
+    let all = certificates::all(&Records(connection))?;
+    inspection.inventory.counts.insert("certificates".to_owned(), all.len() as u64);
+    for certificate in all {
+        let hash = certificate_hash(&certificate.der);
+        let fits = match certificate.kind {
+            // Those of the machines are not in the log of the users' keys.
+            CertificateKind::Root | CertificateKind::Server => true,
+            CertificateKind::Device | CertificateKind::Account => {
+                logged.certificates.remove(&hash) == Some(certificate.issued)
+            }
+        };
+        if !fits || !is_as_described(&certificate, root).unwrap_or(false) {
+            let IssuedCertificate { kind, name, serial, .. } = &certificate;
+            inspection.damaged(format!("the {kind} certificate {serial} of {name:?} is not the one issued"));
+        }
+    }
+    if !logged.certificates.is_empty() {
+        inspection.damaged(format!("{} certificates of the log are missing", logged.certificates.len()));
+    }
+    Ok(())
+}
+
+/// Whether a certificate says of itself what stands beside it.
+fn is_as_described(
+    row: &IssuedCertificate,
+    root: Option<&RootCertificate>,
+) -> Result<bool, CertificateError> {
+    let der = &row.der;
+    let (described, dates, verified) = match row.kind {
+        CertificateKind::Root => {
+            let it = RootCertificate::from_der(der)?;
+            let described = it.common_name() == row.name && it.serial() == row.serial;
+            (described, (it.not_before(), it.not_after()), root.is_none_or(|root| *root == it))
+        }
+        CertificateKind::Server => {
+            let it = ServerCertificate::from_der(der)?;
+            let verified = root.is_none_or(|root| it.verify(root, it.not_before()).is_ok());
+            (it.serial() == row.serial, (it.not_before(), it.not_after()), verified)
+        }
+        CertificateKind::Device => {
+            let it = DeviceCertificate::from_der(der)?;
+            let described = it.user().as_str() == row.name
+                && Some(it.device()) == row.device.as_ref()
+                && *it.device() == device_id(it.spki_der())
+                && it.serial() == row.serial;
+            let verified = root.is_none_or(|root| it.verify(root, it.not_before()).is_ok());
+            (described, (it.not_before(), it.not_after()), verified)
+        }
+        CertificateKind::Account => {
+            let it = AccountCertificate::from_der(der)?;
+            let described = it.user().as_str() == row.name && it.serial() == row.serial;
+            let verified = root.is_none_or(|root| it.verify(root, it.not_before()).is_ok());
+            (described, (it.not_before(), it.not_after()), verified)
+        }
+    };
+    Ok(described && dates == (row.not_before, row.not_after) && verified)
+}
+
+/// A table keeps what the log says, and nothing else.
+fn compare(
+    connection: &Connection,
+    table: &str,
+    columns: &str,
+    logged: &BTreeSet<Vec<u8>>,
+    inspection: &mut Inspection,
+) -> Result<(), StoreError> {
+    let mut statement = connection.prepare(&format!("SELECT {columns} FROM {table}"))?;
+    let width = statement.column_count();
+    let mut rows = statement.query([])?;
+    let mut kept = BTreeSet::new();
+    while let Some(row) = rows.next()? {
+        kept.insert(bytes(row, width)?);
+    }
+    inspection.inventory.counts.insert(table.to_owned(), kept.len() as u64);
+    let (odd, gone) = (kept.difference(logged).count(), logged.difference(&kept).count());
+    if odd + gone > 0 {
+        inspection.damaged(format!("{table}: {odd} rows are not in the log, {gone} of the log are missing"));
+    }
+    Ok(())
+}
+
+/// The values of a row as [`row_of`] has them.
+fn bytes(row: &Row<'_>, width: usize) -> Result<Vec<u8>, StoreError> {
+    let mut values = Vec::with_capacity(width);
+    for column in 0..width {
+        values.push(match row.get_ref(column)? {
+            rusqlite::types::ValueRef::Integer(number) => number.to_be_bytes().to_vec(),
+            rusqlite::types::ValueRef::Text(bytes) | rusqlite::types::ValueRef::Blob(bytes) => bytes.to_vec(),
+            rusqlite::types::ValueRef::Null | rusqlite::types::ValueRef::Real(_) => Vec::new(),
+        });
+    }
+    Ok(row_of(&values.iter().map(Vec::as_slice).collect::<Vec<_>>()))
+}
+
+/// Every answer belongs to a request in the log, and holds certificates that were issued.
+fn answers(
+    connection: &Connection,
+    logged: &BTreeSet<Vec<u8>>,
+    inspection: &mut Inspection,
+) -> Result<(), StoreError> {
+    compare(connection, "answers", "request, device, time", logged, inspection)?;
+    let mut known = connection.prepare("SELECT 1 FROM certificates WHERE der = ?1")?;
+    let mut statement = connection.prepare("SELECT answer FROM answers")?;
+    let mut rows = statement.query([])?;
+    let mut odd = 0;
+    while let Some(row) = rows.next()? {
+        let line: String = row.get(0)?;
+        let Ok(AuthorityAnswer::Issued(issued)) = serde_json::from_str(&line) else {
+            odd += 1;
+            continue;
+        };
+        for der in std::iter::once(&issued.device_certificate).chain(&issued.account_certificate) {
+            if !known.exists([&der.0])? {
+                odd += 1;
+            }
+        }
+    }
+    if odd > 0 {
+        inspection.damaged(format!("answers: {odd} do not hold what was issued"));
+    }
+    Ok(())
+}
+
+/// Revocations are numbered from 1 without gaps: whoever follows them counts.
+fn numbers(connection: &Connection, inspection: &mut Inspection) -> Result<(), StoreError> {
+    let (newest, count): (u64, u64) = connection.query_row(
+        "SELECT coalesce(max(number), 0), count(*) FROM revocations WHERE number > 0",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    if newest != count {
+        inspection.damaged(format!("revocations: {count} up to number {newest}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,359 @@
+//! The file that a backup is: an age file, in it a tar, in that `manifest.json` and the files that it is for.
+//!
+//! So `age -d -i KEY FILE | tar x` opens one without any program of ours. age authenticates every byte
+//! that is read from the file; who made it, it does not say, since a recipient is no secret.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufReader, BufWriter, Read, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use age::{DecryptError, Decryptor, Encryptor};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::inspection::{Inventory, moment};
+use crate::key::{Identities, Recipient};
+
+/// The version of this form; another one is refused.
+const FORMAT: u32 = 1;
+
+/// What stands first in every backup.
+const MANIFEST: &str = "manifest.json";
+
+/// The longest manifest that is read, in bytes.
+const MANIFEST_BYTES: u64 = 65_536;
+
+/// What a backup says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    format: u32,
+    /// Which program it is of.
+    pub program: String,
+    /// The version of the program that made it.
+    pub version: String,
+    /// When it was made, RFC 3339 in UTC.
+    pub made: String,
+    /// What is in its database.
+    pub inventory: Inventory,
+}
+
+impl Manifest {
+    /// A manifest for what `program` keeps, made now.
+    pub fn new(program: &str, version: &str, inventory: Inventory) -> Self {
+        let made = moment(jiff::Timestamp::now().as_millisecond());
+        Self { format: FORMAT, program: program.to_owned(), version: version.to_owned(), made, inventory }
+    }
+}
+
+/// Why there is no backup.
+#[derive(Debug, Error)]
+pub enum PackError {
+    /// Something is in its place.
+    #[error("{} is there already", .0.display())]
+    AlreadyThere(PathBuf),
+    /// It cannot be written, or what belongs into it cannot be read.
+    #[error("cannot write {}: {reason}", path.display())]
+    Failed {
+        /// The backup.
+        path: PathBuf,
+        /// What failed.
+        reason: String,
+    },
+}
+
+/// Why a backup was not opened.
+#[derive(Debug, Error)]
+pub enum UnpackError {
+    /// The file cannot be read at all.
+    #[error("cannot read {}: {source}", path.display())]
+    Unreadable {
+        /// The backup.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is encrypted to somebody else.
+    #[error("{} is not encrypted to this key", .0.display())]
+    OtherKey(PathBuf),
+    /// It is no backup, or not the one that was written.
+    #[error("{} is damaged, or no backup: {reason}", path.display())]
+    Damaged {
+        /// The backup.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
+    /// It is of another program, or in a form that is not known here.
+    #[error("{} is a backup of {program} in format {format}", path.display())]
+    Foreign {
+        /// The backup.
+        path: PathBuf,
+        /// Which program it is of.
+        program: String,
+        /// Its format.
+        format: u32,
+    },
+    /// What is in it cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Writes a backup of `files`, each with its name in it, encrypted to `recipient`. The file has its name
+/// once it is whole and on the disk, not before; what is there already is replaced only if `replace`.
+pub fn pack(
+    path: &Path,
+    replace: bool,
+    recipient: &Recipient,
+    manifest: &Manifest,
+    files: &[(&str, &Path)],
+) -> Result<(), PackError> {
+    if !replace && path.symlink_metadata().is_ok() {
+        return Err(PackError::AlreadyThere(path.to_owned()));
+    }
+    let failed = |error: io::Error| PackError::Failed { path: path.to_owned(), reason: error.to_string() };
+    let folder = folder_of(path);
+    // Readable by its owner alone, and removed when this fails.
+    let mut unfinished = tempfile::Builder::new().prefix(".backup-").tempfile_in(folder).map_err(failed)?;
+    encrypt(unfinished.as_file_mut(), recipient, manifest, files).map_err(failed)?;
+    unfinished.as_file().sync_all().map_err(failed)?;
+    let named = if replace { unfinished.persist(path) } else { unfinished.persist_noclobber(path) };
+    named.map_err(|error| match error.error.kind() {
+        io::ErrorKind::AlreadyExists => PackError::AlreadyThere(path.to_owned()),
+        _ => failed(error.error),
+    })?;
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+}
+
+fn encrypt(
+    file: &mut File,
+    recipient: &Recipient,
+    manifest: &Manifest,
+    files: &[(&str, &Path)],
+) -> io::Result<()> {
+    let recipient: &dyn age::Recipient = recipient.age();
+    let encryptor = Encryptor::with_recipients(std::iter::once(recipient)).map_err(io::Error::other)?;
+    let mut tar = tar::Builder::new(encryptor.wrap_output(BufWriter::new(file))?);
+    let manifest = serde_json::to_vec_pretty(manifest)?;
+    tar.append(&header(MANIFEST, manifest.len() as u64)?, manifest.as_slice())?;
+    for (name, path) in files {
+        let content = File::open(path)?;
+        let length = content.metadata()?.len();
+        // A file that grows meanwhile would spill over what stands after it.
+        tar.append(&header(name, length)?, content.take(length))?;
+    }
+    tar.into_inner()?.finish()?.flush()
+}
+
+fn header(name: &str, length: u64) -> io::Result<tar::Header> {
+    let mut header = tar::Header::new_ustar();
+    header.set_path(name)?;
+    header.set_size(length);
+    header.set_mode(0o600);
+    header.set_cksum();
+    Ok(header)
+}
+
+/// Writes the files of a backup of `program` into a folder, each readable by its owner alone. They must be
+/// `names`, in this order. The whole backup was authentic when this succeeds; when it fails, what is in the
+/// folder is not to be used.
+pub fn unpack(
+    path: &Path,
+    identities: &Identities,
+    program: &str,
+    names: &[&str],
+    into: &Path,
+) -> Result<Manifest, UnpackError> {
+    let damaged = |reason: String| UnpackError::Damaged { path: path.to_owned(), reason };
+    let broken = |error: io::Error| damaged(error.to_string());
+    let file =
+        File::open(path).map_err(|source| UnpackError::Unreadable { path: path.to_owned(), source })?;
+    let plain = Decryptor::new_buffered(BufReader::new(file))
+        .and_then(|decryptor| decryptor.decrypt(identities.age()))
+        .map_err(|error| match error {
+            DecryptError::NoMatchingKeys => UnpackError::OtherKey(path.to_owned()),
+            error => damaged(error.to_string()),
+        })?;
+    let mut tar = tar::Archive::new(plain);
+    let mut entries = tar.entries().map_err(broken)?;
+    let mut expect = |name: &str| {
+        let entry = entries.next().ok_or_else(|| damaged(format!("{name} is not in it")))?.map_err(broken)?;
+        let named = entry.path_bytes() == name.as_bytes() && entry.header().entry_type().is_file();
+        if named { Ok(entry) } else { Err(damaged(format!("{name} is not where it should be"))) }
+    };
+
+    let mut text = Vec::new();
+    expect(MANIFEST)?.take(MANIFEST_BYTES).read_to_end(&mut text).map_err(broken)?;
+    let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
+    if manifest.format != FORMAT || manifest.program != program {
+        let Manifest { program, format, .. } = manifest;
+        return Err(UnpackError::Foreign { path: path.to_owned(), program, format });
+    }
+    for name in names {
+        let mut entry = expect(name)?;
+        write(&mut entry, &into.join(name), &broken)?;
+    }
+    if entries.next().is_some() {
+        return Err(damaged("there is more in it than there should be".to_owned()));
+    }
+    // Only the last piece tells that none is missing, and it may stand behind the tar's end.
+    io::copy(&mut tar.into_inner(), &mut io::sink()).map_err(broken)?;
+    Ok(manifest)
+}
+
+/// Writes one file. What cannot be read is the backup's fault, what cannot be written the disk's.
+fn write(
+    from: &mut impl Read,
+    path: &Path,
+    broken: &impl Fn(io::Error) -> UnpackError,
+) -> Result<(), UnpackError> {
+    let unwritable = |source| UnpackError::Unwritable { path: path.to_owned(), source };
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(unwritable)?;
+    let mut buffer = vec![0; 65_536];
+    loop {
+        let count = from.read(&mut buffer).map_err(broken)?;
+        let Some(read) = buffer.get(..count).filter(|read| !read.is_empty()) else { break };
+        file.write_all(read).map_err(unwritable)?;
+    }
+    file.sync_all().map_err(unwritable)
+}
+
+/// The folder that a file is in; a bare name lies in the current one.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+}
+
+/// Gives a file that was unpacked its place, durably. Both must be on one file system.
+pub fn settle(from: &Path, to: &Path) -> Result<(), UnpackError> {
+    fs::rename(from, to)
+        .and_then(|()| File::open(folder_of(to))?.sync_all())
+        .map_err(|source| UnpackError::Unwritable { path: to.to_owned(), source })
+}
+
+impl PackError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::AlreadyThere(_) => "name another file, or replace it with --force".to_owned(),
+            Self::Failed { .. } => "choose a place that this user may write and that has room".to_owned(),
+        }
+    }
+}
+
+impl UnpackError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Unreadable { .. } => "name the file that 'backup' wrote".to_owned(),
+            Self::OtherKey(_) => "name the key whose recipient it was made for, with --identity".to_owned(),
+            Self::Damaged { .. } => "take another copy, or an older backup".to_owned(),
+            Self::Foreign { program, .. } => format!("use {program}, of the version that made it or newer"),
+            Self::Unwritable { .. } => "choose a place that this user may write and that has room".to_owned(),
+        }
+    }
+
+    /// Whether the backup itself is at fault.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::OtherKey(_) | Self::Damaged { .. } | Self::Foreign { .. } => true,
+            Self::Unreadable { .. } | Self::Unwritable { .. } => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::key;
+
+    struct Scene {
+        folder: TempDir,
+        recipient: Recipient,
+        identities: Identities,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let folder = TempDir::new().unwrap();
+            let recipient = key::make(&folder.path().join("key")).unwrap();
+            let identities = Identities::read(&folder.path().join("key")).unwrap();
+            fs::write(folder.path().join("a.db"), b"what is kept ".repeat(40)).unwrap();
+            Self { folder, recipient, identities }
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.folder.path().join(name)
+        }
+
+        fn pack(&self, replace: bool) -> Result<(), PackError> {
+            let manifest = Manifest::new("program", "1", Inventory::default());
+            let files = [("a.db", self.path("a.db"))];
+            let files = files.each_ref().map(|(name, path)| (*name, path.as_path()));
+            pack(&self.path("backup"), replace, &self.recipient, &manifest, &files)
+        }
+
+        fn unpack(&self, identities: &Identities, program: &str) -> Result<Manifest, UnpackError> {
+            let into = TempDir::new().unwrap();
+            let manifest = unpack(&self.path("backup"), identities, program, &["a.db"], into.path())?;
+            let unpacked = into.path().join("a.db");
+            assert_eq!(fs::read(&unpacked).unwrap(), fs::read(self.path("a.db")).unwrap());
+            assert_eq!(fs::metadata(&unpacked).unwrap().permissions().mode() & 0o777, 0o600);
+            Ok(manifest)
+        }
+    }
+
+    #[test]
+    fn what_was_packed_comes_out_for_its_key_and_program_alone() {
+        let scene = Scene::new();
+        scene.pack(false).unwrap();
+        assert_eq!(fs::metadata(scene.path("backup")).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(scene.unpack(&scene.identities, "program").unwrap().version, "1");
+        assert!(matches!(scene.unpack(&scene.identities, "other"), Err(UnpackError::Foreign { .. })));
+        key::make(&scene.path("other")).unwrap();
+        let other = Identities::read(&scene.path("other")).unwrap();
+        assert!(matches!(scene.unpack(&other, "program"), Err(UnpackError::OtherKey(_))));
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_and_a_missing_end_are_noticed() {
+        let scene = Scene::new();
+        scene.pack(false).unwrap();
+        let good = fs::read(scene.path("backup")).unwrap();
+        // Every third: each is another file to write.
+        for place in (0..good.len()).step_by(3) {
+            let mut bad = good.clone();
+            bad[place] ^= 1 << (place % 8);
+            fs::write(scene.path("backup"), bad).unwrap();
+            assert!(scene.unpack(&scene.identities, "program").is_err(), "byte {place} was flipped");
+        }
+        for length in (0..good.len()).step_by(31) {
+            fs::write(scene.path("backup"), &good[..length]).unwrap();
+            assert!(scene.unpack(&scene.identities, "program").is_err(), "{length} bytes were left");
+        }
+        fs::write(scene.path("backup"), [good.as_slice(), b"more"].concat()).unwrap();
+        assert!(scene.unpack(&scene.identities, "program").is_err(), "something stood behind it");
+    }
+
+    #[test]
+    fn what_is_there_is_replaced_only_when_asked() {
+        let scene = Scene::new();
+        scene.pack(false).unwrap();
+        let before = fs::read(scene.path("backup")).unwrap();
+        assert!(matches!(scene.pack(false), Err(PackError::AlreadyThere(_))));
+        assert_eq!(fs::read(scene.path("backup")).unwrap(), before);
+        scene.pack(true).unwrap();
+        assert_ne!(fs::read(scene.path("backup")).unwrap(), before);
+        // The key, the file that was packed, the backup: nothing else was left.
+        assert_eq!(fs::read_dir(scene.folder.path()).unwrap().count(), 3);
+    }
+}

@@ -1,0 +1,218 @@
+//! What every program looks at in the same way: modes of files, dates of certificates, room on the disk.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use nix::sys::statvfs::statvfs;
+
+use crate::finding::Finding;
+use crate::inspection::moment;
+use crate::key::Recipient;
+
+/// With fewer days left a certificate should be minted again.
+const RENEWAL_DAYS: i64 = 30;
+
+const DAY_SECONDS: i64 = 24 * 60 * 60;
+
+const GIB: u64 = 1 << 30;
+
+/// Below this much room something will fail soon.
+const LEAST_FREE: u64 = GIB;
+
+/// On a small disk this share should be free as well; on a large one it need not be more than
+/// [`ENOUGH_FREE`].
+const LEAST_SHARE: u64 = 5;
+const ENOUGH_FREE: u64 = 10 * GIB;
+
+/// Whether others than its owner can read a file or look into a folder.
+pub fn is_readable_by_others(path: &Path) -> bool {
+    has_mode(path, 0o044)
+}
+
+/// Whether others than its owner can change a file, or what is in a folder.
+pub fn is_writable_by_others(path: &Path) -> bool {
+    has_mode(path, 0o022)
+}
+
+fn has_mode(path: &Path, bits: u32) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & bits != 0)
+}
+
+/// Whether files that only their owner should read are so. What cannot be looked at is wrong as well.
+pub fn private_files(what: &'static str, paths: &[&Path]) -> Finding {
+    for path in paths {
+        match fs::metadata(path) {
+            Ok(metadata) if metadata.permissions().mode() & 0o077 != 0 => {
+                let mode = metadata.permissions().mode() & 0o777;
+                return Finding::wrong(
+                    what,
+                    format!("{} has mode {mode:04o}: others than its owner can use it", path.display()),
+                    format!("chmod 600 '{}'", path.display()),
+                );
+            }
+            Ok(_) => {}
+            Err(error) => {
+                return Finding::wrong(
+                    what,
+                    format!("{} cannot be read: {error}", path.display()),
+                    "put it back, or name the folder in which it is",
+                );
+            }
+        }
+    }
+    let names = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+    Finding::well(what, format!("only their owner can use {names}"))
+}
+
+/// Whether a folder is its owner's alone to change.
+pub fn guarded_folder(what: &'static str, folder: &Path) -> Option<Finding> {
+    is_writable_by_others(folder).then(|| {
+        Finding::wrong(
+            what,
+            format!("others than its owner can change what is in {}", folder.display()),
+            format!("chmod go-w '{}'", folder.display()),
+        )
+    })
+}
+
+/// Whether a certificate holds now and for some time. Times are Unix seconds.
+pub fn certificate_dates(
+    what: &'static str,
+    name: &str,
+    not_before: i64,
+    not_after: i64,
+    now: i64,
+    fix: &str,
+) -> Finding {
+    let days = not_after.saturating_sub(now).div_euclid(DAY_SECONDS);
+    if now < not_before {
+        let problem = format!("{name} is valid from {} on, which is in the future", date(not_before));
+        Finding::wrong(what, problem, "set the clock of this machine")
+    } else if now > not_after {
+        Finding::wrong(what, format!("{name} expired on {}", date(not_after)), fix)
+    } else if days < RENEWAL_DAYS {
+        Finding::wrong(what, format!("{name} expires on {}, in {days} days", date(not_after)), fix)
+    } else {
+        Finding::well(what, format!("{name} is valid until {}", date(not_after)))
+    }
+}
+
+fn date(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds)
+        .map_or_else(|_| "a day beyond the calendar".to_owned(), |time| time.strftime("%Y-%m-%d").to_string())
+}
+
+/// Time does not run backwards: what was stored was stored before now. `newest` is the [`moment`] of it, `now` and
+/// `tolerance` are in milliseconds.
+pub fn clock(newest: Option<&str>, now: i64, tolerance: i64) -> Finding {
+    let Some(newest) = newest else {
+        return Finding::not_checked("clock", "nothing was stored yet that says what time it was");
+    };
+    let here = moment(now);
+    if *newest > *moment(now.saturating_add(tolerance)) {
+        let problem = format!("the newest that is stored is of {newest}, now it is {here} here");
+        Finding::wrong("clock", problem, "set the clock of this machine, by NTP for example")
+    } else {
+        Finding::well("clock", format!("it is {here}, the newest that is stored is of {newest}"))
+    }
+}
+
+/// Whether the recipient of backups in the configuration is one.
+pub fn recipient(recipient: Option<&str>, program: &str) -> Finding {
+    match recipient.map(str::parse::<Recipient>) {
+        None => Finding::not_checked("backups", "no backup-recipient is in the configuration"),
+        Some(Ok(recipient)) => Finding::well("backups", format!("they are encrypted to {recipient}")),
+        Some(Err(error)) => Finding::wrong("backups", error.to_string(), error.hint(program)),
+    }
+}
+
+/// Whether the system can confine the program.
+pub fn sandbox() -> Finding {
+    Finding::not_checked("sandbox", "this version has none")
+}
+
+/// Whether there is room on the disk that a folder is on.
+pub fn disk(folder: &Path) -> Finding {
+    match statvfs(folder) {
+        Ok(system) => {
+            let bytes = |blocks: u64| blocks.saturating_mul(system.fragment_size());
+            room(bytes(system.blocks_available()), bytes(system.blocks()), folder)
+        }
+        Err(error) => Finding::wrong(
+            "disk",
+            format!("{} cannot be looked at: {error}", folder.display()),
+            "name a folder that is there",
+        ),
+    }
+}
+
+fn room(free: u64, all: u64, folder: &Path) -> Finding {
+    let share = (all / 100).saturating_mul(LEAST_SHARE).min(ENOUGH_FREE);
+    let seen = format!("{} of {} are free for {}", gib(free), gib(all), folder.display());
+    if free < share.max(LEAST_FREE) {
+        Finding::wrong("disk", seen, "make room: a full disk stops everything that is to be kept")
+    } else {
+        Finding::well("disk", seen)
+    }
+}
+
+fn gib(bytes: u64) -> String {
+    format!("{}.{} GiB", bytes / GIB, bytes % GIB * 10 / GIB)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::State;
+
+    fn is_wrong(finding: &Finding) -> bool {
+        matches!(finding.state, State::Wrong { .. })
+    }
+
+    #[test]
+    fn a_certificate_is_well_between_its_dates_and_not_in_its_last_month() {
+        let (from, until) = (1_000 * DAY_SECONDS, 1_365 * DAY_SECONDS);
+        for (day, wrong) in [(999, true), (1_000, false), (1_335, false), (1_336, true), (1_366, true)] {
+            let finding =
+                certificate_dates("certificate", "a.crt", from, until, day * DAY_SECONDS, "mint it");
+            assert_eq!(is_wrong(&finding), wrong, "day {day}: {finding:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_stored_is_not_of_the_future_but_for_the_tolerance() {
+        let stored = moment(100_000);
+        assert!(!is_wrong(&clock(Some(&stored), 100_000, 0)));
+        assert!(!is_wrong(&clock(Some(&stored), 90_000, 10_000)));
+        assert!(is_wrong(&clock(Some(&stored), 90_000, 5_000)));
+        assert!(!is_wrong(&clock(None, 0, 0)));
+    }
+
+    #[test]
+    fn room_is_measured_against_a_gibibyte_and_a_share() {
+        let folder = Path::new("data");
+        for (free, all, wrong) in [
+            (GIB - 1, 10 * GIB, true),
+            (GIB, 10 * GIB, false),
+            (4 * GIB, 100 * GIB, true),
+            (6 * GIB, 100 * GIB, false),
+            (10 * GIB, 10_000 * GIB, false),
+        ] {
+            assert_eq!(is_wrong(&room(free, all, folder)), wrong, "{free} of {all}");
+        }
+    }
+
+    #[test]
+    fn files_that_others_can_use_are_named_with_their_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.key");
+        fs::write(&path, "").unwrap();
+        for (mode, wrong) in [(0o600, false), (0o400, false), (0o640, true), (0o604, true)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let finding = private_files("keys", &[&path]);
+            assert_eq!(is_wrong(&finding), wrong, "{mode:o}");
+        }
+        assert!(is_wrong(&private_files("keys", &[&folder.path().join("missing")])));
+    }
+}
