@@ -61,6 +61,10 @@ lint: ## Check format, lints, dependencies, their direction, and print sizes
 	@scripts/deny.sh
 	@scripts/sizes.sh
 
+.PHONY: tls-check
+tls-check: programs ## Let testssl.sh and sslyze judge a running server; fails below their best for TLS 1.3
+	@scripts/tls-check.sh
+
 .PHONY: bench
 bench: ## Measure the server against the practical limit (QUICK=1 for two minutes, ONLY=name)
 	@cargo build --release --locked --bins
