@@ -65,6 +65,10 @@ lint: ## Check format, lints, dependencies, their direction, and print sizes
 tls-check: programs ## Let testssl.sh and sslyze judge a running server; fails below their best for TLS 1.3
 	@scripts/tls-check.sh
 
+.PHONY: sbom
+sbom: ## Write what each program is made of (CycloneDX) into target/sbom
+	@scripts/sbom.sh
+
 .PHONY: bench
 bench: ## Measure the server against the practical limit (QUICK=1 for two minutes, ONLY=name)
 	@cargo build --release --locked --bins
