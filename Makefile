@@ -9,7 +9,7 @@ LISTEN ?= 127.0.0.1:7275
 HOST ?=
 PROGRAMS := parlour parlour-server parlour-ttp
 
-export LISTEN HOST
+export LISTEN HOST ADVISORIES
 
 .PHONY: help
 help: ## List what make can do
@@ -54,7 +54,7 @@ test: ## Run every test
 	@cargo test --workspace --locked
 
 .PHONY: lint
-lint: ## Check format, lints, dependencies, their direction, and print sizes
+lint: ## Check format, lints, dependencies (ADVISORIES= a clone of RustSec's database), and print sizes
 	@cargo fmt --all --check
 	@cargo clippy --workspace --locked --all-targets --quiet -- -D warnings
 	@scripts/directions.sh
