@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Licences, bans, sources and duplicates of dependencies, in the folder where it is called or in ours. Advisories
+# Licences, bans, sources and duplicates of dependencies, of ours or of those in the folder that is named. Advisories
 # when there is a clone of RustSec's database on this machine (ADVISORIES=DIR), since it cannot be fetched
 # everywhere. Nothing here uses the network.
 set -euo pipefail
+database=${ADVISORIES:+$(realpath "$ADVISORIES")}
 cd "${1:-$(dirname "$0")/..}"
 if ! command -v cargo-deny > /dev/null; then
     if [ -n "${CI:-}" ]; then
@@ -13,12 +14,11 @@ if ! command -v cargo-deny > /dev/null; then
     exit 0
 fi
 cargo deny --locked --offline --log-level error check bans licenses sources
-if [ -z "${ADVISORIES:-}" ]; then
+if [ -z "$database" ]; then
     echo 'advisories were not checked: ADVISORIES=DIR names a clone of the database'
     exit 0
 fi
 
-database=$(realpath "$ADVISORIES")
 if ! dated=$(git -C "$database" log -1 --format=%cs); then
     echo "error: $ADVISORIES is not a clone of a database of advisories" >&2
     exit 2

@@ -2,3 +2,4 @@
 
 mod m27_confined;
 mod m28_audit_rewritten;
+mod m29_dependencies;
