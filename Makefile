@@ -9,7 +9,7 @@ LISTEN ?= 127.0.0.1:7275
 HOST ?=
 PROGRAMS := parlour parlour-server parlour-ttp
 
-export LISTEN HOST
+export LISTEN HOST ADVISORIES
 
 .PHONY: help
 help: ## List what make can do
@@ -54,12 +54,20 @@ test: ## Run every test
 	@cargo test --workspace --locked
 
 .PHONY: lint
-lint: ## Check format, lints, dependencies, their direction, and print sizes
+lint: ## Check format, lints, dependencies (ADVISORIES= a clone of RustSec's database), and print sizes
 	@cargo fmt --all --check
 	@cargo clippy --workspace --locked --all-targets --quiet -- -D warnings
 	@scripts/directions.sh
 	@scripts/deny.sh
 	@scripts/sizes.sh
+
+.PHONY: tls-check
+tls-check: programs ## Let testssl.sh and sslyze judge a running server; fails below their best for TLS 1.3
+	@scripts/tls-check.sh
+
+.PHONY: sbom
+sbom: ## Write what each program is made of (CycloneDX) into target/sbom
+	@scripts/sbom.sh
 
 .PHONY: bench
 bench: ## Measure the server against the practical limit (QUICK=1 for two minutes, ONLY=name)

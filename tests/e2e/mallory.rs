@@ -24,6 +24,7 @@ mod m25_spamming;
 mod m26_learning_who_exists;
 mod m27_confined;
 mod m28_audit_rewritten;
+mod m29_dependencies;
 
 use std::path::{Path, PathBuf};
 
