@@ -24,7 +24,7 @@ pub async fn check(told: &Told) -> Report {
     let root = keys(told.keys.as_deref(), clock, &mut report);
     data(told.data.as_deref(), root.as_ref(), clock, &mut report);
     report.add(port::find(told.listen.as_deref(), told.data.as_deref()).await);
-    report.add(limits(told).await);
+    report.add(limits(told));
     report.add(ttp::find(told.ttp.as_deref()).await);
     report.add(look::recipient(told.backup_recipient.as_deref(), "parlour-server"));
     report.add(look::sandbox());
@@ -106,7 +106,7 @@ const RESTORE: &str = "stop the server, move the folder away and put back the ne
     'parlour-server restore'";
 
 /// What `run` would refuse to do with these limits on this address.
-async fn limits(told: &Told) -> Finding {
+fn limits(told: &Told) -> Finding {
     let Some(listen) = told.listen.as_deref() else {
         return Finding::not_checked("limits", "no --listen was given");
     };
