@@ -9,7 +9,7 @@ LISTEN ?= 127.0.0.1:7275
 HOST ?=
 PROGRAMS := parlour parlour-server parlour-ttp
 
-export LISTEN HOST ADVISORIES
+export LISTEN HOST
 
 .PHONY: help
 help: ## List what make can do
@@ -69,6 +69,14 @@ tls-check: programs ## Let testssl.sh and sslyze judge a running server; fails b
 sbom: ## Write what each program is made of (CycloneDX) into target/sbom
 	@scripts/sbom.sh
 
+.PHONY: ship
+ship: ## Build what is handed out into dist/, dependencies listed inside (PROFILE=ship, PACKAGES=)
+	@scripts/ship.sh
+
+.PHONY: reproduce
+reproduce: ## Build what is handed out twice, in different folders, and compare (PROFILE=, PACKAGES=)
+	@scripts/reproduce.sh
+
 .PHONY: bench
 bench: ## Measure the server against the practical limit (QUICK=1 for two minutes, ONLY=name)
 	@cargo build --release --locked --bins
@@ -107,4 +115,4 @@ man: programs ## Write manual pages and shell completions into target/man
 .PHONY: clean
 clean: ## Remove what was built (never keys/ or var/)
 	@cargo clean --quiet
-	@rm -rf bin
+	@rm -rf bin dist

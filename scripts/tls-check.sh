@@ -5,6 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if ! command -v testssl > /dev/null; then
+    apt-get update -qq || true
     if ! apt-get install -y -qq --no-install-recommends testssl.sh > /dev/null; then
         echo 'error: testssl.sh is missing and could not be installed' >&2
         echo 'hint: apt-get install testssl.sh' >&2
@@ -23,7 +24,8 @@ mkdir -p "$out"
 # A TTP and a server of its own; both tools are given its root, as our clients are.
 . scripts/world.sh
 target=127.0.0.1:${address##*:}
-echo "asking $target; this takes a minute"
+version=$(testssl --version 2>&1 | grep -oE 'testssl(\.sh)? +[0-9.]+[0-9]' | head -n 1 | tr -s ' ' || true)
+echo "$version and sslyze 6.3.1 ask $target; this takes a minute"
 # Both end with other codes than 0 when they find something, which is judged below.
 "$venv/bin/sslyze" --mozilla_config=modern --certinfo_ca_file keys/ttp/ca.crt --json_out="$out/sslyze.json" \
     --certinfo --sslv2 --sslv3 --tlsv1 --tlsv1_1 --tlsv1_2 --tlsv1_3 --compression --early_data --openssl_ccs \
