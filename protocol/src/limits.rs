@@ -111,8 +111,8 @@ limits! {
     text_bytes = 8_192, 1 ..= 8_192;
     /// Time for a TLS handshake, in seconds; then the connection is closed.
     handshake_seconds = 10, 1 ..= 600;
-    /// Handshakes under way at once; further ones wait for a place within their time.
-    handshakes = 512, 1 ..= 100_000;
+    /// Handshakes under way at once; with more the oldest are closed.
+    handshakes = 8_192, 1 ..= 1_000_000;
     /// Time to log in with a client certificate, in seconds; then the connection is closed.
     login_seconds = 30, 1 ..= 3_600;
     /// Time that a guest may be idle, in seconds; then the connection is closed.
@@ -123,10 +123,13 @@ limits! {
     dead_seconds = 40, 2 ..= 7_200;
     /// How long an older session of the same device has to answer before a new one takes over, in seconds.
     takeover_seconds = 3, 1 ..= 60;
-    /// Connections in all; a further one is closed at once.
+    /// Connections in all; a further one takes the place of the oldest unfinished handshake, or is closed at once.
     connections = 10_000, 1 ..= 1_000_000;
-    /// Connections from one address; a further one is closed at once.
+    /// Connections from one address; a further one takes the place of its oldest unfinished handshake, or is
+    /// closed at once.
     connections_per_address = 64, 1 ..= 1_000_000;
+    /// Connections without a client certificate in all; a further one is closed after its handshake.
+    guests = 1_000, 1 ..= 1_000_000;
     /// Connections without a client certificate from one address; a further one is closed after its handshake.
     guests_per_address = 16, 1 ..= 1_000_000;
     /// Commands a second in a session; above it the server reads slower and refuses nothing.

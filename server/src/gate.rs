@@ -11,8 +11,8 @@ use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
 use parlour_protocol::Limits;
 use thiserror::Error;
-use tokio::sync::Semaphore;
 
+use crate::handshakes::{Handshakes, Underway};
 use crate::lockout::Lockouts;
 
 /// Addresses whose rates are remembered; with more, those that have recovered are forgotten first.
@@ -27,13 +27,13 @@ pub struct Gate {
     registrations: Rate,
     renewals: Rate,
     lockouts: Mutex<Lockouts>,
-    /// Places for TLS handshakes that are under way.
-    pub handshakes: Semaphore,
+    handshakes: Arc<Handshakes>,
 }
 
 #[derive(Default)]
 struct Counts {
     all: u64,
+    guests: u64,
     by_address: HashMap<IpAddr, Address>,
 }
 
@@ -47,29 +47,30 @@ impl Gate {
     /// A gate that holds these limits.
     pub fn new(limits: Arc<Limits>) -> Self {
         let per_hour = quota(limits.registrations_per_hour, Duration::from_hours(1));
-        let handshakes = usize::try_from(limits.handshakes).unwrap_or(Semaphore::MAX_PERMITS);
         Self {
             counts: Mutex::default(),
             registrations: RateLimiter::keyed(per_hour),
             renewals: RateLimiter::keyed(quota(limits.renewals_per_hour, Duration::from_hours(1))),
             lockouts: Mutex::new(Lockouts::new(&limits, REMEMBERED)),
-            handshakes: Semaphore::new(handshakes.min(Semaphore::MAX_PERMITS)),
+            handshakes: Arc::default(),
             limits,
         }
     }
 
-    /// Counts a connection in, or says of what there is too much.
+    /// Counts a connection in, or says of what there is too much. When there are as many as there may be,
+    /// the oldest one that has not come through its handshake makes room; it goes a moment later.
     pub fn enter(self: &Arc<Self>, address: IpAddr) -> Result<Pass, Full> {
         let address = network(address);
         let mut counts = self.counts();
-        if counts.all >= self.limits.connections {
+        let from_address = counts.by_address.get(&address).map_or(0, |entry| entry.connections);
+        if from_address >= self.limits.connections_per_address {
+            if !self.handshakes.end_oldest_from(address) {
+                return Err(Full::FromAddress);
+            }
+        } else if counts.all >= self.limits.connections && !self.handshakes.end_oldest() {
             return Err(Full::InAll);
         }
-        let entry = counts.by_address.entry(address).or_default();
-        if entry.connections >= self.limits.connections_per_address {
-            return Err(Full::FromAddress);
-        }
-        entry.connections += 1;
+        counts.by_address.entry(address).or_default().connections += 1;
         counts.all += 1;
         Ok(Pass { gate: Arc::clone(self), address, guest: false })
     }
@@ -98,6 +99,12 @@ pub enum Full {
     /// Its address has as many as it may have.
     #[error("too many connections from this address")]
     FromAddress,
+    /// There are as many guests as there may be.
+    #[error("too many guests")]
+    Guests,
+    /// Its address has as many guests as it may have.
+    #[error("too many guests from this address")]
+    GuestsFromAddress,
 }
 
 /// A connection's place. Dropping it gives the place back.
@@ -108,18 +115,27 @@ pub struct Pass {
 }
 
 impl Pass {
-    /// Counts the connection as a guest's; false when there are too many from its address.
-    pub fn become_guest(&mut self) -> bool {
-        let most = self.gate.limits.guests_per_address;
+    /// A place for the TLS handshake of this connection.
+    pub fn handshake(&self) -> Underway {
+        self.gate.handshakes.begin(self.address, self.gate.limits.handshakes)
+    }
+
+    /// Counts the connection as a guest's, or says of what there is too much.
+    pub fn become_guest(&mut self) -> Result<(), Full> {
+        let limits = &self.gate.limits;
         let mut counts = self.gate.counts();
-        let Some(entry) = counts.by_address.get_mut(&self.address) else { return false };
-        if entry.guests >= most {
-            return false;
+        if counts.guests >= limits.guests {
+            return Err(Full::Guests);
+        }
+        let entry = counts.by_address.entry(self.address).or_default();
+        if entry.guests >= limits.guests_per_address {
+            return Err(Full::GuestsFromAddress);
         }
         entry.guests += 1;
+        counts.guests += 1;
         drop(counts);
         self.guest = true;
-        true
+        Ok(())
     }
 
     /// Counts a registration; `Err` says in how many seconds one will be allowed.
@@ -148,6 +164,9 @@ impl Drop for Pass {
     fn drop(&mut self) {
         let mut counts = self.gate.counts();
         counts.all = counts.all.saturating_sub(1);
+        if self.guest {
+            counts.guests = counts.guests.saturating_sub(1);
+        }
         if let Some(entry) = counts.by_address.get_mut(&self.address) {
             entry.connections = entry.connections.saturating_sub(1);
             if self.guest {
@@ -228,10 +247,36 @@ mod tests {
         let gate = gate(&["guests_per_address=1"]);
         let mut first = gate.enter(here()).unwrap();
         let mut second = gate.enter(here()).unwrap();
-        assert!(first.become_guest());
-        assert!(!second.become_guest());
+        assert_eq!(first.become_guest(), Ok(()));
+        assert_eq!(second.become_guest(), Err(Full::GuestsFromAddress));
         drop(first);
-        assert!(second.become_guest());
+        assert_eq!(second.become_guest(), Ok(()));
+    }
+
+    #[test]
+    fn guests_are_bounded_in_all() {
+        let gate = gate(&["guests=1"]);
+        let mut first = gate.enter(here()).unwrap();
+        let mut second = gate.enter("10.0.0.1".parse().unwrap()).unwrap();
+        assert_eq!(first.become_guest(), Ok(()));
+        assert_eq!(second.become_guest(), Err(Full::Guests));
+        drop(first);
+        assert_eq!(second.become_guest(), Ok(()));
+    }
+
+    #[test]
+    fn who_does_not_finish_a_handshake_makes_room_for_the_next_one() {
+        let gate = gate(&["connections=2", "connections_per_address=1"]);
+        let idle = gate.enter(here()).unwrap();
+        let slow = idle.handshake();
+        // From the same address, and from another one when there is room for no more.
+        let _same = gate.enter(here()).unwrap();
+        assert_eq!(gate.enter(here()).err(), Some(Full::FromAddress));
+        drop((slow, idle));
+        let other = gate.enter("10.0.0.1".parse().unwrap()).unwrap();
+        let _slow = other.handshake();
+        let _third = gate.enter("10.0.0.2".parse().unwrap()).unwrap();
+        assert_eq!(gate.enter("10.0.0.3".parse().unwrap()).err(), Some(Full::InAll));
     }
 
     #[test]

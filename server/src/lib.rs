@@ -1,7 +1,7 @@
 //! Parlour's server: authenticates clients, relays what they say, and keeps what it cannot read.
 //!
-//! A connection comes in through [`listener`], where [`gate`] counts it and [`tls`] receives it, and
-//! becomes a [`session`]. The session reads lines and has each carried out by [`commands`]: one verb,
+//! A connection comes in through [`listener`], where [`gate`] counts it, [`handshakes`] bounds how many are on
+//! their way in and [`tls`] receives it, and becomes a [`session`]. The session reads lines and has each carried out by [`commands`]: one verb,
 //! one file. [`rights`] decides who may do what, [`credentials`] whether a login holds. Messages go to
 //! the [`store`], which tells when they are durable; then [`delivery`] brings them to everyone in the
 //! [`hub`] who may hear them. Each of those is a [`peer`]: an [`outbox`], and the [`wire`] on which what is
@@ -30,6 +30,7 @@ pub mod data;
 pub mod delivery;
 pub mod directory;
 pub mod gate;
+pub mod handshakes;
 pub mod hub;
 pub mod listener;
 pub mod lockout;

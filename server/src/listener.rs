@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use parlour_protocol::{EXPORTER_BYTES, EXPORTER_LABEL, Farewell};
 use rustls::CertificateError;
-use rustls::server::Acceptor;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
-use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use crate::audit::{Kind, SecurityEvent};
 use crate::gate::Pass;
+use crate::handshakes::Underway;
 use crate::peer::Peer;
 use crate::services::Services;
 use crate::session::{Connection, Session};
@@ -45,9 +45,11 @@ pub async fn listen(listener: TcpListener, services: Arc<Services>, sessions: Ta
                         continue;
                     }
                 };
+                // Here rather than in its task, so that they are in order of age.
+                let place = pass.handshake();
                 let number = numbers.fetch_add(1, Ordering::Relaxed);
                 let services = Arc::clone(&services);
-                sessions.spawn(welcome(services, stream, address, pass, number, sessions.clone()));
+                sessions.spawn(welcome(services, stream, address, (pass, place), number, sessions.clone()));
             }
             Err(error) => {
                 warn!(%error, "cannot accept a connection");
@@ -61,7 +63,7 @@ async fn welcome(
     services: Arc<Services>,
     stream: TcpStream,
     address: SocketAddr,
-    mut pass: Pass,
+    (mut pass, mut place): (Pass, Underway),
     number: u64,
     sessions: TaskTracker,
 ) {
@@ -70,19 +72,18 @@ async fn welcome(
         return;
     }
     let identity = services.identity();
-    let handshake = async {
-        // Who says nothing takes no place from those who do.
-        let greeted = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
-        let place = services.gate.handshakes.acquire().await;
-        let stream = greeted.into_stream(Arc::clone(&identity.config)).await;
-        drop(place);
-        stream
-    };
+    let handshake = TlsAcceptor::from(Arc::clone(&identity.config)).accept(stream);
     let patience = Duration::from_secs(services.limits.handshake_seconds);
     let handshake = tokio::select! {
         result = timeout(patience, handshake) => result,
+        () = place.ended() => {
+            debug!(peer = %address, "handshake gave way to another");
+            let event = SecurityEvent::new(Kind::RateLimit).from(address.ip());
+            return services.recorder.record(event.because("an unfinished handshake made room"));
+        }
         () = services.stopping.cancelled() => return,
     };
+    drop(place);
     let stream = match handshake {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
@@ -103,11 +104,13 @@ async fn welcome(
     let outgoing = usize::try_from(services.limits.outgoing_queue_bytes).unwrap_or(usize::MAX);
     let (wire, incoming) = wire::split(stream);
     let peer = Arc::new(Peer::new(number, outgoing, Some(wire)));
-    if certificate.is_none() && !pass.become_guest() {
+    if certificate.is_none()
+        && let Err(full) = pass.become_guest()
+    {
         // The session still runs, to say why and to end as every session does.
         peer.dismiss(Farewell::TooManyConnections);
         let event = SecurityEvent::new(Kind::RateLimit).from(address.ip());
-        services.recorder.record(event.because("too many guests from this address"));
+        services.recorder.record(event.because(full));
     }
     debug!(session = number, peer = %address, guest = certificate.is_none(), "connected");
     let root = Arc::clone(&identity.root);
