@@ -204,6 +204,9 @@ fn hint_of(refusal: &Refusal) -> Option<String> {
             "/help lists the commands; //text sends a text that begins with a slash".to_owned()
         }
         Refusal::Format => "/help shows how each command is written".to_owned(),
+        Refusal::AccountFull | Refusal::ServerFull => {
+            "ask whoever runs the server for more room; what you wrote was not sent".to_owned()
+        }
         Refusal::UserExists => "choose another name, or /login with the keys of this one".to_owned(),
         _ => return None,
     })

@@ -152,6 +152,12 @@ limits! {
     outgoing_queue_bytes = 262_144, 65_536 ..= 1_073_741_824;
     /// Messages of one session that wait to be stored; above it the server reads no further.
     posts_in_flight = 64, 1 ..= 100_000;
+    /// Bytes of messages that an account may store, each counted with 256 for its row; further ones are refused.
+    stored_bytes_per_account = 1_073_741_824, 65_536 ..= 1_125_899_906_842_624;
+    /// Size of the database, in bytes; above it messages are refused.
+    database_bytes = 274_877_906_944, 1_048_576 ..= 1_125_899_906_842_624;
+    /// Room that stays free on the disk of the database, in bytes; with less messages are refused.
+    free_disk_bytes = 67_108_864, 0 ..= 1_125_899_906_842_624;
     /// How many days entries of the audit log are kept.
     audit_days = 365, 1 ..= 36_500;
     /// Entries in the audit log; with more the oldest are removed.

@@ -38,6 +38,10 @@ pub enum Refusal {
     WrongKeys,
     /// This id was used for another message.
     IdInUse,
+    /// The sender has stored as much as an account may.
+    AccountFull,
+    /// The server stores as much as it may.
+    ServerFull,
     /// Too many attempts from this address; try again in so many seconds.
     TooMany {
         /// Seconds until the next attempt can succeed.
@@ -80,6 +84,8 @@ impl Refusal {
             Self::MustBeSealed => "must_be_sealed",
             Self::WrongKeys => "wrong_keys",
             Self::IdInUse => "id_in_use",
+            Self::AccountFull => "account_full",
+            Self::ServerFull => "server_full",
             Self::TooMany { .. } => "too_many",
             Self::AuthorityUnavailable => "authority_unavailable",
             Self::Internal { .. } => "internal",
@@ -105,6 +111,8 @@ impl Refusal {
             "must_be_sealed" => Self::MustBeSealed,
             "wrong_keys" => Self::WrongKeys,
             "id_in_use" => Self::IdInUse,
+            "account_full" => Self::AccountFull,
+            "server_full" => Self::ServerFull,
             "too_many" => Self::TooMany { seconds: detail.seconds.unwrap_or(60) },
             "authority_unavailable" => Self::AuthorityUnavailable,
             "internal" => Self::Internal { incident: words(detail.incident.as_deref()) },
@@ -163,6 +171,8 @@ impl fmt::Display for Refusal {
                 f.write_str("message is not sealed to the account keys of its recipient and its sender")
             }
             Self::IdInUse => f.write_str("message id was used for another message"),
+            Self::AccountFull => f.write_str("no room for more messages of yours"),
+            Self::ServerFull => f.write_str("the server has no room for more messages"),
             Self::TooMany { seconds } => {
                 write!(f, "too many attempts from this address, try again in {seconds} seconds")
             }

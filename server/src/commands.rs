@@ -108,6 +108,8 @@ pub(crate) fn store_refusal(error: &StoreError) -> Refusal {
     match error {
         StoreError::NameTaken => Refusal::UserExists,
         StoreError::IdInUse => Refusal::IdInUse,
+        StoreError::AccountFull => Refusal::AccountFull,
+        StoreError::Full => Refusal::ServerFull,
         StoreError::Damaged(_) | StoreError::Failed(_) | StoreError::Closed => internal(error),
     }
 }

@@ -26,7 +26,7 @@ use crate::hub::Hub;
 use crate::services::Services;
 use crate::startup::StartError;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Retention, Store};
+use crate::store::{Bounds, Store};
 use crate::tls::{self, Identity};
 use crate::{listener, revocations};
 
@@ -73,7 +73,7 @@ pub async fn run(
     let socket = TcpListener::from_std(socket.into());
     let socket = socket.map_err(|error| StartError::System(error.to_string()))?;
     let (told, outcomes) = mpsc::unbounded_channel(); // bounded by what sessions may have under way
-    let store = Arc::new(SqliteStore::open(&data.database(), Retention::new(&settings.limits), told)?);
+    let store = Arc::new(SqliteStore::open(&data.database(), Bounds::new(&settings.limits), told)?);
     let address = socket.local_addr().map_err(|error| StartError::System(error.to_string()))?;
     data.note_address(address).map_err(|error| StartError::System(error.to_string()))?;
 

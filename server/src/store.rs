@@ -12,6 +12,7 @@ mod conformance;
 mod inspect;
 mod migrations;
 mod reader;
+mod room;
 mod rows;
 pub mod sqlite;
 mod writer;
@@ -29,6 +30,7 @@ use tokio::sync::mpsc;
 
 pub use self::audit::{AuditRow, Retention, hex};
 pub use self::audit_file::{AuditFile, AuditFileError, Fault, Verdict, Wanted};
+pub use self::room::Bounds;
 use crate::audit::Entry;
 pub use inspect::inspect;
 
@@ -90,6 +92,12 @@ pub enum StoreError {
     /// Kept data does not fit its hash: the disk or somebody changed it.
     #[error("damaged data: {0}")]
     Damaged(String),
+    /// The sender has stored as much as an account may.
+    #[error("the account has no room for more messages")]
+    AccountFull,
+    /// The database or its disk is as full as it may be.
+    #[error("the store has no room for more messages")]
+    Full,
     /// The backend failed.
     #[error("the store failed: {0}")]
     Failed(String),

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use parlour_protocol::{Limits, Message, Timestamp};
 use parlour_server::audit::{Entry, Kind, SecurityEvent};
 use parlour_server::store::sqlite::{Write, Writer};
-use parlour_server::store::{Account, NewMessage, Retention};
+use parlour_server::store::{Account, Bounds, NewMessage};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Work, samples};
@@ -14,8 +14,8 @@ use super::{Work, samples};
 pub(super) fn commit(count: u32, message: Message) -> Result<Work> {
     let folder = tempfile::tempdir()?;
     let (told, mut outcomes) = mpsc::unbounded_channel();
-    let retention = Retention::new(&Limits::default());
-    let mut writer = Writer::open(&folder.path().join("chat.db"), retention, told)?;
+    let bounds = Bounds::new(&Limits::default());
+    let mut writer = Writer::open(&folder.path().join("chat.db"), bounds, told)?;
     let (queue, mut writes) = mpsc::channel(usize::try_from(count)? + 2);
     for name in [samples::sam()?, samples::erik()?] {
         let created = Timestamp::from_millis(samples::NOW);

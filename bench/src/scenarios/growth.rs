@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use parlour_protocol::{Body, Conversation, Dialect, Limits, MessageId, SafeText, Timestamp};
 use parlour_server::store::sqlite::SqliteStore;
-use parlour_server::store::{NewMessage, Retention, Store as _};
+use parlour_server::store::{Bounds, NewMessage, Store as _};
 use tokio::sync::mpsc;
 
 use super::{Stage, channel};
@@ -103,8 +103,8 @@ async fn with_stored(stage: &Stage<'_>, count: u64) -> Result<[f64; 8]> {
 /// Lets the users say so many things in the lobby, straight into the server's store.
 async fn fill(stage: &Stage<'_>, count: u64) -> Result<()> {
     let (told, mut outcomes) = mpsc::unbounded_channel();
-    let retention = Retention::new(&Limits::default());
-    let store = SqliteStore::open(&stage.folder.join("data/chat.db"), retention, told)?;
+    let bounds = Bounds::new(&Limits::default());
+    let store = SqliteStore::open(&stage.folder.join("data/chat.db"), bounds, told)?;
     let text = SafeText::parse(&"x".repeat(channel::TEXT))?;
     let mut kept = 0;
     for number in 0..count {

@@ -156,6 +156,8 @@ fn every_refusal_is_read_as_it_was_written() {
         Refusal::MustBeSealed,
         Refusal::WrongKeys,
         Refusal::IdInUse,
+        Refusal::AccountFull,
+        Refusal::ServerFull,
         Refusal::TooMany { seconds: 9 },
         Refusal::AuthorityUnavailable,
         Refusal::Internal { incident: "7f".into() },

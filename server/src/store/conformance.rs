@@ -98,6 +98,7 @@ pub(super) async fn all<S: Store<Waiting>, C: Future<Output = ()>>(
     messages_are_numbered_without_gaps_and_kept_once(&store, &mut told).await;
     what_waits_together_is_told_in_order(&store, &mut told).await;
     both_sides_find_a_direct_conversation(&store, &mut told).await;
+    who_has_stored_too_much_is_refused_and_nobody_else(&store, &mut told).await;
     revocations_are_kept_once(&store).await;
     close(store).await;
     assert!(told.recv().await.is_none());
@@ -189,6 +190,20 @@ async fn both_sides_find_a_direct_conversation(store: &impl Store<Waiting>, told
     assert_eq!(store.history(strangers, HistoryRange::Newest, 10).await.unwrap().messages, []);
 }
 
+/// The store is opened with room for a mebibyte of messages of an account.
+async fn who_has_stored_too_much_is_refused_and_nobody_else(store: &impl Store<Waiting>, told: &mut Told) {
+    store.create_account(account("anna", "anna"), registered()).await.unwrap();
+    let text = "x".repeat(8_192);
+    for number in 0..124 {
+        append(store, told, public("anna", number, &text)).await.unwrap();
+    }
+    assert_eq!(append(store, told, public("anna", 124, &text)).await.unwrap_err(), StoreError::AccountFull);
+    // What was kept before is answered as it was, what is small enough fits, and others are not concerned.
+    assert!(!append(store, told, public("anna", 5, &text)).await.unwrap().fresh);
+    assert!(append(store, told, public("anna", 125, "short")).await.unwrap().fresh);
+    assert!(append(store, told, public("erik", 200, &text)).await.unwrap().fresh);
+}
+
 async fn revocations_are_kept_once(store: &impl Store<Waiting>) {
     assert_eq!(store.newest_revocation().await.unwrap(), 0);
     let revocation = Revocation {
@@ -206,8 +221,8 @@ async fn revocations_are_kept_once(store: &impl Store<Waiting>) {
 
 async fn what_was_confirmed_is_there_after_a_restart(store: &impl Store<Waiting>, told: &mut Told) {
     let page = store.history(lobby(), HistoryRange::Newest, 100).await.unwrap();
-    assert_eq!(page.messages.len(), 55);
-    assert_eq!(append(store, told, public("sam", 8, "after")).await.unwrap().message.seq, 56);
+    assert_eq!(page.last, 181);
+    assert_eq!(append(store, told, public("sam", 8, "after")).await.unwrap().message.seq, 182);
     assert!(!append(store, told, public("sam", 3, "hello")).await.unwrap().fresh);
     assert_eq!(store.newest_revocation().await.unwrap(), 1);
 }

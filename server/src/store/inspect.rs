@@ -55,7 +55,24 @@ fn read(path: &Path, root: Option<&RootCertificate>) -> rusqlite::Result<Result<
     conversations(&connection, &mut inspection)?;
     members(&connection, &mut inspection)?;
     revocations(&connection, &mut inspection)?;
+    stored(&connection, &mut inspection)?;
     Ok(Ok(inspection))
+}
+
+/// What accounts have stored may be noted ahead, never behind.
+fn stored(connection: &Connection, inspection: &mut Inspection) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(
+        "SELECT sender FROM messages GROUP BY sender
+         HAVING sum(256 + coalesce(octet_length(text), 0) + coalesce(octet_length(sealed), 0)
+                    + coalesce(octet_length(key1), 0) + coalesce(octet_length(key2), 0))
+                > coalesce((SELECT bytes FROM stored WHERE user = sender), 0)",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(0)?;
+        inspection.damaged(format!("the account {name:?} has stored more than is noted"));
+    }
+    Ok(())
 }
 
 fn accounts(
@@ -199,7 +216,7 @@ mod tests {
 
     use parlour_protocol::Limits;
 
-    use super::super::Retention;
+    use super::super::Bounds;
     use super::super::conformance::{self, Waiting};
     use super::super::sqlite::SqliteStore;
     use super::*;
@@ -209,7 +226,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("chat.db");
         let (told, mut outcomes) = mpsc::unbounded_channel();
-        let store = SqliteStore::<Waiting>::open(&path, Retention::new(&Limits::default()), told).unwrap();
+        let store = SqliteStore::<Waiting>::open(&path, Bounds::new(&Limits::default()), told).unwrap();
         conformance::fill(&store, &mut outcomes, 5).await;
         store.close().await;
         let connection = Connection::open(&path).unwrap();
@@ -251,6 +268,7 @@ mod tests {
                 "INSERT INTO revocations VALUES (2, 'sam', '0123456789abcdef', 5)",
                 "revocation 1 is missing or damaged",
             ),
+            ("UPDATE stored SET bytes = bytes - 1", "the account \"sam\" has stored more than is noted"),
             (
                 "INSERT INTO accounts VALUES ('sam', x'00', 'kid', 5)",
                 "the certificate of the account \"sam\" does not fit it",

@@ -8,6 +8,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_ids_in_order.sql"),
     include_str!("migrations/0003_audit.sql"),
+    include_str!("migrations/0004_stored.sql"),
 ];
 
 /// Why a database was not opened.

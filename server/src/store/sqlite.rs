@@ -14,9 +14,8 @@ use tracing::warn;
 
 use super::audit::AuditLog;
 use super::migrations::{MigrationError, migrate};
-use super::{
-    Account, ConversationKey, Later, NewMessage, Outcomes, Page, Retention, Store, StoreError, reader,
-};
+use super::room::Room;
+use super::{Account, Bounds, ConversationKey, Later, NewMessage, Outcomes, Page, Store, StoreError, reader};
 use crate::audit::Entry;
 
 pub use super::writer::{Answer, Write, Writer};
@@ -61,10 +60,10 @@ pub struct SqliteStore<T> {
 }
 
 impl<T: Send + 'static> SqliteStore<T> {
-    /// Opens or makes the database file `path` and starts its threads. Of the audit log so much is kept as
-    /// `retention` says; what becomes of appends is told to `outcomes`.
-    pub fn open(path: &Path, retention: Retention, outcomes: Outcomes<T>) -> Result<Self, OpenError> {
-        let mut writer = Writer::open(path, retention, outcomes)?;
+    /// Opens or makes the database file `path` and starts its threads. So much is kept as `bounds` say; what
+    /// becomes of appends is told to `outcomes`.
+    pub fn open(path: &Path, bounds: Bounds, outcomes: Outcomes<T>) -> Result<Self, OpenError> {
+        let mut writer = Writer::open(path, bounds, outcomes)?;
         let failed = |reason: String| OpenError::Failed { path: path.to_owned(), reason };
         let (writes, mut write_queue) = mpsc::channel(QUEUE);
         let (reads, read_queue) = mpsc::channel(QUEUE);
@@ -72,6 +71,7 @@ impl<T: Send + 'static> SqliteStore<T> {
         let write = move || {
             writer.stretch_log();
             writer.run(&mut write_queue);
+            writer.settle();
         };
         threads.push(thread("store-writer", write).map_err(&failed)?);
         let read_queue = Arc::new(Mutex::new(read_queue));
@@ -128,9 +128,8 @@ impl<T: Send + 'static> SqliteStore<T> {
 
 impl<T> Writer<T> {
     /// Opens or makes the database file `path` for whoever has a thread of their own to write on; a
-    /// [`SqliteStore`] has one. Of the audit log so much is kept as `retention` says; what becomes of appends
-    /// is told to `outcomes`.
-    pub fn open(path: &Path, retention: Retention, outcomes: Outcomes<T>) -> Result<Self, OpenError> {
+    /// [`SqliteStore`] has one. So much is kept as `bounds` say; what becomes of appends is told to `outcomes`.
+    pub fn open(path: &Path, bounds: Bounds, outcomes: Outcomes<T>) -> Result<Self, OpenError> {
         let failed = |reason: String| OpenError::Failed { path: path.to_owned(), reason };
         let mut connection = connect(path).map_err(|error| failed(error.to_string()))?;
         migrate(&mut connection).map_err(|error| match error {
@@ -139,7 +138,8 @@ impl<T> Writer<T> {
             }
             error @ (MigrationError::Foreign | MigrationError::Sqlite(_)) => failed(error.to_string()),
         })?;
-        Ok(Self::new(connection, AuditLog::new(retention), outcomes))
+        let room = Room::new(bounds, path.parent().map(Path::to_owned));
+        Ok(Self::new(connection, room, AuditLog::new(bounds.audit), outcomes))
     }
 }
 
@@ -221,13 +221,18 @@ mod tests {
     use super::super::conformance;
     use super::*;
     use crate::audit::Kind;
-    use crate::store::{AuditFile, AuditRow, Verdict, Wanted};
+    use crate::store::{AuditFile, AuditRow, Retention, Verdict, Wanted};
 
-    const KEPT: Retention = Retention { days: 365, entries: 1_000_000 };
+    const BOUNDS: Bounds = Bounds {
+        account: 1 << 20,
+        database: 1 << 30,
+        free: 0,
+        audit: Retention { days: 365, entries: 1_000_000 },
+    };
 
     fn open(path: &Path) -> conformance::Opened<SqliteStore<conformance::Waiting>> {
         let (told, outcomes) = mpsc::unbounded_channel();
-        (SqliteStore::open(path, KEPT, told).unwrap(), outcomes)
+        (SqliteStore::open(path, BOUNDS, told).unwrap(), outcomes)
     }
 
     #[tokio::test]
@@ -245,13 +250,23 @@ mod tests {
         file.read(&Wanted::default(), visit).unwrap();
         let entry = |kind: Kind, detail: &str| (kind.to_string(), detail.to_owned());
         let registered = [entry(Kind::Registration, ""), entry(Kind::Registration, "the same request again")];
-        assert_eq!(seen, [registered.as_slice(), &registered, &[entry(Kind::DeviceRevoked, "")]].concat());
-        assert!(matches!(file.verify().unwrap(), Verdict::Sound { entries: 5, .. }));
+        let others = [
+            entry(Kind::Registration, ""),
+            entry(Kind::RateLimit, "no room for more messages"),
+            entry(Kind::DeviceRevoked, ""),
+        ];
+        assert_eq!(seen, [registered.as_slice(), &registered, &others].concat());
+        assert!(matches!(file.verify().unwrap(), Verdict::Sound { entries: 7, .. }));
     }
 
     #[tokio::test]
     async fn databases_of_older_versions_are_brought_up_to_date_with_every_message_intact() {
-        for dump in [include_str!("fixtures/version1.sql"), include_str!("fixtures/version2.sql")] {
+        let dumps = [
+            (include_str!("fixtures/version1.sql"), 0),
+            (include_str!("fixtures/version2.sql"), 0),
+            (include_str!("fixtures/version3.sql"), 2),
+        ];
+        for (dump, audited) in dumps {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("chat.db");
             Connection::open(&path).unwrap().execute_batch(dump).unwrap();
@@ -275,7 +290,11 @@ mod tests {
             store.audit(vec![conformance::entry(Kind::Started, 5)]).await.unwrap();
             store.close().await;
             let verdict = AuditFile::open(&path).unwrap().verify().unwrap();
-            assert!(matches!(verdict, Verdict::Sound { entries: 1, .. }));
+            assert!(matches!(verdict, Verdict::Sound { entries, .. } if entries == audited + 1));
+            // What was stored before counts, to the byte.
+            let counted = "SELECT group_concat(user || ' ' || bytes, ', ' ORDER BY user) FROM stored";
+            let counted = Connection::open(&path).unwrap().query_row(counted, [], |row| row.get(0));
+            assert_eq!(counted, Ok("erik 3875, sam 7278".to_owned()));
         }
     }
 
@@ -304,7 +323,7 @@ mod tests {
         let path = folder.path().join("chat.db");
         Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
         assert!(matches!(
-            SqliteStore::<()>::open(&path, KEPT, mpsc::unbounded_channel().0),
+            SqliteStore::<()>::open(&path, BOUNDS, mpsc::unbounded_channel().0),
             Err(OpenError::Newer { found: 99, .. })
         ));
     }

@@ -4,16 +4,17 @@
 use std::collections::HashMap;
 
 use parlour_protocol::authority::Revocation;
-use parlour_protocol::{Body, Message, SealedMessage, Seq, Timestamp};
+use parlour_protocol::{Body, Conversation, Message, MessageId, SealedMessage, Seq, Timestamp, UserName};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
 
 use super::audit::{AuditLog, append_with_change};
 use super::chain::{GENESIS, Hash, link};
+use super::room::{Full, Room};
 use super::rows::{MESSAGE_COLUMNS, RawMessage, hash};
 use super::{Account, Appended, ConversationKey, NewMessage, Outcome, Outcomes, StoreError};
-use crate::audit::Entry;
+use crate::audit::{Entry, Kind, SecurityEvent};
 
 /// The length of SQLite's log at which it is copied into the database: a thousand pages, and what one
 /// transaction may add.
@@ -60,15 +61,30 @@ struct Tail {
 /// Writes what it is given, a transaction for each batch.
 pub struct Writer<T> {
     connection: Connection,
-    tails: HashMap<ConversationKey, Tail>,
-    audit: AuditLog,
+    memory: Memory,
     outcomes: Outcomes<T>,
+}
+
+/// What is known of the database without asking it.
+struct Memory {
+    tails: HashMap<ConversationKey, Tail>,
+    room: Room,
+    audit: AuditLog,
+}
+
+impl Memory {
+    /// Forgets all of it: the database may not have come so far.
+    fn forget(&mut self) {
+        self.tails.clear();
+        self.room.forget();
+        self.audit.forget();
+    }
 }
 
 impl<T> Writer<T> {
     /// A writer that tells `outcomes` after each commit.
-    pub(super) fn new(connection: Connection, audit: AuditLog, outcomes: Outcomes<T>) -> Self {
-        Self { connection, tails: HashMap::new(), audit, outcomes }
+    pub(super) fn new(connection: Connection, room: Room, audit: AuditLog, outcomes: Outcomes<T>) -> Self {
+        Self { connection, memory: Memory { tails: HashMap::new(), room, audit }, outcomes }
     }
 
     /// Writes until it is told to stop, or nobody can ask any more. Blocks: has a thread of its own.
@@ -84,6 +100,13 @@ impl<T> Writer<T> {
             if stop {
                 return;
             }
+        }
+    }
+
+    /// Notes exactly what is otherwise noted a little ahead. At the end.
+    pub(super) fn settle(&mut self) {
+        if let Err(failure) = self.memory.room.settle(&self.connection) {
+            warn!(%failure, "more is noted of what accounts have stored than they have");
         }
     }
 
@@ -103,9 +126,7 @@ impl<T> Writer<T> {
         let mut written = Written { appended: Vec::with_capacity(batch.len()), others: Vec::new() };
         if let Err(failure) = self.transact(batch, &mut written) {
             error!(%failure, "a transaction failed; nothing of it is confirmed");
-            // What memory says may now be ahead of the database.
-            self.tails.clear();
-            self.audit.forget();
+            self.memory.forget();
             // What was not even tried, because the transaction could not begin, is told as well.
             written.take(batch.drain(..));
             written.fail(&StoreError::Failed("the transaction failed".to_owned()));
@@ -123,15 +144,17 @@ impl<T> Writer<T> {
     /// Writes all of it in one transaction. After a failure nothing more is written, but everyone who
     /// waits is among what was `written`.
     fn transact(&mut self, batch: &mut Vec<Write<T>>, written: &mut Written<T>) -> rusqlite::Result<()> {
-        if self.tails.len() >= TAILS {
-            self.tails.clear();
+        if self.memory.tails.len() >= TAILS {
+            self.memory.tails.clear();
         }
         // As prepared statements, unlike rusqlite's own transactions, which are parsed each time.
         let connection = &self.connection;
         let run = |statement| connection.prepare_cached(statement)?.execute([]);
         run("BEGIN IMMEDIATE")?;
         let mut batch = batch.drain(..);
-        let outcome = append_all(connection, &mut self.tails, &mut self.audit, &mut batch, written);
+        let memory = &mut self.memory;
+        let outcome = memory.room.look(connection);
+        let outcome = outcome.and_then(|()| append_all(connection, memory, &mut batch, written));
         written.take(batch);
         let outcome = outcome.and_then(|()| run("COMMIT").map(drop));
         if outcome.is_err() && !connection.is_autocommit() {
@@ -166,8 +189,7 @@ impl<T> Written<T> {
 /// Writes until something fails.
 fn append_all<T>(
     connection: &Connection,
-    tails: &mut HashMap<ConversationKey, Tail>,
-    audit: &mut AuditLog,
+    memory: &mut Memory,
     batch: &mut impl Iterator<Item = Write<T>>,
     written: &mut Written<T>,
 ) -> rusqlite::Result<()> {
@@ -175,27 +197,27 @@ fn append_all<T>(
     for write in batch {
         let failed = match write {
             Write::Append(message, waiting) => {
-                let outcome = append(connection, tails, &mut moved, *message);
+                let outcome = append(connection, memory, &mut moved, *message);
                 let (outcome, failed) = outcome.map_or_else(unwritten, |outcome| (outcome, None));
                 written.appended.push((waiting, outcome));
                 failed
             }
             Write::CreateAccount(new, answer) => {
                 let (account, entry) = *new;
-                let outcome = create_account(connection, audit, &account, entry);
+                let outcome = create_account(connection, &mut memory.audit, &account, entry);
                 let (outcome, failed) = outcome.map_or_else(unwritten, |outcome| (outcome, None));
                 written.others.push((outcome, answer));
                 failed
             }
             Write::AddRevocation(new, answer) => {
                 let (revocation, entry) = *new;
-                let outcome = add_revocation(connection, audit, &revocation, &entry);
+                let outcome = add_revocation(connection, &mut memory.audit, &revocation, &entry);
                 let (outcome, failed) = outcome.map_or_else(unwritten, |()| (Ok(()), None));
                 written.others.push((outcome, answer));
                 failed
             }
             Write::Audit(entries, answer) => {
-                let outcome = audit.append(connection, &entries);
+                let outcome = memory.audit.append(connection, &entries);
                 let (outcome, failed) = outcome.map_or_else(unwritten, |outcome| (outcome, None));
                 written.others.push((outcome, answer));
                 failed
@@ -217,12 +239,15 @@ fn unwritten<A>(failure: rusqlite::Error) -> (Result<A, StoreError>, Option<rusq
 
 fn append(
     connection: &Connection,
-    tails: &mut HashMap<ConversationKey, Tail>,
+    memory: &mut Memory,
     moved: &mut HashMap<i64, Tail>,
     new: NewMessage,
 ) -> rusqlite::Result<Result<Appended, StoreError>> {
+    if let Err(full) = memory.room.for_message(connection, &new.from, &new.body)? {
+        return without_room(connection, memory, &new, full);
+    }
     let key = ConversationKey::seen_by(&new.from, &new.to);
-    let tail = match tails.get(&key) {
+    let tail = match memory.tails.get(&key) {
         Some(tail) => *tail,
         None => match load_tail(connection, &key)? {
             Ok(tail) => tail,
@@ -235,15 +260,34 @@ fn append(
     match insert(connection, &next, &message) {
         Ok(()) => {}
         Err(failure) if is_taken(&failure) => {
-            tails.insert(key, tail);
+            memory.tails.insert(key, tail);
             // An id that its sender used before; anything else that is taken should not be.
-            return known_message(connection, &message)?.ok_or(failure);
+            return known_message(connection, &message.from, &message.to, message.id, &message.body)?
+                .ok_or(failure);
         }
         Err(failure) => return Err(failure),
     }
-    tails.insert(key, next);
+    memory.room.charge(connection, &message.from, &message.body)?;
+    memory.tails.insert(key, next);
     moved.insert(next.id, next);
     Ok(Ok(Appended { message, fresh: true }))
+}
+
+/// The answer to a message for which there is no room: one that was kept before needs none.
+fn without_room(
+    connection: &Connection,
+    memory: &mut Memory,
+    new: &NewMessage,
+    full: Full,
+) -> rusqlite::Result<Result<Appended, StoreError>> {
+    if let Some(known) = known_message(connection, &new.from, &new.to, new.id, &new.body)? {
+        return Ok(known);
+    }
+    if let Full::Account { first: true } = full {
+        let event = SecurityEvent::new(Kind::RateLimit).of(&new.from).because("no room for more messages");
+        append_with_change(&mut memory.audit, connection, &Entry { time: new.now, event, times: 1 })?;
+    }
+    Ok(Err(full.into()))
 }
 
 fn is_taken(failure: &rusqlite::Error) -> bool {
@@ -253,15 +297,18 @@ fn is_taken(failure: &rusqlite::Error) -> bool {
 /// The answer for an id that its sender used before.
 fn known_message(
     connection: &Connection,
-    new: &Message,
+    from: &UserName,
+    to: &Conversation,
+    id: MessageId,
+    body: &Body,
 ) -> rusqlite::Result<Option<Result<Appended, StoreError>>> {
     let found = connection
         .prepare_cached(&format!("SELECT {MESSAGE_COLUMNS} FROM messages WHERE id = ?1 AND sender = ?2"))?
-        .query_row(params![new.id.as_bytes(), new.from.as_str()], RawMessage::read)
+        .query_row(params![id.as_bytes(), from.as_str()], RawMessage::read)
         .optional()?;
     Ok(found.map(|raw| {
         let (message, _) = raw.parse()?;
-        if message.to == new.to && message.body == new.body {
+        if message.to == *to && message.body == *body {
             Ok(Appended { message, fresh: false })
         } else {
             Err(StoreError::IdInUse)

@@ -157,6 +157,55 @@ fn connections_and_guests_from_one_address_are_bounded_and_places_come_back() ->
     Ok(())
 }
 
+#[test]
+fn who_has_stored_as_much_as_an_account_may_is_refused_until_there_is_more_room() -> Result<()> {
+    let mut world = World::with().people().limit("stored_bytes_per_account=65536").start()?;
+    let text = "x".repeat(8_000);
+    let mut sam = world.logged_in_line("sam")?;
+    for _ in 0..7 {
+        sam.ask(&text, "{} sam: xxx{}")?;
+    }
+    for _ in 0..20 {
+        sam.ask(&text, "error: no room for more messages of yours")?;
+    }
+    sam.ask("short", "{} sam: short")?;
+    world.logged_in_line("erik")?.ask(&text, "{} erik: xxx{}")?;
+    // One entry says it, however often it was tried.
+    let limited = world.audit_entries(&["--kind", "rate_limit", "--user", "sam"])?;
+    ensure!(limited.len() == 1 && limited[0]["detail"] == "no room for more messages", "{limited:?}");
+    // The count outlives the server, also one that is killed.
+    world.kill_server()?;
+    world.start_server()?;
+    let mut sam = world.logged_in_line("sam")?;
+    sam.ask(&text, "error: no room for more messages of yours")?;
+    sam.ask("short", "{} sam: short")?;
+    Ok(())
+}
+
+#[test]
+fn a_disk_or_database_that_is_full_refuses_messages_and_still_takes_what_matters() -> Result<()> {
+    for limit in ["free_disk_bytes=1125899906842624", "database_bytes=1048576"] {
+        let world = World::with().people().limit(limit).start()?;
+        let mut erik = world.json_line("erik")?;
+        let mut sam = world.logged_in_line("sam")?;
+        let full = "error: the server has no room for more messages";
+        let text = "x".repeat(8_000);
+        wait_until("there is no room", || Ok(sam.ask(&text, "{}")? == full))?;
+        sam.ask(&text, full)?;
+        // What is stored can be read, people can come, and a revocation holds.
+        let mut anna = world.logged_in_line("anna")?;
+        anna.ask("/users", "anna erik sam")?;
+        world.run_ttp(&["revoke", "sam"])?;
+        sam.expect("goodbye: this device was revoked")?;
+        erik.lines.event("revoked")?;
+        ensure!(world.logged_in_line("sam").is_err(), "a revoked device came in");
+        ensure!(!world.audit_entries(&["--kind", "device_revoked"])?.is_empty());
+        let warned = world.server_log().matches("no room for more messages: make room").count();
+        ensure!(warned == 1, "{warned} warnings:\n{}", world.server_log());
+    }
+    Ok(())
+}
+
 /// How long a bare TCP connection lives on which this is sent.
 fn life(address: SocketAddr, bytes: &[u8]) -> Result<Duration> {
     let begun = Instant::now();

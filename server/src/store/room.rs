@@ -1,0 +1,211 @@
+//! How much more may be stored: by an account, in the database and on its disk. What is refused for want of
+//! room are messages alone; accounts, revocations and the audit log use what was left free for them.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use nix::sys::statvfs::statvfs;
+use parlour_protocol::{Body, Limits, UserName};
+use rusqlite::{Connection, OptionalExtension as _, params};
+use tracing::{info, warn};
+
+use super::{Retention, StoreError};
+
+/// What a message takes besides its body: the other columns of its row, and its places in three indexes.
+/// The migration that began to count says the same.
+const ROW_BYTES: u64 = 256;
+
+/// How often the sizes of database and disk are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Which part of what an account may use is noted ahead of its use, so that few messages have to note it.
+const AHEAD: u64 = 4_096;
+
+/// How many accounts' use is kept in memory before all of it is noted and read again.
+const REMEMBERED: usize = 100_000;
+
+/// How much may be stored, of what kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bounds {
+    /// Bytes of messages of one account.
+    pub account: u64,
+    /// Bytes of the database.
+    pub database: u64,
+    /// Bytes that stay free on the disk.
+    pub free: u64,
+    /// Entries of the audit log.
+    pub audit: Retention,
+}
+
+impl Bounds {
+    /// As the limits say.
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            account: limits.stored_bytes_per_account,
+            database: limits.database_bytes,
+            free: limits.free_disk_bytes,
+            audit: Retention::new(limits),
+        }
+    }
+}
+
+/// What an account has used.
+struct Used {
+    bytes: u64,
+    /// What the database says that it has used: never less.
+    noted: u64,
+    /// Whether it was told that it has no room.
+    refused: bool,
+}
+
+/// Why there is no room for a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Full {
+    /// Its sender has used all of theirs; `first` when the log does not say so yet.
+    Account { first: bool },
+    /// The database or the disk has.
+    Server,
+}
+
+impl From<Full> for StoreError {
+    fn from(full: Full) -> Self {
+        match full {
+            Full::Account { .. } => Self::AccountFull,
+            Full::Server => Self::Full,
+        }
+    }
+}
+
+/// Room for messages, as the one who writes keeps it in memory.
+pub(super) struct Room {
+    bounds: Bounds,
+    /// The folder of the database; `None` for one without.
+    folder: Option<PathBuf>,
+    used: HashMap<UserName, Used>,
+    looked: Option<Instant>,
+    is_full: bool,
+}
+
+impl Room {
+    pub(super) fn new(bounds: Bounds, folder: Option<PathBuf>) -> Self {
+        Self { bounds, folder, used: HashMap::new(), looked: None, is_full: false }
+    }
+
+    /// Looks at the sizes of database and disk, if that is due, and keeps memory bounded. Before each
+    /// transaction, within it.
+    pub(super) fn look(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        if self.used.len() >= REMEMBERED {
+            self.settle(connection)?;
+            self.forget();
+        }
+        if self.looked.is_some_and(|looked| looked.elapsed() < LOOK) {
+            return Ok(());
+        }
+        self.looked = Some(Instant::now());
+        let size = |pragma| -> rusqlite::Result<u64> {
+            connection.prepare_cached(pragma)?.query_row([], |row| row.get(0))
+        };
+        let bytes = size("PRAGMA page_count")?.saturating_mul(size("PRAGMA page_size")?);
+        // A disk that cannot be asked says so when it is written to.
+        let free = self.folder.as_deref().and_then(|folder| statvfs(folder).ok());
+        let free = free.map_or(u64::MAX, |disk| disk.blocks_available().saturating_mul(disk.fragment_size()));
+        let is_full = bytes >= self.bounds.database || free < self.bounds.free;
+        if is_full && !self.is_full {
+            warn!(
+                bytes,
+                database_bytes = self.bounds.database,
+                free,
+                free_disk_bytes = self.bounds.free,
+                "no room for more messages: make room on the disk, or set the limit that is reached"
+            );
+        } else if self.is_full && !is_full {
+            info!("there is room for messages again");
+        }
+        self.is_full = is_full;
+        Ok(())
+    }
+
+    /// Whether there is room for a message, and if not, why.
+    pub(super) fn for_message(
+        &mut self,
+        connection: &Connection,
+        from: &UserName,
+        body: &Body,
+    ) -> rusqlite::Result<Result<(), Full>> {
+        if self.is_full {
+            return Ok(Err(Full::Server));
+        }
+        let most = self.bounds.account;
+        let used = self.used(connection, from)?;
+        if used.bytes.saturating_add(cost(body)) <= most {
+            return Ok(Ok(()));
+        }
+        Ok(Err(Full::Account { first: !std::mem::replace(&mut used.refused, true) }))
+    }
+
+    /// Counts a message that was written.
+    pub(super) fn charge(
+        &mut self,
+        connection: &Connection,
+        from: &UserName,
+        body: &Body,
+    ) -> rusqlite::Result<()> {
+        let ahead = self.bounds.account / AHEAD;
+        let used = self.used(connection, from)?;
+        used.bytes = used.bytes.saturating_add(cost(body));
+        if used.bytes > used.noted {
+            used.noted = used.bytes.saturating_add(ahead);
+            note(connection, from, used.noted)?;
+        }
+        Ok(())
+    }
+
+    /// Notes exactly what was used, at the end.
+    pub(super) fn settle(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        for (user, used) in &mut self.used {
+            if used.noted != used.bytes {
+                note(connection, user, used.bytes)?;
+                used.noted = used.bytes;
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets what is in memory, which may be ahead of the database.
+    pub(super) fn forget(&mut self) {
+        self.used.clear();
+        self.looked = None;
+    }
+
+    fn used(&mut self, connection: &Connection, user: &UserName) -> rusqlite::Result<&mut Used> {
+        let entry = match self.used.entry(user.clone()) {
+            std::collections::hash_map::Entry::Occupied(entry) => return Ok(entry.into_mut()),
+            std::collections::hash_map::Entry::Vacant(entry) => entry,
+        };
+        let noted = connection
+            .prepare_cached("SELECT bytes FROM stored WHERE user = ?1")?
+            .query_row([user.as_str()], |row| row.get(0))
+            .optional()?;
+        let noted = noted.unwrap_or(0);
+        Ok(entry.insert(Used { bytes: noted, noted, refused: false }))
+    }
+}
+
+/// The bytes that a message counts for; of an envelope a few more than its columns have.
+fn cost(body: &Body) -> u64 {
+    let bytes = match body {
+        Body::Text(text) => text.as_str().len(),
+        Body::Sealed(sealed) => sealed.as_json().len(),
+    };
+    ROW_BYTES.saturating_add(bytes as u64)
+}
+
+fn note(connection: &Connection, user: &UserName, bytes: u64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO stored (user, bytes) VALUES (?1, ?2) ON CONFLICT (user) DO UPDATE SET bytes = ?2",
+        )?
+        .execute(params![user.as_str(), i64::try_from(bytes).unwrap_or(i64::MAX)])?;
+    Ok(())
+}
