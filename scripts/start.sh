@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Starts TTP and server in the background if they are not running. Data, logs and process numbers are
-# under var/. A lock keeps two of these from racing.
+# Starts TTP and server in the background if they are not running. Data, logs (var/log/) and process numbers
+# are under var/. A lock keeps two of these from racing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 : "${LISTEN:=127.0.0.1:7275}"
-mkdir -p var
+mkdir -p var/log
 exec 9> var/start.lock
 flock 9
 
@@ -27,7 +27,7 @@ start() { # NAME READY PROGRAM ARGUMENTS...
     local name=$1 ready=$2
     shift 2
     : > "var/$name.out"
-    setsid "$@" > "var/$name.out" 2>> "var/$name.log" < /dev/null 9>&- &
+    setsid "$@" --log-file "var/log/$name.log" > "var/$name.out" 2> "var/$name.err" < /dev/null 9>&- &
     local pid=$!
     for _ in $(seq 100); do
         if grep -q "$ready" "var/$name.out"; then
@@ -38,7 +38,7 @@ start() { # NAME READY PROGRAM ARGUMENTS...
         sleep 0.1
     done
     echo "error: $name did not start" >&2
-    tail -n 5 "var/$name.log" >&2
+    cat "var/$name.err" >&2
     exit 2
 }
 

@@ -162,6 +162,10 @@ limits! {
     audit_days = 365, 1 ..= 36_500;
     /// Entries in the audit log; with more the oldest are removed.
     audit_entries = 1_000_000, 1_000 ..= 1_000_000_000;
+    /// Length of a log file, in bytes; then the next one begins.
+    log_bytes = 16_777_216, 4_096 ..= 1_073_741_824;
+    /// Older log files that are kept; with more the oldest goes.
+    log_files = 4, 0 ..= 1_000;
     /// Time for what is under way when the server stops, in seconds.
     drain_seconds = 5, 1 ..= 600;
 }

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use parlour_protocol::UserName;
 use parlour_sandbox::{ProbeArguments, SandboxArguments};
+use parlour_upkeep::logging::LogFormat;
 
 use crate::audit::{Kind, Since};
 
@@ -99,9 +100,12 @@ pub struct RunArguments {
     /// What `check` has too.
     #[command(flatten)]
     pub options: Options,
-    /// How log lines are written to standard error [default: text]
+    /// How log lines are written [default: text]
     #[arg(long, env = "PARLOUR_LOG", value_enum)]
     pub log: Option<LogFormat>,
+    /// File to log to, instead of standard error; in a folder for logs alone, where older ones are kept
+    #[arg(long, env = "PARLOUR_LOG_FILE", value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
     /// What is logged: error, warn, info, debug or trace, or filters by module [default: info]
     #[arg(long, env = "PARLOUR_LOG_LEVEL", value_name = "LEVEL")]
     pub log_level: Option<String>,
@@ -229,16 +233,6 @@ fn parse_hash(text: &str) -> Result<String, &'static str> {
 fn kinds_help() -> String {
     let rows = Kind::ALL.iter().map(|(kind, help)| format!("  {:<21} {}", kind.as_str(), help.trim()));
     format!("Kinds of events:\n{}", rows.collect::<Vec<_>>().join("\n"))
-}
-
-/// How log lines are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 /// The defaults, of limits too, for the end of `--help`.

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use parlour_protocol::{DEFAULT_PORT, Limits};
 use parlour_sandbox::Mode;
+use parlour_upkeep::logging::{LogFormat, LogTarget};
 use serde::Deserialize;
 
-use crate::cli::{LogFormat, Options, RunArguments};
+use crate::cli::{Options, RunArguments};
 use crate::danger::Danger;
 use crate::startup::StartError;
 
@@ -28,6 +29,8 @@ pub struct Settings {
     pub allow_unsafe: Vec<Danger>,
     /// How log lines are written.
     pub log: LogFormat,
+    /// Where to.
+    pub log_target: LogTarget,
     /// Which are.
     pub log_level: String,
     /// User to run as when started as root.
@@ -58,6 +61,7 @@ pub struct Told {
     /// Seconds by which the clock is ahead, for tests.
     pub clock_offset: i64,
     log: Option<LogFormat>,
+    log_file: Option<PathBuf>,
     log_level: Option<String>,
     user: Option<String>,
     sandbox: Option<Mode>,
@@ -77,6 +81,8 @@ struct File {
     #[serde(alias = "backup_recipient")]
     backup_recipient: Option<String>,
     log: Option<LogFormat>,
+    #[serde(rename = "log-file", alias = "log_file")]
+    log_to: Option<PathBuf>,
     log_level: Option<String>,
     #[serde(alias = "run-as")]
     user: Option<String>,
@@ -106,6 +112,7 @@ impl Told {
             backup_recipient: file.backup_recipient,
             clock_offset: options.clock_offset.unwrap_or(0),
             log: file.log,
+            log_file: file.log_to,
             log_level: file.log_level,
             user: file.user,
             sandbox: file.sandbox,
@@ -117,6 +124,12 @@ impl Settings {
     /// What was told, completed by the defaults.
     pub fn new(arguments: RunArguments) -> Result<Self, StartError> {
         let told = Told::new(arguments.options)?;
+        let log_file = arguments.log_file.or(told.log_file);
+        let log_target = log_file.map_or(LogTarget::StandardError, |path| LogTarget::File {
+            path,
+            bytes: told.limits.log_bytes,
+            older: told.limits.log_files,
+        });
         Ok(Self {
             listen: told.listen.unwrap_or_else(|| format!("127.0.0.1:{DEFAULT_PORT}")),
             keys: told.keys.unwrap_or_else(|| "keys/server".into()),
@@ -124,7 +137,8 @@ impl Settings {
             data: told.data.unwrap_or_else(default_data),
             limits: told.limits,
             allow_unsafe: told.allow_unsafe,
-            log: arguments.log.or(told.log).unwrap_or(LogFormat::Text),
+            log: arguments.log.or(told.log).unwrap_or_default(),
+            log_target,
             log_level: arguments.log_level.or(told.log_level).unwrap_or_else(|| "info".to_owned()),
             run_as: arguments.run_as.or(told.user),
             sandbox: arguments.sandbox.mode(told.sandbox),

@@ -35,6 +35,7 @@ fn confinement(settings: &Settings) -> Confinement {
         (settings.data.clone(), Access::Write),
         (beside_the_socket.to_owned(), Access::Connect),
     ];
+    paths.extend(settings.log_target.folder().map(|folder| (folder.to_owned(), Access::Write)));
     paths.extend(parlour_sandbox::randomness());
     Confinement { paths, ports: Vec::new(), system_calls: SystemCalls::Server }
 }

@@ -34,7 +34,6 @@ pub mod handshakes;
 pub mod hub;
 pub mod listener;
 pub mod lockout;
-pub mod logging;
 pub mod outbox;
 pub mod peer;
 pub mod revocations;

@@ -14,8 +14,8 @@ use parlour_server::cli::{AuditArguments, CheckArguments, Cli, Command};
 use parlour_server::config::{Settings, Told};
 use parlour_server::server::Prepared;
 use parlour_server::startup::StartError;
-use parlour_server::{check, confinement, logging, server};
-use parlour_upkeep::key;
+use parlour_server::{check, confinement, server};
+use parlour_upkeep::{key, logging};
 use tracing::warn;
 
 /// The exit status of what could not be done.
@@ -118,9 +118,9 @@ fn raise_open_files(settings: &Settings) {
 
 /// Everything up to the moment from which the process is confined.
 fn prepare(settings: &Settings) -> Result<Prepared, StartError> {
-    logging::start(settings)?;
     // Whatever this process makes is for its user alone.
     umask(Mode::from_bits_truncate(0o077));
+    logging::begin(settings.log, &settings.log_level, &settings.log_target)?;
     raise_open_files(settings);
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         return Err(StartError::System("TLS was set up twice".to_owned()));

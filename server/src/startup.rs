@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use parlour_sandbox::{PrivilegeError, SandboxError};
+use parlour_upkeep::logging::LogError;
 use thiserror::Error;
 
 use crate::danger::Danger;
@@ -20,6 +21,9 @@ pub enum StartError {
         /// What is wrong.
         reason: String,
     },
+    /// There is no log.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// A limit cannot be set.
     #[error(transparent)]
     Limit(#[from] parlour_protocol::limits::LimitError),
@@ -80,6 +84,7 @@ impl StartError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Config { .. } => "parlour-server run --help lists the options and their names".to_owned(),
+            Self::Log(error) => error.hint(),
             Self::Limit(_) => "parlour-server run --help lists the limits".to_owned(),
             Self::Key { path, .. } => key_hint(path),
             Self::Data { .. } => "choose a directory that this user may write, with --data".to_owned(),

@@ -1,10 +1,14 @@
 //! The limits: what is above them is refused, slowed down or cut off, and nobody else notices.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Stdio;
 
 use anyhow::{Result, ensure};
-use parlour_tests::World;
 use parlour_tests::line::{self};
+use parlour_tests::{Process, World, run_to_end, wait_until};
 use serde_json::{Value, json};
 
 #[test]
@@ -102,5 +106,64 @@ fn a_burst_of_long_messages_reaches_who_reads_once_and_in_order() -> Result<()> 
         ensure!(event["message"]["text"] == line.trim_end(), "{event}");
     }
     anna.call(&json!({"id": 1, "do": "users"}))?;
+    Ok(())
+}
+
+/// The files in a folder, with their lengths.
+fn lengths(folder: &Path) -> Result<BTreeMap<String, u64>> {
+    let mut lengths = BTreeMap::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        lengths.insert(entry.file_name().to_string_lossy().into_owned(), entry.metadata()?.len());
+    }
+    Ok(lengths)
+}
+
+#[test]
+fn log_files_are_bounded_also_when_a_stranger_fills_them() -> Result<()> {
+    let world = World::with().prepare()?;
+    let folder = world.path("logs");
+    std::fs::create_dir(&folder)?;
+    let mut command = world.server_command("127.0.0.1:0")?;
+    command.args(["--log-file", "logs/server.log", "--limit", "log_bytes=4096", "--limit", "log_files=2"]);
+    let mut server = Process::start("server", &mut command, Stdio::null())?;
+    let address = server.out.expect("listening on {}")?;
+    let address = address.trim_start_matches("listening on ");
+    wait_until("the oldest log file went", || {
+        for _ in 0..50 {
+            TcpStream::connect(address)?.write_all(b"GET / HTTP/1.1\r\n\r\n")?;
+        }
+        let started = std::fs::read_to_string(folder.join("server.log.2"));
+        Ok(started.is_ok_and(|text| !text.contains("confined")))
+    })?;
+    server.signal(nix::sys::signal::Signal::SIGTERM)?;
+    ensure!(server.wait()?.success());
+    let lengths = lengths(&folder)?;
+    ensure!(lengths.keys().eq(["server.log", "server.log.1", "server.log.2"]), "{lengths:?}");
+    ensure!(lengths.values().all(|length| *length <= 4_096), "{lengths:?}");
+    ensure!(server.errors().is_empty(), "standard error got {}", server.errors());
+    let log = std::fs::read_to_string(folder.join("server.log"))?;
+    ensure!(log.lines().last().is_some_and(|line| line.contains("stopped")), "{log}");
+
+    let mut ttp = world.command("parlour-ttp")?;
+    ttp.args(["serve", "--keys", "keys", "--log-file", "logs/ttp.log"]);
+    let mut ttp = Process::start("ttp", &mut ttp, Stdio::null())?;
+    ttp.out.expect("serving on {}")?;
+    let log = std::fs::read_to_string(folder.join("ttp.log"))?;
+    ensure!(log.contains("confined"), "{log}");
+    ttp.signal(nix::sys::signal::Signal::SIGTERM)?;
+    ensure!(ttp.wait()?.success());
+
+    for program in ["parlour-server", "parlour-ttp"] {
+        let run = if program == "parlour-ttp" { "serve" } else { "run" };
+        let mut command = world.command(program)?;
+        let finished = run_to_end(program, command.args([run, "--log-file", "nowhere/a.log"]), "")?;
+        ensure!(finished.code == 2, "{finished:#?}");
+        ensure!(
+            finished.error()?.starts_with("error: cannot write the log nowhere/a.log: "),
+            "{finished:#?}"
+        );
+        ensure!(finished.hint().starts_with("hint: --log-file takes a file in a folder"), "{finished:#?}");
+    }
     Ok(())
 }

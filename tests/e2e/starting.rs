@@ -172,12 +172,14 @@ fn a_server_takes_no_option_that_it_does_not_know() -> Result<()> {
         (["--limit", "connections"], "a limit is written NAME=VALUE, not 'connections'"),
         (["--limit", "connections=0"], "limit connections takes a whole number from 1 to "),
         (["--limit", "connections=many"], "limit connections takes a whole number from 1 to "),
-        (["--log-level", "=,="], "log-level"),
     ] {
         let (error, hint) = bare_server_refuses(&world, &arguments)?;
         ensure!(error.contains(said), "{arguments:?}: {error}");
         ensure!(hint.contains("parlour-server run --help"), "{arguments:?}: {hint}");
     }
+    let (error, hint) = bare_server_refuses(&world, &["--log-level", "=,="])?;
+    ensure!(error.starts_with("error: the log's level is not understood: "), "{error}");
+    ensure!(hint.starts_with("hint: --log-level takes error, warn, info, debug or trace"), "{hint}");
     ensure!(!world.path("data").exists() && !world.path("var").exists(), "a data directory was made");
     Ok(())
 }

@@ -7,8 +7,7 @@ use clap_complete::Shell;
 use parlour_keylog::Host;
 use parlour_protocol::{DeviceId, ServerAddress, UserName};
 use parlour_sandbox::{ProbeArguments, SandboxArguments};
-
-use crate::logging::LogFormat;
+use parlour_upkeep::logging::LogFormat;
 
 /// The trusted third party of a Parlour: mints certificates, and never mints a name twice.
 #[derive(Debug, Parser)]
@@ -35,7 +34,7 @@ pub struct Common {
     /// TOML file with options
     #[arg(long, global = true, value_name = "FILE", env = "PARLOUR_CONFIG")]
     pub config: Option<PathBuf>,
-    /// Form of the log on standard error [default: text]
+    /// Form of the log [default: text]
     #[arg(long, global = true, value_name = "FORM", env = "PARLOUR_LOG")]
     pub log: Option<LogFormat>,
     /// What is logged: error, warn, info, debug, trace, or a filter by module [default: info]
@@ -122,6 +121,9 @@ pub struct ServeArgs {
     /// User to run as when started as root
     #[arg(long, value_name = "USER", env = "PARLOUR_RUN_AS")]
     pub(crate) run_as: Option<String>,
+    /// File to log to, instead of standard error; in a folder for logs alone, where older ones are kept
+    #[arg(long, value_name = "FILE", env = "PARLOUR_LOG_FILE")]
+    pub(crate) log_file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) sandbox: SandboxArguments,
     /// Serve even though others than their owner can read the root's or the log's key

@@ -10,14 +10,16 @@ pub mod server_cert;
 pub mod show;
 
 use std::io::{self, Write};
+use std::path::Path;
 
+use parlour_protocol::Limits;
+use parlour_upkeep::logging::{self, LogError, LogTarget};
 use thiserror::Error;
 
 use crate::cli::{Cli, ClockArgs, Command, ServeArgs};
 use crate::clock::SystemClock;
 use crate::config::ConfigError;
 use crate::folder::KeyFolder;
-use crate::logging;
 
 /// Why a command was not done.
 #[derive(Debug, Error)]
@@ -25,9 +27,9 @@ pub enum CommandError {
     /// The configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The filter for the log is none.
-    #[error("the filter for the log cannot be used: {0}")]
-    LogFilter(String),
+    /// There is no log.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// `init` failed.
     #[error(transparent)]
     Init(#[from] init::InitError),
@@ -59,7 +61,7 @@ impl CommandError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Config(error) => error.hint(),
-            Self::LogFilter(_) => Some("--log-level takes error, warn, info, debug or trace".to_owned()),
+            Self::Log(error) => Some(error.hint()),
             Self::Init(error) => error.hint(),
             Self::ServerCert(error) => error.hint(),
             Self::Serve(error) => error.hint(),
@@ -83,7 +85,7 @@ impl CommandError {
 pub fn run(cli: Cli, out: &mut impl Write) -> Result<bool, CommandError> {
     let Cli { common, command } = cli.complete()?;
     let filter = common.log_level.as_deref().unwrap_or("info");
-    logging::begin(common.log.unwrap_or_default(), filter).map_err(CommandError::LogFilter)?;
+    logging::begin(common.log.unwrap_or_default(), filter, &log_target(&command))?;
     let named = common.keys.map(KeyFolder::new);
     if let Command::Check(args) = command {
         return check::run(named.as_ref(), args.recipient.as_deref(), &clock(args.clock), args.json, out);
@@ -116,10 +118,25 @@ fn act(command: Command, keys: &KeyFolder, out: &mut impl Write) -> Result<(), C
     }
 }
 
+/// Only who serves writes so much that it goes to files.
+fn log_target(command: &Command) -> LogTarget {
+    match command {
+        Command::Serve(args) | Command::Probe { serve: args, .. } => serving_log(args),
+        _ => LogTarget::StandardError,
+    }
+}
+
+/// As long and as many as a server's by default.
+fn serving_log(args: &ServeArgs) -> LogTarget {
+    let Limits { log_bytes: bytes, log_files: older, .. } = Limits::default();
+    args.log_file.clone().map_or(LogTarget::StandardError, |path| LogTarget::File { path, bytes, older })
+}
+
 fn wish(args: &ServeArgs) -> serve::Wish {
     serve::Wish {
         socket_group: args.socket_group.clone(),
         run_as: args.run_as.clone(),
+        log_folder: serving_log(args).folder().map(Path::to_owned),
         sandbox: args.sandbox.mode(None),
         allow_unsafe: args.allow_unsafe.clone(),
     }

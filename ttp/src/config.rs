@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use parlour_keylog::Host;
 use parlour_protocol::ServerAddress;
 use parlour_sandbox::Mode;
+use parlour_upkeep::logging::LogFormat;
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
 use crate::cli::{Cli, Command, Danger};
 use crate::keyfiles::{self, KeyFileError};
-use crate::logging::LogFormat;
 
 /// Why the configuration cannot be used.
 #[derive(Debug, Error)]
@@ -34,6 +34,8 @@ pub enum ConfigError {
 struct ConfigFile {
     keys: Option<PathBuf>,
     log: Option<LogFormat>,
+    #[serde(alias = "log_file")]
+    log_file: Option<PathBuf>,
     log_level: Option<String>,
     #[serde(deserialize_with = "hosts")]
     host: Vec<Host>,
@@ -65,6 +67,7 @@ impl Cli {
             Command::Serve(args) | Command::Probe { serve: args, .. } => {
                 args.socket_group = args.socket_group.take().or(file.socket_group);
                 args.run_as = args.run_as.take().or(file.user);
+                args.log_file = args.log_file.take().or(file.log_file);
                 args.sandbox.sandbox = Some(args.sandbox.mode(file.sandbox));
                 if args.allow_unsafe.is_empty() {
                     args.allow_unsafe = file.allow_unsafe;

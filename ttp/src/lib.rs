@@ -18,7 +18,6 @@ pub mod config;
 pub mod folder;
 pub mod keyfiles;
 pub mod listener;
-mod logging;
 mod pem;
 pub mod profile;
 pub mod store;

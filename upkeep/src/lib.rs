@@ -3,6 +3,8 @@
 //! A [`Report`] holds what a program found out about how it stands: one [`Finding`] for each thing that it
 //! looked at. [`look`] has those that every program looks at alike: modes of files, dates, room on the disk.
 //!
+//! [`logging`] is the log that such a program writes, in files that are bounded.
+//!
 //! A backup is one file: a tar with a [`Manifest`] and what it lists, encrypted to an age [`Recipient`].
 //! [`Snapshot`] takes a consistent copy of a database that is being written, [`archive`] packs and unpacks,
 //! [`key`] makes and reads the keys. Whether a database holds what it should, each program says for itself, as
@@ -12,6 +14,8 @@ pub mod archive;
 mod finding;
 mod inspection;
 pub mod key;
+mod log_file;
+pub mod logging;
 pub mod look;
 mod snapshot;
 
@@ -19,4 +23,5 @@ pub use archive::{Manifest, PackError, UnpackError};
 pub use finding::{Finding, Report, State};
 pub use inspection::{Inspection, Inventory, moment, structure};
 pub use key::{Identities, KeyError, Recipient};
+pub use log_file::LogFile;
 pub use snapshot::{Snapshot, SnapshotError};

@@ -72,6 +72,8 @@ pub(super) struct Wish {
     pub(super) socket_group: Option<String>,
     /// User to run as when started as root.
     pub(super) run_as: Option<String>,
+    /// Folder of its log files, if any.
+    pub(super) log_folder: Option<PathBuf>,
     /// Whether this process confines itself.
     pub(super) sandbox: Mode,
     /// What is unsafe and may be done all the same.
@@ -108,6 +110,7 @@ fn confine(keys: &KeyFolder, wish: &Wish) -> Result<(), ServeError> {
         tracing::warn!("running as root; name a user to run as with --run-as");
     }
     let mut paths = vec![(keys.authority().path().to_owned(), Access::Write)];
+    paths.extend(wish.log_folder.clone().map(|folder| (folder, Access::Write)));
     paths.extend(parlour_sandbox::randomness());
     let confinement = Confinement { paths, ports: Vec::new(), system_calls: SystemCalls::Authority };
     match confinement.apply(wish.sandbox)? {
