@@ -20,7 +20,7 @@ use parlour_protocol::Dialect;
 
 use crate::people::People;
 use crate::report::{Growth, Row};
-use crate::scenarios::{Stage, channel, direct, growth, idle, latency, login};
+use crate::scenarios::{Stage, channel, direct, growth, hostile, idle, latency, login};
 use crate::target::Kind;
 
 /// Measures the server against the practical limit.
@@ -117,6 +117,12 @@ fn grow(stage: &Stage<'_>, only: &str) -> Result<Vec<Growth>> {
     }
     if "growth_stored".contains(only) {
         growths.extend(channel::run(growth::stored(stage))?);
+    }
+    if "hostile_handshakes".contains(only) {
+        growths.push(channel::run(hostile::handshakes(stage))?);
+    }
+    if "hostile_readers".contains(only) {
+        growths.extend(channel::run(hostile::readers(stage))?);
     }
     Ok(growths)
 }

@@ -3,6 +3,7 @@
 pub(crate) mod channel;
 pub(crate) mod direct;
 pub(crate) mod growth;
+pub(crate) mod hostile;
 pub(crate) mod idle;
 pub(crate) mod latency;
 pub(crate) mod login;

@@ -37,16 +37,18 @@ fn program(name: &str) -> Result<PathBuf> {
 }
 
 /// Limits raised so that they do not bind; everything else as it is delivered.
-const LIMITS: [&str; 9] = [
+const LIMITS: [&str; 11] = [
     "connections=100000",
     "connections_per_address=100000",
+    "guests=100000",
     "guests_per_address=100000",
+    "stored_bytes_per_account=1125899906842624",
     "commands_per_second=10000000",
     "command_burst=10000000",
     "outgoing_queue_bytes=268435456",
     "posts_in_flight=10000",
     "failed_logins_per_minute=1000000",
-    "handshakes=10000",
+    "handshakes=100000",
 ];
 
 impl Target {
@@ -66,6 +68,11 @@ impl Target {
 
     /// Starts it over the keys and the data that are there.
     pub(crate) fn launch(kind: Kind, stage: &Stage<'_>) -> Result<Self> {
+        Self::launch_with(kind, stage, &LIMITS)
+    }
+
+    /// As [`launch`](Self::launch), with these limits raised and no others.
+    pub(crate) fn launch_with(kind: Kind, stage: &Stage<'_>, limits: &[&str]) -> Result<Self> {
         let folder = stage.folder;
         let keys = folder.join("keys/server");
         let name = match kind {
@@ -85,7 +92,7 @@ impl Target {
                 command.args(["run", "--listen", "127.0.0.1:0", "--log-level", "error"]);
                 command.arg("--keys").arg(&keys).arg("--data").arg(folder.join("data"));
                 command.arg("--ttp").arg(folder.join("keys/ttp/ttp.sock"));
-                for limit in LIMITS {
+                for limit in limits {
                     command.args(["--limit", limit]);
                 }
             }

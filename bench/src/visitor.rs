@@ -42,6 +42,18 @@ pub(crate) async fn enter(
     dialect: Dialect,
 ) -> Result<(Ear, Mouth)> {
     let stream = TcpStream::connect(target.address).await?;
+    enter_over(stream, target, (people, number), tls, room, dialect).await
+}
+
+/// As [`enter`], over a connection that was made already; `who` is a number among people.
+pub(crate) async fn enter_over(
+    stream: TcpStream,
+    target: &Target,
+    (people, number): (&People, usize),
+    tls: Arc<ClientConfig>,
+    room: &str,
+    dialect: Dialect,
+) -> Result<(Ear, Mouth)> {
     stream.set_nodelay(true)?;
     let stream = TlsConnector::from(tls).connect(ServerName::try_from("localhost")?, stream).await?;
     let exporter = stream.get_ref().1.export_keying_material([0; EXPORTER_BYTES], EXPORTER_LABEL, None)?;

@@ -148,8 +148,11 @@ limits! {
     longest_lockout_seconds = 3_600, 1 ..= 86_400;
     /// After how many seconds without a lockout the earlier ones of an address are forgotten.
     lockout_memory_seconds = 3_600, 1 ..= 604_800;
-    /// Outgoing queue of a session, in bytes; above it the session is closed as a slow reader.
+    /// Outgoing queue of a session, in bytes, of which the session itself takes 32,768; above it the session is closed as a slow reader.
     outgoing_queue_bytes = 262_144, 65_536 ..= 1_073_741_824;
+    /// What the system holds of what was sent to a session, in bytes; more waits in the outgoing queue. Linux
+    /// takes twice as much memory for it.
+    send_buffer_bytes = 65_536, 4_096 ..= 16_777_216;
     /// Messages of one session that wait to be stored; above it the server reads no further.
     posts_in_flight = 64, 1 ..= 100_000;
     /// Bytes of messages that an account may store, each counted with 256 for its row; further ones are refused.

@@ -1,5 +1,6 @@
 //! What waits to be sent to one session: bounded, and closed with a reason when it is full.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use parlour_protocol::Farewell;
@@ -21,6 +22,16 @@ pub type InJson = bool;
 /// for memory, and a session that was busy once does not hold more for ever.
 const KEPT: usize = 512;
 
+/// Bytes after which the next lines begin a piece of their own: more than is usually sent at once. One piece
+/// that grows on would be moved again and again, and leave holes of memory behind it.
+const FIRST_PIECE: usize = 62 * 1024;
+
+/// Bytes of memory of each further piece, which waits for somebody who is slow.
+const PIECE: usize = 16 * 1024;
+
+/// What of it stays free for a line that is longer than what is left.
+const SPARE: usize = 1_024;
+
 /// Whole lines on their way, and the dialect that they are in. Anyone may put lines in, and whoever sends
 /// takes all that is there at once.
 pub struct Outbox {
@@ -34,14 +45,26 @@ pub struct Outbox {
     closing: Notify,
 }
 
+/// Lines, one after the other, that are sent together.
+#[derive(Default)]
+struct Piece {
+    lines: Vec<u8>,
+    /// Bytes of them that are events; replies do not count against the limit.
+    events: usize,
+}
+
 #[derive(Default)]
 struct State {
-    /// Lines, one after the other.
-    lines: Vec<u8>,
+    /// Pieces that are full, oldest first.
+    full: VecDeque<Piece>,
+    /// What comes after them.
+    last: Piece,
+    /// Bytes of all pieces.
+    bytes: usize,
+    /// Bytes of them that are events.
+    events: usize,
     /// Events that wait for a reply to go before them; `None` while none have to.
     held: Option<Vec<u8>>,
-    /// Bytes of `lines` that are events; replies do not count against the limit.
-    events: usize,
     /// Bytes that were taken and are being written.
     writing: usize,
     /// Bytes of those that are events.
@@ -99,7 +122,7 @@ impl Outbox {
     pub fn push_reply(&self, write: impl FnOnce(InJson, &mut Vec<u8>)) {
         let mut state = self.state();
         if state.closing.is_none() {
-            state.append(write);
+            state.append(write, false);
         }
     }
 
@@ -108,7 +131,7 @@ impl Outbox {
     pub fn push_switch(&self, write: impl FnOnce(InJson, &mut Vec<u8>), in_json: InJson) {
         let mut state = self.state();
         if state.closing.is_none() {
-            state.append(write);
+            state.append(write, false);
         }
         state.in_json = in_json;
     }
@@ -128,10 +151,9 @@ impl Outbox {
 
     fn end(&self, state: &mut State, closing: Closing, write: impl FnOnce(InJson, &mut Vec<u8>)) {
         if closing == Closing::Said(Farewell::SlowReader) {
-            state.lines = Vec::new();
-            state.events = 0;
+            state.forget_waiting();
         }
-        state.append(write);
+        state.append(write, false);
         state.closing = Some(closing);
         self.attention.notify_one();
         self.room.notify_one();
@@ -143,8 +165,8 @@ impl Outbox {
         self.state().closing
     }
 
-    /// Takes all lines that are there into `buffer`, in place of what is in it; what was taken before was
-    /// sent by now. Returns false when there are none.
+    /// Takes the lines that are there into `buffer`, in place of what is in it: all of them, or a piece when
+    /// there are many. What was taken before was sent by now. Returns false when there are none.
     pub fn take(&self, buffer: &mut Vec<u8>) -> bool {
         let mut state = self.state();
         if state.writing > 0 {
@@ -152,23 +174,29 @@ impl Outbox {
             state.writing_events = 0;
             self.room.notify_one();
         }
-        if state.lines.is_empty() {
+        if let Some(piece) = state.full.pop_front() {
+            *buffer = piece.lines;
+            state.writing_events = piece.events;
+        } else if state.last.lines.is_empty() {
             return false;
-        }
-        if state.lines.capacity() <= KEPT {
-            buffer.clear();
-            buffer.append(&mut state.lines);
         } else {
-            *buffer = std::mem::take(&mut state.lines);
+            if state.last.lines.capacity() <= KEPT {
+                buffer.clear();
+                buffer.append(&mut state.last.lines);
+            } else {
+                *buffer = std::mem::take(&mut state.last.lines);
+            }
+            state.writing_events = std::mem::take(&mut state.last.events);
         }
         state.writing = buffer.len();
-        state.writing_events = std::mem::take(&mut state.events);
+        state.bytes -= state.writing;
+        state.events -= state.writing_events;
         true
     }
 
     /// Bytes that nobody has taken yet.
     pub fn waiting(&self) -> usize {
-        self.state().lines.len()
+        self.state().bytes
     }
 
     /// Lets the session's own task send, or see that there is an end.
@@ -222,7 +250,7 @@ impl Outbox {
 impl State {
     /// Bytes on their way.
     fn used(&self) -> usize {
-        self.lines.len() + self.held.as_ref().map_or(0, Vec::len) + self.writing
+        self.bytes + self.held.as_ref().map_or(0, Vec::len) + self.writing
     }
 
     /// Bytes on their way that count against the limit.
@@ -233,17 +261,33 @@ impl State {
     /// As [`append`](Self::append), counted as an event; to what is held back while events are.
     fn append_event(&mut self, write: impl FnOnce(InJson, &mut Vec<u8>)) {
         match &mut self.held {
-            None => {
-                let before = self.lines.len();
-                self.append(write);
-                self.events += self.lines.len() - before;
-            }
+            None => self.append(write, true),
             Some(held) => write(self.in_json, held),
         }
     }
 
-    fn append(&mut self, write: impl FnOnce(InJson, &mut Vec<u8>)) {
-        write(self.in_json, &mut self.lines);
+    fn append(&mut self, write: impl FnOnce(InJson, &mut Vec<u8>), is_event: bool) {
+        let before = self.last.lines.len();
+        write(self.in_json, &mut self.last.lines);
+        let count = self.last.lines.len() - before;
+        self.bytes += count;
+        if is_event {
+            self.events += count;
+            self.last.events += count;
+        }
+        let most = if self.full.is_empty() { FIRST_PIECE } else { PIECE - SPARE };
+        if self.last.lines.len() >= most {
+            let next = Piece { lines: Vec::with_capacity(PIECE), events: 0 };
+            self.full.push_back(std::mem::replace(&mut self.last, next));
+        }
+    }
+
+    /// Drops what nobody has taken yet.
+    fn forget_waiting(&mut self) {
+        self.full = VecDeque::new();
+        self.last = Piece::default();
+        self.bytes = 0;
+        self.events = 0;
     }
 }
 
@@ -281,6 +325,31 @@ mod tests {
         assert_eq!(outbox.closing(), None);
         outbox.push(line(1), nothing);
         assert_eq!(outbox.closing(), Some(Closing::Said(Farewell::SlowReader)));
+    }
+
+    #[test]
+    fn what_is_long_comes_out_in_pieces_and_in_order() {
+        let outbox = Outbox::new(1 << 20);
+        let mut expected = Vec::new();
+        for number in 0..3_000 {
+            let text = format!("{number}-{}\n", "x".repeat(number % 200));
+            expected.extend_from_slice(text.as_bytes());
+            if number % 3 == 0 {
+                outbox.push_reply(|_, lines| lines.extend_from_slice(text.as_bytes()));
+            } else {
+                outbox.push(|_, lines| lines.extend_from_slice(text.as_bytes()), nothing);
+            }
+        }
+        assert_eq!(outbox.waiting(), expected.len());
+        let (mut pieces, mut taken, mut buffer) = (0, Vec::new(), Vec::new());
+        while outbox.take(&mut buffer) {
+            pieces += 1;
+            taken.extend_from_slice(&buffer);
+        }
+        assert_eq!(taken, expected);
+        assert!(pieces > expected.len() / FIRST_PIECE, "{pieces} pieces");
+        let state = outbox.state();
+        assert_eq!((state.used(), state.used_by_events(), state.bytes, state.events), (0, 0, 0, 0));
     }
 
     #[tokio::test]

@@ -11,6 +11,10 @@ use parlour_protocol::{Event, Farewell, Refusal, Reply, plain};
 use crate::outbox::{Closing, InJson, Outbox};
 use crate::wire::{Sent, Wire};
 
+/// What a session takes of memory besides its queue, in bytes. It counts as a part of the queue, so that a
+/// client that does not read costs no more than the limit says.
+const SESSION_BYTES: usize = 32 * 1024;
+
 /// One connection.
 pub struct Peer {
     /// Unique in this process.
@@ -19,6 +23,8 @@ pub struct Peer {
     pub outbox: Outbox,
     /// Where it is sent; tests read the outbox instead.
     wire: Option<Wire>,
+    /// The system takes no more for now: the session's own task waits for room, and sends all there is then.
+    blocked: AtomicBool,
     logged_in: AtomicBool,
     begun: Instant,
     /// Milliseconds after `begun` at which the client last said something.
@@ -26,12 +32,13 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// A connection that was just made, in the plain dialect.
+    /// A connection that was just made, in the plain dialect. It may take `outgoing_bytes` of memory.
     pub fn new(id: u64, outgoing_bytes: usize, wire: Option<Wire>) -> Self {
         Self {
             id,
-            outbox: Outbox::new(outgoing_bytes),
+            outbox: Outbox::new(outgoing_bytes.saturating_sub(SESSION_BYTES)),
             wire,
+            blocked: AtomicBool::new(false),
             logged_in: AtomicBool::new(false),
             begun: Instant::now(),
             heard: AtomicU64::new(0),
@@ -101,13 +108,31 @@ impl Peer {
     /// Sends what is queued, as far as the system takes it without waiting. The session's own task sees
     /// to the rest, and to a connection that is broken.
     pub fn flush(&self) {
-        if !matches!(self.send(), Ok(Sent::All)) {
-            self.outbox.call();
+        // Whoever finds this set has queued something before the task unsets it, and then looks into the queue.
+        if self.blocked.load(Ordering::SeqCst) {
+            return;
+        }
+        match self.take_and_send() {
+            Ok(Sent::All) => {}
+            Ok(Sent::Partly) => {
+                self.blocked.store(true, Ordering::SeqCst);
+                self.outbox.call();
+            }
+            Err(_) => self.outbox.call(),
         }
     }
 
     /// As [`flush`](Self::flush), for the session's own task.
     pub fn send(&self) -> io::Result<Sent> {
+        self.blocked.store(false, Ordering::SeqCst);
+        let sent = self.take_and_send()?;
+        if sent == Sent::Partly {
+            self.blocked.store(true, Ordering::SeqCst);
+        }
+        Ok(sent)
+    }
+
+    fn take_and_send(&self) -> io::Result<Sent> {
         match &self.wire {
             Some(wire) => wire.send(|buffer| self.outbox.take(buffer)),
             None => Ok(Sent::All),

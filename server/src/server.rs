@@ -5,6 +5,7 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use parlour_protocol::Limits;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -51,7 +52,7 @@ impl Prepared {
         // From what is cheapest to undo to what is not: a server that cannot start leaves nothing behind.
         // Ports below 1024 are root's; keys and data are the user's who reads and writes them later.
         let address = resolve(&settings.listen)?;
-        let socket = bind(address)?;
+        let socket = bind(address, &settings.limits)?;
         if let Some(user) = &settings.run_as {
             parlour_sandbox::run_as(user)?;
         }
@@ -149,11 +150,13 @@ pub(crate) fn resolve(listen: &str) -> Result<SocketAddr, StartError> {
 }
 
 /// Listens. Who connects waits until the server accepts.
-fn bind(address: SocketAddr) -> Result<Socket, StartError> {
+fn bind(address: SocketAddr, limits: &Limits) -> Result<Socket, StartError> {
     let bind = || -> std::io::Result<Socket> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
         socket.set_nonblocking(true)?;
+        // Connections inherit it. Left alone, the system would hold megabytes for each who does not read.
+        socket.set_send_buffer_size(usize::try_from(limits.send_buffer_bytes).unwrap_or(usize::MAX))?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         Ok(socket)
