@@ -79,6 +79,11 @@ impl Gate {
         self.counts().all
     }
 
+    /// Handshakes that are being computed.
+    pub fn handshakes_under_way(&self) -> u64 {
+        self.limits.handshakes.saturating_sub(self.handshakes.available_permits() as u64)
+    }
+
     fn lockouts(&self) -> MutexGuard<'_, Lockouts> {
         self.lockouts.lock().unwrap_or_else(PoisonError::into_inner)
     }

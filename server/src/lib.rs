@@ -34,6 +34,8 @@ pub mod hub;
 pub mod listener;
 pub mod lockout;
 pub mod logging;
+pub mod metrics;
+pub mod monitoring;
 pub mod outbox;
 pub mod peer;
 pub mod revocations;

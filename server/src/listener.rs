@@ -10,6 +10,7 @@ use rustls::CertificateError;
 use rustls::server::Acceptor;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::TryAcquireError;
 use tokio::time::timeout;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -18,6 +19,7 @@ use tracing::{debug, warn};
 
 use crate::audit::{Kind, SecurityEvent};
 use crate::gate::Pass;
+use crate::metrics::{Bound, HandshakeFault};
 use crate::peer::Peer;
 use crate::services::Services;
 use crate::session::{Connection, Session};
@@ -40,6 +42,7 @@ pub async fn listen(listener: TcpListener, services: Arc<Services>, sessions: Ta
                     Ok(pass) => pass,
                     Err(full) => {
                         debug!(peer = %address, "{full}");
+                        services.metrics.limits.count(full.into());
                         let event = SecurityEvent::new(Kind::RateLimit).from(address.ip()).because(full);
                         services.recorder.record(event);
                         continue;
@@ -73,7 +76,13 @@ async fn welcome(
     let handshake = async {
         // Who says nothing takes no place from those who do.
         let greeted = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
-        let place = services.gate.handshakes.acquire().await;
+        let place = match services.gate.handshakes.try_acquire() {
+            Err(TryAcquireError::NoPermits) => {
+                services.metrics.limits.count(Bound::Handshakes);
+                services.gate.handshakes.acquire().await.ok()
+            }
+            place => place.ok(),
+        };
         let stream = greeted.into_stream(Arc::clone(&identity.config)).await;
         drop(place);
         stream
@@ -86,6 +95,7 @@ async fn welcome(
     let stream = match handshake {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
+            services.metrics.handshake_failures.count(HandshakeFault::of(&error));
             let Some(fault) = certificate_fault(&error) else {
                 return debug!(peer = %address, %error, "handshake failed");
             };
@@ -94,14 +104,19 @@ async fn welcome(
             let event = SecurityEvent::new(Kind::LoginFailed).from(address.ip()).because(fault);
             return services.recorder.record(event);
         }
-        Err(_) => return debug!(peer = %address, "handshake took too long"),
+        Err(_) => {
+            services.metrics.handshake_failures.count(HandshakeFault::Timeout);
+            services.metrics.limits.count(Bound::HandshakeSeconds);
+            return debug!(peer = %address, "handshake took too long");
+        }
     };
     let (certificate, exporter) = match established(&stream) {
         Ok(established) => established,
         Err(error) => return warn!(peer = %address, %error, "no channel binding"),
     };
     let outgoing = usize::try_from(services.limits.outgoing_queue_bytes).unwrap_or(usize::MAX);
-    let (wire, incoming) = wire::split(stream);
+    services.metrics.handshakes.inc();
+    let (wire, incoming) = wire::split(stream, Arc::clone(&services.metrics));
     let peer = Arc::new(Peer::new(number, outgoing, Some(wire)));
     if certificate.is_none() && !pass.become_guest() {
         // The session still runs, to say why and to end as every session does.
@@ -113,7 +128,9 @@ async fn welcome(
     let root = Arc::clone(&identity.root);
     let connection = Connection { address, pass, certificate, exporter, root };
     // A task of its own, so that nothing of the handshake is held for as long as the session lasts.
+    let counted = services.metrics.session();
     sessions.spawn(async move {
+        let _counted = counted;
         Session::new(services, peer, connection).run(incoming).await;
         debug!(session = number, "gone");
     });
