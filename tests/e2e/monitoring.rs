@@ -555,12 +555,14 @@ fn dashboard_and_alerts_ask_for_what_there_is_and_the_dashboard_shows_all_of_it(
     }
     let documentation = std::fs::read_to_string(folder.join("operations.md"))?;
     let shown = shown.join("\n");
-    for line in scrape.text.lines() {
-        let Some(name) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split(' ').next()) else {
-            continue;
-        };
-        ensure!(shown.contains(name), "{name} is not in the dashboard");
-        ensure!(documentation.contains(name), "{name} is not in docs/operations.md");
+    for name in scrape.names() {
+        let histogram = ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part));
+        let documented = histogram.unwrap_or(name);
+        ensure!(documentation.contains(&format!("`{documented}`")), "{name} is not in docs/operations.md");
+        let parts = if histogram.is_some() { ["_bucket", "_sum", "_count"].as_slice() } else { &[""] };
+        let asked = asked_for(&shown).0;
+        let is_shown = parts.iter().any(|part| asked.contains(&format!("{documented}{part}").as_str()));
+        ensure!(is_shown, "{name} is not in the dashboard");
     }
     Ok(())
 }

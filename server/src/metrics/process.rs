@@ -82,11 +82,11 @@ impl Collector for Process {
             (gauge(self.resident()), gauge(self.open_descriptors()), gauge(self.most_descriptors));
         let started = gauge(u64::try_from(self.started.as_seconds()).ok());
         let seconds = processor_seconds().map(ConstCounter::new);
-        add("process_resident_memory_bytes", "Memory in use", as_metric(resident.as_ref()))?;
-        add("process_open_fds", "Open files", as_metric(open.as_ref()))?;
-        add("process_max_fds", "The most files that may be open", as_metric(most.as_ref()))?;
-        add("process_start_time_seconds", "When the process started", as_metric(started.as_ref()))?;
-        add("process_cpu_seconds", "Processor time used", as_metric(seconds.as_ref()))
+        add("process_resident_memory_bytes", "Memory in use.", as_metric(resident.as_ref()))?;
+        add("process_open_fds", "Open files.", as_metric(open.as_ref()))?;
+        add("process_max_fds", "The most files that may be open.", as_metric(most.as_ref()))?;
+        add("process_start_time_seconds", "When the process started.", as_metric(started.as_ref()))?;
+        add("process_cpu_seconds", "Processor time used.", as_metric(seconds.as_ref()))
     }
 }
 

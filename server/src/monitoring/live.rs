@@ -51,28 +51,28 @@ impl Collector for Live {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let (outgoing, longest) = self.outgoing();
         for (name, help, unit, value) in [
-            ("connections", "Connections, also without TLS so far", None, self.services.gate.connections()),
+            ("connections", "Connections, also without TLS so far.", None, self.services.gate.connections()),
             (
                 "handshakes_under_way",
-                "Handshakes being computed",
+                "Handshakes being computed.",
                 None,
                 self.services.gate.handshakes_under_way(),
             ),
             (
                 "writes_waiting",
-                "Writes that wait for the database",
+                "Writes that wait for the database.",
                 None,
                 count(self.services.store.waiting()),
             ),
-            ("outgoing_waiting", "Waiting for all users' sessions", Some(Unit::Bytes), outgoing),
-            ("outgoing_longest", "Waiting for the session that lags most", Some(Unit::Bytes), longest),
+            ("outgoing_waiting", "Waiting for all users' sessions.", Some(Unit::Bytes), outgoing),
+            ("outgoing_longest", "Waiting for the session that lags most.", Some(Unit::Bytes), longest),
         ] {
             let gauge = ConstGauge::new(value);
             gauge.encode(encoder.encode_descriptor(name, help, unit.as_ref(), MetricType::Gauge)?)?;
         }
         let mut family = encoder.encode_descriptor(
             "sessions",
-            "Sessions of users, and of guests who are not logged in",
+            "Sessions of users, and of guests who are not logged in.",
             None,
             MetricType::Gauge,
         )?;
@@ -81,7 +81,7 @@ impl Collector for Live {
         }
         let mut family = encoder.encode_descriptor(
             "certificate_expiry_timestamp",
-            "When the certificate runs out",
+            "When the certificate runs out.",
             Some(&Unit::Seconds),
             MetricType::Gauge,
         )?;
