@@ -220,15 +220,15 @@ impl Broadcast {
 
     fn bring_to(&self, share: Range<usize>) {
         let writers: Vec<u64> = self.writers.iter().map(|peer| peer.id).collect();
-        let mut told = 0;
+        let mut others = 0;
         for peer in self.audience.get(share).unwrap_or_default() {
             if !writers.contains(&peer.id) {
-                told += self.run.len();
                 peer.queue(|in_json, lines| lines.extend_from_slice(&self.lines(in_json).bytes));
                 peer.flush();
+                others += 1;
             }
         }
-        self.metrics.deliveries.add(Audience::Public, count(told));
+        self.metrics.deliveries.add(Audience::Public, others * count(self.run.len()));
     }
 
     fn bring_to_writer(&self, writer: &Peer) {

@@ -62,6 +62,8 @@ pub fn split(stream: TlsStream<TcpStream>, metrics: Arc<Metrics>) -> (Wire, Inco
 impl Wire {
     /// Encrypts what `next` puts into its buffer until that is nothing (false), and sends what the system
     /// takes. `next` is asked again only when all that it handed out before was sent.
+    // Not inline, so that what calls it stays small: it is called for each session that hears a message.
+    #[inline(never)]
     pub fn send(&self, mut next: impl FnMut(&mut Vec<u8>) -> bool) -> io::Result<Sent> {
         let mut tls = self.tls();
         PLAIN.with_borrow_mut(|bytes| {

@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, ensure};
 use parlour_tests::scrape::get;
-use parlour_tests::{DEADLINE, World, wait_until};
+use parlour_tests::{DEADLINE, World, line, wait_until};
 use serde_json::json;
 
 /// Each of these series has this value, now or soon.
@@ -164,6 +164,9 @@ fn what_fails_is_counted_by_its_reason() -> Result<()> {
     let mut gone = TcpStream::connect(world.address()?)?;
     gone.write_all(&[0x16, 0x03, 0x01])?;
     drop(gone);
+    // A client that trusts another root.
+    let distrustful = line::config(&world.profile("sam").join("device.crt"), None)?;
+    ensure!(line::connect(world.address()?, distrustful).is_err(), "it trusts everybody");
     let silent = TcpStream::connect(world.address()?)?;
     let mut stranger = world.line()?;
     stranger.ask("/register zoe x.y.z", "error: certificate request refused")?;
@@ -180,6 +183,7 @@ fn what_fails_is_counted_by_its_reason() -> Result<()> {
             (r#"parlour_handshake_failures_total{reason="not_tls"}"#, 1.0),
             (r#"parlour_handshake_failures_total{reason="closed"}"#, 1.0),
             (r#"parlour_handshake_failures_total{reason="timeout"}"#, 1.0),
+            (r#"parlour_handshake_failures_total{reason="refused_by_client"}"#, 1.0),
             (r#"parlour_limits_hit_total{limit="handshake_seconds"}"#, 1.0),
             (r#"parlour_audit_events_total{kind="login_failed"}"#, 4.0),
             (r#"parlour_audit_events_total{kind="registration_refused"}"#, 1.0),
