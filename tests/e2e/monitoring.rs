@@ -107,10 +107,11 @@ fn commits_bytes_certificates_and_the_process_are_told_as_they_are() -> Result<(
     let after = world.scrape()?;
     let grown = |series: &str| Ok::<_, anyhow::Error>(after.get(series)? - before.get(series)?);
     let commits = grown("parlour_commit_duration_seconds_count")?;
-    // Five messages one after the other, a probe, and what the audit log has of the login.
-    ensure!((6.0..=9.0).contains(&commits), "{commits} commits");
+    // Five messages one after the other; what the audit log has of the login may go with one of them or
+    // alone, and so may probes.
+    ensure!((5.0..=9.0).contains(&commits), "{commits} commits");
     ensure!((commits - grown("parlour_commit_writes_count")?).abs() < f64::EPSILON);
-    ensure!(grown("parlour_commit_writes_sum")? >= 6.0);
+    ensure!(grown("parlour_commit_writes_sum")? >= 5.0);
     ensure!((commits - grown(r#"parlour_commit_duration_seconds_bucket{le="+Inf"}"#)?).abs() < f64::EPSILON);
     let took = grown("parlour_commit_duration_seconds_sum")?;
     ensure!(took > 0.0 && took < DEADLINE.as_secs_f64(), "{took}");
