@@ -24,6 +24,7 @@ pub async fn check(told: &Told) -> Report {
     let root = keys(told.keys.as_deref(), clock, &mut report);
     data(told.data.as_deref(), root.as_ref(), clock, &mut report);
     report.add(port::find(told.listen.as_deref(), told.data.as_deref()).await);
+    report.add(port::find_metrics(told.metrics.as_deref(), told.data.as_deref()).await);
     report.add(limits(told));
     report.add(ttp::find(told.ttp.as_deref()).await);
     report.add(look::recipient(told.backup_recipient.as_deref(), "parlour-server"));

@@ -79,6 +79,10 @@ pub struct Options {
     /// Folder for the database
     #[arg(long, env = "PARLOUR_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Address of this machine alone on which the operator's program asks by HTTP for /metrics, /healthz and
+    /// /readyz; none unless it is given
+    #[arg(long, env = "PARLOUR_METRICS", value_name = "HOST:PORT")]
+    pub metrics: Option<String>,
     /// Set a limit; may be given several times
     #[arg(long = "limit", env = "PARLOUR_LIMIT", value_name = "NAME=VALUE", value_delimiter = ',')]
     pub limits: Vec<String>,

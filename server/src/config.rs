@@ -23,6 +23,8 @@ pub struct Settings {
     pub ttp: PathBuf,
     /// Folder for the database.
     pub data: PathBuf,
+    /// `HOST:PORT` for the operator, if it is wanted.
+    pub metrics: Option<String>,
     /// The limits that hold.
     pub limits: Limits,
     /// What is unsafe and may be done all the same.
@@ -52,6 +54,8 @@ pub struct Told {
     pub ttp: Option<PathBuf>,
     /// Folder for the database.
     pub data: Option<PathBuf>,
+    /// `HOST:PORT` for the operator, if it is wanted.
+    pub metrics: Option<String>,
     /// The limits that hold.
     pub limits: Limits,
     /// What is unsafe and may be done all the same.
@@ -74,6 +78,7 @@ struct File {
     keys: Option<PathBuf>,
     ttp: Option<PathBuf>,
     data: Option<PathBuf>,
+    metrics: Option<String>,
     #[serde(default)]
     limits: BTreeMap<String, toml::Value>,
     #[serde(default, alias = "allow_unsafe")]
@@ -107,6 +112,7 @@ impl Told {
             keys: options.keys.or(file.keys),
             ttp: options.ttp.or(file.ttp),
             data: options.data.or(file.data),
+            metrics: options.metrics.or(file.metrics),
             limits,
             allow_unsafe: if allowed.is_empty() { file.allow_unsafe } else { allowed },
             backup_recipient: file.backup_recipient,
@@ -135,6 +141,7 @@ impl Settings {
             keys: told.keys.unwrap_or_else(|| "keys/server".into()),
             ttp: told.ttp.unwrap_or_else(|| "keys/ttp/ttp.sock".into()),
             data: told.data.unwrap_or_else(default_data),
+            metrics: told.metrics,
             limits: told.limits,
             allow_unsafe: told.allow_unsafe,
             log: arguments.log.or(told.log).unwrap_or_default(),

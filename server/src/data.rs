@@ -14,12 +14,12 @@ pub struct DataDirectory {
 }
 
 /// Whether a server uses a data directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Use {
     /// None does.
     Free,
-    /// One does; where it listens, if it has said so already.
-    Running(Option<SocketAddr>),
+    /// One does; where it listens, as far as it has said so already.
+    Running(Vec<SocketAddr>),
 }
 
 impl DataDirectory {
@@ -53,10 +53,10 @@ impl DataDirectory {
         database_in(&self.path)
     }
 
-    /// Notes in the lock where this server listens, for [`usage`].
-    pub fn note_address(&mut self, address: SocketAddr) -> std::io::Result<()> {
+    /// Notes in the lock where this server listens, for [`usage`]. Done once.
+    pub fn note_addresses(&mut self, addresses: &[SocketAddr]) -> std::io::Result<()> {
         self.lock.set_len(0)?;
-        writeln!(self.lock, "{address}")
+        addresses.iter().try_for_each(|address| writeln!(self.lock, "{address}"))
     }
 }
 
@@ -76,7 +76,10 @@ pub fn usage(path: &Path) -> std::io::Result<Use> {
     // Shared, so that two who ask do not take each other for a server.
     match lock.try_lock_shared() {
         Ok(()) => Ok(Use::Free),
-        Err(TryLockError::WouldBlock) => Ok(Use::Running(std::fs::read_to_string(path)?.trim().parse().ok())),
+        Err(TryLockError::WouldBlock) => {
+            let noted = std::fs::read_to_string(path)?;
+            Ok(Use::Running(noted.lines().filter_map(|line| line.parse().ok()).collect()))
+        }
         Err(TryLockError::Error(error)) => Err(error),
     }
 }
@@ -90,10 +93,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(usage(folder.path()).unwrap(), Use::Free);
         let mut data = DataDirectory::open(folder.path()).unwrap();
-        assert_eq!(usage(folder.path()).unwrap(), Use::Running(None));
-        let address: SocketAddr = "127.0.0.1:7275".parse().unwrap();
-        data.note_address(address).unwrap();
-        assert_eq!(usage(folder.path()).unwrap(), Use::Running(Some(address)));
+        assert_eq!(usage(folder.path()).unwrap(), Use::Running(Vec::new()));
+        let addresses = ["127.0.0.1:7275", "[::1]:9275"].map(|address| address.parse().unwrap());
+        data.note_addresses(&addresses).unwrap();
+        assert_eq!(usage(folder.path()).unwrap(), Use::Running(addresses.to_vec()));
         drop(data);
         assert_eq!(usage(folder.path()).unwrap(), Use::Free);
     }

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::commands::store_refusal;
 use crate::hub::Hub;
+use crate::metrics::{Audience, Metrics};
 use crate::outbox::InJson;
 use crate::peer::{Encoded, Peer, append_event};
 use crate::store::{Appended, Outcome};
@@ -33,12 +34,16 @@ const BURST: usize = 32 * 1024;
 const SHARE: usize = 64;
 
 /// Delivers until the store ends.
-pub async fn deliver(hub: Arc<Hub>, mut outcomes: mpsc::UnboundedReceiver<Vec<Outcome<Posting>>>) {
+pub async fn deliver(
+    hub: Arc<Hub>,
+    mut outcomes: mpsc::UnboundedReceiver<Vec<Outcome<Posting>>>,
+    metrics: Arc<Metrics>,
+) {
     while let Some(batch) = outcomes.recv().await {
         for run in runs(batch) {
             match run {
-                Run::Channel(told) => Arc::new(Broadcast::new(&hub, told)).bring().await,
-                Run::Others(told) => bring_each(&hub, &told),
+                Run::Channel(told) => Arc::new(Broadcast::new(&hub, told, &metrics)).bring().await,
+                Run::Others(told) => bring_each(&hub, &told, &metrics),
             }
             // Those who have waited meanwhile have a turn.
             tokio::task::yield_now().await;
@@ -111,18 +116,21 @@ fn runs(batch: Vec<Outcome<Posting>>) -> Vec<Run> {
 }
 
 /// Tells direct messages to both users' sessions and every answer to who waits for it.
-fn bring_each(hub: &Hub, run: &[Told]) {
+fn bring_each(hub: &Hub, run: &[Told], metrics: &Metrics) {
     let mut touched = Vec::with_capacity(2 * run.len());
+    let (mut messages, mut deliveries) = (0, 0);
     for told in run {
         let writer = &told.posting.peer;
         if let (Some(event), Some(Message { to: Conversation::Direct(to), from, .. })) =
             (&told.event, told.message())
         {
+            messages += 1;
             let encoded = Encoded::new(event);
             let mut tell = |peer: &Arc<Peer>| {
                 if peer.id != writer.id {
                     peer.queue(|in_json, lines| lines.extend_from_slice(encoded.line(in_json)));
                     touch(&mut touched, peer);
+                    deliveries += 1;
                 }
             };
             hub.visit(to, &mut tell);
@@ -130,9 +138,14 @@ fn bring_each(hub: &Hub, run: &[Told]) {
                 hub.visit(from, &mut tell);
             }
         }
+        if let Err(refusal) = &told.answer {
+            metrics.refused(refusal);
+        }
         writer.answer(told.posting.id.as_ref(), &told.answer);
         touch(&mut touched, writer);
     }
+    metrics.messages.add(Audience::Private, messages);
+    metrics.deliveries.add(Audience::Private, deliveries);
     touched.sort_unstable_by_key(|peer| peer.id);
     touched.dedup_by_key(|peer| peer.id);
     for peer in touched {
@@ -149,12 +162,17 @@ fn touch(touched: &mut Vec<Arc<Peer>>, peer: &Arc<Peer>) {
     }
 }
 
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
 /// Messages in one channel on their way to all who are in it.
 struct Broadcast {
     run: Vec<Told>,
     audience: Arc<[Arc<Peer>]>,
     /// Who said something in it: they hear an answer instead of their own.
     writers: Vec<Arc<Peer>>,
+    metrics: Arc<Metrics>,
     plain: OnceLock<Lines>,
     json: OnceLock<Lines>,
 }
@@ -167,15 +185,23 @@ struct Lines {
 }
 
 impl Broadcast {
-    fn new(hub: &Hub, run: Vec<Told>) -> Self {
+    fn new(hub: &Hub, run: Vec<Told>, metrics: &Arc<Metrics>) -> Self {
         let mut writers: Vec<Arc<Peer>> = run.iter().map(|told| Arc::clone(&told.posting.peer)).collect();
         writers.sort_unstable_by_key(|peer| peer.id);
         writers.dedup_by_key(|peer| peer.id);
-        Self { run, audience: hub.everyone(), writers, plain: OnceLock::new(), json: OnceLock::new() }
+        Self {
+            run,
+            audience: hub.everyone(),
+            writers,
+            metrics: Arc::clone(metrics),
+            plain: OnceLock::new(),
+            json: OnceLock::new(),
+        }
     }
 
     /// Sends to everyone, on as many cores as there are.
     async fn bring(self: Arc<Self>) {
+        self.metrics.messages.add(Audience::Public, count(self.run.len()));
         for writer in &self.writers {
             self.bring_to_writer(writer);
         }
@@ -194,22 +220,28 @@ impl Broadcast {
 
     fn bring_to(&self, share: Range<usize>) {
         let writers: Vec<u64> = self.writers.iter().map(|peer| peer.id).collect();
+        let mut others = 0;
         for peer in self.audience.get(share).unwrap_or_default() {
             if !writers.contains(&peer.id) {
                 peer.queue(|in_json, lines| lines.extend_from_slice(&self.lines(in_json).bytes));
                 peer.flush();
+                others += 1;
             }
         }
+        self.metrics.deliveries.add(Audience::Public, others * count(self.run.len()));
     }
 
     fn bring_to_writer(&self, writer: &Peer) {
+        let mut told_of_others = 0;
         for (index, told) in self.run.iter().enumerate() {
             if told.posting.peer.id == writer.id {
                 writer.answer(told.posting.id.as_ref(), &told.answer);
             } else {
                 writer.queue(|in_json, lines| lines.extend_from_slice(self.lines(in_json).line(index)));
+                told_of_others += 1;
             }
         }
+        self.metrics.deliveries.add(Audience::Public, told_of_others);
         writer.flush();
     }
 
@@ -244,6 +276,7 @@ mod tests {
 
     use super::*;
     use crate::hub::Presence;
+    use crate::metrics::ErrorCode;
     use crate::store::StoreError;
 
     fn peer(id: u64) -> Arc<Peer> {
@@ -274,17 +307,22 @@ mod tests {
         Posting { peer: Arc::clone(peer), id: None, place }
     }
 
-    async fn deliver_all(hub: &Arc<Hub>, batch: Vec<Outcome<Posting>>) {
+    /// What was counted of it.
+    async fn deliver_all(hub: &Arc<Hub>, batch: Vec<Outcome<Posting>>) -> Arc<Metrics> {
+        let metrics = Arc::new(Metrics::default());
         let (told, outcomes) = mpsc::unbounded_channel();
         told.send(batch).ok().unwrap();
         drop(told);
-        deliver(Arc::clone(hub), outcomes).await;
+        deliver(Arc::clone(hub), outcomes, Arc::clone(&metrics)).await;
+        metrics
     }
 
     /// The last words of each line that a session was sent.
     fn heard(peer: &Peer) -> Vec<String> {
-        let mut lines = Vec::new();
-        peer.outbox.take(&mut lines);
+        let (mut lines, mut piece) = (Vec::new(), Vec::new());
+        while peer.outbox.take(&mut piece) {
+            lines.append(&mut piece);
+        }
         let lines = String::from_utf8(lines).unwrap();
         lines.lines().map(|line| line.rsplit(' ').next().unwrap().to_owned()).collect()
     }
@@ -299,11 +337,15 @@ mod tests {
             join(&hub, "erik", '1', &erik),
             join(&hub, "anna", '1', &anna),
         ];
-        deliver_all(&hub, vec![stored(&writing, "@erik", "one"), stored(&writing, "#lobby", "two")]).await;
+        let batch = vec![stored(&writing, "@erik", "one"), stored(&writing, "#lobby", "two")];
+        let metrics = deliver_all(&hub, batch).await;
         assert_eq!(heard(&writing), ["one", "two"]);
         assert_eq!(heard(&other_device), ["one", "two"]);
         assert_eq!(heard(&erik), ["one", "two"]);
         assert_eq!(heard(&anna), ["two"]);
+        let counted = |audience| (metrics.messages.get(audience), metrics.deliveries.get(audience));
+        assert_eq!(counted(Audience::Private), (1, 2));
+        assert_eq!(counted(Audience::Public), (1, 3));
     }
 
     #[tokio::test]
@@ -315,7 +357,11 @@ mod tests {
             peers.iter().zip(names).map(|(peer, name)| join(&hub, &name, '1', peer)).collect();
         let texts: Vec<String> = (0..500).map(|number| format!("{number}-{}", "x".repeat(300))).collect();
         let batch = texts.iter().zip(peers.iter().cycle().take(500));
-        deliver_all(&hub, batch.map(|(text, peer)| stored(peer, "#lobby", text)).collect()).await;
+        let batch = batch.map(|(text, peer)| stored(peer, "#lobby", text)).collect();
+        let metrics = deliver_all(&hub, batch).await;
+        assert_eq!(metrics.messages.get(Audience::Public), 500);
+        // Nobody is told of what she said herself.
+        assert_eq!(metrics.deliveries.get(Audience::Public), 500 * 199);
         for peer in peers {
             assert_eq!(heard(&peer), texts);
         }
@@ -328,7 +374,8 @@ mod tests {
         let _presences = [join(&hub, "sam", '1', &writing), join(&hub, "erik", '1', &other)];
         let refused = (posting(&writing), Err(StoreError::IdInUse));
         let batch = vec![stored(&writing, "#lobby", "one"), refused, stored(&writing, "#lobby", "two")];
-        deliver_all(&hub, batch).await;
+        let metrics = deliver_all(&hub, batch).await;
+        assert_eq!(metrics.errors.get(ErrorCode::IdInUse), 1);
         assert_eq!(heard(&other), ["one", "two"]);
         let lines = heard(&writing);
         assert_eq!((lines.len(), &lines[0], &lines[2]), (3, &"one".to_owned(), &"two".to_owned()));

@@ -99,6 +99,7 @@ mod tests {
 
     use super::*;
     use crate::audit::{Entry, Kind, SecurityEvent};
+    use crate::metrics::Commits;
     use crate::store::Bounds;
     use crate::store::sqlite::SqliteStore;
 
@@ -111,7 +112,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (told, _outcomes) = mpsc::unbounded_channel();
         let store: Arc<dyn Store<Posting>> = Arc::new(
-            SqliteStore::open(&folder.path().join("chat.db"), Bounds::new(&Limits::default()), told).unwrap(),
+            SqliteStore::open(
+                &folder.path().join("chat.db"),
+                Bounds::new(&Limits::default()),
+                told,
+                Commits::default(),
+            )
+            .unwrap(),
         );
         let name: UserName = "sam".parse().unwrap();
         let [first, second] = ["1", "2"].map(|digit| digit.repeat(16).parse::<DeviceId>().unwrap());

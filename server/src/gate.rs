@@ -80,6 +80,11 @@ impl Gate {
         self.counts().all
     }
 
+    /// Handshakes that have begun and not ended.
+    pub fn handshakes_under_way(&self) -> u64 {
+        self.handshakes.count() as u64
+    }
+
     fn lockouts(&self) -> MutexGuard<'_, Lockouts> {
         self.lockouts.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -7,6 +7,7 @@
 //! [`hub`] who may hear them. Each of those is a [`peer`]: an [`outbox`], and the [`wire`] on which what is
 //! in it is sent. Certificates come from the TTP, through [`authority`]; what it revokes comes through
 //! [`revocations`]. What matters to security is noted by [`audit`]; [`lockout`] keeps those out who guess.
+//! What happens is counted in [`metrics`], and [`monitoring`] tells the operator.
 //!
 //! Before any of it runs the process gives up what it does not need: [`confinement`].
 //!
@@ -34,6 +35,8 @@ pub mod handshakes;
 pub mod hub;
 pub mod listener;
 pub mod lockout;
+pub mod metrics;
+pub mod monitoring;
 pub mod outbox;
 pub mod peer;
 pub mod revocations;

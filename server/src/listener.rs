@@ -18,6 +18,7 @@ use tracing::{debug, warn};
 use crate::audit::{Kind, SecurityEvent};
 use crate::gate::Pass;
 use crate::handshakes::Underway;
+use crate::metrics::{Bound, HandshakeFault};
 use crate::peer::Peer;
 use crate::services::Services;
 use crate::session::{Connection, Session};
@@ -40,6 +41,7 @@ pub async fn listen(listener: TcpListener, services: Arc<Services>, sessions: Ta
                     Ok(pass) => pass,
                     Err(full) => {
                         debug!(peer = %address, "{full}");
+                        services.metrics.limits.count(full.into());
                         let event = SecurityEvent::new(Kind::RateLimit).from(address.ip()).because(full);
                         services.recorder.record(event);
                         continue;
@@ -78,6 +80,7 @@ async fn welcome(
         result = timeout(patience, handshake) => result,
         () = place.ended() => {
             debug!(peer = %address, "handshake gave way to another");
+            services.metrics.limits.count(Bound::Handshakes);
             let event = SecurityEvent::new(Kind::RateLimit).from(address.ip());
             return services.recorder.record(event.because("an unfinished handshake made room"));
         }
@@ -87,6 +90,7 @@ async fn welcome(
     let stream = match handshake {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
+            services.metrics.handshake_failures.count(HandshakeFault::of(&error));
             let Some(fault) = certificate_fault(&error) else {
                 return debug!(peer = %address, %error, "handshake failed");
             };
@@ -95,20 +99,26 @@ async fn welcome(
             let event = SecurityEvent::new(Kind::LoginFailed).from(address.ip()).because(fault);
             return services.recorder.record(event);
         }
-        Err(_) => return debug!(peer = %address, "handshake took too long"),
+        Err(_) => {
+            services.metrics.handshake_failures.count(HandshakeFault::Timeout);
+            services.metrics.limits.count(Bound::HandshakeSeconds);
+            return debug!(peer = %address, "handshake took too long");
+        }
     };
     let (certificate, exporter) = match established(&stream) {
         Ok(established) => established,
         Err(error) => return warn!(peer = %address, %error, "no channel binding"),
     };
     let outgoing = usize::try_from(services.limits.outgoing_queue_bytes).unwrap_or(usize::MAX);
-    let (wire, incoming) = wire::split(stream);
+    services.metrics.handshakes.inc();
+    let (wire, incoming) = wire::split(stream, Arc::clone(&services.metrics));
     let peer = Arc::new(Peer::new(number, outgoing, Some(wire)));
     if certificate.is_none()
         && let Err(full) = pass.become_guest()
     {
         // The session still runs, to say why and to end as every session does.
         peer.dismiss(Farewell::TooManyConnections);
+        services.metrics.limits.count(full.into());
         let event = SecurityEvent::new(Kind::RateLimit).from(address.ip());
         services.recorder.record(event.because(full));
     }
@@ -116,7 +126,9 @@ async fn welcome(
     let root = Arc::clone(&identity.root);
     let connection = Connection { address, pass, certificate, exporter, root };
     // A task of its own, so that nothing of the handshake is held for as long as the session lasts.
+    let counted = services.metrics.session();
     sessions.spawn(async move {
+        let _counted = counted;
         Session::new(services, peer, connection).run(incoming).await;
         debug!(session = number, "gone");
     });

@@ -12,7 +12,7 @@ use parlour_server::audit::report::{self, Finding};
 use parlour_server::backup::{self, BackupError};
 use parlour_server::cli::{AuditArguments, CheckArguments, Cli, Command};
 use parlour_server::config::{Settings, Told};
-use parlour_server::server::Prepared;
+use parlour_server::server::{Listening, Prepared};
 use parlour_server::startup::StartError;
 use parlour_server::{check, confinement, server};
 use parlour_upkeep::{key, logging};
@@ -138,10 +138,11 @@ fn run(settings: Settings) -> Result<(), StartError> {
         .enable_all()
         .build()
         .map_err(|error| StartError::System(error.to_string()))?;
-    runtime.block_on(server::run(settings, prepared, |address| {
+    runtime.block_on(server::run(settings, prepared, |Listening { address, metrics }| {
+        // Whoever started the server waits for these lines; nobody may be there to read them.
+        let metrics = metrics.map_or_else(String::new, |address| format!("metrics on {address}\n"));
         let mut stdout = std::io::stdout();
-        // Whoever started the server waits for this line; nobody may be there to read it.
-        let _ = writeln!(stdout, "listening on {address}").and_then(|()| stdout.flush());
+        let _ = write!(stdout, "listening on {address}\n{metrics}").and_then(|()| stdout.flush());
     }))
 }
 

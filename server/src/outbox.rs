@@ -199,6 +199,11 @@ impl Outbox {
         self.state().bytes
     }
 
+    /// Bytes on their way: those, and what the system has not taken yet.
+    pub fn on_their_way(&self) -> usize {
+        self.state().used()
+    }
+
     /// Lets the session's own task send, or see that there is an end.
     pub fn call(&self) {
         self.attention.notify_one();

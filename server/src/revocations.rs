@@ -34,6 +34,7 @@ pub async fn follow(services: Arc<Services>) {
             outcome = follow_once(&services) => outcome,
             () = stopping.cancelled() => return,
         };
+        services.metrics.ttp_connected.set(0);
         match outcome {
             Ok(()) => {
                 debug!("the authority ended the watch");
@@ -57,6 +58,7 @@ pub async fn follow(services: Arc<Services>) {
 async fn follow_once(services: &Services) -> Result<(), Broken> {
     let after = services.store.newest_revocation().await?;
     let mut revocations = services.authority.watch(after).await?;
+    services.metrics.ttp_connected.set(1);
     while let Some(revocation) = revocations.next().await? {
         let event = SecurityEvent::new(Kind::DeviceRevoked).of(&revocation.name).on(&revocation.device);
         let entry = services.recorder.entry(event).await;

@@ -5,7 +5,6 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use parlour_protocol::Limits;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -24,6 +23,8 @@ use crate::delivery::{Posting, deliver};
 use crate::directory::Directory;
 use crate::gate::Gate;
 use crate::hub::Hub;
+use crate::metrics::{Metrics, Process};
+use crate::monitoring::{self, Monitoring};
 use crate::services::Services;
 use crate::startup::StartError;
 use crate::store::sqlite::SqliteStore;
@@ -41,6 +42,8 @@ pub struct Prepared {
     socket: Socket,
     identity: Identity,
     data: DataDirectory,
+    operator: Option<Socket>,
+    process: Process,
 }
 
 impl Prepared {
@@ -52,41 +55,59 @@ impl Prepared {
         // From what is cheapest to undo to what is not: a server that cannot start leaves nothing behind.
         // Ports below 1024 are root's; keys and data are the user's who reads and writes them later.
         let address = resolve(&settings.listen)?;
-        let socket = bind(address, &settings.limits)?;
+        let buffer = usize::try_from(settings.limits.send_buffer_bytes).unwrap_or(usize::MAX);
+        let socket = bind(address, Some(buffer));
+        let socket = socket.map_err(|error| StartError::Listen { address, reason: error.to_string() })?;
+        let operator = settings.metrics.as_deref().map(monitoring::listen).transpose()?;
         if let Some(user) = &settings.run_as {
             parlour_sandbox::run_as(user)?;
         }
         let identity = tls::load(&settings.keys, clock)?;
         refuse_dangers(settings, address)?;
         let data = DataDirectory::open(&settings.data)?;
-        Ok(Self { begun, clock, socket, identity, data })
+        let process = Process::open(clock.now());
+        Ok(Self { begun, clock, socket, identity, data, operator, process })
     }
 }
 
-/// Runs the server. `ready` hears the address that it listens on. Returns after a graceful stop.
+/// Where a server listens.
+#[derive(Debug, Clone, Copy)]
+pub struct Listening {
+    /// For clients.
+    pub address: SocketAddr,
+    /// For the operator.
+    pub metrics: Option<SocketAddr>,
+}
+
+/// Runs the server. `ready` hears where it listens. Returns after a graceful stop.
 pub async fn run(
     settings: Settings,
     prepared: Prepared,
-    ready: impl FnOnce(SocketAddr),
+    ready: impl FnOnce(Listening),
 ) -> Result<(), StartError> {
-    let Prepared { begun, clock, socket, identity, mut data } = prepared;
+    let Prepared { begun, clock, socket, identity, mut data, operator, process } = prepared;
     let mut signals = Signals::new()?;
-    let socket = TcpListener::from_std(socket.into());
-    let socket = socket.map_err(|error| StartError::System(error.to_string()))?;
+    let (socket, address) = opened(socket)?;
+    let operator = operator.map(opened).transpose()?;
+    let listening = Listening { address, metrics: operator.as_ref().map(|(_, address)| *address) };
+    let metrics = Arc::new(Metrics::default());
     let (told, outcomes) = mpsc::unbounded_channel(); // bounded by what sessions may have under way
-    let store = Arc::new(SqliteStore::open(&data.database(), Bounds::new(&settings.limits), told)?);
-    let address = socket.local_addr().map_err(|error| StartError::System(error.to_string()))?;
-    data.note_address(address).map_err(|error| StartError::System(error.to_string()))?;
+    let bounds = Bounds::new(&settings.limits);
+    let store = SqliteStore::open(&data.database(), bounds, told, metrics.commits.clone())?;
+    let store = Arc::new(store);
+    let addresses: Vec<SocketAddr> = [address].into_iter().chain(listening.metrics).collect();
+    data.note_addresses(&addresses).map_err(|error| StartError::System(error.to_string()))?;
 
     let limits = Arc::new(settings.limits.clone());
     let shared: Arc<dyn Store<Posting>> = Arc::clone(&store) as _;
     let hub = Arc::new(Hub::default());
-    let delivery = tokio::spawn(deliver(Arc::clone(&hub), outcomes));
-    let recorder = Arc::new(Recorder::new(Arc::clone(&shared), clock));
+    let delivery = tokio::spawn(deliver(Arc::clone(&hub), outcomes, Arc::clone(&metrics)));
+    let recorder = Arc::new(Recorder::new(Arc::clone(&shared), clock, Arc::clone(&metrics)));
     let services = Arc::new(Services {
         directory: Directory::new(Arc::clone(&shared)),
         store: shared,
         hub,
+        metrics,
         recorder: Arc::clone(&recorder),
         authority: Authority::new(&settings.ttp),
         gate: Arc::new(Gate::new(Arc::clone(&limits))),
@@ -100,9 +121,17 @@ pub async fn run(
     workers.spawn(listener::listen(socket, Arc::clone(&services), sessions.clone()));
     workers.spawn(revocations::follow(Arc::clone(&services)));
     workers.spawn(Arc::clone(&recorder).run(services.stopping.clone()));
+    // It answers also while sessions end, so it is told apart to stop.
+    let watched = CancellationToken::new();
+    let monitoring = TaskTracker::new();
+    if let Some((socket, address)) = operator {
+        let serving = Monitoring::new(Arc::clone(&services), process).serve(socket, watched.clone());
+        monitoring.spawn(serving);
+        info!(%address, "metrics");
+    }
     recorder.record(SecurityEvent::new(Kind::Started).because(env!("CARGO_PKG_VERSION")));
     info!(%address, millis = begun.elapsed().as_millis(), "ready");
-    ready(address);
+    ready(listening);
 
     while let Heard::Reload = signals.next().await {
         reload(&services, &settings);
@@ -116,6 +145,9 @@ pub async fn run(
     if tokio::time::timeout(drain, sessions.wait()).await.is_err() {
         warn!(left = sessions.len(), "some sessions did not end in time");
     }
+    watched.cancel();
+    monitoring.close();
+    monitoring.wait().await;
     recorder.record(SecurityEvent::new(Kind::Stopped));
     recorder.close().await;
     store.close().await;
@@ -150,18 +182,26 @@ pub(crate) fn resolve(listen: &str) -> Result<SocketAddr, StartError> {
 }
 
 /// Listens. Who connects waits until the server accepts.
-fn bind(address: SocketAddr, limits: &Limits) -> Result<Socket, StartError> {
-    let bind = || -> std::io::Result<Socket> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_reuse_address(true)?;
-        socket.set_nonblocking(true)?;
-        // Connections inherit it. Left alone, the system would hold megabytes for each who does not read.
-        socket.set_send_buffer_size(usize::try_from(limits.send_buffer_bytes).unwrap_or(usize::MAX))?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        Ok(socket)
-    };
-    bind().map_err(|error| StartError::Listen { address, reason: error.to_string() })
+pub(crate) fn bind(address: SocketAddr, send_buffer: Option<usize>) -> std::io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    // Connections inherit it. Left alone, the system would hold megabytes for each who does not read.
+    if let Some(bytes) = send_buffer {
+        socket.set_send_buffer_size(bytes)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket)
+}
+
+/// The same on the runtime, with its address.
+fn opened(socket: Socket) -> Result<(TcpListener, SocketAddr), StartError> {
+    let opened = TcpListener::from_std(socket.into()).and_then(|listener| {
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    });
+    opened.map_err(|error| StartError::System(error.to_string()))
 }
 
 /// Reads keys and certificates again; when they cannot be used the old ones stay.

@@ -12,6 +12,7 @@ use crate::delivery::Posting;
 use crate::directory::Directory;
 use crate::gate::Gate;
 use crate::hub::Hub;
+use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::tls::Identity;
 
@@ -23,6 +24,8 @@ pub struct Services {
     pub directory: Directory,
     /// Who is online.
     pub hub: Arc<Hub>,
+    /// What is counted for the operator.
+    pub metrics: Arc<Metrics>,
     /// Where security events go.
     pub recorder: Arc<Recorder>,
     /// The TTP.

@@ -144,6 +144,9 @@ impl Session {
         }
         // Offline before the connection is gone, so that who sees it end finds the user offline.
         peer.outbox.close(Closing::Quiet, |_, _| ());
+        if let Some(Closing::Said(farewell)) = peer.outbox.closing() {
+            services.metrics.dismissed(farewell);
+        }
         if peer.outbox.closing() == Some(Closing::Said(Farewell::SlowReader)) {
             services.recorder.record(self.event(Kind::RateLimit).because(Farewell::SlowReader));
         }
@@ -179,6 +182,9 @@ impl Session {
 
     /// Queues the answer to a command; it is sent when the session next waits.
     pub fn answer(&self, id: Option<&RequestId>, answer: &Result<Reply, Refusal>) {
+        if let Err(refusal) = answer {
+            self.services.metrics.refused(refusal);
+        }
         match answer {
             Ok(Reply::Dialect(dialect)) => {
                 let line = |in_json, lines: &mut Vec<u8>| append_answer(id, answer, in_json, lines);

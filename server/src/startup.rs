@@ -57,6 +57,17 @@ pub enum StartError {
         /// What the system said.
         reason: String,
     },
+    /// The operator's address cannot be listened on.
+    #[error("cannot listen on {address} for metrics: {reason}")]
+    ListenForOperator {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        reason: String,
+    },
+    /// The operator's address is not this machine's alone.
+    #[error("metrics are for this machine alone, and others reach {0}")]
+    PublicMetrics(SocketAddr),
     /// The address does not parse or resolve.
     #[error("'{0}' is no address to listen on")]
     Address(String),
@@ -99,6 +110,14 @@ impl StartError {
             }
             Self::Listen { .. } => {
                 "is another server running? choose another address with --listen".to_owned()
+            }
+            Self::ListenForOperator { .. } => {
+                "is another program listening there? choose another address with --metrics".to_owned()
+            }
+            Self::PublicMetrics(_) => {
+                "use a loopback address, for example --metrics 127.0.0.1:9275, and put a reverse proxy or an ssh \
+                 tunnel before it"
+                    .to_owned()
             }
             Self::Address(_) => "write it as HOST:PORT, for example 127.0.0.1:7275".to_owned(),
             Self::Privileges(error) => return error.hint(),

@@ -78,6 +78,12 @@ pub trait Store<T>: Send + Sync + 'static {
 
     /// Appends entries to the audit log, in this order.
     fn audit(&self, entries: Vec<Entry>) -> Later<'_, ()>;
+
+    /// Writes something that changes nothing, in turn with everything else, and returns when it is durable.
+    fn probe(&self) -> Later<'_, ()>;
+
+    /// Writes that wait for their turn.
+    fn waiting(&self) -> usize;
 }
 
 /// Why the store did not do it.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parlour_keylog::{RootCertificate, ServerCertificate};
+use parlour_keylog::{CertificateError, RootCertificate, ServerCertificate};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -21,6 +21,9 @@ pub struct Identity {
     pub config: Arc<ServerConfig>,
     /// The root that clients' certificates must come from.
     pub root: Arc<RootCertificate>,
+    /// When the server's own certificate runs out; nothing when it is none of our kind, which clients
+    /// refuse.
+    pub expires: Option<i64>,
 }
 
 /// Reads `server.key`, `server.crt` (with the root behind it) and `ca.crt` from `keys`.
@@ -28,10 +31,12 @@ pub fn load(keys: &Path, clock: Clock) -> Result<Identity, StartError> {
     let key_path = keys.join("server.key");
     let key = private_key(&key_path).map_err(|error| unusable(&key_path, &error))?;
     let Chain { path: chain_path, certificates: chain, root, root_der } = read_chain(keys)?;
-    warn_of_certificate(&chain, &root, clock);
+    let leaf = chain.first().map(|leaf| ServerCertificate::from_der(leaf));
+    let expires = leaf.as_ref().and_then(|leaf| Some(leaf.as_ref().ok()?.not_after()));
+    warn_of_certificate(leaf, &root, clock);
     let config = config(chain, &key, root_der, clock)
         .map_err(|reason| StartError::Key { path: chain_path, reason })?;
-    Ok(Identity { config: Arc::new(config), root: Arc::new(root) })
+    Ok(Identity { config: Arc::new(config), root: Arc::new(root), expires })
 }
 
 /// The server's own certificate and the root, without the key.
@@ -68,8 +73,11 @@ fn read_chain(keys: &Path) -> Result<Chain, StartError> {
 }
 
 /// Clients will refuse a certificate that does not hold now; the server can be reloaded with a new one.
-fn warn_of_certificate(chain: &[CertificateDer<'_>], root: &RootCertificate, clock: Clock) {
-    let leaf = chain.first().map(|leaf| ServerCertificate::from_der(leaf));
+fn warn_of_certificate(
+    leaf: Option<Result<ServerCertificate, CertificateError>>,
+    root: &RootCertificate,
+    clock: Clock,
+) {
     let verified = leaf.map(|leaf| leaf.and_then(|leaf| leaf.verify(root, clock.now().as_seconds())));
     if let Some(Err(error)) = verified {
         warn!(%error, "clients will refuse the server's certificate; mint a new one and send SIGHUP");

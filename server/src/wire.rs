@@ -6,7 +6,7 @@ use std::future::poll_fn;
 use std::io::{self, BufRead as _, IoSlice, Write};
 use std::net::Shutdown;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, ready};
 
 use parlour_protocol::LineSplitter;
@@ -16,6 +16,8 @@ use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio_rustls::server::TlsStream;
+
+use crate::metrics::Metrics;
 
 /// Bytes read from the system at once.
 const READ: usize = 32 * 1024;
@@ -40,6 +42,7 @@ pub enum Sent {
 pub struct Wire {
     socket: OwnedWriteHalf,
     tls: Mutex<ServerConnection>,
+    metrics: Arc<Metrics>,
 }
 
 /// The receiving side, of the session's own task.
@@ -48,17 +51,19 @@ pub struct Incoming {
 }
 
 /// Takes a connection apart after its handshake.
-pub fn split(stream: TlsStream<TcpStream>) -> (Wire, Incoming) {
+pub fn split(stream: TlsStream<TcpStream>, metrics: Arc<Metrics>) -> (Wire, Incoming) {
     let (socket, mut tls) = stream.into_inner();
     // What waits is bounded by the outbox; TLS itself would refuse a part of it.
     tls.set_buffer_limit(None);
     let (read, write) = socket.into_split();
-    (Wire { socket: write, tls: Mutex::new(tls) }, Incoming { socket: read })
+    (Wire { socket: write, tls: Mutex::new(tls), metrics }, Incoming { socket: read })
 }
 
 impl Wire {
     /// Encrypts what `next` puts into its buffer until that is nothing (false), and sends what the system
     /// takes. `next` is asked again only when all that it handed out before was sent.
+    // Not inline, so that what calls it stays small: it is called for each session that hears a message.
+    #[inline(never)]
     pub fn send(&self, mut next: impl FnMut(&mut Vec<u8>) -> bool) -> io::Result<Sent> {
         let mut tls = self.tls();
         PLAIN.with_borrow_mut(|bytes| {
@@ -90,7 +95,9 @@ impl Wire {
         while tls.wants_write() {
             match tls.write_tls(&mut Socket(&self.socket)) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(_) => {}
+                Ok(count) => {
+                    self.metrics.sent.inc_by(count as u64);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Sent::Partly),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -146,6 +153,7 @@ impl Incoming {
                 let mut buffer = ReadBuf::new(buffer);
                 ready!(Pin::new(&mut self.socket).poll_read(context, &mut buffer))?;
                 let encrypted = buffer.filled();
+                wire.metrics.received.inc_by(encrypted.len() as u64);
                 Poll::Ready(if encrypted.is_empty() { Ok(false) } else { wire.decrypt(encrypted, lines) })
             })
         })

@@ -7,6 +7,7 @@ mod check;
 mod delivery;
 mod limits;
 mod mallory;
+mod monitoring;
 mod openssl;
 mod private_messages;
 mod registering;

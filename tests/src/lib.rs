@@ -12,6 +12,8 @@
 //! them; an [`Operator`] is a server that says to a client what it likes; [`Garbage`] is what parses and
 //! what does not; a [`Terminal`] keeps every byte that the terminal face sends to it.
 //!
+//! What the server tells its own operator is read by [`scrape`].
+//!
 //! Programs that a test needs from outside, like OpenSSL, are looked for by [`outside`].
 
 mod author;
@@ -22,6 +24,7 @@ mod operator;
 pub mod outside;
 mod process;
 mod relay;
+pub mod scrape;
 pub mod seed;
 mod terminal;
 pub mod transcript;
@@ -34,5 +37,6 @@ pub use lines::{DEADLINE, Lines, wait_until};
 pub use operator::{Logins, Operator, edited, escaped};
 pub use process::{Client, Finished, Process, program, run_to_end};
 pub use relay::Relay;
+pub use scrape::Scrape;
 pub use terminal::Terminal;
 pub use world::{World, WorldBuilder, free_address};

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 use crate::line::{self, Line, Stream};
 use crate::process::{Client, Finished, Process, program, run_to_end};
+use crate::scrape::Scrape;
 use crate::seed;
 
 /// How a world is to be.
@@ -24,6 +25,7 @@ pub struct WorldBuilder {
     limits: Vec<String>,
     clock_offset: i64,
     people: bool,
+    metrics: bool,
 }
 
 impl WorldBuilder {
@@ -48,12 +50,26 @@ impl WorldBuilder {
         self
     }
 
+    /// With an address for the operator.
+    #[must_use]
+    pub fn metrics(mut self) -> Self {
+        self.metrics = true;
+        self
+    }
+
     /// Everything is minted, and nothing runs.
     pub fn prepare(self) -> Result<World> {
         let people = self.people;
         let folder = TempDir::new()?;
-        let mut world =
-            World { ttp: None, server: None, past: String::new(), address: None, settings: self, folder };
+        let mut world = World {
+            ttp: None,
+            server: None,
+            past: String::new(),
+            address: None,
+            metrics: None,
+            settings: self,
+            folder,
+        };
         if people {
             seed::plant(world.folder())?;
         } else {
@@ -87,6 +103,7 @@ pub struct World {
     /// What servers that have ended said on standard error.
     past: String,
     address: Option<SocketAddr>,
+    metrics: Option<SocketAddr>,
     settings: WorldBuilder,
     folder: TempDir,
 }
@@ -147,6 +164,16 @@ impl World {
     /// Where the server listens.
     pub fn address(&self) -> Result<SocketAddr> {
         self.address.context("the server was never started")
+    }
+
+    /// Where the server tells its operator.
+    pub fn metrics(&self) -> Result<SocketAddr> {
+        self.metrics.context("the server has no address for metrics")
+    }
+
+    /// Everything that the server tells its operator now.
+    pub fn scrape(&self) -> Result<Scrape> {
+        Scrape::of(self.metrics()?)
     }
 
     /// The server.
@@ -210,10 +237,17 @@ impl World {
     pub fn start_server(&mut self) -> Result<()> {
         let listen = self.address.map_or_else(|| "127.0.0.1:0".to_owned(), |address| address.to_string());
         let mut command = self.server_command(&listen)?;
+        if self.settings.metrics {
+            command.args(["--metrics", "127.0.0.1:0"]);
+        }
         let mut process = Process::start("server", &mut command, Stdio::null())?;
         let line = process.out.expect("listening on {}").with_context(|| process.errors())?;
         let address = line.strip_prefix("listening on ").context("an address")?;
         self.address = Some(address.parse()?);
+        if self.settings.metrics {
+            let line = process.out.expect("metrics on {}")?;
+            self.metrics = Some(line.strip_prefix("metrics on ").context("an address")?.parse()?);
+        }
         self.server = Some(process);
         Ok(())
     }

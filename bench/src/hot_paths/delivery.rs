@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 use parlour_protocol::{DeviceId, Message, UserName};
 use parlour_server::delivery::{Posting, deliver as deliver_outcomes};
 use parlour_server::hub::{Hub, Presence};
+use parlour_server::metrics::Metrics;
 use parlour_server::peer::Peer;
 use parlour_server::store::Appended;
 use tokio::sync::{Semaphore, mpsc};
@@ -22,6 +23,7 @@ pub(super) fn deliver(online: u64, message: Message) -> Result<Work> {
     let writer = peers.first().map(Arc::clone);
     let places = Arc::new(Semaphore::new(1));
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let metrics = Arc::new(Metrics::default());
     let mut taken = Vec::new();
     Ok(Box::new(move || {
         let (told, outcomes) = mpsc::unbounded_channel();
@@ -30,7 +32,7 @@ pub(super) fn deliver(online: u64, message: Message) -> Result<Work> {
             told.send(vec![(posting, Ok(Appended { message: message.clone(), fresh: true }))])?;
         }
         drop(told); // so that delivering ends
-        runtime.block_on(deliver_outcomes(Arc::clone(&hub), outcomes));
+        runtime.block_on(deliver_outcomes(Arc::clone(&hub), outcomes, Arc::clone(&metrics)));
         let heard = peers.iter().filter(|peer| peer.outbox.take(&mut taken)).count();
         ensure!(heard == peers.len(), "{heard} of {online} heard it");
         black_box((&taken, &presences));

@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 use parlour_protocol::{Limits, Message, Timestamp};
 use parlour_server::audit::{Entry, Kind, SecurityEvent};
+use parlour_server::metrics::Commits;
 use parlour_server::store::sqlite::{Write, Writer};
 use parlour_server::store::{Account, Bounds, NewMessage};
 use tokio::sync::{mpsc, oneshot};
@@ -15,7 +16,7 @@ pub(super) fn commit(count: u32, message: Message) -> Result<Work> {
     let folder = tempfile::tempdir()?;
     let (told, mut outcomes) = mpsc::unbounded_channel();
     let bounds = Bounds::new(&Limits::default());
-    let mut writer = Writer::open(&folder.path().join("chat.db"), bounds, told)?;
+    let mut writer = Writer::open(&folder.path().join("chat.db"), bounds, told, Commits::default())?;
     let (queue, mut writes) = mpsc::channel(usize::try_from(count)? + 2);
     for name in [samples::sam()?, samples::erik()?] {
         let created = Timestamp::from_millis(samples::NOW);

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use parlour_protocol::{Body, Conversation, Dialect, Limits, MessageId, SafeText, Timestamp};
+use parlour_server::metrics::Commits;
 use parlour_server::store::sqlite::SqliteStore;
 use parlour_server::store::{Bounds, NewMessage, Store as _};
 use tokio::sync::mpsc;
@@ -104,7 +105,7 @@ async fn with_stored(stage: &Stage<'_>, count: u64) -> Result<[f64; 8]> {
 async fn fill(stage: &Stage<'_>, count: u64) -> Result<()> {
     let (told, mut outcomes) = mpsc::unbounded_channel();
     let bounds = Bounds { account: u64::MAX, ..Bounds::new(&Limits::default()) };
-    let store = SqliteStore::open(&stage.folder.join("data/chat.db"), bounds, told)?;
+    let store = SqliteStore::open(&stage.folder.join("data/chat.db"), bounds, told, Commits::default())?;
     let text = SafeText::parse(&"x".repeat(channel::TEXT))?;
     let mut kept = 0;
     for number in 0..count {

@@ -10,6 +10,7 @@ use tracing::error;
 use super::{Entry, Repeats, SecurityEvent};
 use crate::clock::Clock;
 use crate::delivery::Posting;
+use crate::metrics::Metrics;
 use crate::store::Store;
 
 /// How long entries gather before they are written together. So much of the log can be lost in a crash.
@@ -22,6 +23,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub struct Recorder {
     store: Arc<dyn Store<Posting>>,
     clock: Clock,
+    metrics: Arc<Metrics>,
     repeats: Mutex<Repeats>,
     news: Notify,
     /// Held while entries are on their way to the store, so that they come there in their order.
@@ -30,10 +32,11 @@ pub struct Recorder {
 
 impl Recorder {
     /// A recorder into this store.
-    pub fn new(store: Arc<dyn Store<Posting>>, clock: Clock) -> Self {
+    pub fn new(store: Arc<dyn Store<Posting>>, clock: Clock, metrics: Arc<Metrics>) -> Self {
         Self {
             store,
             clock,
+            metrics,
             repeats: Mutex::default(),
             news: Notify::new(),
             writing: tokio::sync::Mutex::default(),
@@ -42,6 +45,7 @@ impl Recorder {
 
     /// Notes an event. It is written soon.
     pub fn record(&self, event: SecurityEvent) {
+        self.metrics.audit_events.count(event.kind);
         self.repeats().note(event, self.clock.now());
         self.news.notify_one();
     }
@@ -49,6 +53,7 @@ impl Recorder {
     /// The entry for a change of the database, which is written together with that change. What happened
     /// before is written before.
     pub async fn entry(&self, event: SecurityEvent) -> Entry {
+        self.metrics.audit_events.count(event.kind);
         self.flush().await;
         Entry { time: self.clock.now(), event, times: 1 }
     }
@@ -85,6 +90,7 @@ impl Recorder {
         }
         let count = entries.len();
         if let Err(failure) = self.store.audit(entries).await {
+            self.metrics.audit_losses.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
             error!(count, %failure, "entries of the audit log could not be written");
         }
     }

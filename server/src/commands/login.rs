@@ -10,6 +10,7 @@ use super::store_refusal;
 use crate::audit::{Kind, SecurityEvent};
 use crate::credentials::{CredentialFault, Credentials};
 use crate::hub::Presence;
+use crate::metrics::{Bound, LoginFault};
 use crate::peer::{Encoded, Peer};
 use crate::session::{Session, Standing};
 use crate::store::StoreError;
@@ -22,8 +23,18 @@ enum Fault {
     Store(StoreError),
 }
 
+impl From<&Fault> for LoginFault {
+    fn from(fault: &Fault) -> Self {
+        match fault {
+            Fault::Credentials(fault) => fault.into(),
+            Fault::Store(_) => Self::Store,
+        }
+    }
+}
+
 pub(super) async fn run(session: &mut Session, name: &UserName, signature: &[u8]) -> Result<Reply, Refusal> {
     session.connection.pass.may_login().map_err(|seconds| {
+        session.services.metrics.limits.count(Bound::LockoutSeconds);
         // Without the name, which is not even looked at.
         session.services.recorder.record(session.event(Kind::RateLimit).because("login while locked out"));
         Refusal::TooMany { seconds }
@@ -36,6 +47,7 @@ pub(super) async fn run(session: &mut Session, name: &UserName, signature: &[u8]
     session.peer.outbox.hold();
     let claimed = claim(session, name, &device).await;
     let presence = claimed.inspect_err(|refusal| {
+        session.services.metrics.login_failures.count(LoginFault::AlreadyLoggedIn);
         session.services.recorder.record(attempt.clone().because(refusal));
     })?;
     // Only now: a revocation that comes later finds the session in the hub, and ends it.
@@ -43,6 +55,7 @@ pub(super) async fn run(session: &mut Session, name: &UserName, signature: &[u8]
     revoked.map_err(|fault| refusal(session, attempt, &fault))?;
     session.services.recorder.record(session.event(Kind::Login).of(name).on(&device));
     info!(user = %name, %device, peer = %session.connection.address, session = session.peer.id, "logged in");
+    session.services.metrics.logins.inc();
     session.peer.logged_in();
     session.standing = Standing::User { user: name.clone(), device: device.clone(), presence };
     Ok(Reply::LoggedIn { user: name.clone(), device, time: session.services.clock.now() })
@@ -76,6 +89,7 @@ async fn check_revoked(session: &Session, name: &UserName, device: &DeviceId) ->
 /// What the client hears, and what the logs: the real reason is for the latter alone.
 fn refusal(session: &Session, attempt: SecurityEvent, fault: &Fault) -> Refusal {
     let recorder = &session.services.recorder;
+    session.services.metrics.login_failures.count(fault.into());
     match fault {
         Fault::Store(error) => {
             let refusal = store_refusal(error);
@@ -89,6 +103,7 @@ fn refusal(session: &Session, attempt: SecurityEvent, fault: &Fault) -> Refusal 
             recorder.record(attempt.because(fault));
             if let Some(wait) = session.connection.pass.login_failed() {
                 let seconds = wait.as_secs();
+                session.services.metrics.limits.count(Bound::FailedLoginsPerMinute);
                 warn!(peer = %session.connection.address, seconds, "locked out");
                 let event = session.event(Kind::Lockout);
                 recorder.record(event.because(format_args!("no logins for {seconds} seconds")));

@@ -7,6 +7,7 @@ use parlour_protocol::{Body, Conversation, MessageId, Post, Refusal, UserName};
 
 use super::store_refusal;
 use crate::delivery::Posting;
+use crate::metrics::Bound;
 use crate::rights::{Deed, may};
 use crate::session::{Session, Standing};
 use crate::store::{Account, NewMessage};
@@ -41,6 +42,9 @@ pub(super) async fn run(session: &mut Session, id: Option<RequestId>, post: Post
         now,
     };
     // Nobody closes it, so there is always a place in the end.
+    if session.posts.available_permits() == 0 {
+        services.metrics.limits.count(Bound::PostsInFlight);
+    }
     let place = Arc::clone(&session.posts).acquire_owned().await.map_err(|_| Refusal::NotNow)?;
     let posting = Posting { peer: Arc::clone(&session.peer), id, place };
     services.store.append(message, posting).await.map_err(|error| store_refusal(&error))

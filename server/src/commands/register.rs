@@ -10,6 +10,7 @@ use tracing::{error, info};
 
 use super::{Refused, internal, store_refusal};
 use crate::audit::Kind;
+use crate::metrics::Bound;
 use crate::session::Session;
 use crate::store::Account;
 
@@ -29,6 +30,7 @@ pub(super) async fn run(session: &Session, name: &UserName, request: String) -> 
         Some(_) => {}
     }
     session.connection.pass.register().map_err(|seconds| {
+        session.services.metrics.limits.count(Bound::RegistrationsPerHour);
         recorder.record(session.event(Kind::RateLimit).because("too many registrations"));
         Refusal::TooMany { seconds }
     })?;
@@ -62,6 +64,7 @@ async fn enrol(session: &Session, name: &UserName, request: String) -> Result<Re
         error!(user = %name, %failure, "the authority and the store disagree about an account");
         store_refusal(&failure)
     })?;
+    services.metrics.registrations.inc();
     info!(user = %name, peer = %session.connection.address, "registered");
     Ok(Reply::Registered {
         device_certificate: issued.device_certificate.0,

@@ -6,11 +6,13 @@ use tracing::info;
 
 use super::Refused;
 use crate::audit::Kind;
+use crate::metrics::Bound;
 use crate::session::Session;
 
 pub(super) async fn run(session: &Session, request: String) -> Result<Reply, Refusal> {
     let recorder = &session.services.recorder;
     session.connection.pass.renew().map_err(|seconds| {
+        session.services.metrics.limits.count(Bound::RenewalsPerHour);
         recorder.record(session.event(Kind::RateLimit).because("too many renewals"));
         Refusal::TooMany { seconds }
     })?;

@@ -9,6 +9,7 @@ use parlour_protocol::{LineSplitter, Refusal, Request, plain};
 
 use super::Session;
 use crate::commands::{self, After};
+use crate::metrics::Bound;
 use crate::rights::{Deed, may};
 use crate::wire::Incoming;
 
@@ -42,7 +43,11 @@ impl Session {
 
     /// Waits while the client is faster than allowed, or does not read what it asked for.
     async fn pace(&self) {
+        let mut waited = false;
         while let Err(not_until) = self.rate.check() {
+            if !std::mem::replace(&mut waited, true) {
+                self.services.metrics.limits.count(Bound::CommandsPerSecond);
+            }
             self.peer.flush();
             tokio::time::sleep(not_until.wait_time_from(DefaultClock::default().now())).await;
         }
@@ -68,6 +73,7 @@ impl Session {
     /// Unknown comes first, then not now, then the format.
     fn checked(&self, request: Result<Request, Refusal>) -> Result<parlour_protocol::Command, Refusal> {
         let request = request?;
+        self.services.metrics.commands.count(request.verb);
         if !may(self.actor(), Deed::Use(request.verb)) {
             return Err(Refusal::NotNow);
         }

@@ -220,13 +220,15 @@ mod tests {
     use super::super::conformance::{self, Waiting};
     use super::super::sqlite::SqliteStore;
     use super::*;
+    use crate::metrics::Commits;
 
     /// A database with five messages, after a change by hand; what is said to be damaged in it.
     async fn damage_after(change: &str) -> Option<String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("chat.db");
         let (told, mut outcomes) = mpsc::unbounded_channel();
-        let store = SqliteStore::<Waiting>::open(&path, Bounds::new(&Limits::default()), told).unwrap();
+        let bounds = Bounds::new(&Limits::default());
+        let store = SqliteStore::<Waiting>::open(&path, bounds, told, Commits::default()).unwrap();
         conformance::fill(&store, &mut outcomes, 5).await;
         store.close().await;
         let connection = Connection::open(&path).unwrap();

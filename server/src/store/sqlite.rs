@@ -17,6 +17,7 @@ use super::migrations::{MigrationError, migrate};
 use super::room::Room;
 use super::{Account, Bounds, ConversationKey, Later, NewMessage, Outcomes, Page, Store, StoreError, reader};
 use crate::audit::Entry;
+use crate::metrics::Commits;
 
 pub use super::writer::{Answer, Write, Writer};
 
@@ -61,9 +62,14 @@ pub struct SqliteStore<T> {
 
 impl<T: Send + 'static> SqliteStore<T> {
     /// Opens or makes the database file `path` and starts its threads. So much is kept as `bounds` say; what
-    /// becomes of appends is told to `outcomes`.
-    pub fn open(path: &Path, bounds: Bounds, outcomes: Outcomes<T>) -> Result<Self, OpenError> {
-        let mut writer = Writer::open(path, bounds, outcomes)?;
+    /// becomes of appends is told to `outcomes`; `commits` are counted.
+    pub fn open(
+        path: &Path,
+        bounds: Bounds,
+        outcomes: Outcomes<T>,
+        commits: Commits,
+    ) -> Result<Self, OpenError> {
+        let mut writer = Writer::open(path, bounds, outcomes, commits)?;
         let failed = |reason: String| OpenError::Failed { path: path.to_owned(), reason };
         let (writes, mut write_queue) = mpsc::channel(QUEUE);
         let (reads, read_queue) = mpsc::channel(QUEUE);
@@ -128,8 +134,14 @@ impl<T: Send + 'static> SqliteStore<T> {
 
 impl<T> Writer<T> {
     /// Opens or makes the database file `path` for whoever has a thread of their own to write on; a
-    /// [`SqliteStore`] has one. So much is kept as `bounds` say; what becomes of appends is told to `outcomes`.
-    pub fn open(path: &Path, bounds: Bounds, outcomes: Outcomes<T>) -> Result<Self, OpenError> {
+    /// [`SqliteStore`] has one. So much is kept as `bounds` say; what becomes of appends is told to `outcomes`;
+    /// `commits` are counted.
+    pub fn open(
+        path: &Path,
+        bounds: Bounds,
+        outcomes: Outcomes<T>,
+        commits: Commits,
+    ) -> Result<Self, OpenError> {
         let failed = |reason: String| OpenError::Failed { path: path.to_owned(), reason };
         let mut connection = connect(path).map_err(|error| failed(error.to_string()))?;
         migrate(&mut connection).map_err(|error| match error {
@@ -139,7 +151,7 @@ impl<T> Writer<T> {
             error @ (MigrationError::Foreign | MigrationError::Sqlite(_)) => failed(error.to_string()),
         })?;
         let room = Room::new(bounds, path.parent().map(Path::to_owned));
-        Ok(Self::new(connection, room, AuditLog::new(bounds.audit), outcomes))
+        Ok(Self::new(connection, room, AuditLog::new(bounds.audit), outcomes, commits))
     }
 }
 
@@ -214,6 +226,14 @@ impl<T: Send + 'static> Store<T> for SqliteStore<T> {
     fn audit(&self, entries: Vec<Entry>) -> Later<'_, ()> {
         self.writing(|answer| Write::Audit(entries, answer))
     }
+
+    fn probe(&self) -> Later<'_, ()> {
+        self.writing(Write::Probe)
+    }
+
+    fn waiting(&self) -> usize {
+        self.writes.max_capacity() - self.writes.capacity()
+    }
 }
 
 #[cfg(test)]
@@ -232,7 +252,7 @@ mod tests {
 
     fn open(path: &Path) -> conformance::Opened<SqliteStore<conformance::Waiting>> {
         let (told, outcomes) = mpsc::unbounded_channel();
-        (SqliteStore::open(path, BOUNDS, told).unwrap(), outcomes)
+        (SqliteStore::open(path, BOUNDS, told, Commits::default()).unwrap(), outcomes)
     }
 
     #[tokio::test]
@@ -318,12 +338,39 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_probe_is_really_written_and_what_cannot_be_written_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chat.db");
+        let (told, mut outcomes) = mpsc::unbounded_channel();
+        let commits = Commits::default();
+        let store = SqliteStore::open(&path, BOUNDS, told, commits.clone()).unwrap();
+        conformance::fill(&store, &mut outcomes, 1).await;
+        let beside = Connection::open(&path).unwrap();
+        // SQLite's own number of what others have committed since this connection was opened.
+        let changes = || beside.pragma_query_value(None, "data_version", |row| row.get::<_, i64>(0)).unwrap();
+        let before = changes();
+        store.probe().await.unwrap();
+        assert_ne!(changes(), before);
+        beside
+            .execute_batch(
+                "CREATE TRIGGER full BEFORE INSERT ON messages BEGIN SELECT RAISE(ABORT, 'full'); END",
+            )
+            .unwrap();
+        let refused = conformance::append(&store, &mut outcomes, conformance::public("sam", 2, "lost")).await;
+        assert!(matches!(refused, Err(StoreError::Failed(_))));
+        assert_eq!(commits.failures.get(), 1);
+        store.probe().await.unwrap();
+        store.close().await;
+        assert_eq!(store.probe().await, Err(StoreError::Closed));
+    }
+
+    #[tokio::test]
     async fn a_database_of_a_newer_version_is_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("chat.db");
         Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
         assert!(matches!(
-            SqliteStore::<()>::open(&path, BOUNDS, mpsc::unbounded_channel().0),
+            SqliteStore::<()>::open(&path, BOUNDS, mpsc::unbounded_channel().0, Commits::default()),
             Err(OpenError::Newer { found: 99, .. })
         ));
     }

@@ -2,6 +2,7 @@
 //! everyone who waits once that is durable: group commit.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use parlour_protocol::authority::Revocation;
 use parlour_protocol::{Body, Conversation, Message, MessageId, SealedMessage, Seq, Timestamp, UserName};
@@ -15,6 +16,7 @@ use super::room::{Full, Room};
 use super::rows::{MESSAGE_COLUMNS, RawMessage, hash};
 use super::{Account, Appended, ConversationKey, NewMessage, Outcome, Outcomes, StoreError};
 use crate::audit::{Entry, Kind, SecurityEvent};
+use crate::metrics::Commits;
 
 /// The length of SQLite's log at which it is copied into the database: a thousand pages, and what one
 /// transaction may add.
@@ -39,6 +41,8 @@ pub enum Write<T> {
     AddRevocation(Box<(Revocation, Entry)>, Answer),
     /// Entries of the audit log.
     Audit(Vec<Entry>, Answer),
+    /// Something durable that changes nothing.
+    Probe(Answer),
     /// Write what came before this, then end.
     Stop,
 }
@@ -63,6 +67,7 @@ pub struct Writer<T> {
     connection: Connection,
     memory: Memory,
     outcomes: Outcomes<T>,
+    commits: Commits,
 }
 
 /// What is known of the database without asking it.
@@ -83,8 +88,14 @@ impl Memory {
 
 impl<T> Writer<T> {
     /// A writer that tells `outcomes` after each commit.
-    pub(super) fn new(connection: Connection, room: Room, audit: AuditLog, outcomes: Outcomes<T>) -> Self {
-        Self { connection, memory: Memory { tails: HashMap::new(), room, audit }, outcomes }
+    pub(super) fn new(
+        connection: Connection,
+        room: Room,
+        audit: AuditLog,
+        outcomes: Outcomes<T>,
+        commits: Commits,
+    ) -> Self {
+        Self { connection, memory: Memory { tails: HashMap::new(), room, audit }, outcomes, commits }
     }
 
     /// Writes until it is told to stop, or nobody can ask any more. Blocks: has a thread of its own.
@@ -124,12 +135,17 @@ impl<T> Writer<T> {
 
     fn write(&mut self, batch: &mut Vec<Write<T>>) {
         let mut written = Written { appended: Vec::with_capacity(batch.len()), others: Vec::new() };
-        if let Err(failure) = self.transact(batch, &mut written) {
+        let (begun, writes) = (Instant::now(), batch.len());
+        let transacted = self.transact(batch, &mut written);
+        if let Err(failure) = transacted {
+            self.commits.failures.inc();
             error!(%failure, "a transaction failed; nothing of it is confirmed");
             self.memory.forget();
             // What was not even tried, because the transaction could not begin, is told as well.
             written.take(batch.drain(..));
             written.fail(&StoreError::Failed("the transaction failed".to_owned()));
+        } else {
+            self.commits.observe(begun.elapsed(), writes);
         }
         for (outcome, answer) in written.others {
             // Who does not wait any more does not need to know.
@@ -172,7 +188,8 @@ impl<T> Written<T> {
                 Write::Append(_, waiting) => self.appended.push((waiting, Err(StoreError::Closed))),
                 Write::CreateAccount(_, answer)
                 | Write::AddRevocation(_, answer)
-                | Write::Audit(_, answer) => {
+                | Write::Audit(_, answer)
+                | Write::Probe(answer) => {
                     self.others.push((Err(StoreError::Closed), answer));
                 }
                 Write::Stop => {}
@@ -219,6 +236,11 @@ fn append_all<T>(
             Write::Audit(entries, answer) => {
                 let outcome = memory.audit.append(connection, &entries);
                 let (outcome, failed) = outcome.map_or_else(unwritten, |outcome| (outcome, None));
+                written.others.push((outcome, answer));
+                failed
+            }
+            Write::Probe(answer) => {
+                let (outcome, failed) = touch(connection).map_or_else(unwritten, |()| (Ok(()), None));
                 written.others.push((outcome, answer));
                 failed
             }
@@ -378,6 +400,12 @@ fn move_tail(connection: &Connection, tail: &Tail) -> rusqlite::Result<()> {
         )?
         .execute(params![tail.id, tail.seq, tail.time.as_millis(), tail.hash])?;
     Ok(())
+}
+
+/// Writes the database's version as it is: the page on which it stands goes to the disk.
+fn touch(connection: &Connection) -> rusqlite::Result<()> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    connection.pragma_update(None, "user_version", version)
 }
 
 fn create_account(

@@ -1,0 +1,112 @@
+//! What the system knows of this process. The files that say so are out of reach once the process is
+//! confined, so they are opened before and kept.
+
+use std::fmt;
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::sync::{Mutex, PoisonError};
+
+use nix::dir::Dir;
+use nix::fcntl::OFlag;
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage};
+use nix::sys::stat::Mode;
+use nix::sys::time::TimeValLike as _;
+use parlour_protocol::Timestamp;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+/// Bytes of `/proc/self/status` that are read; the kernel writes less.
+const STATUS_BYTES: usize = 8 * 1024;
+
+/// What can be told of this process. What the system does not tell is left out.
+#[derive(Debug)]
+pub struct Process {
+    status: Option<File>,
+    descriptors: Option<Mutex<Dir>>,
+    most_descriptors: Option<u64>,
+    started: Timestamp,
+}
+
+impl Process {
+    /// Opens what is needed. Call it before the process confines itself, and after the limit of open files
+    /// was set.
+    pub fn open(started: Timestamp) -> Self {
+        let descriptors = Dir::open("/proc/self/fd", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty());
+        Self {
+            status: File::open("/proc/self/status").ok(),
+            descriptors: descriptors.ok().map(Mutex::new),
+            most_descriptors: getrlimit(Resource::RLIMIT_NOFILE).ok().map(|(soft, _)| soft),
+            started,
+        }
+    }
+
+    /// Bytes of memory that it has in the machine's.
+    fn resident(&self) -> Option<u64> {
+        let mut bytes = vec![0; STATUS_BYTES];
+        let length = self.status.as_ref()?.read_at(&mut bytes, 0).ok()?;
+        let text = String::from_utf8_lossy(bytes.get(..length)?);
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(kibibytes.saturating_mul(1024))
+    }
+
+    /// Files that it has open.
+    fn open_descriptors(&self) -> Option<u64> {
+        let mut folder = self.descriptors.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        // Without the folder itself and the one above.
+        let count =
+            folder.iter().flatten().filter(|entry| !entry.file_name().to_bytes().starts_with(b".")).count();
+        u64::try_from(count).ok().filter(|count| *count > 0)
+    }
+}
+
+/// Seconds of all processors that it has used.
+fn processor_seconds() -> Option<f64> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
+    let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+    Some(std::time::Duration::from_micros(u64::try_from(micros).ok()?).as_secs_f64())
+}
+
+impl Collector for Process {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut add = |name: &str, help: &str, metric: Option<&dyn EncodeMetric>| match metric {
+            Some(metric) => {
+                metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+            }
+            None => Ok(()),
+        };
+        let gauge = |value: Option<u64>| value.map(ConstGauge::new);
+        let (resident, open, most) =
+            (gauge(self.resident()), gauge(self.open_descriptors()), gauge(self.most_descriptors));
+        let started = gauge(u64::try_from(self.started.as_seconds()).ok());
+        let seconds = processor_seconds().map(ConstCounter::new);
+        add("process_resident_memory_bytes", "Memory in use.", as_metric(resident.as_ref()))?;
+        add("process_open_fds", "Open files.", as_metric(open.as_ref()))?;
+        add("process_max_fds", "The most files that may be open.", as_metric(most.as_ref()))?;
+        add("process_start_time_seconds", "When the process started.", as_metric(started.as_ref()))?;
+        add("process_cpu_seconds", "Processor time used.", as_metric(seconds.as_ref()))
+    }
+}
+
+fn as_metric<M: EncodeMetric>(metric: Option<&M>) -> Option<&dyn EncodeMetric> {
+    metric.map(|metric| metric as _)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_says_follows_what_the_process_does() {
+        let process = Process::open(Timestamp::from_millis(0));
+        let before = process.open_descriptors().unwrap();
+        let held: Vec<File> = (0..10).map(|_| File::open("/proc/self/status").unwrap()).collect();
+        // Other tests of this process open and close files meanwhile.
+        assert!(process.open_descriptors().unwrap() > before - 5 + u64::try_from(held.len()).unwrap() / 2);
+        assert!(process.resident().unwrap() > 1 << 20);
+        assert!(processor_seconds().unwrap() > 0.0);
+        assert!(process.most_descriptors.unwrap() > 10);
+    }
+}
