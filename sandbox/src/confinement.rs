@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::files::{self, Access};
 use crate::mode::Mode;
 use crate::process;
-use crate::system_calls::SystemCalls;
+use crate::system_calls::{self, SystemCalls};
 
 /// What a program needs after its start. Everything else is given up.
 #[derive(Debug, Clone)]
@@ -44,6 +44,18 @@ pub struct Report {
     no_new_privileges: Result<(), String>,
     no_core_dumps: Result<(), String>,
     memory_locked: Result<(), String>,
+}
+
+/// What this kernel has of Landlock and seccomp, tried on a thread that ends; or what it lacks, and why.
+pub fn available() -> Result<String, String> {
+    let trial = || {
+        process::forbid_new_privileges()
+            .map_err(|error| format!("new privileges cannot be refused: {error}"))?;
+        let version = files::restrict(&[], &[]).map_err(|why| format!("files cannot be confined: {why}"))?;
+        system_calls::try_filter().map_err(|why| format!("system calls cannot be confined: {why}"))?;
+        Ok(format!("Landlock {version} and seccomp"))
+    };
+    std::thread::spawn(trial).join().unwrap_or_else(|_| Err("the trial failed".to_owned()))
 }
 
 impl Confinement {

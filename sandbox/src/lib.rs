@@ -17,7 +17,7 @@ mod probe;
 mod process;
 mod system_calls;
 
-pub use confinement::{Confinement, Report, SandboxError};
+pub use confinement::{Confinement, Report, SandboxError, available};
 pub use files::{Access, randomness};
 pub use mode::{Mode, SandboxArguments};
 pub use privileges::{PrivilegeError, is_root, run_as};

@@ -28,7 +28,7 @@ pub async fn check(told: &Told) -> Report {
     report.add(limits(told));
     report.add(ttp::find(told.ttp.as_deref()).await);
     report.add(look::recipient(told.backup_recipient.as_deref(), "parlour-server"));
-    report.add(look::sandbox());
+    report.add(look::sandbox(parlour_sandbox::available(), told.wants_sandbox()));
     report
 }
 

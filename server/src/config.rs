@@ -126,6 +126,13 @@ impl Told {
     }
 }
 
+impl Told {
+    /// Whether the sandbox is not turned off.
+    pub fn wants_sandbox(&self) -> bool {
+        self.sandbox != Some(Mode::Off)
+    }
+}
+
 impl Settings {
     /// What was told, completed by the defaults.
     pub fn new(arguments: RunArguments) -> Result<Self, StartError> {

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use parlour_keylog::Host;
 use parlour_protocol::{DeviceId, ServerAddress, UserName};
-use parlour_sandbox::{ProbeArguments, SandboxArguments};
+use parlour_sandbox::{Mode, ProbeArguments, SandboxArguments};
 use parlour_upkeep::logging::LogFormat;
 
 /// The trusted third party of a Parlour: mints certificates, and never mints a name twice.
@@ -164,6 +164,9 @@ pub struct CheckArgs {
     /// From the file alone: the recipient of backups.
     #[arg(skip)]
     pub(crate) recipient: Option<String>,
+    /// From the file alone: whether `serve` confines itself.
+    #[arg(skip)]
+    pub(crate) sandbox: Option<Mode>,
     #[command(flatten)]
     pub(crate) clock: ClockArgs,
 }

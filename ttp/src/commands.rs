@@ -88,7 +88,7 @@ pub fn run(cli: Cli, out: &mut impl Write) -> Result<bool, CommandError> {
     logging::begin(common.log.unwrap_or_default(), filter, &log_target(&command))?;
     let named = common.keys.map(KeyFolder::new);
     if let Command::Check(args) = command {
-        return check::run(named.as_ref(), args.recipient.as_deref(), &clock(args.clock), args.json, out);
+        return check::run(named.as_ref(), &args, &clock(args.clock), out);
     }
     let keys = named.unwrap_or_else(|| KeyFolder::new("keys"));
     act(command, &keys, out).map(|()| true)

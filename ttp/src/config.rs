@@ -73,7 +73,10 @@ impl Cli {
                     args.allow_unsafe = file.allow_unsafe;
                 }
             }
-            Command::Check(args) => args.recipient = file.backup_recipient,
+            Command::Check(args) => {
+                args.recipient = file.backup_recipient;
+                args.sandbox = file.sandbox;
+            }
             Command::Backup(args) => args.recipient = args.recipient.take().or(file.backup_recipient),
             Command::Show(args) => args.server = args.server.take().or(file.server),
             Command::Init(_)

@@ -127,9 +127,16 @@ pub fn recipient(recipient: Option<&str>, program: &str) -> Finding {
     }
 }
 
-/// Whether the system can confine the program.
-pub fn sandbox() -> Finding {
-    Finding::not_checked("sandbox", "this version has none")
+/// Whether the system can confine the program, of which it has `available` or lacks something, and whether
+/// that is wanted.
+pub fn sandbox(available: Result<String, String>, wanted: bool) -> Finding {
+    match available {
+        _ if !wanted => Finding::wrong("sandbox", "it is turned off", "leave out sandbox = \"off\""),
+        Ok(parts) => Finding::well("sandbox", parts),
+        Err(reason) => {
+            Finding::wrong("sandbox", reason, "use a kernel with Landlock (Linux 5.19 or newer) and seccomp")
+        }
+    }
 }
 
 /// Whether there is room on the disk that a folder is on.

@@ -6,10 +6,12 @@ use std::os::unix::net::UnixStream;
 use parlour_keylog::RootCertificate;
 use parlour_protocol::Timestamp;
 use parlour_protocol::limits::CLOCK_TOLERANCE_MS;
+use parlour_sandbox::Mode;
 use parlour_upkeep::{Finding, Report, look};
 
 use super::{CommandError, server_cert};
 use crate::authority::{self, OpenError};
+use crate::cli::CheckArgs;
 use crate::clock::Clock;
 use crate::folder::{AuthorityFolder, KeyFolder};
 use crate::store::inspect;
@@ -20,9 +22,8 @@ const RESTORE: &str = "stop the TTP; put back its newest good backup with 'parlo
 /// Looks at a folder of keys, if one was named; whether all is well.
 pub(super) fn run(
     keys: Option<&KeyFolder>,
-    recipient: Option<&str>,
+    args: &CheckArgs,
     clock: &impl Clock,
-    json: bool,
     out: &mut impl Write,
 ) -> Result<bool, CommandError> {
     let mut report = Report::default();
@@ -34,9 +35,9 @@ pub(super) fn run(
             }
         }
     }
-    report.add(look::recipient(recipient, "parlour-ttp"));
-    report.add(look::sandbox());
-    report.write(json, out)?;
+    report.add(look::recipient(args.recipient.as_deref(), "parlour-ttp"));
+    report.add(look::sandbox(parlour_sandbox::available(), args.sandbox != Some(Mode::Off)));
+    report.write(args.json, out)?;
     Ok(report.is_well())
 }
 
