@@ -54,6 +54,7 @@ pub(crate) async fn stored(stage: &Stage<'_>) -> Result<Vec<Growth>> {
         Growth::new("middle_page_by_stored", "microseconds", "flat"),
         Growth::new("missed_page_by_stored", "microseconds", "flat"),
         Growth::new("commit_by_stored", "microseconds to the answer", "at most 1.5"),
+        Growth::new("restart_by_stored", "milliseconds to a login after a kill", "under 2,000 at 1,000,000"),
     ];
     let counts: &[u64] = if stage.quick { &[1_000, 100_000] } else { &[1_000, 1_000_000, 10_000_000] };
     for &count in counts {
@@ -65,7 +66,7 @@ pub(crate) async fn stored(stage: &Stage<'_>) -> Result<Vec<Growth>> {
     Ok(rows.into())
 }
 
-async fn with_stored(stage: &Stage<'_>, count: u64) -> Result<[f64; 8]> {
+async fn with_stored(stage: &Stage<'_>, count: u64) -> Result<[f64; 9]> {
     let stage = &Stage { dialect: Dialect::Json, ..*stage };
     Target::prepare(Kind::Ours, stage, USERS)?;
     fill(stage, count).await?;
@@ -89,7 +90,9 @@ async fn with_stored(stage: &Stage<'_>, count: u64) -> Result<[f64; 8]> {
     let (ear, mouth) = talk.context("a session")?;
     let mut talk = Talk { ear, mouth };
     let middle = count / 2;
-    Ok([
+    let mut figures = [f64::NAN; 9];
+    let (last, others) = figures.split_last_mut().context("figures")?;
+    others.copy_from_slice(&[
         millis(start),
         resident,
         micros(median(&mut logins)),
@@ -98,7 +101,23 @@ async fn with_stored(stage: &Stage<'_>, count: u64) -> Result<[f64; 8]> {
         talk.time(&format!(r##""cmd":"history","conversation":"#lobby","before":{middle}"##)).await?,
         talk.time(&format!(r##""cmd":"history","conversation":"#lobby","after":{}"##, count - 50)).await?,
         talk.commits().await?,
-    ])
+    ]);
+    *last = millis(restart(stage, target, &mut talk).await?);
+    Ok(figures)
+}
+
+/// Kills the server while it stores messages; how long it takes until another accepts over what it left.
+async fn restart(stage: &Stage<'_>, target: Target, talk: &mut Talk) -> Result<Duration> {
+    let text = "x".repeat(channel::TEXT);
+    let lines: String = (0..2_000).map(|_| talk.mouth.public(&text)).collect();
+    talk.mouth.say(&lines).await?;
+    talk.ear.line().await?;
+    drop(target); // SIGKILL
+    let begun = Instant::now();
+    let target = Target::launch(Kind::Ours, stage)?;
+    let tls = stage.people.tls(0, false)?;
+    enter(&target, stage.people, 0, tls, "lobby", stage.dialect).await?;
+    Ok(begun.elapsed())
 }
 
 /// Lets the users say so many things in the lobby, straight into the server's store.
