@@ -179,6 +179,20 @@ pub fn unpack(
             DecryptError::NoMatchingKeys => UnpackError::OtherKey(path.to_owned()),
             error => damaged(error.to_string()),
         })?;
+    read_tar(path, plain, program, names, |name, from| write(from, &into.join(name), &broken))
+}
+
+/// Reads what is inside of a backup of `program`, decrypted but not believed yet: the manifest, then the files
+/// `names`, in this order and nothing else, each of which is handed to `take`. `path` is for errors alone.
+pub fn read_tar(
+    path: &Path,
+    plain: impl Read,
+    program: &str,
+    names: &[&str],
+    mut take: impl FnMut(&str, &mut dyn Read) -> Result<(), UnpackError>,
+) -> Result<Manifest, UnpackError> {
+    let damaged = |reason: String| UnpackError::Damaged { path: path.to_owned(), reason };
+    let broken = |error: io::Error| damaged(error.to_string());
     let mut tar = tar::Archive::new(plain);
     let mut entries = tar.entries().map_err(broken)?;
     let mut expect = |name: &str| {
@@ -195,8 +209,7 @@ pub fn unpack(
         return Err(UnpackError::Foreign { path: path.to_owned(), program, format });
     }
     for name in names {
-        let mut entry = expect(name)?;
-        write(&mut entry, &into.join(name), &broken)?;
+        take(name, &mut expect(name)?)?;
     }
     if entries.next().is_some() {
         return Err(damaged("there is more in it than there should be".to_owned()));
@@ -208,7 +221,7 @@ pub fn unpack(
 
 /// Writes one file. What cannot be read is the backup's fault, what cannot be written the disk's.
 fn write(
-    from: &mut impl Read,
+    from: &mut dyn Read,
     path: &Path,
     broken: &impl Fn(io::Error) -> UnpackError,
 ) -> Result<(), UnpackError> {
