@@ -194,7 +194,8 @@ pub fn read_tar(
     let damaged = |reason: String| UnpackError::Damaged { path: path.to_owned(), reason };
     let broken = |error: io::Error| damaged(error.to_string());
     let mut tar = tar::Archive::new(plain);
-    let mut entries = tar.entries().map_err(broken)?;
+    // Extensions have no place in a backup, and would be read into memory before anybody looks at them.
+    let mut entries = tar.entries().map_err(broken)?.raw(true);
     let mut expect = |name: &str| {
         let entry = entries.next().ok_or_else(|| damaged(format!("{name} is not in it")))?.map_err(broken)?;
         let named = entry.path_bytes() == name.as_bytes() && entry.header().entry_type().is_file();
@@ -282,8 +283,10 @@ impl UnpackError {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::os::unix::fs::PermissionsExt as _;
 
+    use proptest::prelude::*;
     use tempfile::TempDir;
 
     use super::*;
@@ -355,6 +358,74 @@ mod tests {
         }
         fs::write(scene.path("backup"), [good.as_slice(), b"more"].concat()).unwrap();
         assert!(scene.unpack(&scene.identities, "program").is_err(), "something stood behind it");
+    }
+
+    /// How a tar is refused that begins with an entry of this kind, of a name and a length; and how many bytes of
+    /// it were read.
+    fn refused(kind: tar::EntryType, name: &str, length: u64) -> (String, u64) {
+        let mut header = header(name, length).unwrap();
+        header.set_entry_type(kind);
+        header.set_cksum();
+        let mut count = 0;
+        let tar = header.as_bytes().chain(io::repeat(b'x').take(length)).take(1 << 24);
+        let counted = Counted { from: tar, count: &mut count };
+        let error = read_tar(Path::new("backup"), counted, "program", &[], |_, _| Ok(())).unwrap_err();
+        (error.to_string(), count)
+    }
+
+    struct Counted<'a, R> {
+        from: R,
+        count: &'a mut u64,
+    }
+
+    impl<R: Read> Read for Counted<'_, R> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let count = self.from.read(into)?;
+            *self.count += count as u64;
+            Ok(count)
+        }
+    }
+
+    #[test]
+    fn headers_that_would_be_read_into_memory_are_refused_unread() {
+        use tar::EntryType;
+        for kind in
+            [EntryType::XHeader, EntryType::XGlobalHeader, EntryType::GNULongName, EntryType::GNULongLink]
+        {
+            let (error, count) = refused(kind, MANIFEST, 1 << 40);
+            assert!(error.ends_with("manifest.json is not where it should be"), "{kind:?}: {error}");
+            assert!(count <= 512, "{kind:?}: {count} bytes were read");
+        }
+    }
+
+    #[test]
+    fn only_so_much_of_a_manifest_is_read() {
+        let (error, count) = refused(tar::EntryType::Regular, MANIFEST, 1 << 40);
+        assert!(error.contains("damaged") && count <= 512 + MANIFEST_BYTES, "{error}, {count} bytes");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_manifest_says_comes_out_as_it_went_in(
+            program: String, version: String, schema: u32, digest: Vec<u8>,
+            counts: BTreeMap<String, u64>, newest: Option<String>,
+        ) {
+            let mut inventory = Inventory { schema, counts, newest, ..Inventory::default() };
+            inventory.set_digest(&digest);
+            let manifest = Manifest::new(&program, &version, inventory);
+            let mut tar = tar::Builder::new(Vec::new());
+            let text = serde_json::to_vec_pretty(&manifest).unwrap();
+            tar.append(&header(MANIFEST, text.len() as u64).unwrap(), text.as_slice()).unwrap();
+            tar.append(&header("a.db", 3).unwrap(), &b"abc"[..]).unwrap();
+            let tar = tar.into_inner().unwrap();
+            let mut taken = Vec::new();
+            let read = read_tar(Path::new("backup"), tar.as_slice(), &program, &["a.db"], |_, from| {
+                from.read_to_end(&mut taken).unwrap();
+                Ok(())
+            });
+            prop_assert_eq!(read.unwrap(), manifest);
+            prop_assert_eq!(taken, b"abc");
+        }
     }
 
     #[test]
