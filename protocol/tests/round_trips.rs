@@ -353,6 +353,21 @@ proptest! {
     }
 
     #[test]
+    fn a_name_is_taken_exactly_when_it_follows_the_grammar(text in "[#@]?[a-b0A_.é-]{0,34}") {
+        let letter = |c: char| matches!(c, 'a'..='z' | '0'..='9');
+        let is_name = |text: &str| {
+            (1..=32).contains(&text.len())
+                && text.starts_with(letter)
+                && text.chars().all(|c| letter(c) || matches!(c, '_' | '-'))
+        };
+        let user = text.parse::<UserName>().map(|name| name.to_string());
+        prop_assert_eq!(user.ok(), is_name(&text).then(|| text.clone()));
+        let conversation = text.parse::<Conversation>().map(|name| name.to_string());
+        let named = text.strip_prefix(['#', '@']).is_some_and(is_name);
+        prop_assert_eq!(conversation.ok(), named.then(|| text.clone()));
+    }
+
+    #[test]
     fn a_sealed_message_in_any_layout_is_the_same(sealed in sealed()) {
         let parts = SealedMessage::from_parts(&sealed.rest_json(), sealed.key1().json, sealed.key2().json);
         prop_assert_eq!(parts, Ok(sealed.clone()));
