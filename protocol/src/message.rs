@@ -35,13 +35,12 @@ impl Body {
 /// At most how many bytes more than one a byte of a text takes on a line.
 fn more_on_a_line(byte: u8) -> usize {
     match byte {
-        // JSON escapes these.
-        b'"' | b'\\' | b'\t' => 1,
         // Plain shows a line break in five bytes: this one, and U+2028 and U+2029, which begin with 0xE2.
         b'\n' => 4,
         0xe2 => 2,
-        // Plain shows U+FFFD, of three bytes, for some characters of two: U+00AD and U+061C.
-        0xc2 | 0xd8 => 1,
+        // JSON escapes the first three. Plain shows U+FFFD, of three bytes, for some characters of two: U+00AD
+        // and U+061C, which begin with the others.
+        b'"' | b'\\' | b'\t' | 0xc2 | 0xd8 => 1,
         _ => 0,
     }
 }

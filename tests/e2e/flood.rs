@@ -208,7 +208,9 @@ fn flood(world: &World, good: &Good, garbage: &mut Garbage, lines: u64) -> Resul
         chatting
     })?;
     let mut tally = Tally::default();
-    senders.iter().for_each(|sender| tally += sender.tally);
+    for sender in &senders {
+        tally += sender.tally;
+    }
     Ok(tally)
 }
 

@@ -19,7 +19,7 @@ use crate::world::World;
 const TURN: Duration = Duration::from_millis(5);
 
 /// How long everything that was sent may take to be answered. Long: a machine may be busy with it.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// From where a [`Flood`] comes; it can come again.
 #[derive(Clone)]

@@ -23,6 +23,7 @@ impl Garbage {
     }
 
     /// Another source, drawn from this one, whose lines are short but for a few: for who needs very many.
+    #[must_use]
     pub fn quick(&mut self) -> Self {
         Self { random: StdRng::seed_from_u64(self.random.random()), longest: 200 }
     }
