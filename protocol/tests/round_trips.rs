@@ -1,5 +1,6 @@
 //! Whatever can be said is read as it was written, in both dialects and between server and TTP: every variant, with
 //! any values.
+#![cfg(test)]
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
