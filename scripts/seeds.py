@@ -43,7 +43,10 @@ def transcripts() -> None:
     for path in sorted((ROOT / "tests/cli").glob("*.txt")):
         seed("line", path.stem, b"\x37" + path.read_bytes()[:1_000])
         lines = [match[1] for match in re.finditer(r"^\w+[<>] (.*)$", path.read_text(), re.M)]
-        seed("plain", path.stem, "\n".join(dict.fromkeys(lines)))
+        lines = list(dict.fromkeys(lines))
+        # As many as one input may have.
+        for number, begin in enumerate(range(0, len(lines), 8)):
+            seed("plain", f"{path.stem}-{number}", "\n".join(lines[begin : begin + 8]))
 
 
 def examples() -> None:
