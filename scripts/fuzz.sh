@@ -30,6 +30,7 @@ echo '| --- | ---: | ---: | ---: | ---: | ---: | ---: |'
 for target in $targets; do
     corpus=fuzz/corpus/$target
     mkdir -p "$corpus"
+    # The time of one execution is that of the wall: a busy machine needs patience.
     options=()
     case $target in
         # Its cases are short (see there), and how often a branch was taken tells nothing about it: three times faster.
@@ -37,7 +38,7 @@ for target in $targets; do
     esac
     begun=$(date +%s)
     if ! cargo fuzz run --fuzz-dir fuzz --sanitizer "$sanitizer" "$target" "$corpus" "fuzz/seeds/$target" -- \
-        "${bound[@]}" "${options[@]}" -rss_limit_mb=512 -timeout=10 -print_final_stats=1 > "$log" 2>&1; then
+        "${bound[@]}" "${options[@]}" -rss_limit_mb=512 -timeout=60 -print_final_stats=1 > "$log" 2>&1; then
         tail -n 40 "$log" >&2
         echo "error: $target found something; the input is under fuzz/artifacts/$target" >&2
         echo "hint: put it into fuzz/seeds/$target under a name that says what it was, and cargo test has it read" >&2

@@ -23,7 +23,7 @@ const KEY: [u8; 32] = [7; 32];
 const NONCE: [u8; 12] = [7; 12];
 
 /// JSON of a JWE. What the server takes has one layout, can be taken apart and put together, and is for each
-/// client at least an envelope; what a client opens, the server would have taken.
+/// client at least an envelope, with the same id.
 pub fn sealed(bytes: &[u8]) {
     let Ok(json) = str::from_utf8(bytes) else { return };
     let taken = SealedMessage::from_json(json);
@@ -36,8 +36,9 @@ pub fn sealed(bytes: &[u8]) {
     }
     for (account, role) in people().accounts.iter().zip([Role::Recipient, Role::Sender]) {
         match message::open(json, account, role) {
+            // It may have another form than the server takes: the entry of the other reader is not looked at.
             Ok(opened) => {
-                assert!(taken.as_ref().is_ok_and(|sealed| sealed.id.to_string() == opened.claims.id));
+                assert!(taken.as_ref().map_or(true, |sealed| sealed.id.to_string() == opened.claims.id));
             }
             Err(OpenError::Malformed(_)) => assert!(taken.is_err()),
             Err(_) => {}
