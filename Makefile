@@ -96,13 +96,19 @@ flame: ## Draw where the server's time goes (ONLY=direct_pingpong; needs perf an
 	@scripts/flame.sh $(or $(ONLY),direct_pingpong)
 
 .PHONY: fuzz
-fuzz: ## Run each fuzz target for SECONDS=60 (needs cargo-fuzz)
-	@SECONDS_EACH=$(or $(SECONDS),60) scripts/fuzz.sh
+fuzz: ## Run each fuzz target for SECONDS=60, or RUNS=n executions (ONLY=, KEEP=1, SANITIZER=; needs cargo-fuzz)
+	@SECONDS_EACH=$(or $(SECONDS),60) RUNS=$(RUNS) ONLY="$(ONLY)" KEEP=$(KEEP) SANITIZER=$(SANITIZER) scripts/fuzz.sh
 
 .PHONY: soak
 soak: ## Kill the server KILLS=200 times under load, and look for anything lost, doubled or reordered
 	@cargo build --workspace --locked --bins
 	@PARLOUR_KILLS=$(or $(KILLS),200) cargo test --locked --package parlour-tests --test e2e server_is_killed -- --nocapture
+
+.PHONY: soak-lines
+soak-lines: ## Send LINES=10000000 fuzzed lines through a running server, and look for what they leave behind
+	@cargo build --workspace --locked --bins
+	@PARLOUR_LINES=$(or $(LINES),10000000) cargo test --locked --package parlour-tests --test e2e \
+		a_flood_of_lines -- --nocapture
 
 .PHONY: picture
 picture: programs ## Make docs/parlour.svg, a picture of the running client

@@ -1,8 +1,3 @@
-//! A line of the json dialect, from a server.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|line: &str| {
-    let _ = parlour_protocol::json::parse_server_line(line);
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| parlour_tests::fuzzed::server_line(bytes));

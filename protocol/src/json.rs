@@ -17,6 +17,7 @@ use crate::command::Request;
 use crate::event::Event;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
+use crate::text::has_control;
 
 pub use decode::{parse, parse_server_line};
 pub use encode::{encode_command, write_event, write_refusal, write_reply};
@@ -27,7 +28,7 @@ pub use encode::{encode_command, write_event, write_refusal, write_reply};
 pub enum RequestId {
     /// A whole number from 0 to 2^64 - 1.
     Number(u64),
-    /// A text of at most [`RequestId::TEXT_BYTES`] bytes.
+    /// A text of at most [`RequestId::TEXT_BYTES`] bytes without control characters.
     Text(String),
 }
 
@@ -35,10 +36,11 @@ impl RequestId {
     /// The longest text, in bytes.
     pub const TEXT_BYTES: usize = 64;
 
-    fn is_short(&self) -> bool {
+    /// Whether it can go back with a reply: on one line, which nobody takes for a faulty one.
+    fn is_sound(&self) -> bool {
         match self {
             Self::Number(_) => true,
-            Self::Text(text) => text.len() <= Self::TEXT_BYTES,
+            Self::Text(text) => text.len() <= Self::TEXT_BYTES && !has_control(text, b""),
         }
     }
 }

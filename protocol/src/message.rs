@@ -23,15 +23,25 @@ impl Body {
     /// At most how many bytes it takes on a line, in either dialect.
     pub fn line_bytes(&self) -> usize {
         match self {
-            // JSON escapes a quotation mark, a backslash, TAB and line feed with one more byte; plain
-            // shows a line feed in five.
             Self::Text(text) => {
-                let long =
-                    text.as_str().bytes().filter(|b| matches!(b, b'"' | b'\\' | b'\t' | b'\n')).count();
-                text.as_str().len() + 4 * long
+                let text = text.as_str();
+                text.len() + text.bytes().map(more_on_a_line).sum::<usize>()
             }
             Self::Sealed(sealed) => sealed.as_json().len(),
         }
+    }
+}
+
+/// At most how many bytes more than one a byte of a text takes on a line.
+fn more_on_a_line(byte: u8) -> usize {
+    match byte {
+        // Plain shows a line break in five bytes: this one, and U+2028 and U+2029, which begin with 0xE2.
+        b'\n' => 4,
+        0xe2 => 2,
+        // JSON escapes the first three. Plain shows U+FFFD, of three bytes, for some characters of two: U+00AD
+        // and U+061C, which begin with the others.
+        b'"' | b'\\' | b'\t' | 0xc2 | 0xd8 => 1,
+        _ => 0,
     }
 }
 

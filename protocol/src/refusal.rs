@@ -60,9 +60,10 @@ pub enum Refusal {
 const WORD_CHARS: usize = 64;
 
 impl Refusal {
-    /// An unknown command, of which only the beginning is said back when it is long.
+    /// An unknown command, which is said back cleaned, and only its beginning when it is long.
     pub fn unknown(word: &str) -> Self {
-        Self::UnknownCommand(word.chars().take(WORD_CHARS).collect())
+        let beginning: String = word.chars().take(WORD_CHARS).collect();
+        Self::UnknownCommand(clean(&beginning).into_owned())
     }
 
     /// The code in json, for programs.

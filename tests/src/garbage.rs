@@ -1,5 +1,6 @@
 //! Lines that a well-behaved program would never say, drawn from a seed that can be named again.
 
+use parlour_protocol::limits::LINE_BYTES;
 use rand::rngs::StdRng;
 use rand::seq::{IndexedMutRandom as _, IndexedRandom as _};
 use rand::{RngExt as _, SeedableRng as _};
@@ -8,6 +9,8 @@ use serde_json::{Value, json};
 /// A source of garbage.
 pub struct Garbage {
     random: StdRng,
+    /// About how many bytes what is long has.
+    longest: usize,
 }
 
 impl Garbage {
@@ -16,7 +19,13 @@ impl Garbage {
         let named = std::env::var("PARLOUR_SEED").ok().and_then(|seed| seed.parse().ok());
         let seed: u64 = named.unwrap_or_else(rand::random);
         println!("garbage: PARLOUR_SEED={seed}");
-        Self { random: StdRng::seed_from_u64(seed) }
+        Self { random: StdRng::seed_from_u64(seed), longest: 100_000 }
+    }
+
+    /// Another source, drawn from this one, whose lines are short but for a few: for who needs very many.
+    #[must_use]
+    pub fn quick(&mut self) -> Self {
+        Self { random: StdRng::seed_from_u64(self.random.random()), longest: 200 }
     }
 
     /// True once in so many times.
@@ -29,16 +38,25 @@ impl Garbage {
         choices.choose(&mut self.random).copied().unwrap_or_default()
     }
 
-    /// What is left of a line, with its line feed.
+    /// What is left of a line, with its line feed: random bytes, a piece of it, flipped bits, twice the same,
+    /// what is never closed, control characters, broken UTF-8, or other values in it.
     pub fn spoil(&mut self, line: &str) -> Vec<u8> {
-        let mut bytes = match self.below(8) {
+        let mut bytes = match self.below(10) {
             0 => (0..self.below(300)).map(|_| self.random.random()).collect(),
             1 => line.as_bytes().get(..self.below(line.len() + 1)).unwrap_or_default().to_vec(),
             2 => self.flipped(line),
             3 => [line, line].concat().into_bytes(),
-            4 => self.one_of(&["[", "{\"a\":", "\"", "9"]).repeat(self.below(20_000)).into_bytes(),
+            4 => self.one_of(&["[", "{\"a\":", "\"", "9"]).repeat(self.below(self.longest / 5)).into_bytes(),
+            5 => self.pierced(line),
             _ => self.estranged(line),
         };
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// A line longer than any that is taken, with its line feed.
+    pub fn too_long(&mut self) -> Vec<u8> {
+        let mut bytes = vec![b' ' + u8::from(self.once_in(2)); LINE_BYTES + 1 + self.below(100_000)];
         bytes.push(b'\n');
         bytes
     }
@@ -55,6 +73,16 @@ impl Garbage {
                 *byte ^= 1 << self.below(8);
             }
         }
+        bytes
+    }
+
+    /// The line with bytes somewhere in it that are in no text, or drive a terminal.
+    fn pierced(&mut self, line: &str) -> Vec<u8> {
+        let mut bytes = line.as_bytes().to_vec();
+        let thorn = self.one_of(&["\u{1b}[2J", "\0", "\r", "\u{9b}", "\u{202e}", "\u{7f}", ""]);
+        let thorn = if thorn.is_empty() { &b"\xc3\x28\xff"[..] } else { thorn.as_bytes() };
+        let at = self.below(bytes.len() + 1);
+        bytes.splice(at..at, thorn.iter().copied());
         bytes
     }
 
@@ -85,7 +113,7 @@ impl Garbage {
     }
 
     fn stranger(&mut self) -> Value {
-        let long = "x".repeat(self.below(100_000));
+        let long = "x".repeat(self.below(self.longest));
         let strangers = [
             json!(null),
             json!(true),

@@ -10,13 +10,17 @@
 //!
 //! Mallory has tools of her own: an [`Author`] seals messages with anybody's keys, and what is not true in
 //! them; an [`Operator`] is a server that says to a client what it likes; [`Garbage`] is what parses and
-//! what does not; a [`Terminal`] keeps every byte that the terminal face sends to it.
+//! what does not, and a [`Flood`] sends it by the thousand; a [`Terminal`] keeps every byte that the terminal face sends to it.
+//!
+//! [`fuzzed`] holds what is fuzzed, for cargo-fuzz and for the test that replays what it found.
 //!
 //! What the server tells its own operator is read by [`scrape`].
 //!
 //! Programs that a test needs from outside, like OpenSSL, are looked for by [`outside`].
 
 mod author;
+mod flood;
+pub mod fuzzed;
 mod garbage;
 pub mod line;
 mod lines;
@@ -31,6 +35,7 @@ pub mod transcript;
 mod world;
 
 pub use author::{Author, Letter};
+pub use flood::{Flood, Source};
 pub use garbage::Garbage;
 pub use line::Line;
 pub use lines::{DEADLINE, Lines, wait_until};

@@ -179,8 +179,23 @@ pub fn unpack(
             DecryptError::NoMatchingKeys => UnpackError::OtherKey(path.to_owned()),
             error => damaged(error.to_string()),
         })?;
+    read_tar(path, plain, program, names, |name, from| write(from, &into.join(name), &broken))
+}
+
+/// Reads what is inside of a backup of `program`, decrypted but not believed yet: the manifest, then the files
+/// `names`, in this order and nothing else, each of which is handed to `take`. `path` is for errors alone.
+pub fn read_tar(
+    path: &Path,
+    plain: impl Read,
+    program: &str,
+    names: &[&str],
+    mut take: impl FnMut(&str, &mut dyn Read) -> Result<(), UnpackError>,
+) -> Result<Manifest, UnpackError> {
+    let damaged = |reason: String| UnpackError::Damaged { path: path.to_owned(), reason };
+    let broken = |error: io::Error| damaged(error.to_string());
     let mut tar = tar::Archive::new(plain);
-    let mut entries = tar.entries().map_err(broken)?;
+    // Extensions have no place in a backup, and would be read into memory before anybody looks at them.
+    let mut entries = tar.entries().map_err(broken)?.raw(true);
     let mut expect = |name: &str| {
         let entry = entries.next().ok_or_else(|| damaged(format!("{name} is not in it")))?.map_err(broken)?;
         let named = entry.path_bytes() == name.as_bytes() && entry.header().entry_type().is_file();
@@ -195,8 +210,7 @@ pub fn unpack(
         return Err(UnpackError::Foreign { path: path.to_owned(), program, format });
     }
     for name in names {
-        let mut entry = expect(name)?;
-        write(&mut entry, &into.join(name), &broken)?;
+        take(name, &mut expect(name)?)?;
     }
     if entries.next().is_some() {
         return Err(damaged("there is more in it than there should be".to_owned()));
@@ -208,7 +222,7 @@ pub fn unpack(
 
 /// Writes one file. What cannot be read is the backup's fault, what cannot be written the disk's.
 fn write(
-    from: &mut impl Read,
+    from: &mut dyn Read,
     path: &Path,
     broken: &impl Fn(io::Error) -> UnpackError,
 ) -> Result<(), UnpackError> {
@@ -268,92 +282,4 @@ impl UnpackError {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use tempfile::TempDir;
-
-    use super::*;
-    use crate::key;
-
-    struct Scene {
-        folder: TempDir,
-        recipient: Recipient,
-        identities: Identities,
-    }
-
-    impl Scene {
-        fn new() -> Self {
-            let folder = TempDir::new().unwrap();
-            let recipient = key::make(&folder.path().join("key")).unwrap();
-            let identities = Identities::read(&folder.path().join("key")).unwrap();
-            fs::write(folder.path().join("a.db"), b"what is kept ".repeat(40)).unwrap();
-            Self { folder, recipient, identities }
-        }
-
-        fn path(&self, name: &str) -> PathBuf {
-            self.folder.path().join(name)
-        }
-
-        fn pack(&self, replace: bool) -> Result<(), PackError> {
-            let manifest = Manifest::new("program", "1", Inventory::default());
-            let files = [("a.db", self.path("a.db"))];
-            let files = files.each_ref().map(|(name, path)| (*name, path.as_path()));
-            pack(&self.path("backup"), replace, &self.recipient, &manifest, &files)
-        }
-
-        fn unpack(&self, identities: &Identities, program: &str) -> Result<Manifest, UnpackError> {
-            let into = TempDir::new().unwrap();
-            let manifest = unpack(&self.path("backup"), identities, program, &["a.db"], into.path())?;
-            let unpacked = into.path().join("a.db");
-            assert_eq!(fs::read(&unpacked).unwrap(), fs::read(self.path("a.db")).unwrap());
-            assert_eq!(fs::metadata(&unpacked).unwrap().permissions().mode() & 0o777, 0o600);
-            Ok(manifest)
-        }
-    }
-
-    #[test]
-    fn what_was_packed_comes_out_for_its_key_and_program_alone() {
-        let scene = Scene::new();
-        scene.pack(false).unwrap();
-        assert_eq!(fs::metadata(scene.path("backup")).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(scene.unpack(&scene.identities, "program").unwrap().version, "1");
-        assert!(matches!(scene.unpack(&scene.identities, "other"), Err(UnpackError::Foreign { .. })));
-        key::make(&scene.path("other")).unwrap();
-        let other = Identities::read(&scene.path("other")).unwrap();
-        assert!(matches!(scene.unpack(&other, "program"), Err(UnpackError::OtherKey(_))));
-    }
-
-    #[test]
-    fn a_flipped_bit_anywhere_and_a_missing_end_are_noticed() {
-        let scene = Scene::new();
-        scene.pack(false).unwrap();
-        let good = fs::read(scene.path("backup")).unwrap();
-        // Every third: each is another file to write.
-        for place in (0..good.len()).step_by(3) {
-            let mut bad = good.clone();
-            bad[place] ^= 1 << (place % 8);
-            fs::write(scene.path("backup"), bad).unwrap();
-            assert!(scene.unpack(&scene.identities, "program").is_err(), "byte {place} was flipped");
-        }
-        for length in (0..good.len()).step_by(31) {
-            fs::write(scene.path("backup"), &good[..length]).unwrap();
-            assert!(scene.unpack(&scene.identities, "program").is_err(), "{length} bytes were left");
-        }
-        fs::write(scene.path("backup"), [good.as_slice(), b"more"].concat()).unwrap();
-        assert!(scene.unpack(&scene.identities, "program").is_err(), "something stood behind it");
-    }
-
-    #[test]
-    fn what_is_there_is_replaced_only_when_asked() {
-        let scene = Scene::new();
-        scene.pack(false).unwrap();
-        let before = fs::read(scene.path("backup")).unwrap();
-        assert!(matches!(scene.pack(false), Err(PackError::AlreadyThere(_))));
-        assert_eq!(fs::read(scene.path("backup")).unwrap(), before);
-        scene.pack(true).unwrap();
-        assert_ne!(fs::read(scene.path("backup")).unwrap(), before);
-        // The key, the file that was packed, the backup: nothing else was left.
-        assert_eq!(fs::read_dir(scene.folder.path()).unwrap().count(), 3);
-    }
-}
+mod tests;

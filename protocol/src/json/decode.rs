@@ -46,7 +46,7 @@ struct PostLine<'a> {
 /// Reads a line from a client.
 pub fn parse(line: &str) -> Incoming {
     match from_object::<PostLine<'_>>(line) {
-        Ok(PostLine { id, cmd, to, message_id, text, sealed }) if cmd == "post" && id.is_short() => {
+        Ok(PostLine { id, cmd, to, message_id, text, sealed }) if cmd == "post" && id.is_sound() => {
             let command = post(PostArguments { to, message_id, text, sealed }).map(Command::Post);
             Incoming { id: Some(id), request: Ok(Request { verb: Verb::Post, command }) }
         }
@@ -59,7 +59,7 @@ pub(super) fn parse_in_two(line: &str) -> Incoming {
     let Ok(head) = from_object::<CommandHead>(line) else {
         return Incoming { id: None, request: Ok(refused(Verb::Help)) };
     };
-    let id = head.id.filter(RequestId::is_short);
+    let id = head.id.filter(RequestId::is_sound);
     let Some(cmd) = head.cmd else {
         return Incoming { id, request: Ok(refused(Verb::Help)) };
     };
@@ -302,10 +302,11 @@ struct RevokedObject {
 /// Reads a line from a server.
 pub fn parse_server_line(line: &str) -> Result<ServerLine, ServerLineError> {
     let head: ServerHead = object(line)?;
+    let id = head.id.filter(RequestId::is_sound);
     match (head.ok, head.error, head.event) {
         (Some(ok), None, None) => {
             let reply = reply(&ok, line)?.ok_or_else(|| unknown_reply(&ok));
-            Ok(ServerLine::Reply { id: head.id, reply })
+            Ok(ServerLine::Reply { id, reply })
         }
         (None, Some(error), None) => {
             // A code that this program does not know keeps its text for the user.
@@ -313,7 +314,7 @@ pub fn parse_server_line(line: &str) -> Result<ServerLine, ServerLineError> {
                 Refusal::from_code(&error.code, &error.detail).unwrap_or_else(|| Refusal::Internal {
                     incident: clean(&format!("{}: {}", error.code, error.message)).into_owned(),
                 });
-            Ok(ServerLine::Reply { id: head.id, reply: Err(refusal) })
+            Ok(ServerLine::Reply { id, reply: Err(refusal) })
         }
         (None, None, Some(name)) => event(name, line),
         _ => Err(ServerLineError("not exactly one of ok, error and event".to_owned())),

@@ -1,0 +1,47 @@
+//! What asks the TTP for certificates.
+
+use parlour_crypto::certificate_request::{MAX_REQUEST, verify_account_request, verify_device_request};
+use parlour_crypto::{AccountPublicKey, EnrolmentRequest, P256PublicKey, RenewalRequest};
+
+use super::people::people;
+
+/// A request to the TTP, a compact JWS: as it came, or, of a header and a payload on lines of their own, signed
+/// by a key of ours, so that the fuzzer comes behind the signature. What holds has keys of their kinds, is a
+/// request of one kind alone, and is the same when it is read again.
+pub fn request(bytes: &[u8]) {
+    let Some(compact) = people().signed(bytes) else { return };
+    let (enrolment, renewal) = (EnrolmentRequest::verify(&compact), RenewalRequest::verify(&compact));
+    assert!(enrolment.is_err() || renewal.is_err());
+    if let Ok(enrolment) = enrolment {
+        assert!(P256PublicKey::from_spki_der(&enrolment.device_spki).is_ok());
+        assert!(P256PublicKey::from_spki_der(&enrolment.seal_spki).is_ok());
+        assert!(AccountPublicKey::from_spki_der(&enrolment.account_spki).is_ok());
+        assert_ne!(enrolment.device_spki, enrolment.seal_spki);
+        check_spelling(&compact);
+        assert_eq!(EnrolmentRequest::verify(&compact), Ok(enrolment));
+    }
+    if let Ok(renewal) = renewal {
+        assert!(P256PublicKey::from_spki_der(&renewal.device_spki).is_ok());
+        check_spelling(&compact);
+        assert_eq!(RenewalRequest::verify(&compact), Ok(renewal));
+    }
+}
+
+/// A JWS that is taken has three parts of base64url and nothing around them.
+fn check_spelling(compact: &str) {
+    assert!(compact.len() <= parlour_crypto::signed_request::MAX_COMPACT);
+    assert_eq!(compact.matches('.').count(), 2);
+    assert!(compact.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)));
+}
+
+/// A certificate request in DER. What holds gives a key that stands in it, of the kind that was asked for.
+pub fn pkcs10(bytes: &[u8]) {
+    let (device, account) = (verify_device_request(bytes), verify_account_request(bytes));
+    assert!(device.is_err() || account.is_err());
+    if let Ok(spki) = device.as_ref().or(account.as_ref()) {
+        assert!(bytes.len() <= MAX_REQUEST);
+        assert!(bytes.windows(spki.len()).any(|window| window == spki.as_slice()));
+        assert_eq!(P256PublicKey::from_spki_der(spki).is_ok(), device.is_ok());
+        assert_eq!(AccountPublicKey::from_spki_der(spki).is_ok(), account.is_ok());
+    }
+}
