@@ -285,6 +285,7 @@ mod tests {
             (include_str!("fixtures/version1.sql"), 0),
             (include_str!("fixtures/version2.sql"), 0),
             (include_str!("fixtures/version3.sql"), 2),
+            (include_str!("fixtures/version4.sql"), 4),
         ];
         for (dump, audited) in dumps {
             let folder = tempfile::tempdir().unwrap();
