@@ -45,6 +45,8 @@ pub enum Refusal {
     },
     /// The TTP cannot be reached now.
     AuthorityUnavailable,
+    /// The server's disk is full, or fails: nothing was kept, and the same may be sent again.
+    NotStored,
     /// Our own fault; the incident is in the server's log.
     Internal {
         /// What to look for in the log.
@@ -82,6 +84,7 @@ impl Refusal {
             Self::IdInUse => "id_in_use",
             Self::TooMany { .. } => "too_many",
             Self::AuthorityUnavailable => "authority_unavailable",
+            Self::NotStored => "not_stored",
             Self::Internal { .. } => "internal",
         }
     }
@@ -107,6 +110,7 @@ impl Refusal {
             "id_in_use" => Self::IdInUse,
             "too_many" => Self::TooMany { seconds: detail.seconds.unwrap_or(60) },
             "authority_unavailable" => Self::AuthorityUnavailable,
+            "not_stored" => Self::NotStored,
             "internal" => Self::Internal { incident: words(detail.incident.as_deref()) },
             _ => return None,
         })
@@ -167,6 +171,7 @@ impl fmt::Display for Refusal {
                 write!(f, "too many attempts from this address, try again in {seconds} seconds")
             }
             Self::AuthorityUnavailable => f.write_str("certificates cannot be issued now, try again later"),
+            Self::NotStored => f.write_str("the server cannot store anything now, try again later"),
             Self::Internal { incident } => write!(f, "internal error, incident {incident}"),
         }
     }

@@ -108,7 +108,11 @@ pub(crate) fn store_refusal(error: &StoreError) -> Refusal {
     match error {
         StoreError::NameTaken => Refusal::UserExists,
         StoreError::IdInUse => Refusal::IdInUse,
-        StoreError::Damaged(_) | StoreError::Failed(_) | StoreError::Closed => internal(error),
+        // The writer tells the log, once for many.
+        StoreError::NotWritten => Refusal::NotStored,
+        StoreError::OtherRevocation | StoreError::Damaged(_) | StoreError::Failed(_) | StoreError::Closed => {
+            internal(error)
+        }
     }
 }
 

@@ -75,7 +75,7 @@ pub async fn run(
     let (told, outcomes) = mpsc::unbounded_channel(); // bounded by what sessions may have under way
     let store = Arc::new(SqliteStore::open(&data.database(), Retention::new(&settings.limits), told)?);
     let address = socket.local_addr().map_err(|error| StartError::System(error.to_string()))?;
-    data.note_address(address).map_err(|error| StartError::System(error.to_string()))?;
+    data.note_address(address)?;
 
     let limits = Arc::new(settings.limits.clone());
     let shared: Arc<dyn Store<Posting>> = Arc::clone(&store) as _;

@@ -9,11 +9,14 @@ mod audit_file;
 mod chain;
 #[cfg(test)]
 mod conformance;
+mod health;
 mod inspect;
 mod migrations;
 mod reader;
+mod revocations;
 mod rows;
 pub mod sqlite;
+mod survey;
 mod writer;
 
 use std::future::Future;
@@ -64,8 +67,9 @@ pub trait Store<T>: Send + Sync + 'static {
     /// The conversations that a user is in, with the newest `seq` of each.
     fn conversations(&self, user: UserName) -> Later<'_, Vec<ConversationHead>>;
 
-    /// Keeps a revocation, and appends `entry` to the audit log in the same transaction. The same number
-    /// again is no error, and changes nothing.
+    /// Keeps a revocation, and appends `entry` to the audit log in the same transaction. The same one
+    /// again is no error, and changes nothing. What is kept under its number and was changed since it was written is
+    /// put right.
     fn add_revocation(&self, revocation: Revocation, entry: Entry) -> Later<'_, ()>;
 
     /// All revoked devices of a user.
@@ -87,9 +91,15 @@ pub enum StoreError {
     /// The sender used this id for another message.
     #[error("the message id was used for another message")]
     IdInUse,
+    /// Another revocation is kept under this number, as it was written.
+    #[error("another revocation has this number")]
+    OtherRevocation,
     /// Kept data does not fit its hash: the disk or somebody changed it.
     #[error("damaged data: {0}")]
     Damaged(String),
+    /// The disk is full, or fails: it was not written, and nothing of it is kept.
+    #[error("nothing can be stored now")]
+    NotWritten,
     /// The backend failed.
     #[error("the store failed: {0}")]
     Failed(String),

@@ -5,6 +5,7 @@ mod backup;
 mod catch_up;
 mod check;
 mod delivery;
+mod faults;
 mod limits;
 mod mallory;
 mod openssl;

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use parlour_keylog::{AccountCertificate, RootCertificate};
-use parlour_protocol::{DeviceId, Seq, UserName};
+use parlour_protocol::Seq;
 use parlour_upkeep::{Inspection, moment, structure};
 use rusqlite::{Connection, OpenFlags};
 
 use super::chain::{GENESIS, Hash, link};
-use super::migrations;
 use super::rows::{MESSAGE_COLUMNS, RawMessage, hash};
+use super::{migrations, revocations};
 
 /// A conversation as its own row describes it.
 struct Described {
@@ -54,7 +54,9 @@ fn read(path: &Path, root: Option<&RootCertificate>) -> rusqlite::Result<Result<
     accounts(&connection, root, &mut inspection)?;
     conversations(&connection, &mut inspection)?;
     members(&connection, &mut inspection)?;
-    revocations(&connection, &mut inspection)?;
+    let count = revocations::verify(&connection, |damage| inspection.damaged(damage))?;
+    inspection.inventory.counts.insert("revocations".to_owned(), count);
+    untold(&connection, &mut inspection)?;
     Ok(Ok(inspection))
 }
 
@@ -177,19 +179,19 @@ fn members(connection: &Connection, inspection: &mut Inspection) -> rusqlite::Re
     Ok(())
 }
 
-fn revocations(connection: &Connection, inspection: &mut Inspection) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare("SELECT number, name, device FROM revocations ORDER BY number")?;
+/// A device of which the audit log says that it was revoked must be among the revoked: the newest could be taken
+/// away without a gap.
+fn untold(connection: &Connection, inspection: &mut Inspection) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(
+        "SELECT user, device FROM audit WHERE kind = 'device_revoked' AND NOT EXISTS
+             (SELECT 1 FROM revocations WHERE name = audit.user AND revocations.device = audit.device)",
+    )?;
     let mut rows = statement.query([])?;
-    let mut count = 0;
     while let Some(row) = rows.next()? {
-        count += 1;
-        let (number, name, device): (u64, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        if number != count || name.parse::<UserName>().is_err() || device.parse::<DeviceId>().is_err() {
-            inspection.damaged(format!("revocation {count} is missing or damaged"));
-            count = number;
-        }
+        let (user, device): (Option<String>, Option<String>) = (row.get(0)?, row.get(1)?);
+        let (user, device) = (user.unwrap_or_default(), device.unwrap_or_default());
+        inspection.damaged(format!("the revocation of {user}'s device {device} is missing"));
     }
-    inspection.inventory.counts.insert("revocations".to_owned(), count);
     Ok(())
 }
 
@@ -248,8 +250,16 @@ mod tests {
                 "conversation \"@erik@sam\" has other members than its name says",
             ),
             (
-                "INSERT INTO revocations VALUES (2, 'sam', '0123456789abcdef', 5)",
-                "revocation 1 is missing or damaged",
+                "INSERT INTO revocations VALUES (2, 'sam', '0123456789abcdef', 5, x'')",
+                "revocation 1 is missing",
+            ),
+            (
+                "INSERT INTO revocations VALUES (1, 'sam', '0123456789abcdef', 5, zeroblob(32))",
+                "revocation 1 does not fit its hash",
+            ),
+            (
+                "INSERT INTO audit VALUES (9, 5, 'device_revoked', 'sam', '0123456789abcdef', NULL, '', 1, x'')",
+                "the revocation of sam's device 0123456789abcdef is missing",
             ),
             (
                 "INSERT INTO accounts VALUES ('sam', x'00', 'kid', 5)",

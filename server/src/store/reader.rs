@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::chain::{GENESIS, Hash, link};
 use super::rows::{MESSAGE_COLUMNS, RawMessage, hash};
+use super::survey::Survey;
 use super::{Account, ConversationKey, Page, StoreError};
 
 impl From<rusqlite::Error> for StoreError {
@@ -34,6 +35,7 @@ pub(super) fn account(connection: &Connection, name: &UserName) -> Result<Option
 
 pub(super) fn history(
     connection: &Connection,
+    survey: &Survey,
     key: &ConversationKey,
     range: HistoryRange,
     limit: u16,
@@ -45,6 +47,7 @@ pub(super) fn history(
         .query_row([key.stored_name()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((conversation, last)) = found else {
+        survey.trust_absence()?;
         return Ok(Page { messages: Vec::new(), last: 0 });
     };
     let rows = match range {
@@ -52,8 +55,29 @@ pub(super) fn history(
         HistoryRange::Before(seq) => backwards(&transaction, conversation, seq, limit)?,
         HistoryRange::After(seq) => forwards(&transaction, conversation, seq, limit)?,
     };
+    let ends = match range {
+        _ if limit == 0 => None,
+        HistoryRange::Newest => Some(last),
+        HistoryRange::Before(seq) => Some(last.min(seq.saturating_sub(1))),
+        HistoryRange::After(_) => None,
+    };
+    let begins = match range {
+        HistoryRange::After(seq) if seq < last && limit > 0 => Some(seq + 1),
+        _ => None,
+    };
+    // Rows that cannot be found any more must not look as if they had never been.
+    let missing = |expected: Option<Seq>, found: Option<&RawMessage>| {
+        expected.filter(|seq| *seq > 0 && found.is_none_or(|row| row.seq != *seq))
+    };
+    if let Some(seq) = missing(ends, rows.last()).or_else(|| missing(begins, rows.first())) {
+        return Err(is_missing(conversation, seq));
+    }
     let messages = verified(&transaction, conversation, rows)?;
     Ok(Page { messages, last })
+}
+
+fn is_missing(conversation: i64, seq: Seq) -> StoreError {
+    StoreError::Damaged(format!("message {seq} of conversation {conversation} is missing"))
 }
 
 /// The newest rows before `seq`, oldest first, as many as fit a page.
@@ -128,7 +152,8 @@ fn verified(
     Ok(messages)
 }
 
-fn hash_before(connection: &Connection, conversation: i64, seq: Seq) -> Result<Hash, StoreError> {
+/// The hash that the one of message `seq` goes on from.
+pub(super) fn hash_before(connection: &Connection, conversation: i64, seq: Seq) -> Result<Hash, StoreError> {
     if seq <= 1 {
         return Ok(GENESIS);
     }
@@ -136,24 +161,30 @@ fn hash_before(connection: &Connection, conversation: i64, seq: Seq) -> Result<H
         .prepare_cached("SELECT hash FROM messages WHERE conversation = ?1 AND seq = ?2")?
         .query_row(params![conversation, seq - 1], |row| row.get(0))
         .optional()?;
-    bytes.and_then(hash).ok_or_else(|| {
-        StoreError::Damaged(format!("message {} of conversation {conversation} is missing", seq - 1))
-    })
+    bytes.and_then(hash).ok_or_else(|| is_missing(conversation, seq - 1))
 }
+
+/// The `seq` at the end of a conversation. Where its own row does not fit its newest message it is the one of
+/// the newest message that there is: whoever asks for that hears what is wrong, and only there.
+const END: &str = "CASE WHEN last_seq = 0
+    OR last_hash = (SELECT hash FROM messages WHERE conversation = conversations.id AND seq = last_seq)
+    THEN last_seq ELSE (SELECT max(seq) FROM messages WHERE conversation = conversations.id) END";
 
 pub(super) fn conversations(
     connection: &Connection,
+    survey: &Survey,
     user: &UserName,
 ) -> Result<Vec<ConversationHead>, StoreError> {
+    survey.trust_list_of(user)?;
     let transaction = connection.unchecked_transaction()?;
     let lobby: Option<Seq> = transaction
-        .prepare_cached("SELECT last_seq FROM conversations WHERE name = '#lobby'")?
+        .prepare_cached(&format!("SELECT {END} FROM conversations WHERE name = '#lobby'"))?
         .query_row([], |row| row.get(0))
         .optional()?;
     let mut heads = vec![ConversationHead { name: Conversation::lobby(), last: lobby.unwrap_or(0) }];
-    let mut statement = transaction.prepare_cached(
-        "SELECT name, last_seq FROM members JOIN conversations ON id = conversation WHERE user = ?1 ORDER BY name",
-    )?;
+    let mut statement = transaction.prepare_cached(&format!(
+        "SELECT name, {END} FROM members JOIN conversations ON id = conversation WHERE user = ?1 ORDER BY name"
+    ))?;
     let rows = statement.query_map([user.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
     for row in rows {
         let (name, last): (String, Seq) = row?;
@@ -173,8 +204,10 @@ fn other_member(stored_name: &str, user: &UserName) -> Option<UserName> {
 
 pub(super) fn revoked_devices(
     connection: &Connection,
+    survey: &Survey,
     user: &UserName,
 ) -> Result<Vec<RevokedDevice>, StoreError> {
+    survey.trust_revocations()?;
     let mut statement =
         connection.prepare_cached("SELECT device, time FROM revocations WHERE name = ?1 ORDER BY number")?;
     let rows =

@@ -2,16 +2,23 @@
 //! everyone who waits once that is durable: group commit.
 
 use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
 
 use parlour_protocol::authority::Revocation;
 use parlour_protocol::{Body, Message, SealedMessage, Seq, Timestamp};
+use parlour_upkeep::LogCopier;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::sync::{mpsc, oneshot};
-use tracing::{error, warn};
+use tracing::{info, warn};
 
 use super::audit::{AuditLog, append_with_change};
 use super::chain::{GENESIS, Hash, link};
+use super::health::Health;
+use super::reader::hash_before;
+use super::revocations::{self, Told};
 use super::rows::{MESSAGE_COLUMNS, RawMessage, hash};
+use super::survey::Survey;
 use super::{Account, Appended, ConversationKey, NewMessage, Outcome, Outcomes, StoreError};
 use crate::audit::Entry;
 
@@ -63,12 +70,28 @@ pub struct Writer<T> {
     tails: HashMap<ConversationKey, Tail>,
     audit: AuditLog,
     outcomes: Outcomes<T>,
+    log: LogCopier,
+    health: Health,
+    survey: Arc<Survey>,
 }
 
 impl<T> Writer<T> {
-    /// A writer that tells `outcomes` after each commit.
-    pub(super) fn new(connection: Connection, audit: AuditLog, outcomes: Outcomes<T>) -> Self {
-        Self { connection, tails: HashMap::new(), audit, outcomes }
+    /// A writer into the database file `path` that tells `outcomes` after each commit.
+    pub(super) fn new(
+        mut connection: Connection,
+        path: &Path,
+        survey: Survey,
+        audit: AuditLog,
+        outcomes: Outcomes<T>,
+    ) -> rusqlite::Result<Self> {
+        let log = LogCopier::take_over(&mut connection)?;
+        let (health, survey) = (Health::new(path), Arc::new(survey));
+        Ok(Self { connection, tails: HashMap::new(), audit, outcomes, log, health, survey })
+    }
+
+    /// What was looked at when the database was opened.
+    pub(super) fn survey(&self) -> Arc<Survey> {
+        Arc::clone(&self.survey)
     }
 
     /// Writes until it is told to stop, or nobody can ask any more. Blocks: has a thread of its own.
@@ -101,14 +124,22 @@ impl<T> Writer<T> {
 
     fn write(&mut self, batch: &mut Vec<Write<T>>) {
         let mut written = Written { appended: Vec::with_capacity(batch.len()), others: Vec::new() };
-        if let Err(failure) = self.transact(batch, &mut written) {
-            error!(%failure, "a transaction failed; nothing of it is confirmed");
-            // What memory says may now be ahead of the database.
-            self.tails.clear();
-            self.audit.forget();
-            // What was not even tried, because the transaction could not begin, is told as well.
-            written.take(batch.drain(..));
-            written.fail(&StoreError::Failed("the transaction failed".to_owned()));
+        let outcome = if self.health.has_given_up() {
+            Err(None)
+        } else {
+            self.transact(batch, &mut written).map_err(Some)
+        };
+        match outcome {
+            Ok(()) => self.health.worked(),
+            Err(failure) => {
+                // What memory says may now be ahead of the database.
+                self.tails.clear();
+                self.audit.forget();
+                // What was not even tried, because the transaction could not begin, is told as well.
+                written.take(batch.drain(..));
+                self.health.failed(failure.as_ref(), written.appended.len() + written.others.len());
+                written.fail(&StoreError::NotWritten);
+            }
         }
         for (outcome, answer) in written.others {
             // Who does not wait any more does not need to know.
@@ -117,6 +148,11 @@ impl<T> Writer<T> {
         if !written.appended.is_empty() {
             // Nobody listens only when the program is ending.
             let _ = self.outcomes.send(written.appended);
+        }
+        if !self.health.has_given_up()
+            && let Err(failure) = self.log.after_commit(&self.connection)
+        {
+            self.health.not_copied(&failure);
         }
     }
 
@@ -129,13 +165,19 @@ impl<T> Writer<T> {
         // As prepared statements, unlike rusqlite's own transactions, which are parsed each time.
         let connection = &self.connection;
         let run = |statement| connection.prepare_cached(statement)?.execute([]);
+        if !connection.is_autocommit() {
+            // What failed before could not be taken back then.
+            run("ROLLBACK")?;
+        }
         run("BEGIN IMMEDIATE")?;
         let mut batch = batch.drain(..);
-        let outcome = append_all(connection, &mut self.tails, &mut self.audit, &mut batch, written);
+        let into = Into { connection, survey: &self.survey, tails: &mut self.tails, audit: &mut self.audit };
+        let outcome = append_all(into, &mut batch, written);
         written.take(batch);
         let outcome = outcome.and_then(|()| run("COMMIT").map(drop));
         if outcome.is_err() && !connection.is_autocommit() {
-            run("ROLLBACK")?;
+            // Why it came to that says more than that this failed too, which the next transaction notices.
+            let _ = run("ROLLBACK");
         }
         outcome
     }
@@ -163,11 +205,17 @@ impl<T> Written<T> {
     }
 }
 
+/// What is written into, with what is known of it.
+struct Into<'a> {
+    connection: &'a Connection,
+    survey: &'a Survey,
+    tails: &'a mut HashMap<ConversationKey, Tail>,
+    audit: &'a mut AuditLog,
+}
+
 /// Writes until something fails.
 fn append_all<T>(
-    connection: &Connection,
-    tails: &mut HashMap<ConversationKey, Tail>,
-    audit: &mut AuditLog,
+    Into { connection, survey, tails, audit }: Into<'_>,
     batch: &mut impl Iterator<Item = Write<T>>,
     written: &mut Written<T>,
 ) -> rusqlite::Result<()> {
@@ -175,7 +223,7 @@ fn append_all<T>(
     for write in batch {
         let failed = match write {
             Write::Append(message, waiting) => {
-                let outcome = append(connection, tails, &mut moved, *message);
+                let outcome = append(connection, survey, tails, &mut moved, *message);
                 let (outcome, failed) = outcome.map_or_else(unwritten, |outcome| (outcome, None));
                 written.appended.push((waiting, outcome));
                 failed
@@ -189,8 +237,8 @@ fn append_all<T>(
             }
             Write::AddRevocation(new, answer) => {
                 let (revocation, entry) = *new;
-                let outcome = add_revocation(connection, audit, &revocation, &entry);
-                let (outcome, failed) = outcome.map_or_else(unwritten, |()| (Ok(()), None));
+                let outcome = add_revocation(connection, survey, audit, &revocation, entry);
+                let (outcome, failed) = outcome.map_or_else(unwritten, |outcome| (outcome, None));
                 written.others.push((outcome, answer));
                 failed
             }
@@ -217,6 +265,7 @@ fn unwritten<A>(failure: rusqlite::Error) -> (Result<A, StoreError>, Option<rusq
 
 fn append(
     connection: &Connection,
+    survey: &Survey,
     tails: &mut HashMap<ConversationKey, Tail>,
     moved: &mut HashMap<i64, Tail>,
     new: NewMessage,
@@ -224,7 +273,7 @@ fn append(
     let key = ConversationKey::seen_by(&new.from, &new.to);
     let tail = match tails.get(&key) {
         Some(tail) => *tail,
-        None => match load_tail(connection, &key)? {
+        None => match load_tail(connection, survey, &key)? {
             Ok(tail) => tail,
             Err(damaged) => return Ok(Err(damaged)),
         },
@@ -235,9 +284,10 @@ fn append(
     match insert(connection, &next, &message) {
         Ok(()) => {}
         Err(failure) if is_taken(&failure) => {
-            tails.insert(key, tail);
+            tails.insert(key.clone(), tail);
             // An id that its sender used before; anything else that is taken should not be.
-            return known_message(connection, &message)?.ok_or(failure);
+            let taken = || StoreError::Damaged(format!("message {} of {key:?} is there already", next.seq));
+            return Ok(known_message(connection, &message)?.unwrap_or_else(|| Err(taken())));
         }
         Err(failure) => return Err(failure),
     }
@@ -270,7 +320,11 @@ fn known_message(
 }
 
 /// The end of a conversation; one in which nothing was said yet is made.
-fn load_tail(connection: &Connection, key: &ConversationKey) -> rusqlite::Result<Result<Tail, StoreError>> {
+fn load_tail(
+    connection: &Connection,
+    survey: &Survey,
+    key: &ConversationKey,
+) -> rusqlite::Result<Result<Tail, StoreError>> {
     let name = key.stored_name();
     let found = connection
         .prepare_cached("SELECT id, last_seq, last_time, last_hash FROM conversations WHERE name = ?1")?
@@ -280,7 +334,12 @@ fn load_tail(connection: &Connection, key: &ConversationKey) -> rusqlite::Result
         .optional()?;
     if let Some((id, seq, time, bytes)) = found {
         let tail = hash(bytes).map(|hash| Tail { id, seq, time: Timestamp::from_millis(time), hash });
-        return Ok(tail.ok_or_else(|| StoreError::Damaged(format!("conversation {name} has no hash"))));
+        let sound = tail.filter(|tail| hash_before(connection, id, tail.seq + 1).as_ref() == Ok(&tail.hash));
+        let elsewhere = || StoreError::Damaged(format!("conversation {name} does not end at message {seq}"));
+        return Ok(sound.ok_or_else(elsewhere));
+    }
+    if let Err(doubt) = survey.trust_absence() {
+        return Ok(Err(doubt));
     }
     connection
         .prepare_cached(
@@ -365,22 +424,26 @@ fn create_account(
 
 fn add_revocation(
     connection: &Connection,
+    survey: &Survey,
     audit: &mut AuditLog,
     revocation: &Revocation,
-    entry: &Entry,
-) -> rusqlite::Result<()> {
-    let added = connection
-        .prepare_cached(
-            "INSERT OR IGNORE INTO revocations (number, name, device, time) VALUES (?1, ?2, ?3, ?4)",
-        )?
-        .execute(params![
-            revocation.number,
-            revocation.name.as_str(),
-            revocation.device.as_str(),
-            revocation.time.as_millis()
-        ])?;
-    if added == 0 {
-        return Ok(());
+    mut entry: Entry,
+) -> rusqlite::Result<Result<(), StoreError>> {
+    match revocations::keep(connection, revocation)? {
+        Told::Known => return Ok(Ok(())),
+        Told::Other => return Ok(Err(StoreError::OtherRevocation)),
+        Told::New => {}
+        Told::Mended => {
+            warn!(
+                number = revocation.number,
+                "a revocation was damaged, and is put right by the authority's"
+            );
+            entry.event = entry.event.because("the record of it was damaged");
+        }
     }
-    append_with_change(audit, connection, entry)
+    if survey.trust_revocations().is_err() && survey.mended(connection)? {
+        info!("the list of revoked devices is whole again");
+    }
+    append_with_change(audit, connection, &entry)?;
+    Ok(Ok(()))
 }
