@@ -75,6 +75,8 @@ pub struct Engine {
     /// Actions that need to know what is being fetched.
     postponed: Vec<Asked>,
     reconnect: Reconnect,
+    /// When to send again what the server could not store.
+    resend: Reconnect,
 }
 
 /// Makes an engine, to be run in a task of its own, and the two ends of it.
@@ -93,6 +95,7 @@ pub fn new(setup: Setup) -> (Engine, Asker, mpsc::Receiver<Update>) {
         joining: None,
         postponed: Vec::new(),
         reconnect: Reconnect::default(),
+        resend: Reconnect::default(),
     };
     (engine, asker, updated)
 }
@@ -103,6 +106,7 @@ enum Woken {
     Heard(Heard),
     Page(Option<Fetched>),
     Reconnect,
+    Resend,
     Renewal,
 }
 
@@ -122,6 +126,7 @@ impl Engine {
                 heard = next(&mut self.link) => Woken::Heard(heard),
                 fetched = next_page(&mut self.behind) => Woken::Page(fetched),
                 () = self.reconnect.due(), if self.link.is_none() => Woken::Reconnect,
+                () = self.resend.due(), if self.link.is_some() => Woken::Resend,
                 _ = renewal.tick() => Woken::Renewal,
             };
             match woken {
@@ -135,6 +140,7 @@ impl Engine {
                 Woken::Heard(heard) => self.hear(heard).await,
                 Woken::Page(fetched) => self.hear_page(fetched).await,
                 Woken::Reconnect => self.come_back().await,
+                Woken::Resend => self.send_again().await,
                 Woken::Renewal => self.renew_in_time().await,
             }
             if self.behind.is_none() {

@@ -90,6 +90,9 @@ pub enum Failure {
     /// The sandbox is required and the kernel has none.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    /// The server has no room for a message. It waits here, and is sent again by itself.
+    #[error("the server cannot store it now")]
+    PutOff,
     /// Messages wait, and the client was told to end.
     #[error("{0} not sent: the server cannot be reached")]
     Unsent(String),
@@ -128,6 +131,9 @@ impl Failure {
                 format!("ask {name} in another way whether the new key is {kid}, and if it is, /trust {name}")
             }
             Self::Unsent(_) => "it is kept, and sent after the next login".to_owned(),
+            Self::PutOff => {
+                "it is kept here, and sent by itself later, at the latest after the next login".to_owned()
+            }
             Self::Sandbox(error) => error.hint().to_owned(),
             Self::Refused(refusal) => return hint_of(refusal),
             Self::Elsewhere { hint, .. } => return hint.clone(),
@@ -165,6 +171,7 @@ impl Failure {
             Self::Records(_) => "records",
             Self::Key(_) => "key",
             Self::Usage(_) => "usage",
+            Self::PutOff => Refusal::NotStored.code(),
             Self::Unsent(_) => "unsent",
             Self::Sandbox(_) => "sandbox",
             Self::Ending => "ending",
@@ -175,7 +182,7 @@ impl Failure {
     /// Whether the server, or the client in its place, said no; also to a client that asked for us.
     pub fn is_refusal(&self) -> bool {
         match self {
-            Self::Refused(_) => true,
+            Self::Refused(_) | Self::PutOff => true,
             Self::Elsewhere { code, .. } => Refusal::from_code(code, &Detail::default()).is_some(),
             _ => false,
         }
@@ -184,12 +191,13 @@ impl Failure {
     /// Whether trying again later may help, without anybody doing anything.
     pub fn passes(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Lost | Self::Dismissed(_) => true,
+            Self::Unreachable { .. } | Self::Lost | Self::Dismissed(_) | Self::PutOff => true,
             Self::Refused(refusal) => matches!(
                 refusal,
                 Refusal::AlreadyLoggedIn
                     | Refusal::TooMany { .. }
                     | Refusal::AuthorityUnavailable
+                    | Refusal::NotStored
                     | Refusal::Internal { .. }
             ),
             _ => false,
@@ -204,6 +212,9 @@ fn hint_of(refusal: &Refusal) -> Option<String> {
             "/help lists the commands; //text sends a text that begins with a slash".to_owned()
         }
         Refusal::Format => "/help shows how each command is written".to_owned(),
+        Refusal::NotStored => {
+            "its disk is full or fails; who runs the server finds the reason in its log".to_owned()
+        }
         Refusal::UserExists => "choose another name, or /login with the keys of this one".to_owned(),
         _ => return None,
     })

@@ -2,3 +2,5 @@
 //! acknowledged is lost, and nothing that is damaged is served.
 
 mod full_disk;
+mod starting;
+mod ttp_disk;

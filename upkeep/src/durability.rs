@@ -26,29 +26,37 @@ pub enum WriteFault {
 }
 
 impl WriteFault {
-    /// What this failure of SQLite means.
-    pub fn of(error: &rusqlite::Error) -> Self {
-        match error.sqlite_error() {
-            Some(ffi::Error { code: ErrorCode::DiskFull, .. }) => Self::Full,
-            Some(ffi::Error {
-                extended_code: ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC, ..
-            }) => Self::Unsynced,
+    /// What this failure of SQLite means; `None` when neither the disk nor the files on it are the reason.
+    pub fn of(error: &rusqlite::Error) -> Option<Self> {
+        let ffi::Error { code, extended_code } = error.sqlite_error()?;
+        Some(match (code, *extended_code) {
+            (ErrorCode::DiskFull, _) => Self::Full,
+            (_, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC) => Self::Unsynced,
             // The file that readers and writers share could not be made longer.
-            Some(ffi::Error { extended_code: ffi::SQLITE_IOERR_SHMSIZE, .. }) => Self::Full,
-            _ => Self::Other,
-        }
+            (_, ffi::SQLITE_IOERR_SHMSIZE) => Self::Full,
+            (
+                ErrorCode::SystemIoFailure
+                | ErrorCode::ReadOnly
+                | ErrorCode::CannotOpen
+                | ErrorCode::PermissionDenied
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked,
+                _,
+            ) => Self::Other,
+            _ => return None,
+        })
     }
 }
 
 /// What an operator reads of a failure on a file in this folder.
 pub fn write_fault_text(error: &rusqlite::Error, file: &Path) -> String {
     match WriteFault::of(error) {
-        WriteFault::Full => {
+        Some(WriteFault::Full) => {
             let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
             format!("no space left on {}", folder.unwrap_or_else(|| Path::new(".")).display())
         }
-        WriteFault::Unsynced => format!("the disk does not keep what is written to {}", file.display()),
-        WriteFault::Other => format!("{}: {error}", file.display()),
+        Some(WriteFault::Unsynced) => format!("the disk does not keep what is written to {}", file.display()),
+        Some(WriteFault::Other) | None => format!("{}: {error}", file.display()),
     }
 }
 
@@ -123,6 +131,7 @@ mod tests {
         assert_eq!(write_fault_text(&full, Path::new("data/chat.db")), "no space left on data");
         assert_eq!(write_fault_text(&full, Path::new("chat.db")), "no space left on .");
         let lost = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_FSYNC), None);
-        assert_eq!(WriteFault::of(&lost), WriteFault::Unsynced);
+        assert_eq!(WriteFault::of(&lost), Some(WriteFault::Unsynced));
+        assert_eq!(WriteFault::of(&rusqlite::Error::QueryReturnedNoRows), None);
     }
 }

@@ -41,7 +41,7 @@ impl Health {
 
     /// So many writes came to nothing, for this reason; none when it was not even tried.
     pub(super) fn failed(&mut self, failure: Option<&rusqlite::Error>, writes: usize) {
-        let fault = failure.map(WriteFault::of);
+        let fault = failure.and_then(WriteFault::of);
         let begins = self.trouble.is_none() || (fault == Some(WriteFault::Unsynced) && !self.given_up);
         self.given_up |= fault == Some(WriteFault::Unsynced);
         let now = Instant::now();
@@ -68,7 +68,7 @@ impl Health {
 
     /// SQLite's log could not be copied into the database. What was confirmed stays in it, and it grows.
     pub(super) fn not_copied(&mut self, failure: &rusqlite::Error) {
-        if WriteFault::of(failure) == WriteFault::Unsynced {
+        if WriteFault::of(failure) == Some(WriteFault::Unsynced) {
             return self.failed(Some(failure), 0);
         }
         let now = Instant::now();

@@ -151,6 +151,16 @@ impl<T> Writer<T> {
     /// is told to `outcomes`.
     pub fn open(path: &Path, retention: Retention, outcomes: Outcomes<T>) -> Result<Self, OpenError> {
         refuse_empty(path)?;
+        let is_new = !path.exists();
+        let opened = Self::open_or_make(path, retention, outcomes);
+        if is_new && opened.is_err() && refuse_empty(path).is_err() {
+            // What was only just made, without anything in it, is no reason to refuse the next start.
+            let _ = std::fs::remove_file(path);
+        }
+        opened
+    }
+
+    fn open_or_make(path: &Path, retention: Retention, outcomes: Outcomes<T>) -> Result<Self, OpenError> {
         let failed = |error: rusqlite::Error| OpenError::new(path, &error);
         let mut connection = connect(path).map_err(failed)?;
         let survey = settle(&mut connection, path)?;
@@ -164,8 +174,8 @@ impl<T> Writer<T> {
 impl OpenError {
     fn new(path: &Path, error: &rusqlite::Error) -> Self {
         match WriteFault::of(error) {
-            WriteFault::Full => Self::Full(path.parent().unwrap_or(path).to_owned()),
-            WriteFault::Unsynced | WriteFault::Other => {
+            Some(WriteFault::Full) => Self::Full(path.parent().unwrap_or(path).to_owned()),
+            Some(WriteFault::Unsynced | WriteFault::Other) | None => {
                 Self::Failed { path: path.to_owned(), reason: error.to_string() }
             }
         }

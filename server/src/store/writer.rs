@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use parlour_protocol::authority::Revocation;
 use parlour_protocol::{Body, Message, SealedMessage, Seq, Timestamp};
-use parlour_upkeep::LogCopier;
+use parlour_upkeep::{LogCopier, WriteFault};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::sync::{mpsc, oneshot};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::audit::{AuditLog, append_with_change};
 use super::chain::{GENESIS, Hash, link};
@@ -137,8 +137,17 @@ impl<T> Writer<T> {
                 self.audit.forget();
                 // What was not even tried, because the transaction could not begin, is told as well.
                 written.take(batch.drain(..));
-                self.health.failed(failure.as_ref(), written.appended.len() + written.others.len());
-                written.fail(&StoreError::NotWritten);
+                let writes = written.appended.len() + written.others.len();
+                match failure {
+                    Some(failure) if WriteFault::of(&failure).is_none() => {
+                        error!(%failure, "a transaction failed; nothing of it is confirmed");
+                        written.fail(&StoreError::Failed("the transaction failed".to_owned()));
+                    }
+                    failure => {
+                        self.health.failed(failure.as_ref(), writes);
+                        written.fail(&StoreError::NotWritten);
+                    }
+                }
             }
         }
         for (outcome, answer) in written.others {

@@ -1,12 +1,10 @@
 //! A server whose disk is full, or does not keep what it is given: what cannot be stored is not acknowledged, what
 //! is stored can be read, and the sender's client sends again by itself.
 
-use std::time::{Duration, Instant};
-
 use anyhow::{Context as _, Result, ensure};
 use nix::errno::Errno;
 use parlour_tests::disk::{Call, Failing, full, unsynced};
-use parlour_tests::{Client, Disk, World, run_to_end, wait_until};
+use parlour_tests::{Disk, World, run_to_end, wait_until};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -64,7 +62,7 @@ fn a_full_disk_refuses_what_it_cannot_store_serves_what_it_has_and_recovers_by_i
     }
     let heard = erik.lines.event("message")?;
     ensure!(heard["text"] == "message 2" && heard["seq"] == 2, "{heard}");
-    ensure!(post(&mut sam, 3, "message 3")?["seq"] == 3);
+    ensure!(post(&mut sam, 3, "message 3")?["message"]["seq"] == 3);
     ensure!(history(&mut anna)? == ["one", "message 2", "message 3"]);
     world_log_says(&world, "storing works again")?;
     // The login from when nothing could be written is in the audit log as well.
@@ -102,6 +100,7 @@ fn a_disk_that_does_not_keep_what_it_is_given_is_written_no_more_until_the_next_
     ensure!(log.matches(said).count() == 1, "{log}");
     ensure!(log.contains("the disk does not keep what is written to data/chat.db"), "{log}");
 
+    disk.heals()?;
     // Stopped in order or not: all that was acknowledged is there, and what is sent again is there once.
     for (round, start) in [(0_u64, 6_u64), (1, 9)] {
         if round == 0 {
@@ -194,4 +193,90 @@ fn open_as(process: u32, path: &std::path::Path) -> Result<Vec<i32>> {
         }
     }
     Ok(numbers)
+}
+
+#[test]
+fn a_message_that_the_server_could_not_store_waits_at_its_sender_and_arrives_once() -> Result<()> {
+    let (world, disk) = world()?;
+    let (mut sam, mut erik) = (world.logged_in("sam")?, world.logged_in("erik")?);
+    for client in [&mut sam, &mut erik] {
+        client.process.wait_for_error("connected to")?;
+    }
+    sam.ask("@erik hello", "{} sam: @erik hello")?;
+    erik.expect("{} sam: @erik hello")?;
+    disk.fails(&full())?;
+    for text in ["one", "@erik two", "three", "@erik four"] {
+        sam.ask(text, "error: the server cannot store it now")?;
+    }
+    sam.process.wait_for_error(
+        "hint: it is kept here, and sent by itself later, at the latest after the next login",
+    )?;
+    let finished = world.one_shot("anna", &["--user", "anna", "send", "#lobby", "five"], "")?;
+    ensure!(finished.code == 1, "{finished:#?}");
+    ensure!(finished.error()? == "error: the server cannot store it now", "{finished:#?}");
+    ensure!(finished.hint().contains("it is kept here"), "{finished:#?}");
+    ensure!(erik.process.out.so_far().is_empty());
+    disk.heals()?;
+
+    // Nobody types anything. Each conversation has its order.
+    let mut heard = Vec::new();
+    for _ in 0..4 {
+        let line = erik.expect("{} sam: {}")?;
+        heard.push(line.split_once(" sam: ").context("a message")?.1.to_owned());
+    }
+    heard.sort_by_key(|text| text.starts_with('@'));
+    ensure!(heard == ["one", "three", "@erik two", "@erik four"], "{heard:?}");
+    ensure!(sam.leave()? == 1);
+    // What the client kept that has ended is sent after its next login.
+    let mut anna = world.logged_in("anna")?;
+    erik.expect("{} anna: five")?;
+    ensure!(anna.leave()? == 0 && erik.leave()? == 0);
+    let database = Connection::open(world.database())?;
+    let (all, ids): (u64, u64) =
+        database.query_row("SELECT count(*), count(DISTINCT id) FROM messages", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    ensure!((all, ids) == (6, 6), "{all} messages, {ids} ids");
+    Ok(())
+}
+
+#[test]
+fn a_revocation_that_cannot_be_kept_holds_all_the_same_and_is_kept_later() -> Result<()> {
+    let (world, disk) = world()?;
+    let mut sam = world.json_line("sam")?;
+    disk.fails(&full())?;
+    world.run_ttp(&["revoke", "sam"])?;
+    ensure!(sam.lines.event("goodbye")?["reason"] == "revoked");
+    let user = "sam".parse()?;
+    for _ in 0..2 {
+        let mut line = world.line_as("sam")?;
+        let signature = line.signature(&world.profile("sam"), &user)?;
+        line.ask(&format!("/login sam {signature}"), "error: invalid credentials")?;
+    }
+    // Others are told, also of what is not in the database.
+    let mut erik = world.json_line("erik")?;
+    let account = erik.call(&json!({"id": 1, "cmd": "account", "name": "sam"}))?;
+    ensure!(account["revoked"].as_array().map(Vec::len) == Some(1), "{account}");
+    let kept = || -> Result<u64> {
+        let database = Connection::open(world.database())?;
+        Ok(database.query_row("SELECT count(*) FROM revocations", [], |row| row.get(0))?)
+    };
+    ensure!(kept()? == 0);
+    disk.heals()?;
+    wait_until("the revocation in the database", || Ok(kept()? == 1))?;
+    ensure!(world.audit_entries(&["--kind", "device_revoked"])?.len() == 1);
+    Ok(())
+}
+
+#[test]
+fn a_name_whose_account_the_server_could_not_store_is_not_lost() -> Result<()> {
+    let (world, disk) = world()?;
+    let mut zoe = world.client("zoe")?;
+    disk.fails(&full())?;
+    zoe.ask("/register zoe", "error: the server cannot store anything now, try again later")?;
+    disk.heals()?;
+    zoe.ask("/register zoe", "Registration Succeeded")?;
+    zoe.expect("Authentication Succeeded")?;
+    zoe.ask("here I am", "{} zoe: here I am")?;
+    Ok(())
 }
