@@ -4,11 +4,14 @@
 //! [`sqlite`] is the backend. Nothing outside of this folder knows which backend runs, or assumes that
 //! this process is the only one that uses it.
 
+mod accounts;
 mod audit;
 mod audit_file;
 mod chain;
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod damage_tests;
 mod health;
 mod inspect;
 mod migrations;

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::chain::{GENESIS, Hash, link};
 use super::rows::{MESSAGE_COLUMNS, RawMessage, hash};
-use super::{migrations, revocations};
+use super::{accounts, migrations, revocations};
 
 /// A conversation as its own row describes it.
 struct Described {
@@ -51,7 +51,7 @@ fn read(path: &Path, root: Option<&RootCertificate>) -> rusqlite::Result<Result<
     for damage in structure(&connection)? {
         inspection.damaged(damage);
     }
-    accounts(&connection, root, &mut inspection)?;
+    all_accounts(&connection, root, &mut inspection)?;
     conversations(&connection, &mut inspection)?;
     members(&connection, &mut inspection)?;
     let count = revocations::verify(&connection, |damage| inspection.damaged(damage))?;
@@ -60,24 +60,28 @@ fn read(path: &Path, root: Option<&RootCertificate>) -> rusqlite::Result<Result<
     Ok(Ok(inspection))
 }
 
-fn accounts(
+fn all_accounts(
     connection: &Connection,
     root: Option<&RootCertificate>,
     inspection: &mut Inspection,
 ) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare("SELECT name, certificate, kid FROM accounts ORDER BY name")?;
+    let mut statement =
+        connection.prepare(&format!("SELECT {} FROM accounts ORDER BY name", accounts::COLUMNS))?;
     let mut rows = statement.query([])?;
     let mut count = 0;
     while let Some(row) = rows.next()? {
         count += 1;
-        let (name, der, kid): (String, Vec<u8>, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        let fits = AccountCertificate::from_der(&der).is_ok_and(|certificate| {
+        let kept = accounts::Kept::read(row)?;
+        let name = &kept.name;
+        let fits = AccountCertificate::from_der(&kept.certificate).is_ok_and(|certificate| {
             certificate.user().as_str() == name
-                && certificate.kid() == kid
+                && certificate.kid() == kept.kid
                 && root.is_none_or(|root| certificate.verify(root, certificate.not_before()).is_ok())
         });
         if !fits {
             inspection.damaged(format!("the certificate of the account {name:?} does not fit it"));
+        } else if !kept.is_sound() {
+            inspection.damaged(format!("the account {name:?} does not fit its hash"));
         }
     }
     inspection.inventory.counts.insert("accounts".to_owned(), count);
@@ -262,7 +266,7 @@ mod tests {
                 "the revocation of sam's device 0123456789abcdef is missing",
             ),
             (
-                "INSERT INTO accounts VALUES ('sam', x'00', 'kid', 5)",
+                "INSERT INTO accounts VALUES ('sam', x'00', 'kid', 5, x'')",
                 "the certificate of the account \"sam\" does not fit it",
             ),
         ] {

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use thiserror::Error;
 
-use super::revocations;
+use super::{accounts, revocations};
 
 /// A step: what is done in SQL, then what SQL cannot do.
 type Step = (&'static str, fn(&Connection) -> rusqlite::Result<()>);
@@ -13,7 +13,10 @@ const STEPS: &[Step] = &[
     (include_str!("migrations/0001_initial.sql"), |_| Ok(())),
     (include_str!("migrations/0002_ids_in_order.sql"), |_| Ok(())),
     (include_str!("migrations/0003_audit.sql"), |_| Ok(())),
-    (include_str!("migrations/0004_revocations_chained.sql"), revocations::chain),
+    (include_str!("migrations/0004_hashes.sql"), |all| {
+        accounts::seal(all)?;
+        revocations::chain(all)
+    }),
 ];
 
 /// Why a database was not opened.

@@ -10,27 +10,12 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::chain::{GENESIS, Hash, link};
 use super::rows::{MESSAGE_COLUMNS, RawMessage, hash};
 use super::survey::Survey;
-use super::{Account, ConversationKey, Page, StoreError};
+use super::{ConversationKey, Page, StoreError};
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Failed(error.to_string())
     }
-}
-
-pub(super) fn account(connection: &Connection, name: &UserName) -> Result<Option<Account>, StoreError> {
-    let found = connection
-        .prepare_cached("SELECT certificate, kid, created FROM accounts WHERE name = ?1")?
-        .query_row([name.as_str()], |row| {
-            Ok(Account {
-                name: name.clone(),
-                certificate: row.get(0)?,
-                kid: row.get(1)?,
-                created: Timestamp::from_millis(row.get(2)?),
-            })
-        })
-        .optional()?;
-    Ok(found)
 }
 
 pub(super) fn history(
@@ -42,34 +27,39 @@ pub(super) fn history(
 ) -> Result<Page, StoreError> {
     // One snapshot for all that follows.
     let transaction = connection.unchecked_transaction()?;
-    let found: Option<(i64, Seq)> = transaction
-        .prepare_cached("SELECT id, last_seq FROM conversations WHERE name = ?1")?
-        .query_row([key.stored_name()], |row| Ok((row.get(0)?, row.get(1)?)))
+    let found: Option<(i64, Seq, Vec<u8>)> = transaction
+        .prepare_cached("SELECT id, last_seq, last_hash FROM conversations WHERE name = ?1")?
+        .query_row([key.stored_name()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
-    let Some((conversation, last)) = found else {
+    let Some((conversation, last, end)) = found else {
         survey.trust_absence()?;
         return Ok(Page { messages: Vec::new(), last: 0 });
     };
-    let rows = match range {
+    if hash(end) != Some(hash_before(&transaction, conversation, last.saturating_add(1))?) {
+        return Err(StoreError::Damaged(format!(
+            "conversation {conversation} does not end at message {last}"
+        )));
+    }
+    let Rows { rows, is_full } = match range {
         HistoryRange::Newest => backwards(&transaction, conversation, last.saturating_add(1), limit)?,
         HistoryRange::Before(seq) => backwards(&transaction, conversation, seq, limit)?,
         HistoryRange::After(seq) => forwards(&transaction, conversation, seq, limit)?,
     };
-    let ends = match range {
-        _ if limit == 0 => None,
-        HistoryRange::Newest => Some(last),
-        HistoryRange::Before(seq) => Some(last.min(seq.saturating_sub(1))),
-        HistoryRange::After(_) => None,
-    };
-    let begins = match range {
-        HistoryRange::After(seq) if seq < last && limit > 0 => Some(seq + 1),
-        _ => None,
-    };
     // Rows that cannot be found any more must not look as if they had never been.
+    let (begins, ends) = match range {
+        _ if limit == 0 => (None, None),
+        HistoryRange::Newest => ((!is_full).then_some(last.min(1)), Some(last)),
+        HistoryRange::Before(seq) => {
+            let end = last.min(seq.saturating_sub(1));
+            ((!is_full).then_some(end.min(1)), Some(end))
+        }
+        HistoryRange::After(seq) if seq >= last => (None, None),
+        HistoryRange::After(seq) => (Some(seq + 1), (!is_full).then_some(last)),
+    };
     let missing = |expected: Option<Seq>, found: Option<&RawMessage>| {
         expected.filter(|seq| *seq > 0 && found.is_none_or(|row| row.seq != *seq))
     };
-    if let Some(seq) = missing(ends, rows.last()).or_else(|| missing(begins, rows.first())) {
+    if let Some(seq) = missing(begins, rows.first()).or_else(|| missing(ends, rows.last())) {
         return Err(is_missing(conversation, seq));
     }
     let messages = verified(&transaction, conversation, rows)?;
@@ -81,49 +71,48 @@ fn is_missing(conversation: i64, seq: Seq) -> StoreError {
 }
 
 /// The newest rows before `seq`, oldest first, as many as fit a page.
-fn backwards(
-    connection: &Connection,
-    conversation: i64,
-    seq: Seq,
-    limit: u16,
-) -> Result<Vec<RawMessage>, StoreError> {
+fn backwards(connection: &Connection, conversation: i64, seq: Seq, limit: u16) -> Result<Rows, StoreError> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {MESSAGE_COLUMNS} FROM messages WHERE conversation = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3"
     ))?;
     // SQLite's integers are signed.
     let seq = i64::try_from(seq).unwrap_or(i64::MAX);
-    let mut rows = fill(statement.query_map(params![conversation, seq, limit], RawMessage::read)?)?;
-    rows.reverse();
-    Ok(rows)
+    let found = statement.query_map(params![conversation, seq, limit], RawMessage::read)?;
+    let mut page = fill(found, limit)?;
+    page.rows.reverse();
+    Ok(page)
 }
 
 /// The oldest rows after `seq`, oldest first, as many as fit a page.
-fn forwards(
-    connection: &Connection,
-    conversation: i64,
-    seq: Seq,
-    limit: u16,
-) -> Result<Vec<RawMessage>, StoreError> {
+fn forwards(connection: &Connection, conversation: i64, seq: Seq, limit: u16) -> Result<Rows, StoreError> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {MESSAGE_COLUMNS} FROM messages WHERE conversation = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
     ))?;
     let seq = i64::try_from(seq).unwrap_or(i64::MAX);
-    fill(statement.query_map(params![conversation, seq, limit], RawMessage::read)?)
+    fill(statement.query_map(params![conversation, seq, limit], RawMessage::read)?, limit)
+}
+
+/// The rows of a page.
+struct Rows {
+    rows: Vec<RawMessage>,
+    /// Whether there was no room for a further one.
+    is_full: bool,
 }
 
 /// Takes rows until the page has its bytes; at least one.
-fn fill(rows: impl Iterator<Item = rusqlite::Result<RawMessage>>) -> Result<Vec<RawMessage>, StoreError> {
-    let mut page = Vec::new();
+fn fill(found: impl Iterator<Item = rusqlite::Result<RawMessage>>, limit: u16) -> Result<Rows, StoreError> {
+    let mut rows = Vec::new();
     let mut size = 0;
-    for row in rows {
+    for row in found {
         let row = row?;
         size += row.size();
-        if size > HISTORY_BYTES && !page.is_empty() {
-            break;
+        if size > HISTORY_BYTES && !rows.is_empty() {
+            return Ok(Rows { rows, is_full: true });
         }
-        page.push(row);
+        rows.push(row);
     }
-    Ok(page)
+    let is_full = rows.len() >= usize::from(limit);
+    Ok(Rows { rows, is_full })
 }
 
 /// The rows as messages, each held against its hash and the one before it.

@@ -18,7 +18,8 @@ use super::audit::AuditLog;
 use super::migrations::{self, MigrationError, migrate};
 use super::survey::Survey;
 use super::{
-    Account, ConversationKey, Later, NewMessage, Outcomes, Page, Retention, Store, StoreError, reader,
+    Account, ConversationKey, Later, NewMessage, Outcomes, Page, Retention, Store, StoreError, accounts,
+    reader,
 };
 use crate::audit::Entry;
 
@@ -162,8 +163,10 @@ impl<T> Writer<T> {
 
     fn open_or_make(path: &Path, retention: Retention, outcomes: Outcomes<T>) -> Result<Self, OpenError> {
         let failed = |error: rusqlite::Error| OpenError::new(path, &error);
+        // Asked before SQLite makes one.
+        let has_log = has_log(path);
         let mut connection = connect(path).map_err(failed)?;
-        let survey = settle(&mut connection, path)?;
+        let survey = settle(&mut connection, path, has_log)?;
         if let Some(damage) = survey.damage() {
             error!(damage, "the database is damaged; what is damaged is not served");
         }
@@ -202,7 +205,7 @@ fn refuse_empty(path: &Path) -> Result<(), OpenError> {
 
 /// Looks at a database, brings it up to date, and copies its log into it: what the log holds may be in memory alone,
 /// if the disk failed before, and is on the disk afterwards.
-fn settle(connection: &mut Connection, path: &Path) -> Result<Survey, OpenError> {
+fn settle(connection: &mut Connection, path: &Path, has_log: bool) -> Result<Survey, OpenError> {
     let failed = |error: rusqlite::Error| OpenError::new(path, &error);
     let keep_log = |connection: &Connection, keep| {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep).map(drop)
@@ -213,9 +216,12 @@ fn settle(connection: &mut Connection, path: &Path) -> Result<Survey, OpenError>
     let version: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
     let mut survey = None;
     if version == migrations::newest() {
-        let taken = Survey::take(connection);
-        if let Some(damage) = taken.damage().filter(|_| has_log(path)) {
-            return Err(OpenError::Misfit { path: path.to_owned(), damage });
+        let mut taken = Survey::take(connection);
+        if has_log {
+            taken = taken.with_newest_messages(connection);
+            if let Some(damage) = taken.damage() {
+                return Err(OpenError::Misfit { path: path.to_owned(), damage });
+            }
         }
         survey = Some(taken);
     }
@@ -270,7 +276,7 @@ impl<T: Send + 'static> Store<T> for SqliteStore<T> {
     }
 
     fn account(&self, name: UserName) -> Later<'_, Option<Account>> {
-        self.reading(move |connection| reader::account(connection, &name))
+        self.reading(move |connection| accounts::find(connection, &name))
     }
 
     fn append(&self, message: NewMessage, waiting: T) -> Later<'_, ()> {

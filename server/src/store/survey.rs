@@ -15,6 +15,9 @@ use super::{ConversationKey, StoreError, revocations};
 /// The tables that are read whole.
 const SMALL: [&str; 4] = ["accounts", "conversations", "members", "revocations"];
 
+/// More messages than a log holds that could be copied whenever there was a commit.
+const NEWEST: u32 = 20_000;
+
 /// What was found when the database was opened. What is damaged is refused, the rest is served.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
@@ -37,6 +40,35 @@ impl Survey {
             survey.doubt_revocations();
         }
         survey
+    }
+
+    /// Looks besides at the newest messages: those that may stand in a log which was not copied yet. With a log of
+    /// another database, or of another state of this one, they do not go on from what came before them.
+    pub(super) fn with_newest_messages(mut self, connection: &Connection) -> Self {
+        if let Err(failure) = self.look_at_newest(connection) {
+            self.damages.push(format!("the newest messages cannot be read: {failure}"));
+        }
+        self
+    }
+
+    fn look_at_newest(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let mut select = connection.prepare(&format!(
+            "SELECT {MESSAGE_COLUMNS}, conversation FROM messages ORDER BY rowid DESC LIMIT {NEWEST}"
+        ))?;
+        let mut rows = select.query([])?;
+        while let Some(row) = rows.next()? {
+            let (raw, id): (RawMessage, i64) = (RawMessage::read(row)?, row.get("conversation")?);
+            let seq = raw.seq;
+            let before = hash_before(connection, id, seq);
+            let fits = raw
+                .parse()
+                .is_ok_and(|(message, stored)| before.is_ok_and(|before| link(&before, &message) == stored));
+            if !fits {
+                self.damages.push(format!("message {seq} of conversation {id} does not fit its hash"));
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 
     /// What is damaged, on one line.

@@ -19,7 +19,7 @@ use super::reader::hash_before;
 use super::revocations::{self, Told};
 use super::rows::{MESSAGE_COLUMNS, RawMessage, hash};
 use super::survey::Survey;
-use super::{Account, Appended, ConversationKey, NewMessage, Outcome, Outcomes, StoreError};
+use super::{Account, Appended, ConversationKey, NewMessage, Outcome, Outcomes, StoreError, accounts};
 use crate::audit::Entry;
 
 /// The length of SQLite's log at which it is copied into the database: a thousand pages, and what one
@@ -419,14 +419,7 @@ fn create_account(
         append_with_change(audit, connection, &entry)?;
         return Ok(Ok(()));
     }
-    connection
-        .prepare_cached("INSERT INTO accounts (name, certificate, kid, created) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![
-            account.name.as_str(),
-            account.certificate,
-            account.kid,
-            account.created.as_millis()
-        ])?;
+    accounts::add(connection, account)?;
     append_with_change(audit, connection, &entry)?;
     Ok(Ok(()))
 }
