@@ -81,6 +81,12 @@ pub enum Failure {
     /// The local history could not be used.
     #[error("the local history: {0}")]
     Records(String),
+    /// The disk of this machine does not take the local history.
+    #[error("the local history cannot be written: {0}")]
+    Disk(String),
+    /// The local history was damaged on the disk.
+    #[error("the local history, local.db, is damaged: {0}")]
+    Damaged(String),
     /// A key could not be made or used.
     #[error("a key could not be used: {0}")]
     Key(String),
@@ -131,6 +137,10 @@ impl Failure {
                 format!("ask {name} in another way whether the new key is {kid}, and if it is, /trust {name}")
             }
             Self::Unsent(_) => "it is kept, and sent after the next login".to_owned(),
+            Self::Disk(_) => {
+                "free some space where the folder of keys is; what the server has is not lost".to_owned()
+            }
+            Self::Damaged(_) => DAMAGED.to_owned(),
             Self::PutOff => {
                 "it is kept here, and sent by itself later, at the latest after the next login".to_owned()
             }
@@ -169,6 +179,8 @@ impl Failure {
             Self::BadAccount { .. } => "bad_account",
             Self::File { .. } => "file",
             Self::Records(_) => "records",
+            Self::Disk(_) => "disk",
+            Self::Damaged(_) => "damaged",
             Self::Key(_) => "key",
             Self::Usage(_) => "usage",
             Self::PutOff => Refusal::NotStored.code(),
@@ -204,6 +216,10 @@ impl Failure {
         }
     }
 }
+
+const DAMAGED: &str = "move local.db, local.db-wal and local.db-shm away from the folder of your keys and log in \
+    again: what was said is fetched from the server; known account keys are learnt anew, and what waited to be sent \
+    is in the old file alone";
 
 fn hint_of(refusal: &Refusal) -> Option<String> {
     Some(match refusal {
