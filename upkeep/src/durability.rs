@@ -30,10 +30,9 @@ impl WriteFault {
     pub fn of(error: &rusqlite::Error) -> Option<Self> {
         let ffi::Error { code, extended_code } = error.sqlite_error()?;
         Some(match (code, *extended_code) {
-            (ErrorCode::DiskFull, _) => Self::Full,
             (_, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC) => Self::Unsynced,
-            // The file that readers and writers share could not be made longer.
-            (_, ffi::SQLITE_IOERR_SHMSIZE) => Self::Full,
+            // The latter: the file that readers and writers share could not be made longer.
+            (ErrorCode::DiskFull, _) | (_, ffi::SQLITE_IOERR_SHMSIZE) => Self::Full,
             (
                 ErrorCode::SystemIoFailure
                 | ErrorCode::ReadOnly

@@ -32,7 +32,10 @@ fn shown(conversation: &str, seq: Seq) -> Shown {
         to: "@sam".parse().unwrap(),
         time: Timestamp::from_millis(1_000),
         signed: None,
-        text: Some(format!("message {seq} of {conversation} {}", "and more ".repeat(seq as usize % 5))),
+        text: Some(format!(
+            "message {seq} of {conversation} {}",
+            "and more ".repeat(seq.to_le_bytes()[0].into())
+        )),
         verdict: Verdict::Good,
     }
 }

@@ -61,6 +61,9 @@ impl fmt::Debug for OutgoingBody {
     }
 }
 
+/// A row of the outbox: its position, and what is in it if that opens.
+pub(super) type Stored = (i64, Result<Outgoing, Failure>);
+
 impl Records {
     /// Keeps a message that is to be sent; returns its position. An error when the disk does not take it: what is
     /// said to wait must not be gone with this process.
@@ -118,7 +121,7 @@ impl Records {
     }
 
     /// All rows of the outbox, whether they open or not.
-    pub(super) fn stored_outgoing(&self) -> Result<Vec<(i64, Result<Outgoing, Failure>)>, Failure> {
+    pub(super) fn stored_outgoing(&self) -> Result<Vec<Stored>, Failure> {
         let mut statement = self
             .connection
             .prepare_cached("SELECT position, body FROM outbox ORDER BY position")

@@ -160,7 +160,7 @@ impl Survey {
                 }
                 Newest::Sound(last, _) if Some(last) == end => {}
                 Newest::Damaged => {
-                    self.damages.push(format!("message {seq} of {name:?} does not fit its hash"))
+                    self.damages.push(format!("message {seq} of {name:?} does not fit its hash"));
                 }
                 _ => self.damages.push(format!("conversation {name:?} does not end where it should")),
             }
@@ -212,12 +212,11 @@ fn newest(connection: &Connection, id: i64, seq: u64) -> rusqlite::Result<Newest
 
 /// The conversation with this stored name, if it is one.
 fn key(stored_name: &str) -> Option<ConversationKey> {
-    let key = match stored_name.strip_prefix('#') {
-        Some(channel) => ConversationKey::Channel(channel.parse::<ChannelName>().ok()?),
-        None => {
-            let (one, two) = stored_name.strip_prefix('@')?.split_once('@')?;
-            ConversationKey::Direct(one.parse().ok()?, two.parse().ok()?)
-        }
+    let key = if let Some(channel) = stored_name.strip_prefix('#') {
+        ConversationKey::Channel(channel.parse::<ChannelName>().ok()?)
+    } else {
+        let (one, two) = stored_name.strip_prefix('@')?.split_once('@')?;
+        ConversationKey::Direct(one.parse().ok()?, two.parse().ok()?)
     };
     (key.stored_name() == stored_name).then_some(key)
 }

@@ -130,7 +130,8 @@ impl<T> Writer<T> {
             self.transact(batch, &mut written).map_err(Some)
         };
         match outcome {
-            Ok(()) => self.health.worked(),
+            Ok(()) if written.has_news() => self.health.worked(),
+            Ok(()) => {}
             Err(failure) => {
                 // What memory says may now be ahead of the database.
                 self.tails.clear();
@@ -206,6 +207,12 @@ impl<T> Written<T> {
                 Write::Stop => {}
             }
         }
+    }
+
+    /// Whether something was written, and not only looked up.
+    fn has_news(&self) -> bool {
+        let fresh = |(_, outcome): &Outcome<T>| outcome.as_ref().is_ok_and(|appended| appended.fresh);
+        self.appended.iter().any(fresh) || self.others.iter().any(|(outcome, _)| outcome.is_ok())
     }
 
     fn fail(&mut self, error: &StoreError) {

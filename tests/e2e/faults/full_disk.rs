@@ -17,8 +17,9 @@ fn post(line: &mut parlour_tests::Line, number: u64, text: &str) -> Result<Value
 /// The texts of the lobby, by their `seq`, as anybody is handed them.
 fn history(line: &mut parlour_tests::Line) -> Result<Vec<String>> {
     let page = line.call(&json!({"id": "h", "cmd": "history", "conversation": "#lobby", "limit": 100}))?;
-    let messages = page["messages"].as_array().with_context(|| page.to_string())?;
-    Ok(messages.iter().map(|message| message["text"].as_str().unwrap_or_default().to_owned()).collect())
+    let messages = page.get("messages").and_then(Value::as_array).with_context(|| page.to_string())?;
+    let text = |message: &Value| message.get("text").and_then(Value::as_str).unwrap_or_default().to_owned();
+    Ok(messages.iter().map(text).collect())
 }
 
 /// A world of people whose server is on a disk that can fail.
@@ -104,9 +105,9 @@ fn a_disk_that_does_not_keep_what_it_is_given_is_written_no_more_until_the_next_
     // Stopped in order or not: all that was acknowledged is there, and what is sent again is there once.
     for (round, start) in [(0_u64, 6_u64), (1, 9)] {
         if round == 0 {
-            world.stop_server()?
+            world.stop_server()?;
         } else {
-            world.kill_server()?
+            world.kill_server()?;
         }
         world.start_server()?;
         let mut sam = world.json_line("sam")?;

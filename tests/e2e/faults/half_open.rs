@@ -96,7 +96,7 @@ fn until_gone(observer: &mut Line, names: &[&str]) -> Result<Vec<Duration>> {
     let begun = Instant::now();
     let mut gone = vec![None; names.len()];
     while gone.iter().any(Option::is_none) {
-        ensure!(begun.elapsed() < Duration::from_secs(120), "still online: {gone:?} of {names:?}");
+        ensure!(begun.elapsed() < Duration::from_mins(2), "still online: {gone:?} of {names:?}");
         observer.say("/users")?;
         let mut online = observer.lines.next_line()?;
         while online.contains(':') {

@@ -1,11 +1,13 @@
 //! Starting where there is no room, or where the database is not what it was: a clear error, and nothing changed.
 
-use std::os::unix::fs::DirBuilderExt as _;
+use std::fs::Permissions;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use nix::errno::Errno;
+use nix::unistd::{Uid, User, chown, geteuid};
 use parlour_tests::disk::{Call, Failing, full};
 use parlour_tests::{Finished, Process, World, run_to_end, wait_until};
 use rusqlite::Connection;
@@ -104,5 +106,84 @@ fn a_database_that_cannot_be_brought_up_to_date_stays_what_it_was_until_it_can()
     world.start_server()?;
     world.stop_server()?;
     ensure!(texts(&world)? == before);
+    Ok(())
+}
+
+#[test]
+fn a_database_that_this_user_may_not_write_is_refused_and_left_alone() -> Result<()> {
+    let mut world = World::peopled()?;
+    world.stop_server()?;
+    let good = std::fs::read(world.database())?;
+    let mut command = world.server_command("127.0.0.1:0")?;
+    if geteuid().is_root() {
+        // Everything is nobody's but the database, which root keeps to himself.
+        let user = User::from_name("nobody")?.context("there is no user 'nobody'")?;
+        let status = Command::new("chown").args(["-R", "nobody"]).arg(world.folder()).status()?;
+        ensure!(status.success());
+        chown(&world.database(), Some(Uid::from_raw(0)), None)?;
+        ensure!(!user.uid.is_root());
+        command.args(["--run-as", "nobody"]);
+    } else {
+        std::fs::set_permissions(world.database(), Permissions::from_mode(0o400))?;
+    }
+    let finished = run_to_end("server", &mut command, "")?;
+    ensure!(finished.code == 2, "{finished:#?}");
+    ensure!(finished.error()?.starts_with("error: cannot open data/chat.db: "), "{finished:#?}");
+    ensure!(finished.hint().contains("this user may read and write it"), "{finished:#?}");
+    ensure!(std::fs::read(world.database())? == good);
+    Ok(())
+}
+
+#[test]
+fn an_empty_file_or_a_folder_in_the_place_of_the_database_is_refused_and_left_alone() -> Result<()> {
+    let mut world = World::peopled()?;
+    world.stop_server()?;
+    std::fs::write(world.database(), "")?;
+    let finished = refused(&world, None)?;
+    ensure!(finished.error()? == "error: data/chat.db is empty: it is no database", "{finished:#?}");
+    ensure!(finished.hint().contains("parlour-server restore"), "{finished:#?}");
+    ensure!(std::fs::metadata(world.database())?.len() == 0);
+    std::fs::remove_file(world.database())?;
+    std::fs::create_dir(world.database())?;
+    let finished = refused(&world, None)?;
+    ensure!(finished.error()?.starts_with("error: cannot open data/chat.db: "), "{finished:#?}");
+    Ok(())
+}
+
+#[test]
+fn a_log_that_is_not_the_databases_own_is_named_and_nothing_is_changed() -> Result<()> {
+    // Two servers that have gone their ways from one beginning, so that their files look alike.
+    let (mut one, mut other) = (World::peopled()?, World::peopled()?);
+    for (world, word) in [(&one, "here"), (&other, "there")] {
+        let mut sam = world.logged_in("sam")?;
+        for number in 1..=60 {
+            sam.ask(&format!("{word} {number}"), &format!("{{}} sam: {word} {number}"))?;
+        }
+        ensure!(sam.leave()? == 0);
+    }
+    one.stop_server()?;
+    other.stop_server()?;
+    other.start_server()?;
+    let mut sam = other.logged_in_line("sam")?;
+    sam.ask("and more", "{} sam: and more")?;
+    other.kill_server()?;
+    std::fs::copy(other.path("data/chat.db-wal"), one.path("data/chat.db-wal"))?;
+    let good = std::fs::read(one.database())?;
+    let finished = refused(&one, None)?;
+    let error = finished.error()?;
+    ensure!(
+        error.starts_with("error: data/chat.db and its log data/chat.db-wal do not fit each other: "),
+        "{error}"
+    );
+    ensure!(
+        finished.hint().contains("nothing was changed") && finished.hint().contains("move that file away")
+    );
+    ensure!(std::fs::read(one.database())? == good, "the database was changed");
+    std::fs::remove_file(one.path("data/chat.db-wal"))?;
+    one.start_server()?;
+    let mut erik = one.logged_in("erik")?;
+    for number in 1..=60 {
+        erik.expect(&format!("{{}} sam: here {number}"))?;
+    }
     Ok(())
 }
