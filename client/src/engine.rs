@@ -75,6 +75,10 @@ pub struct Engine {
     /// Actions that need to know what is being fetched.
     postponed: Vec<Asked>,
     reconnect: Reconnect,
+    /// When to send again what the server could not store.
+    resend: Reconnect,
+    /// Whether it was told that the records are in memory alone.
+    off_disk: bool,
 }
 
 /// Makes an engine, to be run in a task of its own, and the two ends of it.
@@ -93,6 +97,8 @@ pub fn new(setup: Setup) -> (Engine, Asker, mpsc::Receiver<Update>) {
         joining: None,
         postponed: Vec::new(),
         reconnect: Reconnect::default(),
+        resend: Reconnect::default(),
+        off_disk: false,
     };
     (engine, asker, updated)
 }
@@ -103,6 +109,7 @@ enum Woken {
     Heard(Heard),
     Page(Option<Fetched>),
     Reconnect,
+    Resend,
     Renewal,
 }
 
@@ -122,6 +129,7 @@ impl Engine {
                 heard = next(&mut self.link) => Woken::Heard(heard),
                 fetched = next_page(&mut self.behind) => Woken::Page(fetched),
                 () = self.reconnect.due(), if self.link.is_none() => Woken::Reconnect,
+                () = self.resend.due(), if self.link.is_some() => Woken::Resend,
                 _ = renewal.tick() => Woken::Renewal,
             };
             match woken {
@@ -135,8 +143,13 @@ impl Engine {
                 Woken::Heard(heard) => self.hear(heard).await,
                 Woken::Page(fetched) => self.hear_page(fetched).await,
                 Woken::Reconnect => self.come_back().await,
-                Woken::Renewal => self.renew_in_time().await,
+                Woken::Resend => self.send_again().await,
+                Woken::Renewal => {
+                    self.return_to_disk();
+                    self.renew_in_time().await;
+                }
             }
+            self.tell_disk().await;
             if self.behind.is_none() {
                 for asked in std::mem::take(&mut self.postponed) {
                     self.act(asked).await;
@@ -267,7 +280,32 @@ impl Engine {
         let _ = self.updates.send(update).await;
     }
 
+    /// Has the records on the disk again, if they are not and it takes them now.
+    fn return_to_disk(&mut self) {
+        if let Some(account) = &mut self.account {
+            // Why not is known already.
+            let _ = account.records.return_to_disk();
+        }
+    }
+
+    /// Says once that the records are not on the disk any more, or are there again.
+    async fn tell_disk(&mut self) {
+        let Some(account) = &self.account else { return };
+        let notice = match (account.records.off_disk(), self.off_disk) {
+            (Some(reason), false) => {
+                format!(
+                    "{reason}: what comes now is shown, and not kept on this machine; nothing can be sent"
+                )
+            }
+            (None, true) => "the local history is kept on this machine again".to_owned(),
+            _ => return,
+        };
+        self.off_disk = !self.off_disk;
+        self.tell(Update::Notice(notice)).await;
+    }
+
     async fn leave(&mut self) {
+        self.return_to_disk();
         if let Some(link) = &mut self.link {
             // The server notices either way; this way at once.
             let _ = tokio::time::timeout(Duration::from_secs(1), link.ask(&Command::Exit)).await;

@@ -81,6 +81,12 @@ pub enum Failure {
     /// The local history could not be used.
     #[error("the local history: {0}")]
     Records(String),
+    /// The disk of this machine does not take the local history.
+    #[error("the local history cannot be written: {0}")]
+    Disk(String),
+    /// The local history was damaged on the disk.
+    #[error("the local history, local.db, is damaged: {0}")]
+    Damaged(String),
     /// A key could not be made or used.
     #[error("a key could not be used: {0}")]
     Key(String),
@@ -90,6 +96,9 @@ pub enum Failure {
     /// The sandbox is required and the kernel has none.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    /// The server has no room for a message. It waits here, and is sent again by itself.
+    #[error("the server cannot store it now")]
+    PutOff,
     /// Messages wait, and the client was told to end.
     #[error("{0} not sent: the server cannot be reached")]
     Unsent(String),
@@ -128,6 +137,13 @@ impl Failure {
                 format!("ask {name} in another way whether the new key is {kid}, and if it is, /trust {name}")
             }
             Self::Unsent(_) => "it is kept, and sent after the next login".to_owned(),
+            Self::Disk(_) => {
+                "free some space where the folder of keys is; what the server has is not lost".to_owned()
+            }
+            Self::Damaged(_) => DAMAGED.to_owned(),
+            Self::PutOff => {
+                "it is kept here, and sent by itself later, at the latest after the next login".to_owned()
+            }
             Self::Sandbox(error) => error.hint().to_owned(),
             Self::Refused(refusal) => return hint_of(refusal),
             Self::Elsewhere { hint, .. } => return hint.clone(),
@@ -163,8 +179,11 @@ impl Failure {
             Self::BadAccount { .. } => "bad_account",
             Self::File { .. } => "file",
             Self::Records(_) => "records",
+            Self::Disk(_) => "disk",
+            Self::Damaged(_) => "damaged",
             Self::Key(_) => "key",
             Self::Usage(_) => "usage",
+            Self::PutOff => Refusal::NotStored.code(),
             Self::Unsent(_) => "unsent",
             Self::Sandbox(_) => "sandbox",
             Self::Ending => "ending",
@@ -175,7 +194,7 @@ impl Failure {
     /// Whether the server, or the client in its place, said no; also to a client that asked for us.
     pub fn is_refusal(&self) -> bool {
         match self {
-            Self::Refused(_) => true,
+            Self::Refused(_) | Self::PutOff => true,
             Self::Elsewhere { code, .. } => Refusal::from_code(code, &Detail::default()).is_some(),
             _ => false,
         }
@@ -184,18 +203,23 @@ impl Failure {
     /// Whether trying again later may help, without anybody doing anything.
     pub fn passes(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Lost | Self::Dismissed(_) => true,
+            Self::Unreachable { .. } | Self::Lost | Self::Dismissed(_) | Self::PutOff => true,
             Self::Refused(refusal) => matches!(
                 refusal,
                 Refusal::AlreadyLoggedIn
                     | Refusal::TooMany { .. }
                     | Refusal::AuthorityUnavailable
+                    | Refusal::NotStored
                     | Refusal::Internal { .. }
             ),
             _ => false,
         }
     }
 }
+
+const DAMAGED: &str = "move local.db, local.db-wal and local.db-shm away from the folder of your keys and log in \
+    again: what was said is fetched from the server; known account keys are learnt anew, and what waited to be sent \
+    is in the old file alone";
 
 fn hint_of(refusal: &Refusal) -> Option<String> {
     Some(match refusal {
@@ -204,8 +228,11 @@ fn hint_of(refusal: &Refusal) -> Option<String> {
             "/help lists the commands; //text sends a text that begins with a slash".to_owned()
         }
         Refusal::Format => "/help shows how each command is written".to_owned(),
-        Refusal::AccountFull | Refusal::ServerFull => {
+        Refusal::AccountFull => {
             "ask whoever runs the server for more room; what you wrote was not sent".to_owned()
+        }
+        Refusal::NotStored => {
+            "its disk is full or fails; who runs the server finds the reason in its log".to_owned()
         }
         Refusal::UserExists => "choose another name, or /login with the keys of this one".to_owned(),
         _ => return None,

@@ -5,6 +5,8 @@
 //! long they are; not what, not whose, not when.
 
 mod chains;
+mod disk;
+mod mending;
 mod outbox;
 
 use std::path::Path;
@@ -21,6 +23,7 @@ use zeroize::Zeroizing;
 
 pub(crate) use chains::Learned;
 pub use chains::PageChains;
+use disk::{Left, sqlite};
 pub use outbox::{Outgoing, OutgoingBody};
 
 use crate::failure::Failure;
@@ -46,6 +49,12 @@ enum Kind {
     Device = 3,
     Pin = 4,
     OwnChain = 5,
+    Outbox = 6,
+}
+
+impl Kind {
+    const ALL: [Self; 6] =
+        [Self::Conversation, Self::Chain, Self::Device, Self::Pin, Self::OwnChain, Self::Outbox];
 }
 
 /// How far a conversation is known here.
@@ -76,6 +85,10 @@ pub struct OwnChain {
 pub struct Records {
     connection: Connection,
     vault: Vault,
+    /// The file, while the records are in memory because the disk does not take them.
+    left: Option<Left>,
+    /// What was damaged when they were opened, as the user hears it.
+    damages: Vec<String>,
 }
 
 impl Records {
@@ -90,7 +103,14 @@ impl Records {
         // No other folder for temporary files is within reach, and none should hold what is in here.
         connection.pragma_update(None, "temp_store", "MEMORY").map_err(sqlite)?;
         migrate(&mut connection)?;
-        Ok(Self { connection, vault })
+        let mut records = Self { connection, vault, left: None, damages: Vec::new() };
+        records.damages = records.mend()?;
+        Ok(records)
+    }
+
+    /// What was damaged when they were opened, as the user hears it. It is said once.
+    pub fn take_damages(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.damages)
     }
 
     /// All conversations that are known here.
@@ -121,23 +141,25 @@ impl Records {
         messages: &[Shown],
         chains: &[(ChainKey, Chain)],
     ) -> Result<(), Failure> {
-        let transaction = self.connection.unchecked_transaction().map_err(sqlite)?;
-        for message in messages {
-            let tag = self.conversation_tag(&message.conversation);
-            let body = self.seal(&message_context(&tag, message.seq), message)?;
-            transaction
-                .prepare_cached(
-                    "INSERT OR REPLACE INTO messages (conversation, seq, body) VALUES (?1, ?2, ?3)",
-                )
-                .and_then(|mut insert| insert.execute(params![tag, message.seq, body]))
-                .map_err(sqlite)?;
-        }
-        for (key, chain) in chains {
-            self.set_fact(Kind::Chain, &chain_label(key), chain)?;
-            self.set_fact(Kind::Device, &device_label(key), &true)?;
-        }
-        self.set_fact(Kind::Conversation, &extent.name.to_string(), extent)?;
-        transaction.commit().map_err(sqlite)
+        self.write(|records| {
+            let transaction = records.connection.unchecked_transaction().map_err(sqlite)?;
+            for message in messages {
+                let tag = records.conversation_tag(&message.conversation);
+                let body = records.seal(&message_context(&tag, message.seq), message)?;
+                transaction
+                    .prepare_cached(
+                        "INSERT OR REPLACE INTO messages (conversation, seq, body) VALUES (?1, ?2, ?3)",
+                    )
+                    .and_then(|mut insert| insert.execute(params![tag, message.seq, body]))
+                    .map_err(sqlite)?;
+            }
+            for (key, chain) in chains {
+                records.set_fact(Kind::Chain, &chain_label(key), chain)?;
+                records.set_fact(Kind::Device, &device_label(key), &true)?;
+            }
+            records.set_fact(Kind::Conversation, &extent.name.to_string(), extent)?;
+            transaction.commit().map_err(sqlite)
+        })
     }
 
     /// Up to `limit` messages before `before` (or the newest), oldest first.
@@ -173,10 +195,10 @@ impl Records {
     /// Forgets what is kept of a conversation, because a gap too long to fill came after it.
     pub fn forget(&mut self, name: &Conversation) -> Result<(), Failure> {
         let tag = self.conversation_tag(name);
-        self.connection
-            .execute("DELETE FROM messages WHERE conversation = ?1", [tag.as_slice()])
-            .map_err(sqlite)?;
-        Ok(())
+        self.write(|records| {
+            let forget = "DELETE FROM messages WHERE conversation = ?1";
+            records.connection.execute(forget, [tag.as_slice()]).map(drop).map_err(sqlite)
+        })
     }
 
     /// Notes how far the user has read.
@@ -184,7 +206,8 @@ impl Records {
         match self.extent(name)? {
             Some(extent) if extent.read < seq => {
                 let read = seq.min(extent.last);
-                self.set_fact(Kind::Conversation, &name.to_string(), &Extent { read, ..extent })
+                let extent = Extent { read, ..extent };
+                self.write(|records| records.set_fact(Kind::Conversation, &name.to_string(), &extent))
             }
             _ => Ok(()),
         }
@@ -197,7 +220,7 @@ impl Records {
 
     /// Makes an account key the known one for a user.
     pub fn set_pin(&mut self, name: &UserName, kid: &str) -> Result<(), Failure> {
-        self.set_fact(Kind::Pin, name.as_str(), &kid)
+        self.write(|records| records.set_fact(Kind::Pin, name.as_str(), &kid))
     }
 
     /// Our own chain in a conversation.
@@ -209,7 +232,9 @@ impl Records {
     /// be an older copy. Another chain, or one that is as far, is left alone.
     pub fn advance_own_chain(&mut self, name: &Conversation, next: &OwnChain) -> Result<(), Failure> {
         match self.own_chain(name)? {
-            Some(own) if own.chain == next.chain && own.n < next.n => self.set_own_chain(name, next),
+            Some(own) if own.chain == next.chain && own.n < next.n => {
+                self.write(|records| records.set_own_chain(name, next))
+            }
             _ => Ok(()),
         }
     }
@@ -262,7 +287,7 @@ impl Records {
     }
 
     fn unseal<T: DeserializeOwned>(&self, context: &[u8], body: &[u8]) -> Result<T, Failure> {
-        let damaged = || Failure::Records("local.db is damaged, or local.key is not its key".to_owned());
+        let damaged = || Failure::Damaged("a value in it does not open with local.key".to_owned());
         let json = self.vault.open(context, body).map_err(|_| damaged())?;
         serde_json::from_slice(&json).map_err(|_| damaged())
     }
@@ -289,12 +314,6 @@ fn message_context(tag: &[u8], seq: Seq) -> Vec<u8> {
     bytes.extend_from_slice(tag);
     bytes.extend_from_slice(&seq.to_be_bytes());
     bytes
-}
-
-// Takes the error whole, as `map_err` hands it.
-#[allow(clippy::needless_pass_by_value)]
-fn sqlite(error: rusqlite::Error) -> Failure {
-    Failure::Records(error.to_string())
 }
 
 fn migrate(connection: &mut Connection) -> Result<(), Failure> {
@@ -327,5 +346,7 @@ fn vault(path: &Path) -> Result<Vault, Failure> {
     Ok(vault)
 }
 
+#[cfg(test)]
+mod damage_tests;
 #[cfg(test)]
 mod tests;

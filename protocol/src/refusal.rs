@@ -40,8 +40,6 @@ pub enum Refusal {
     IdInUse,
     /// The sender has stored as much as an account may.
     AccountFull,
-    /// The server stores as much as it may.
-    ServerFull,
     /// Too many attempts from this address; try again in so many seconds.
     TooMany {
         /// Seconds until the next attempt can succeed.
@@ -49,6 +47,8 @@ pub enum Refusal {
     },
     /// The TTP cannot be reached now.
     AuthorityUnavailable,
+    /// The server's disk is full, or fails: nothing was kept, and the same may be sent again.
+    NotStored,
     /// Our own fault; the incident is in the server's log.
     Internal {
         /// What to look for in the log.
@@ -86,9 +86,9 @@ impl Refusal {
             Self::WrongKeys => "wrong_keys",
             Self::IdInUse => "id_in_use",
             Self::AccountFull => "account_full",
-            Self::ServerFull => "server_full",
             Self::TooMany { .. } => "too_many",
             Self::AuthorityUnavailable => "authority_unavailable",
+            Self::NotStored => "not_stored",
             Self::Internal { .. } => "internal",
         }
     }
@@ -113,9 +113,9 @@ impl Refusal {
             "wrong_keys" => Self::WrongKeys,
             "id_in_use" => Self::IdInUse,
             "account_full" => Self::AccountFull,
-            "server_full" => Self::ServerFull,
             "too_many" => Self::TooMany { seconds: detail.seconds.unwrap_or(60) },
             "authority_unavailable" => Self::AuthorityUnavailable,
+            "not_stored" => Self::NotStored,
             "internal" => Self::Internal { incident: words(detail.incident.as_deref()) },
             _ => return None,
         })
@@ -173,11 +173,11 @@ impl fmt::Display for Refusal {
             }
             Self::IdInUse => f.write_str("message id was used for another message"),
             Self::AccountFull => f.write_str("no room for more messages of yours"),
-            Self::ServerFull => f.write_str("the server has no room for more messages"),
             Self::TooMany { seconds } => {
                 write!(f, "too many attempts from this address, try again in {seconds} seconds")
             }
             Self::AuthorityUnavailable => f.write_str("certificates cannot be issued now, try again later"),
+            Self::NotStored => f.write_str("the server cannot store anything now, try again later"),
             Self::Internal { incident } => write!(f, "internal error, incident {incident}"),
         }
     }

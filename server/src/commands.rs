@@ -109,8 +109,11 @@ pub(crate) fn store_refusal(error: &StoreError) -> Refusal {
         StoreError::NameTaken => Refusal::UserExists,
         StoreError::IdInUse => Refusal::IdInUse,
         StoreError::AccountFull => Refusal::AccountFull,
-        StoreError::Full => Refusal::ServerFull,
-        StoreError::Damaged(_) | StoreError::Failed(_) | StoreError::Closed => internal(error),
+        // The writer tells the log, once for many.
+        StoreError::Full | StoreError::NotWritten => Refusal::NotStored,
+        StoreError::OtherRevocation | StoreError::Damaged(_) | StoreError::Failed(_) | StoreError::Closed => {
+            internal(error)
+        }
     }
 }
 

@@ -26,6 +26,9 @@ impl DataDirectory {
     /// Makes the directory if it is missing, and takes its lock.
     pub fn open(path: &Path) -> Result<Self, StartError> {
         let unusable = |error: std::io::Error| {
+            if error.kind() == ErrorKind::StorageFull {
+                return StartError::Full(path.to_owned());
+            }
             let reason = match error.kind() {
                 ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
                     format!("cannot be written: {error}")
@@ -54,9 +57,15 @@ impl DataDirectory {
     }
 
     /// Notes in the lock where this server listens, for [`usage`]. Done once.
-    pub fn note_addresses(&mut self, addresses: &[SocketAddr]) -> std::io::Result<()> {
-        self.lock.set_len(0)?;
-        addresses.iter().try_for_each(|address| writeln!(self.lock, "{address}"))
+    pub fn note_addresses(&mut self, addresses: &[SocketAddr]) -> Result<(), StartError> {
+        let noted = self
+            .lock
+            .set_len(0)
+            .and_then(|()| addresses.iter().try_for_each(|address| writeln!(self.lock, "{address}")));
+        noted.map_err(|error| match error.kind() {
+            ErrorKind::StorageFull => StartError::Full(self.path.clone()),
+            _ => StartError::Data { path: self.path.clone(), reason: error.to_string() },
+        })
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use parlour_protocol::{DeviceId, UserName};
+use parlour_protocol::{DeviceId, RevokedDevice, UserName};
 
 use crate::delivery::Posting;
 use crate::store::{Account, Store, StoreError};
@@ -23,6 +23,8 @@ struct Memory {
     known: HashMap<UserName, Known>,
     /// Revocations that were noted: what was read before one of them is not remembered after it.
     revocations: u64,
+    /// Revocations that hold although the store could not keep them.
+    unkept: HashMap<UserName, Vec<RevokedDevice>>,
 }
 
 /// What is known of a user.
@@ -48,6 +50,29 @@ impl Directory {
         Ok(self.known(name).await?.is_some_and(|known| known.revoked.contains(device)))
     }
 
+    /// All revoked devices of a user.
+    pub async fn revoked(&self, name: &UserName) -> Result<Vec<RevokedDevice>, StoreError> {
+        let mut revoked = self.store.revoked_devices(name.clone()).await?;
+        for unkept in self.read().unkept.get(name).into_iter().flatten() {
+            if revoked.iter().all(|kept| kept.device != unkept.device) {
+                revoked.push(unkept.clone());
+            }
+        }
+        Ok(revoked)
+    }
+
+    /// Has a revocation hold that the store could not keep. Whether that is news.
+    pub fn revoke_unkept(&self, name: &UserName, revoked: RevokedDevice) -> bool {
+        self.revoke(name, &revoked.device);
+        let mut memory = self.write();
+        let unkept = memory.unkept.entry(name.clone()).or_default();
+        let is_news = !unkept.contains(&revoked);
+        if is_news {
+            unkept.push(revoked);
+        }
+        is_news
+    }
+
     /// Notes a revocation, which the store has.
     pub fn revoke(&self, name: &UserName, device: &DeviceId) {
         let mut memory = self.write();
@@ -67,7 +92,7 @@ impl Directory {
                 memory.revocations
             };
             let Some(account) = self.store.account(name.clone()).await? else { return Ok(None) };
-            let revoked = self.store.revoked_devices(name.clone()).await?;
+            let revoked = self.revoked(name).await?;
             let revoked = revoked.into_iter().map(|revoked| revoked.device).collect();
             let known = Known { account: Arc::new(account), revoked };
             let mut memory = self.write();

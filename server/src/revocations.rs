@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parlour_protocol::authority::Revocation;
-use parlour_protocol::{Event, Farewell};
-use tracing::{debug, info, warn};
+use parlour_protocol::{Event, Farewell, RevokedDevice};
+use tracing::{debug, error, info, warn};
 
 use crate::audit::{Kind, SecurityEvent};
 use crate::authority::AuthorityError;
@@ -29,9 +29,10 @@ pub async fn follow(services: Arc<Services>) {
     let stopping = services.stopping.clone();
     let mut pause = Duration::from_millis(100);
     let mut reached_before = true;
+    let mut compared = false;
     loop {
         let outcome = tokio::select! {
-            outcome = follow_once(&services) => outcome,
+            outcome = follow_once(&services, &mut compared) => outcome,
             () = stopping.cancelled() => return,
         };
         services.metrics.ttp_connected.set(0);
@@ -55,17 +56,46 @@ pub async fn follow(services: Arc<Services>) {
     }
 }
 
-async fn follow_once(services: &Services) -> Result<(), Broken> {
-    let after = services.store.newest_revocation().await?;
-    let mut revocations = services.authority.watch(after).await?;
+/// Follows on one connection: from the first revocation on, until all that is kept here was `compared` with
+/// what the TTP has.
+async fn follow_once(services: &Services, compared: &mut bool) -> Result<(), Broken> {
+    let kept = services.store.newest_revocation().await?;
+    let mut revocations = services.authority.watch(if *compared { kept } else { 0 }).await?;
     services.metrics.ttp_connected.set(1);
     while let Some(revocation) = revocations.next().await? {
-        let event = SecurityEvent::new(Kind::DeviceRevoked).of(&revocation.name).on(&revocation.device);
-        let entry = services.recorder.entry(event).await;
-        services.store.add_revocation(revocation.clone(), entry).await?;
-        apply(services, &revocation);
+        keep(services, &revocation, revocation.number > kept).await?;
+        *compared |= revocation.number >= kept;
     }
     Ok(())
+}
+
+/// Keeps a revocation. It holds whether that can be done or not.
+async fn keep(services: &Services, revocation: &Revocation, is_new: bool) -> Result<(), StoreError> {
+    let Revocation { name, device, time, number } = revocation;
+    let event = SecurityEvent::new(Kind::DeviceRevoked).of(name).on(device);
+    let entry = services.recorder.entry(event).await;
+    let kept = services.store.add_revocation(revocation.clone(), entry).await;
+    let unkept = match &kept {
+        Ok(()) => {
+            // While the list of the revoked is damaged nobody knows, until the last one is put right.
+            let known = services.directory.is_revoked(name, device).await.unwrap_or(false);
+            if is_new || !known {
+                apply(services, revocation);
+            }
+            return Ok(());
+        }
+        // Told again with the next connection.
+        Err(StoreError::NotWritten) => kept,
+        Err(StoreError::OtherRevocation) => {
+            error!(number, user = %name, %device, "the authority has another revocation than is kept; both hold");
+            Ok(())
+        }
+        Err(_) => return kept,
+    };
+    if services.directory.revoke_unkept(name, RevokedDevice { device: device.clone(), time: *time }) {
+        apply(services, revocation);
+    }
+    unkept
 }
 
 fn apply(services: &Services, revocation: &Revocation) {

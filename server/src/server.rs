@@ -96,7 +96,7 @@ pub async fn run(
     let store = SqliteStore::open(&data.database(), bounds, told, metrics.commits.clone())?;
     let store = Arc::new(store);
     let addresses: Vec<SocketAddr> = [address].into_iter().chain(listening.metrics).collect();
-    data.note_addresses(&addresses).map_err(|error| StartError::System(error.to_string()))?;
+    data.note_addresses(&addresses)?;
 
     let limits = Arc::new(settings.limits.clone());
     let shared: Arc<dyn Store<Posting>> = Arc::clone(&store) as _;

@@ -43,6 +43,9 @@ pub enum StartError {
         /// What is wrong.
         reason: String,
     },
+    /// There is no room in the data directory.
+    #[error("no space left on {0}")]
+    Full(PathBuf),
     /// Another server uses the data directory.
     #[error("data directory {0} is in use by another server")]
     DataInUse(PathBuf),
@@ -105,8 +108,17 @@ impl StartError {
             Self::Store(OpenError::Newer { .. }) => {
                 "use the version of parlour-server that wrote it, or a newer one".to_owned()
             }
+            Self::Store(OpenError::Full(_)) | Self::Full(_) => FULL.to_owned(),
+            Self::Store(OpenError::Empty(_)) => {
+                "put back the newest good backup with 'parlour-server restore'; \
+                 if nothing was ever stored here, remove the empty file"
+                    .to_owned()
+            }
+            Self::Store(OpenError::Misfit { path, .. }) => misfit_hint(path),
             Self::Store(OpenError::Failed { .. }) => {
-                "check that the file is a database of Parlour's and that the disk is not full".to_owned()
+                "check that the file is a database of Parlour's, that this user may read and write it, and \
+                 that the disk works"
+                    .to_owned()
             }
             Self::Listen { .. } => {
                 "is another server running? choose another address with --listen".to_owned()
@@ -128,6 +140,16 @@ impl StartError {
             Self::System(_) => return None,
         })
     }
+}
+
+const FULL: &str = "free some space there, or choose another directory with --data";
+
+fn misfit_hint(path: &Path) -> String {
+    format!(
+        "nothing was changed; keep a copy of the folder, then put back the newest good backup with 'parlour-server \
+         restore', or, if {}-wal is of another database, move that file away",
+        path.display()
+    )
 }
 
 fn key_hint(path: &Path) -> String {

@@ -4,17 +4,23 @@
 //! [`sqlite`] is the backend. Nothing outside of this folder knows which backend runs, or assumes that
 //! this process is the only one that uses it.
 
+mod accounts;
 mod audit;
 mod audit_file;
 mod chain;
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod damage_tests;
+mod health;
 mod inspect;
 mod migrations;
 mod reader;
+mod revocations;
 mod room;
 mod rows;
 pub mod sqlite;
+mod survey;
 mod writer;
 
 use std::future::Future;
@@ -66,8 +72,9 @@ pub trait Store<T>: Send + Sync + 'static {
     /// The conversations that a user is in, with the newest `seq` of each.
     fn conversations(&self, user: UserName) -> Later<'_, Vec<ConversationHead>>;
 
-    /// Keeps a revocation, and appends `entry` to the audit log in the same transaction. The same number
-    /// again is no error, and changes nothing.
+    /// Keeps a revocation, and appends `entry` to the audit log in the same transaction. The same one
+    /// again is no error, and changes nothing. What is kept under its number and was changed since it was written is
+    /// put right.
     fn add_revocation(&self, revocation: Revocation, entry: Entry) -> Later<'_, ()>;
 
     /// All revoked devices of a user.
@@ -95,6 +102,9 @@ pub enum StoreError {
     /// The sender used this id for another message.
     #[error("the message id was used for another message")]
     IdInUse,
+    /// Another revocation is kept under this number, as it was written.
+    #[error("another revocation has this number")]
+    OtherRevocation,
     /// Kept data does not fit its hash: the disk or somebody changed it.
     #[error("damaged data: {0}")]
     Damaged(String),
@@ -104,6 +114,9 @@ pub enum StoreError {
     /// The database or its disk is as full as it may be.
     #[error("the store has no room for more messages")]
     Full,
+    /// The disk is full, or fails: it was not written, and nothing of it is kept.
+    #[error("nothing can be stored now")]
+    NotWritten,
     /// The backend failed.
     #[error("the store failed: {0}")]
     Failed(String),

@@ -5,6 +5,7 @@ mod backup;
 mod catch_up;
 mod check;
 mod delivery;
+mod faults;
 mod flood;
 mod limits;
 mod mallory;

@@ -5,8 +5,8 @@
 //! [`robot`](World::robot)s (the same with its json face) or [`line`](World::line)s (a bare TLS
 //! connection on which the test types the protocol itself); [`seed::PEOPLE`] can be registered before a
 //! world begins. All are heard through [`Lines`]: a test says what must come, and waits for that with a
-//! deadline, never for a time. [`wait_until`] does the same for anything else, and a [`Relay`] is a
-//! network that can fail. A [`transcript`] is such a conversation as a file.
+//! deadline, never for a time. [`wait_until`] does the same for anything else, a [`Relay`] is a
+//! network that can fail, and a [`Disk`] a disk. A [`transcript`] is such a conversation as a file.
 //!
 //! Mallory has tools of her own: an [`Author`] seals messages with anybody's keys, and what is not true in
 //! them; an [`Operator`] is a server that says to a client what it likes; [`Garbage`] is what parses and
@@ -19,6 +19,7 @@
 //! Programs that a test needs from outside, like OpenSSL, are looked for by [`outside`].
 
 mod author;
+pub mod disk;
 mod flood;
 pub mod fuzzed;
 mod garbage;
@@ -35,6 +36,7 @@ pub mod transcript;
 mod world;
 
 pub use author::{Author, Letter};
+pub use disk::Disk;
 pub use flood::{Flood, Source};
 pub use garbage::Garbage;
 pub use line::Line;

@@ -17,6 +17,7 @@ struct State {
     server: SocketAddr,
     cut: AtomicBool,
     mute: AtomicBool,
+    frozen: AtomicBool,
     ration: AtomicUsize,
     open: Mutex<Vec<TcpStream>>,
 }
@@ -30,6 +31,7 @@ impl Relay {
             server,
             cut: AtomicBool::new(false),
             mute: AtomicBool::new(false),
+            frozen: AtomicBool::new(false),
             ration: AtomicUsize::new(usize::MAX),
             open: Mutex::default(),
         });
@@ -60,12 +62,18 @@ impl Relay {
     /// Lets connections through again, with all that is said on them.
     pub fn mend(&self) {
         self.state.mute.store(false, Ordering::SeqCst);
+        self.state.frozen.store(false, Ordering::SeqCst);
         self.state.cut.store(false, Ordering::SeqCst);
     }
 
     /// From now on each new connection breaks after so many bytes of what the server says on it.
     pub fn ration(&self, bytes: usize) {
         self.state.ration.store(bytes, Ordering::SeqCst);
+    }
+
+    /// From now on nothing arrives on either side, though neither connection ends: the other side has vanished.
+    pub fn freeze(&self) {
+        self.state.frozen.store(true, Ordering::SeqCst);
     }
 
     /// From now on nothing that the server says arrives; what it is told still does.
@@ -97,7 +105,7 @@ impl State {
         let mut chunk = vec![0; 16_384];
         while let Ok(count) = from.read(&mut chunk) {
             let Some(bytes) = chunk.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
-            if by_server && self.mute.load(Ordering::SeqCst) {
+            if self.frozen.load(Ordering::SeqCst) || by_server && self.mute.load(Ordering::SeqCst) {
                 continue;
             }
             let bytes = bytes.get(..left).unwrap_or(bytes);
@@ -106,7 +114,9 @@ impl State {
                 break;
             }
         }
-        // It may have ended already.
-        let _ = to.shutdown(Shutdown::Both);
+        if !self.frozen.load(Ordering::SeqCst) {
+            // It may have ended already.
+            let _ = to.shutdown(Shutdown::Both);
+        }
     }
 }

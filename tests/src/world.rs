@@ -14,6 +14,7 @@ use parlour_protocol::UserName;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::disk::Disk;
 use crate::line::{self, Line, Stream};
 use crate::process::{Client, Finished, Process, program, run_to_end};
 use crate::scrape::Scrape;
@@ -68,6 +69,8 @@ impl WorldBuilder {
             address: None,
             metrics: None,
             settings: self,
+            server_disk: None,
+            ttp_disk: None,
             folder,
         };
         if people {
@@ -90,6 +93,14 @@ impl WorldBuilder {
     }
 }
 
+/// A command on this disk, if there is one.
+fn on(disk: Option<&Disk>, command: Command) -> Result<Command> {
+    match disk {
+        Some(disk) => disk.under(&command),
+        None => Ok(command),
+    }
+}
+
 /// An address on which nobody listens.
 pub fn free_address() -> Result<SocketAddr> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
@@ -105,6 +116,8 @@ pub struct World {
     address: Option<SocketAddr>,
     metrics: Option<SocketAddr>,
     settings: WorldBuilder,
+    server_disk: Option<Disk>,
+    ttp_disk: Option<Disk>,
     folder: TempDir,
 }
 
@@ -213,10 +226,26 @@ impl World {
         let mut command = self.command("parlour-ttp")?;
         command.args(["serve", "--keys", "keys"]);
         command.arg(format!("--clock-offset={}", self.settings.clock_offset));
+        let mut command = on(self.ttp_disk.as_ref(), command)?;
         let mut process = Process::start("ttp", &mut command, Stdio::null())?;
         process.out.expect("serving on {}").with_context(|| process.errors())?;
         self.ttp = Some(process);
         Ok(())
+    }
+
+    /// Puts the server's data on a disk that can fail, from its next start on.
+    pub fn put_server_on(&mut self, disk: &Disk) {
+        self.server_disk = Some(disk.clone());
+    }
+
+    /// Puts the TTP's data on a disk that can fail, from its next start on.
+    pub fn put_ttp_on(&mut self, disk: &Disk) {
+        self.ttp_disk = Some(disk.clone());
+    }
+
+    /// A disk without faults.
+    pub fn disk(&self, name: &str) -> Result<Disk> {
+        Disk::new(self.folder(), name)
     }
 
     /// Ends the TTP at once.
@@ -236,7 +265,7 @@ impl World {
     /// Starts the server, on the address that it had before, and waits until it listens.
     pub fn start_server(&mut self) -> Result<()> {
         let listen = self.address.map_or_else(|| "127.0.0.1:0".to_owned(), |address| address.to_string());
-        let mut command = self.server_command(&listen)?;
+        let mut command = on(self.server_disk.as_ref(), self.server_command(&listen)?)?;
         if self.settings.metrics {
             command.args(["--metrics", "127.0.0.1:0"]);
         }

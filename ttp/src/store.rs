@@ -19,6 +19,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use parlour_protocol::NameError;
+use parlour_upkeep::{LogCopier, WriteFault, copy_log};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use thiserror::Error;
 
@@ -47,6 +49,12 @@ pub enum StoreError {
         /// The newest that is known here.
         known: u32,
     },
+    /// The disk is full.
+    #[error("no space left for the database")]
+    Full,
+    /// The disk does not keep what is written.
+    #[error("the disk does not keep what is written to the database")]
+    Unsynced,
     /// The file or the system failed.
     #[error("the database failed: {0}")]
     Failed(String),
@@ -61,23 +69,61 @@ impl StoreError {
             }
             Self::Foreign(_) => "put the database back as parlour-ttp wrote it".to_owned(),
             Self::Newer { .. } => "use the version of parlour-ttp that wrote it, or a newer one".to_owned(),
-            Self::Failed(_) => {
-                "check that this user may write the folder and that the disk is not full".to_owned()
-            }
+            Self::Full => "free some space where the folder of keys is".to_owned(),
+            Self::Unsynced => "look at the system's log for errors of the disk, then start again".to_owned(),
+            Self::Failed(_) => "check that this user may write the folder and that the disk works".to_owned(),
         })
     }
 }
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Failed(error.to_string())
+        match WriteFault::of(&error) {
+            Some(WriteFault::Full) => Self::Full,
+            Some(WriteFault::Unsynced) => Self::Unsynced,
+            Some(WriteFault::Other) | None => Self::Failed(error.to_string()),
+        }
     }
 }
 
 /// An open database.
 #[derive(Debug)]
 pub struct Store {
-    connection: Mutex<Connection>,
+    open: Mutex<Open>,
+}
+
+/// A connection, and how its disk is.
+#[derive(Debug)]
+struct Open {
+    connection: Connection,
+    log: LogCopier,
+    /// The disk did not keep something. Nothing is written any more before the next start.
+    given_up: bool,
+}
+
+impl Open {
+    fn new(mut connection: Connection) -> Result<Mutex<Self>, StoreError> {
+        let log = LogCopier::take_over(&mut connection)?;
+        Ok(Mutex::new(Self { connection, log, given_up: false }))
+    }
+
+    /// Makes of a failure to commit what it means.
+    fn not_committed(&mut self, error: rusqlite::Error) -> StoreError {
+        let failure = StoreError::from(error);
+        if failure == StoreError::Unsynced {
+            self.given_up = true;
+            tracing::error!("{failure}: nothing more is issued until this program is started again");
+        }
+        failure
+    }
+
+    /// What was committed stays in SQLite's log when that cannot be copied.
+    fn copy_log(&mut self) {
+        if let Err(error) = self.log.after_commit(&self.connection) {
+            let failure = self.not_committed(error);
+            tracing::warn!(%failure, "the database's log cannot be copied into it, and grows");
+        }
+    }
 }
 
 /// The records inside of one transaction. Its methods stand in the files below `store/`, one for each
@@ -93,19 +139,30 @@ impl Store {
         let mut connection = connect(path)?;
         prepare(&connection)?;
         migrations::begin(&mut connection)?;
-        Ok(Self { connection: Mutex::new(connection) })
+        Ok(Self { open: Open::new(connection)? })
     }
 
-    /// Opens a database, and brings it up to this program's version.
+    /// Opens a database, and brings it up to this program's version. The log beside it stays as it is until
+    /// [`settle`](Self::settle): it could be that of another database.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         if !path.exists() {
             return Err(StoreError::Missing(path.to_owned()));
         }
         let mut connection = connect(path)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         migrations::check(&connection, path)?;
         prepare(&connection)?;
         migrations::advance(&mut connection)?;
-        Ok(Self { connection: Mutex::new(connection) })
+        Ok(Self { open: Open::new(connection)? })
+    }
+
+    /// Copies the log into the database, once it is known that they belong together. What the log holds may be in
+    /// memory alone, if the disk failed before, and is on the disk afterwards.
+    pub(crate) fn settle(&self) -> Result<(), StoreError> {
+        let open = self.opened();
+        copy_log(&open.connection)?;
+        open.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+        Ok(())
     }
 
     /// Does one act: all of it, or none when it gives an error.
@@ -113,12 +170,16 @@ impl Store {
         &self,
         act: impl FnOnce(&Records<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut connection = self.connection();
+        let mut open = self.opened();
+        if open.given_up {
+            return Err(StoreError::Unsynced.into());
+        }
         // Immediate: an act that reads first must not find out later that another one wrote meanwhile.
-        let transaction =
-            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
+        let transaction = open.connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        let transaction = transaction.map_err(StoreError::from)?;
         let result = act(&Records(&transaction))?;
-        transaction.commit().map_err(StoreError::from)?;
+        transaction.commit().map_err(|error| open.not_committed(error))?;
+        open.copy_log();
         Ok(result)
     }
 
@@ -127,14 +188,14 @@ impl Store {
         &self,
         act: impl FnOnce(&Records<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut connection = self.connection();
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
+        let mut open = self.opened();
+        let transaction = open.connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
         act(&Records(&transaction))
     }
 
     /// A number that changes when another connection, of this process or another, has written.
     pub(crate) fn data_version(&self) -> Result<i64, StoreError> {
-        Ok(self.connection().pragma_query_value(None, "data_version", |row| row.get(0))?)
+        Ok(self.opened().connection.pragma_query_value(None, "data_version", |row| row.get(0))?)
     }
 
     /// Every certificate that was issued, oldest first.
@@ -152,9 +213,9 @@ impl Store {
         self.read(leaves::all)
     }
 
-    fn connection(&self) -> MutexGuard<'_, Connection> {
+    fn opened(&self) -> MutexGuard<'_, Open> {
         // A panic in an act rolls its transaction back, so the connection is as good as before.
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

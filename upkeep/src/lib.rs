@@ -9,8 +9,12 @@
 //! [`Snapshot`] takes a consistent copy of a database that is being written, [`archive`] packs and unpacks,
 //! [`key`] makes and reads the keys. Whether a database holds what it should, each program says for itself, as
 //! an [`Inspection`]; [`structure`] is the part that SQLite answers.
+//!
+//! What a database was told is to be on the disk: [`WriteFault`] is what it means when it is not, and a
+//! [`LogCopier`] notices it where SQLite would say nothing.
 
 pub mod archive;
+mod durability;
 mod finding;
 mod inspection;
 pub mod key;
@@ -20,6 +24,7 @@ pub mod look;
 mod snapshot;
 
 pub use archive::{Manifest, PackError, UnpackError};
+pub use durability::{LogCopier, WriteFault, copy_log, write_fault_text};
 pub use finding::{Finding, Report, State};
 pub use inspection::{Inspection, Inventory, moment, structure};
 pub use key::{Identities, KeyError, Recipient};

@@ -163,7 +163,9 @@ impl Engine {
         match outcome {
             Ok(()) => {}
             Err(failure @ (Failure::Lost | Failure::Dismissed(_))) => self.lost(failure).await,
-            Err(failure @ Failure::Records(_)) => self.not_online(failure).await,
+            Err(failure @ (Failure::Records(_) | Failure::Disk(_) | Failure::Damaged(_))) => {
+                self.not_online(failure).await;
+            }
             Err(failure) => self.tolerate(name, failure).await,
         }
     }

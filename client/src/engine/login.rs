@@ -25,6 +25,11 @@ impl Engine {
             Ok(account) => self.account = Some(account),
             Err(failure) => return drop(answer.send(Err(failure))),
         }
+        self.off_disk = false;
+        let damages = self.account.as_mut().map(|account| account.records.take_damages()).unwrap_or_default();
+        for damage in damages {
+            self.tell(Update::Notice(damage)).await;
+        }
         // From here on the guest's connection is gone; when the login fails there will be a new one.
         self.link = None;
         self.joining = Some(Joining { name, patient, answer });

@@ -1,4 +1,5 @@
-//! Coming back after the connection was lost: later each time, and not all clients at once.
+//! Coming back after the connection was lost, and sending again what the server could not store: later each time,
+//! and not all clients at once.
 
 use std::time::Duration;
 
@@ -33,6 +34,16 @@ impl Reconnect {
         *self = Self::default();
     }
 
+    /// Whether a try is planned.
+    pub(super) const fn is_planned(&self) -> bool {
+        self.at.is_some()
+    }
+
+    /// What was planned is done now.
+    pub(super) const fn begin(&mut self) {
+        self.at = None;
+    }
+
     /// Waits until the planned try; for ever when none is planned.
     pub(super) async fn due(&self) {
         match self.at {
@@ -45,7 +56,7 @@ impl Reconnect {
 impl Engine {
     /// Tries to be online again.
     pub(super) async fn come_back(&mut self) {
-        self.reconnect.at = None;
+        self.reconnect.begin();
         if self.account.is_none() {
             return;
         }

@@ -34,6 +34,12 @@ impl Engine {
             self.tell(Update::Notice("not connected; it will be sent".to_owned())).await;
         }
         self.tell_outbox().await;
+        self.send_again().await;
+    }
+
+    /// Sends what waits, also what the server could not store a while ago.
+    pub(super) async fn send_again(&mut self) {
+        self.resend.begin();
         self.send_waiting().await;
     }
 
@@ -61,7 +67,7 @@ impl Engine {
 
     /// Sends every message whose turn it is.
     pub(super) async fn send_waiting(&mut self) {
-        while self.link.is_some() {
+        while self.link.is_some() && !self.resend.is_planned() {
             let Some(index) = self.account.as_ref().and_then(super::Account::next_to_send) else { return };
             match self.send(index).await {
                 Ok(()) => {}
@@ -175,9 +181,26 @@ impl Engine {
                 let failure = Failure::Protocol("it does not say whether the message is stored".to_owned());
                 self.give_up(index, failure).await;
             }
+            Err(Refusal::NotStored) => self.put_off(index),
             Err(refusal) => self.give_up(index, Failure::Refused(refusal)).await,
         }
         self.send_waiting().await;
+    }
+
+    /// The server could not store a message. It stays in the outbox, and with it what comes after it in its
+    /// conversation; whoever waits for that hears of it.
+    fn put_off(&mut self, index: usize) {
+        let Some(account) = &mut self.account else { return };
+        let Some(sending) = account.sending.get_mut(index) else { return };
+        sending.asked = None;
+        let to = sending.outgoing.to.clone();
+        for sending in account.sending.iter_mut().filter(|sending| sending.outgoing.to == to) {
+            if let Some(answer) = sending.answer.take() {
+                // A face that does not wait any more does not need to know.
+                let _ = answer.send(Err(Failure::PutOff));
+            }
+        }
+        self.resend.again();
     }
 
     /// The server has it.
@@ -192,6 +215,7 @@ impl Engine {
             }
             return;
         }
+        self.resend.succeeded();
         let sending = account.sending.remove(index);
         let conversation = sending.outgoing.to.clone();
         let next = match sending.outgoing.body {

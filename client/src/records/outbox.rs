@@ -4,10 +4,10 @@
 use std::fmt;
 
 use parlour_protocol::{Conversation, MessageId};
-use rusqlite::params;
+use rusqlite::{OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Records, sqlite};
+use super::{Kind, Records, sqlite};
 use crate::failure::Failure;
 
 /// A message on its way.
@@ -61,21 +61,88 @@ impl fmt::Debug for OutgoingBody {
     }
 }
 
+/// A row of the outbox: its position, and what is in it if that opens.
+pub(super) type Stored = (i64, Result<Outgoing, Failure>);
+
 impl Records {
-    /// Keeps a message that is to be sent; returns its position.
+    /// Keeps a message that is to be sent; returns its position. An error when the disk does not take it: what is
+    /// said to wait must not be gone with this process.
     pub fn push_outgoing(&mut self, outgoing: &Outgoing) -> Result<i64, Failure> {
+        self.return_to_disk()?;
         let body = self.seal(b"outbox", outgoing)?;
-        self.connection.execute("INSERT INTO outbox (body) VALUES (?1)", [body]).map_err(sqlite)?;
-        Ok(self.connection.last_insert_rowid())
+        let transaction = self.connection.unchecked_transaction().map_err(sqlite)?;
+        transaction.execute("INSERT INTO outbox (body) VALUES (?1)", [body]).map_err(sqlite)?;
+        let position = transaction.last_insert_rowid();
+        // Noted from what was there before, where nothing was noted yet.
+        self.note_change(|ids| {
+            ids.retain(|id| *id != outgoing.id);
+            ids.push(outgoing.id);
+        })?;
+        transaction.commit().map_err(sqlite)?;
+        Ok(position)
+    }
+
+    /// Notes what waits, so that it cannot be gone without anybody noticing: what waited before, as `change` makes it.
+    fn note_change(&self, change: impl FnOnce(&mut Vec<MessageId>)) -> Result<(), Failure> {
+        let mut ids = match self.noted_outbox()? {
+            Some(ids) => ids,
+            None => self.readable_outgoing()?,
+        };
+        change(&mut ids);
+        self.set_fact(Kind::Outbox, "", &ids)
+    }
+
+    /// Notes what waits and can be read.
+    pub(super) fn note_outbox(&self) -> Result<(), Failure> {
+        self.set_fact(Kind::Outbox, "", &self.readable_outgoing()?)
+    }
+
+    fn readable_outgoing(&self) -> Result<Vec<MessageId>, Failure> {
+        let stored = self.stored_outgoing()?;
+        Ok(stored.into_iter().filter_map(|(_, outgoing)| Some(outgoing.ok()?.id)).collect())
+    }
+
+    /// Takes a message out, also of what is noted.
+    fn take_out(&self, position: i64) -> Result<(), Failure> {
+        let body: Option<Vec<u8>> = self
+            .connection
+            .query_row("SELECT body FROM outbox WHERE position = ?1", [position], |row| row.get(0))
+            .optional()
+            .map_err(sqlite)?;
+        let Some(body) = body else { return Ok(()) };
+        let outgoing: Outgoing = self.unseal(b"outbox", &body)?;
+        self.connection.execute("DELETE FROM outbox WHERE position = ?1", [position]).map_err(sqlite)?;
+        self.note_change(|ids| ids.retain(|id| *id != outgoing.id))
+    }
+
+    /// What waits, by what was noted of it; nothing was noted by older versions.
+    pub(super) fn noted_outbox(&self) -> Result<Option<Vec<MessageId>>, Failure> {
+        self.fact(Kind::Outbox, "")
+    }
+
+    /// All rows of the outbox, whether they open or not.
+    pub(super) fn stored_outgoing(&self) -> Result<Vec<Stored>, Failure> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT position, body FROM outbox ORDER BY position")
+            .map_err(sqlite)?;
+        let rows = statement
+            .query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))
+            .map_err(sqlite)?;
+        rows.map(|row| {
+            let (position, body) = row.map_err(sqlite)?;
+            Ok((position, self.unseal(b"outbox", &body)))
+        })
+        .collect()
     }
 
     /// Keeps what became of a message that is to be sent.
     pub fn update_outgoing(&mut self, position: i64, outgoing: &Outgoing) -> Result<(), Failure> {
         let body = self.seal(b"outbox", outgoing)?;
-        self.connection
-            .execute("UPDATE outbox SET body = ?2 WHERE position = ?1", params![position, body])
-            .map_err(sqlite)?;
-        Ok(())
+        self.write(|records| {
+            let update = "UPDATE outbox SET body = ?2 WHERE position = ?1";
+            records.connection.execute(update, params![position, body]).map(drop).map_err(sqlite)
+        })
     }
 
     /// Forgets a message that was stored, and notes what the next one in its conversation follows.
@@ -85,35 +152,40 @@ impl Records {
         to: &Conversation,
         next: Option<&super::OwnChain>,
     ) -> Result<(), Failure> {
-        let transaction = self.connection.unchecked_transaction().map_err(sqlite)?;
-        transaction.execute("DELETE FROM outbox WHERE position = ?1", [position]).map_err(sqlite)?;
-        if let Some(next) = next {
-            let own = self.own_chain(to)?;
-            // Never back: what is sent again may be older than what the chain has come to.
-            if own.is_none_or(|own| own.chain != next.chain || own.n < next.n) {
-                self.set_own_chain(to, next)?;
+        self.write(|records| {
+            let transaction = records.connection.unchecked_transaction().map_err(sqlite)?;
+            records.take_out(position)?;
+            if let Some(next) = next {
+                let own = records.own_chain(to)?;
+                // Never back: what is sent again may be older than what the chain has come to.
+                if own.is_none_or(|own| own.chain != next.chain || own.n < next.n) {
+                    records.set_own_chain(to, next)?;
+                }
             }
-        }
-        transaction.commit().map_err(sqlite)
+            transaction.commit().map_err(sqlite)
+        })
     }
 
     /// Forgets a message that was refused.
     pub fn remove_outgoing(&mut self, position: i64) -> Result<(), Failure> {
-        self.connection.execute("DELETE FROM outbox WHERE position = ?1", [position]).map_err(sqlite)?;
-        Ok(())
+        self.write(|records| {
+            let transaction = records.connection.unchecked_transaction().map_err(sqlite)?;
+            records.take_out(position)?;
+            transaction.commit().map_err(sqlite)
+        })
     }
 
     /// All messages that are to be sent, with their positions, in the order in which they were written.
     pub fn outgoing(&self) -> Result<Vec<(i64, Outgoing)>, Failure> {
-        let mut statement =
-            self.connection.prepare("SELECT position, body FROM outbox ORDER BY position").map_err(sqlite)?;
-        let rows = statement
-            .query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))
-            .map_err(sqlite)?;
-        rows.map(|row| {
-            let (position, body) = row.map_err(sqlite)?;
-            Ok((position, self.unseal(b"outbox", &body)?))
-        })
-        .collect()
+        let stored = self.stored_outgoing()?;
+        let mut outgoing = stored
+            .into_iter()
+            .map(|(position, outgoing)| Ok((position, outgoing?)))
+            .collect::<Result<Vec<_>, Failure>>()?;
+        if let Some(noted) = self.noted_outbox()? {
+            // A position is nothing that is sealed; the note is.
+            outgoing.sort_by_key(|(_, outgoing)| noted.iter().position(|id| *id == outgoing.id));
+        }
+        Ok(outgoing)
     }
 }

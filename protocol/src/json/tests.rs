@@ -157,9 +157,9 @@ fn every_refusal_is_read_as_it_was_written() {
         Refusal::WrongKeys,
         Refusal::IdInUse,
         Refusal::AccountFull,
-        Refusal::ServerFull,
         Refusal::TooMany { seconds: 9 },
         Refusal::AuthorityUnavailable,
+        Refusal::NotStored,
         Refusal::Internal { incident: "7f".into() },
     ] {
         let line = written(|out| write_refusal(out, None, &refusal));

@@ -11,13 +11,16 @@ use super::{Entry, Repeats, SecurityEvent};
 use crate::clock::Clock;
 use crate::delivery::Posting;
 use crate::metrics::Metrics;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// How long entries gather before they are written together. So much of the log can be lost in a crash.
 const GATHER: Duration = Duration::from_millis(50);
 
 /// How often is looked for repetitions whose minute is over.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// Entries that wait for a disk that does not take them. Further ones are counted, and lost.
+const HELD: usize = 4_096;
 
 /// Takes events from everywhere in the server. Recording never waits.
 pub struct Recorder {
@@ -26,8 +29,16 @@ pub struct Recorder {
     metrics: Arc<Metrics>,
     repeats: Mutex<Repeats>,
     news: Notify,
-    /// Held while entries are on their way to the store, so that they come there in their order.
-    writing: tokio::sync::Mutex<()>,
+    /// Held while entries are on their way to the store, so that they come there in their order; with those
+    /// that did not get there yet.
+    writing: tokio::sync::Mutex<Held>,
+}
+
+/// Entries that could not be written yet, and how many were too many to be kept for that.
+#[derive(Default)]
+struct Held {
+    entries: Vec<Entry>,
+    lost: usize,
 }
 
 impl Recorder {
@@ -60,9 +71,9 @@ impl Recorder {
 
     /// Writes what waits, and returns when it is durable.
     pub async fn flush(&self) {
-        let _in_turn = self.writing.lock().await;
+        let mut held = self.writing.lock().await;
         let entries = self.repeats().take(self.clock.now());
-        self.write(entries).await;
+        self.write(&mut held, entries).await;
     }
 
     /// Writes soon what is recorded, until the server stops.
@@ -79,19 +90,44 @@ impl Recorder {
 
     /// Writes everything, also what is still being counted.
     pub async fn close(&self) {
-        let _in_turn = self.writing.lock().await;
+        let mut held = self.writing.lock().await;
         let entries = self.repeats().take_all();
-        self.write(entries).await;
+        self.write(&mut held, entries).await;
+        let count = held.entries.len() + held.lost;
+        if count > 0 {
+            error!(count, "entries of the audit log could not be written, and are lost");
+        }
     }
 
-    async fn write(&self, entries: Vec<Entry>) {
+    async fn write(&self, held: &mut Held, new: Vec<Entry>) {
+        let mut entries = std::mem::take(&mut held.entries);
+        entries.extend(new);
         if entries.is_empty() {
             return;
         }
         let count = entries.len();
-        if let Err(failure) = self.store.audit(entries).await {
-            self.metrics.audit_losses.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
-            error!(count, %failure, "entries of the audit log could not be written");
+        match self.store.audit(entries.clone()).await {
+            Ok(()) => {
+                if held.lost > 0 {
+                    error!(
+                        count = held.lost,
+                        "entries of the audit log were lost while nothing could be stored"
+                    );
+                    held.lost = 0;
+                }
+            }
+            // The log has heard of it. The entries are tried again with the next ones.
+            Err(StoreError::NotWritten) => {
+                let lost = count.saturating_sub(HELD);
+                self.metrics.audit_losses.inc_by(u64::try_from(lost).unwrap_or(u64::MAX));
+                held.lost += lost;
+                entries.truncate(HELD);
+                held.entries = entries;
+            }
+            Err(failure) => {
+                self.metrics.audit_losses.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
+                error!(count, %failure, "entries of the audit log could not be written");
+            }
         }
     }
 

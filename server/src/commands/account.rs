@@ -9,8 +9,7 @@ pub(super) async fn run(session: &Session, name: &UserName) -> Result<Reply, Ref
     let services = &session.services;
     let account = services.directory.account(name).await.map_err(|error| store_refusal(&error))?;
     let account = account.ok_or(Refusal::UserNotFound)?;
-    let revoked =
-        services.store.revoked_devices(name.clone()).await.map_err(|error| store_refusal(&error))?;
+    let revoked = services.directory.revoked(name).await.map_err(|error| store_refusal(&error))?;
     Ok(Reply::Account(AccountInfo {
         user: account.name.clone(),
         certificate: account.certificate.clone(),

@@ -168,8 +168,6 @@ labels! {
     PostsInFlight = "posts_in_flight";
     /// A message was refused because its sender has stored enough.
     StoredBytesPerAccount = "stored_bytes_per_account";
-    /// A message was refused because the database or its disk is full.
-    DatabaseBytes = "database_bytes";
 }
 
 impl From<Full> for Bound {
@@ -204,7 +202,6 @@ impl Bound {
             Refusal::LineTooLong => Some(Self::LineBytes),
             Refusal::MessageTooLong => Some(Self::TextBytes),
             Refusal::AccountFull => Some(Self::StoredBytesPerAccount),
-            Refusal::ServerFull => Some(Self::DatabaseBytes),
             _ => None,
         }
     }
@@ -248,7 +245,7 @@ codes! {
     Refusal::WrongKeys => WrongKeys = "wrong_keys";
     Refusal::IdInUse => IdInUse = "id_in_use";
     Refusal::AccountFull => AccountFull = "account_full";
-    Refusal::ServerFull => ServerFull = "server_full";
+    Refusal::NotStored => NotStored = "not_stored";
     Refusal::TooMany { .. } => TooMany = "too_many";
     Refusal::AuthorityUnavailable => AuthorityUnavailable = "authority_unavailable";
     Refusal::Internal { .. } => Internal = "internal";

@@ -47,7 +47,7 @@ pub(super) fn public(from: &str, number: u8, text: &str) -> NewMessage {
     }
 }
 
-fn sealed(from: &str, to: &str) -> NewMessage {
+pub(super) fn sealed(from: &str, to: &str) -> NewMessage {
     let json = include_str!("conformance/sealed.json");
     let sealed = SealedMessage::from_json(json.trim()).unwrap();
     NewMessage {

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use parlour_keylog::{AccountCertificate, RootCertificate};
-use parlour_protocol::{DeviceId, Seq, UserName};
+use parlour_protocol::Seq;
 use parlour_upkeep::{Inspection, moment, structure};
 use rusqlite::{Connection, OpenFlags};
 
 use super::chain::{GENESIS, Hash, link};
-use super::migrations;
 use super::rows::{MESSAGE_COLUMNS, RawMessage, hash};
+use super::{accounts, migrations, revocations};
 
 /// A conversation as its own row describes it.
 struct Described {
@@ -51,10 +51,12 @@ fn read(path: &Path, root: Option<&RootCertificate>) -> rusqlite::Result<Result<
     for damage in structure(&connection)? {
         inspection.damaged(damage);
     }
-    accounts(&connection, root, &mut inspection)?;
+    all_accounts(&connection, root, &mut inspection)?;
     conversations(&connection, &mut inspection)?;
     members(&connection, &mut inspection)?;
-    revocations(&connection, &mut inspection)?;
+    let count = revocations::verify(&connection, |damage| inspection.damaged(damage))?;
+    inspection.inventory.counts.insert("revocations".to_owned(), count);
+    untold(&connection, &mut inspection)?;
     stored(&connection, &mut inspection)?;
     Ok(Ok(inspection))
 }
@@ -75,24 +77,28 @@ fn stored(connection: &Connection, inspection: &mut Inspection) -> rusqlite::Res
     Ok(())
 }
 
-fn accounts(
+fn all_accounts(
     connection: &Connection,
     root: Option<&RootCertificate>,
     inspection: &mut Inspection,
 ) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare("SELECT name, certificate, kid FROM accounts ORDER BY name")?;
+    let mut statement =
+        connection.prepare(&format!("SELECT {} FROM accounts ORDER BY name", accounts::COLUMNS))?;
     let mut rows = statement.query([])?;
     let mut count = 0;
     while let Some(row) = rows.next()? {
         count += 1;
-        let (name, der, kid): (String, Vec<u8>, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        let fits = AccountCertificate::from_der(&der).is_ok_and(|certificate| {
+        let kept = accounts::Kept::read(row)?;
+        let name = &kept.name;
+        let fits = AccountCertificate::from_der(&kept.certificate).is_ok_and(|certificate| {
             certificate.user().as_str() == name
-                && certificate.kid() == kid
+                && certificate.kid() == kept.kid
                 && root.is_none_or(|root| certificate.verify(root, certificate.not_before()).is_ok())
         });
         if !fits {
             inspection.damaged(format!("the certificate of the account {name:?} does not fit it"));
+        } else if !kept.is_sound() {
+            inspection.damaged(format!("the account {name:?} does not fit its hash"));
         }
     }
     inspection.inventory.counts.insert("accounts".to_owned(), count);
@@ -194,19 +200,19 @@ fn members(connection: &Connection, inspection: &mut Inspection) -> rusqlite::Re
     Ok(())
 }
 
-fn revocations(connection: &Connection, inspection: &mut Inspection) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare("SELECT number, name, device FROM revocations ORDER BY number")?;
+/// A device of which the audit log says that it was revoked must be among the revoked: the newest could be taken
+/// away without a gap.
+fn untold(connection: &Connection, inspection: &mut Inspection) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(
+        "SELECT user, device FROM audit WHERE kind = 'device_revoked' AND NOT EXISTS
+             (SELECT 1 FROM revocations WHERE name = audit.user AND revocations.device = audit.device)",
+    )?;
     let mut rows = statement.query([])?;
-    let mut count = 0;
     while let Some(row) = rows.next()? {
-        count += 1;
-        let (number, name, device): (u64, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        if number != count || name.parse::<UserName>().is_err() || device.parse::<DeviceId>().is_err() {
-            inspection.damaged(format!("revocation {count} is missing or damaged"));
-            count = number;
-        }
+        let (user, device): (Option<String>, Option<String>) = (row.get(0)?, row.get(1)?);
+        let (user, device) = (user.unwrap_or_default(), device.unwrap_or_default());
+        inspection.damaged(format!("the revocation of {user}'s device {device} is missing"));
     }
-    inspection.inventory.counts.insert("revocations".to_owned(), count);
     Ok(())
 }
 
@@ -267,12 +273,20 @@ mod tests {
                 "conversation \"@erik@sam\" has other members than its name says",
             ),
             (
-                "INSERT INTO revocations VALUES (2, 'sam', '0123456789abcdef', 5)",
-                "revocation 1 is missing or damaged",
+                "INSERT INTO revocations VALUES (2, 'sam', '0123456789abcdef', 5, x'')",
+                "revocation 1 is missing",
             ),
             ("UPDATE stored SET bytes = bytes - 1", "the account \"sam\" has stored more than is noted"),
             (
-                "INSERT INTO accounts VALUES ('sam', x'00', 'kid', 5)",
+                "INSERT INTO revocations VALUES (1, 'sam', '0123456789abcdef', 5, zeroblob(32))",
+                "revocation 1 does not fit its hash",
+            ),
+            (
+                "INSERT INTO audit VALUES (9, 5, 'device_revoked', 'sam', '0123456789abcdef', NULL, '', 1, x'')",
+                "the revocation of sam's device 0123456789abcdef is missing",
+            ),
+            (
+                "INSERT INTO accounts VALUES ('sam', x'00', 'kid', 5, x'')",
                 "the certificate of the account \"sam\" does not fit it",
             ),
         ] {

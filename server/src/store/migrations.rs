@@ -3,12 +3,21 @@
 use rusqlite::Connection;
 use thiserror::Error;
 
+use super::{accounts, revocations};
+
+/// A step: what is done in SQL, then what SQL cannot do.
+type Step = (&'static str, fn(&Connection) -> rusqlite::Result<()>);
+
 /// The steps; the first makes version 1 out of an empty database.
-const STEPS: &[&str] = &[
-    include_str!("migrations/0001_initial.sql"),
-    include_str!("migrations/0002_ids_in_order.sql"),
-    include_str!("migrations/0003_audit.sql"),
-    include_str!("migrations/0004_stored.sql"),
+const STEPS: &[Step] = &[
+    (include_str!("migrations/0001_initial.sql"), |_| Ok(())),
+    (include_str!("migrations/0002_ids_in_order.sql"), |_| Ok(())),
+    (include_str!("migrations/0003_audit.sql"), |_| Ok(())),
+    (include_str!("migrations/0004_stored.sql"), |_| Ok(())),
+    (include_str!("migrations/0005_hashes.sql"), |all| {
+        accounts::seal(all)?;
+        revocations::chain(all)
+    }),
 ];
 
 /// Why a database was not opened.
@@ -37,9 +46,10 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), MigrationError>
     if found == 0 && tables > 0 {
         return Err(MigrationError::Foreign);
     }
-    for (done, step) in STEPS.iter().enumerate().skip(found) {
+    for (done, (sql, then)) in STEPS.iter().enumerate().skip(found) {
         let transaction = connection.transaction()?;
-        transaction.execute_batch(step)?;
+        transaction.execute_batch(sql)?;
+        then(&transaction)?;
         transaction.pragma_update(None, "user_version", done + 1)?;
         transaction.commit()?;
     }

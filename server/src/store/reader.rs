@@ -9,7 +9,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::chain::{GENESIS, Hash, link};
 use super::rows::{MESSAGE_COLUMNS, RawMessage, hash};
-use super::{Account, ConversationKey, Page, StoreError};
+use super::survey::Survey;
+use super::{ConversationKey, Page, StoreError};
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
@@ -17,89 +18,101 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
-pub(super) fn account(connection: &Connection, name: &UserName) -> Result<Option<Account>, StoreError> {
-    let found = connection
-        .prepare_cached("SELECT certificate, kid, created FROM accounts WHERE name = ?1")?
-        .query_row([name.as_str()], |row| {
-            Ok(Account {
-                name: name.clone(),
-                certificate: row.get(0)?,
-                kid: row.get(1)?,
-                created: Timestamp::from_millis(row.get(2)?),
-            })
-        })
-        .optional()?;
-    Ok(found)
-}
-
 pub(super) fn history(
     connection: &Connection,
+    survey: &Survey,
     key: &ConversationKey,
     range: HistoryRange,
     limit: u16,
 ) -> Result<Page, StoreError> {
     // One snapshot for all that follows.
     let transaction = connection.unchecked_transaction()?;
-    let found: Option<(i64, Seq)> = transaction
-        .prepare_cached("SELECT id, last_seq FROM conversations WHERE name = ?1")?
-        .query_row([key.stored_name()], |row| Ok((row.get(0)?, row.get(1)?)))
+    let found: Option<(i64, Seq, Vec<u8>)> = transaction
+        .prepare_cached("SELECT id, last_seq, last_hash FROM conversations WHERE name = ?1")?
+        .query_row([key.stored_name()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
-    let Some((conversation, last)) = found else {
+    let Some((conversation, last, end)) = found else {
+        survey.trust_absence()?;
         return Ok(Page { messages: Vec::new(), last: 0 });
     };
-    let rows = match range {
+    if hash(end) != Some(hash_before(&transaction, conversation, last.saturating_add(1))?) {
+        return Err(StoreError::Damaged(format!(
+            "conversation {conversation} does not end at message {last}"
+        )));
+    }
+    let Rows { rows, is_full } = match range {
         HistoryRange::Newest => backwards(&transaction, conversation, last.saturating_add(1), limit)?,
         HistoryRange::Before(seq) => backwards(&transaction, conversation, seq, limit)?,
         HistoryRange::After(seq) => forwards(&transaction, conversation, seq, limit)?,
     };
+    // Rows that cannot be found any more must not look as if they had never been.
+    let (begins, ends) = match range {
+        _ if limit == 0 => (None, None),
+        HistoryRange::Newest => ((!is_full).then_some(last.min(1)), Some(last)),
+        HistoryRange::Before(seq) => {
+            let end = last.min(seq.saturating_sub(1));
+            ((!is_full).then_some(end.min(1)), Some(end))
+        }
+        HistoryRange::After(seq) if seq >= last => (None, None),
+        HistoryRange::After(seq) => (Some(seq + 1), (!is_full).then_some(last)),
+    };
+    let missing = |expected: Option<Seq>, found: Option<&RawMessage>| {
+        expected.filter(|seq| *seq > 0 && found.is_none_or(|row| row.seq != *seq))
+    };
+    if let Some(seq) = missing(begins, rows.first()).or_else(|| missing(ends, rows.last())) {
+        return Err(is_missing(conversation, seq));
+    }
     let messages = verified(&transaction, conversation, rows)?;
     Ok(Page { messages, last })
 }
 
+fn is_missing(conversation: i64, seq: Seq) -> StoreError {
+    StoreError::Damaged(format!("message {seq} of conversation {conversation} is missing"))
+}
+
 /// The newest rows before `seq`, oldest first, as many as fit a page.
-fn backwards(
-    connection: &Connection,
-    conversation: i64,
-    seq: Seq,
-    limit: u16,
-) -> Result<Vec<RawMessage>, StoreError> {
+fn backwards(connection: &Connection, conversation: i64, seq: Seq, limit: u16) -> Result<Rows, StoreError> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {MESSAGE_COLUMNS} FROM messages WHERE conversation = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3"
     ))?;
     // SQLite's integers are signed.
     let seq = i64::try_from(seq).unwrap_or(i64::MAX);
-    let mut rows = fill(statement.query_map(params![conversation, seq, limit], RawMessage::read)?)?;
-    rows.reverse();
-    Ok(rows)
+    let found = statement.query_map(params![conversation, seq, limit], RawMessage::read)?;
+    let mut page = fill(found, limit)?;
+    page.rows.reverse();
+    Ok(page)
 }
 
 /// The oldest rows after `seq`, oldest first, as many as fit a page.
-fn forwards(
-    connection: &Connection,
-    conversation: i64,
-    seq: Seq,
-    limit: u16,
-) -> Result<Vec<RawMessage>, StoreError> {
+fn forwards(connection: &Connection, conversation: i64, seq: Seq, limit: u16) -> Result<Rows, StoreError> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {MESSAGE_COLUMNS} FROM messages WHERE conversation = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
     ))?;
     let seq = i64::try_from(seq).unwrap_or(i64::MAX);
-    fill(statement.query_map(params![conversation, seq, limit], RawMessage::read)?)
+    fill(statement.query_map(params![conversation, seq, limit], RawMessage::read)?, limit)
+}
+
+/// The rows of a page.
+struct Rows {
+    rows: Vec<RawMessage>,
+    /// Whether there was no room for a further one.
+    is_full: bool,
 }
 
 /// Takes rows until the page has its bytes; at least one.
-fn fill(rows: impl Iterator<Item = rusqlite::Result<RawMessage>>) -> Result<Vec<RawMessage>, StoreError> {
-    let mut page = Vec::new();
+fn fill(found: impl Iterator<Item = rusqlite::Result<RawMessage>>, limit: u16) -> Result<Rows, StoreError> {
+    let mut rows = Vec::new();
     let mut size = 0;
-    for row in rows {
+    for row in found {
         let row = row?;
         size += row.size();
-        if size > HISTORY_BYTES && !page.is_empty() {
-            break;
+        if size > HISTORY_BYTES && !rows.is_empty() {
+            return Ok(Rows { rows, is_full: true });
         }
-        page.push(row);
+        rows.push(row);
     }
-    Ok(page)
+    let is_full = rows.len() >= usize::from(limit);
+    Ok(Rows { rows, is_full })
 }
 
 /// The rows as messages, each held against its hash and the one before it.
@@ -128,7 +141,8 @@ fn verified(
     Ok(messages)
 }
 
-fn hash_before(connection: &Connection, conversation: i64, seq: Seq) -> Result<Hash, StoreError> {
+/// The hash that the one of message `seq` goes on from.
+pub(super) fn hash_before(connection: &Connection, conversation: i64, seq: Seq) -> Result<Hash, StoreError> {
     if seq <= 1 {
         return Ok(GENESIS);
     }
@@ -136,24 +150,30 @@ fn hash_before(connection: &Connection, conversation: i64, seq: Seq) -> Result<H
         .prepare_cached("SELECT hash FROM messages WHERE conversation = ?1 AND seq = ?2")?
         .query_row(params![conversation, seq - 1], |row| row.get(0))
         .optional()?;
-    bytes.and_then(hash).ok_or_else(|| {
-        StoreError::Damaged(format!("message {} of conversation {conversation} is missing", seq - 1))
-    })
+    bytes.and_then(hash).ok_or_else(|| is_missing(conversation, seq - 1))
 }
+
+/// The `seq` at the end of a conversation. Where its own row does not fit its newest message it is the one of
+/// the newest message that there is: whoever asks for that hears what is wrong, and only there.
+const END: &str = "CASE WHEN last_seq = 0
+    OR last_hash = (SELECT hash FROM messages WHERE conversation = conversations.id AND seq = last_seq)
+    THEN last_seq ELSE (SELECT max(seq) FROM messages WHERE conversation = conversations.id) END";
 
 pub(super) fn conversations(
     connection: &Connection,
+    survey: &Survey,
     user: &UserName,
 ) -> Result<Vec<ConversationHead>, StoreError> {
+    survey.trust_list_of(user)?;
     let transaction = connection.unchecked_transaction()?;
     let lobby: Option<Seq> = transaction
-        .prepare_cached("SELECT last_seq FROM conversations WHERE name = '#lobby'")?
+        .prepare_cached(&format!("SELECT {END} FROM conversations WHERE name = '#lobby'"))?
         .query_row([], |row| row.get(0))
         .optional()?;
     let mut heads = vec![ConversationHead { name: Conversation::lobby(), last: lobby.unwrap_or(0) }];
-    let mut statement = transaction.prepare_cached(
-        "SELECT name, last_seq FROM members JOIN conversations ON id = conversation WHERE user = ?1 ORDER BY name",
-    )?;
+    let mut statement = transaction.prepare_cached(&format!(
+        "SELECT name, {END} FROM members JOIN conversations ON id = conversation WHERE user = ?1 ORDER BY name"
+    ))?;
     let rows = statement.query_map([user.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
     for row in rows {
         let (name, last): (String, Seq) = row?;
@@ -173,8 +193,10 @@ fn other_member(stored_name: &str, user: &UserName) -> Option<UserName> {
 
 pub(super) fn revoked_devices(
     connection: &Connection,
+    survey: &Survey,
     user: &UserName,
 ) -> Result<Vec<RevokedDevice>, StoreError> {
+    survey.trust_revocations()?;
     let mut statement =
         connection.prepare_cached("SELECT device, time FROM revocations WHERE name = ?1 ORDER BY number")?;
     let rows =

@@ -7,15 +7,18 @@ use std::time::Duration;
 
 use parlour_protocol::authority::Revocation;
 use parlour_protocol::{ConversationHead, HistoryRange, RevokedDevice, UserName};
+use parlour_upkeep::{WriteFault, copy_log};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
-use tracing::warn;
+use tracing::{error, warn};
 
-use super::audit::AuditLog;
-use super::migrations::{MigrationError, migrate};
-use super::room::Room;
-use super::{Account, Bounds, ConversationKey, Later, NewMessage, Outcomes, Page, Store, StoreError, reader};
+use super::migrations::{self, MigrationError, migrate};
+use super::survey::Survey;
+use super::{
+    Account, Bounds, ConversationKey, Later, NewMessage, Outcomes, Page, Store, StoreError, accounts, reader,
+};
 use crate::audit::Entry;
 use crate::metrics::Commits;
 
@@ -40,6 +43,20 @@ pub enum OpenError {
         /// The newest known here.
         known: usize,
     },
+    /// The disk is full.
+    #[error("no space left on {0}")]
+    Full(PathBuf),
+    /// The file is empty, which no database ever is.
+    #[error("{0} is empty: it is no database")]
+    Empty(PathBuf),
+    /// The database is damaged, and beside it lies a log that was not copied into it yet.
+    #[error("{path} and its log {path}-wal do not fit each other: {damage}", path = .path.display())]
+    Misfit {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        damage: String,
+    },
     /// SQLite could not open or prepare it.
     #[error("cannot open {path}: {reason}")]
     Failed {
@@ -57,6 +74,7 @@ type Read = Option<Box<dyn FnOnce(&Connection) + Send>>;
 pub struct SqliteStore<T> {
     writes: mpsc::Sender<Write<T>>,
     reads: mpsc::Sender<Read>,
+    survey: Arc<Survey>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -74,6 +92,7 @@ impl<T: Send + 'static> SqliteStore<T> {
         let (writes, mut write_queue) = mpsc::channel(QUEUE);
         let (reads, read_queue) = mpsc::channel(QUEUE);
         let mut threads = Vec::new();
+        let survey = writer.survey();
         let write = move || {
             writer.stretch_log();
             writer.run(&mut write_queue);
@@ -82,11 +101,11 @@ impl<T: Send + 'static> SqliteStore<T> {
         threads.push(thread("store-writer", write).map_err(&failed)?);
         let read_queue = Arc::new(Mutex::new(read_queue));
         for _ in 0..READERS {
-            let connection = connect(path).map_err(|error| failed(error.to_string()))?;
+            let connection = connect(path).map_err(|error| OpenError::new(path, &error))?;
             let queue = Arc::clone(&read_queue);
             threads.push(thread("store-reader", move || read(&connection, &queue)).map_err(&failed)?);
         }
-        Ok(Self { writes, reads, threads: Mutex::new(threads) })
+        Ok(Self { writes, reads, survey, threads: Mutex::new(threads) })
     }
 
     /// Writes what is queued and ends the threads. Nothing can be kept or read afterwards.
@@ -142,17 +161,96 @@ impl<T> Writer<T> {
         outcomes: Outcomes<T>,
         commits: Commits,
     ) -> Result<Self, OpenError> {
-        let failed = |reason: String| OpenError::Failed { path: path.to_owned(), reason };
-        let mut connection = connect(path).map_err(|error| failed(error.to_string()))?;
-        migrate(&mut connection).map_err(|error| match error {
-            MigrationError::Newer { found, known } => {
-                OpenError::Newer { path: path.to_owned(), found, known }
-            }
-            error @ (MigrationError::Foreign | MigrationError::Sqlite(_)) => failed(error.to_string()),
-        })?;
-        let room = Room::new(bounds, path.parent().map(Path::to_owned));
-        Ok(Self::new(connection, room, AuditLog::new(bounds.audit), outcomes, commits))
+        refuse_empty(path)?;
+        let is_new = !path.exists();
+        let opened = Self::open_or_make(path, bounds, outcomes, commits);
+        if is_new && opened.is_err() && refuse_empty(path).is_err() {
+            // What was only just made, without anything in it, is no reason to refuse the next start.
+            let _ = std::fs::remove_file(path);
+        }
+        opened
     }
+
+    fn open_or_make(
+        path: &Path,
+        bounds: Bounds,
+        outcomes: Outcomes<T>,
+        commits: Commits,
+    ) -> Result<Self, OpenError> {
+        let failed = |error: rusqlite::Error| OpenError::new(path, &error);
+        // Asked before SQLite makes one.
+        let has_log = has_log(path);
+        let mut connection = connect(path).map_err(failed)?;
+        let survey = settle(&mut connection, path, has_log)?;
+        if let Some(damage) = survey.damage() {
+            error!(damage, "the database is damaged; what is damaged is not served");
+        }
+        Self::new(connection, path, survey, bounds, outcomes, commits).map_err(failed)
+    }
+}
+
+impl OpenError {
+    fn new(path: &Path, error: &rusqlite::Error) -> Self {
+        match WriteFault::of(error) {
+            Some(WriteFault::Full) => Self::Full(path.parent().unwrap_or(path).to_owned()),
+            Some(WriteFault::Unsynced | WriteFault::Other) | None => {
+                Self::Failed { path: path.to_owned(), reason: error.to_string() }
+            }
+        }
+    }
+
+    fn by_migration(path: &Path, error: &MigrationError) -> Self {
+        match error {
+            MigrationError::Newer { found, known } => {
+                Self::Newer { path: path.to_owned(), found: *found, known: *known }
+            }
+            MigrationError::Sqlite(error) => Self::new(path, error),
+            MigrationError::Foreign => Self::Failed { path: path.to_owned(), reason: error.to_string() },
+        }
+    }
+}
+
+/// SQLite would take an empty file for a new database, and all that was in it for gone.
+fn refuse_empty(path: &Path) -> Result<(), OpenError> {
+    match std::fs::metadata(path) {
+        Ok(file) if file.is_file() && file.len() == 0 => Err(OpenError::Empty(path.to_owned())),
+        _ => Ok(()),
+    }
+}
+
+/// Looks at a database, brings it up to date, and copies its log into it: what the log holds may be in memory alone,
+/// if the disk failed before, and is on the disk afterwards.
+fn settle(connection: &mut Connection, path: &Path, has_log: bool) -> Result<Survey, OpenError> {
+    let failed = |error: rusqlite::Error| OpenError::new(path, &error);
+    let keep_log = |connection: &Connection, keep| {
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep).map(drop)
+    };
+    // A log of another database, or of another state of this one, would be copied at the latest when this
+    // connection ends, and what it overwrites be gone.
+    keep_log(connection, true).map_err(failed)?;
+    let version: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
+    let mut survey = None;
+    if version == migrations::newest() {
+        let mut taken = Survey::take(connection);
+        if has_log {
+            taken = taken.with_newest_messages(connection);
+            if let Some(damage) = taken.damage() {
+                return Err(OpenError::Misfit { path: path.to_owned(), damage });
+            }
+        }
+        survey = Some(taken);
+    }
+    migrate(connection).map_err(|error| OpenError::by_migration(path, &error))?;
+    copy_log(connection).map_err(failed)?;
+    keep_log(connection, false).map_err(failed)?;
+    Ok(survey.unwrap_or_else(|| Survey::take(connection)))
+}
+
+/// Whether something in the log beside a database may not be in the database.
+fn has_log(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    std::fs::metadata(Path::new(&log)).is_ok_and(|log| log.len() > 0)
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
@@ -193,7 +291,7 @@ impl<T: Send + 'static> Store<T> for SqliteStore<T> {
     }
 
     fn account(&self, name: UserName) -> Later<'_, Option<Account>> {
-        self.reading(move |connection| reader::account(connection, &name))
+        self.reading(move |connection| accounts::find(connection, &name))
     }
 
     fn append(&self, message: NewMessage, waiting: T) -> Later<'_, ()> {
@@ -204,11 +302,13 @@ impl<T: Send + 'static> Store<T> for SqliteStore<T> {
     }
 
     fn history(&self, conversation: ConversationKey, range: HistoryRange, limit: u16) -> Later<'_, Page> {
-        self.reading(move |connection| reader::history(connection, &conversation, range, limit))
+        let survey = Arc::clone(&self.survey);
+        self.reading(move |connection| reader::history(connection, &survey, &conversation, range, limit))
     }
 
     fn conversations(&self, user: UserName) -> Later<'_, Vec<ConversationHead>> {
-        self.reading(move |connection| reader::conversations(connection, &user))
+        let survey = Arc::clone(&self.survey);
+        self.reading(move |connection| reader::conversations(connection, &survey, &user))
     }
 
     fn add_revocation(&self, revocation: Revocation, entry: Entry) -> Later<'_, ()> {
@@ -216,7 +316,8 @@ impl<T: Send + 'static> Store<T> for SqliteStore<T> {
     }
 
     fn revoked_devices(&self, user: UserName) -> Later<'_, Vec<RevokedDevice>> {
-        self.reading(move |connection| reader::revoked_devices(connection, &user))
+        let survey = Arc::clone(&self.survey);
+        self.reading(move |connection| reader::revoked_devices(connection, &survey, &user))
     }
 
     fn newest_revocation(&self) -> Later<'_, u64> {

@@ -2,19 +2,26 @@
 //! everyone who waits once that is durable: group commit.
 
 use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use parlour_protocol::authority::Revocation;
 use parlour_protocol::{Body, Conversation, Message, MessageId, SealedMessage, Seq, Timestamp, UserName};
+use parlour_upkeep::{LogCopier, WriteFault};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::sync::{mpsc, oneshot};
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use super::audit::{AuditLog, append_with_change};
 use super::chain::{GENESIS, Hash, link};
-use super::room::{Full, Room};
+use super::health::Health;
+use super::reader::hash_before;
+use super::revocations::{self, Told};
+use super::room::{Bounds, Full, Room};
 use super::rows::{MESSAGE_COLUMNS, RawMessage, hash};
-use super::{Account, Appended, ConversationKey, NewMessage, Outcome, Outcomes, StoreError};
+use super::survey::Survey;
+use super::{Account, Appended, ConversationKey, NewMessage, Outcome, Outcomes, StoreError, accounts};
 use crate::audit::{Entry, Kind, SecurityEvent};
 use crate::metrics::Commits;
 
@@ -68,6 +75,8 @@ pub struct Writer<T> {
     memory: Memory,
     outcomes: Outcomes<T>,
     commits: Commits,
+    log: LogCopier,
+    health: Health,
 }
 
 /// What is known of the database without asking it.
@@ -75,10 +84,11 @@ struct Memory {
     tails: HashMap<ConversationKey, Tail>,
     room: Room,
     audit: AuditLog,
+    survey: Arc<Survey>,
 }
 
 impl Memory {
-    /// Forgets all of it: the database may not have come so far.
+    /// Forgets what may be ahead of the database.
     fn forget(&mut self) {
         self.tails.clear();
         self.room.forget();
@@ -87,15 +97,29 @@ impl Memory {
 }
 
 impl<T> Writer<T> {
-    /// A writer that tells `outcomes` after each commit.
+    /// A writer into the database file `path` that keeps within `bounds`, tells `outcomes` after each commit, and
+    /// counts `commits`.
     pub(super) fn new(
-        connection: Connection,
-        room: Room,
-        audit: AuditLog,
+        mut connection: Connection,
+        path: &Path,
+        survey: Survey,
+        bounds: Bounds,
         outcomes: Outcomes<T>,
         commits: Commits,
-    ) -> Self {
-        Self { connection, memory: Memory { tails: HashMap::new(), room, audit }, outcomes, commits }
+    ) -> rusqlite::Result<Self> {
+        let log = LogCopier::take_over(&mut connection)?;
+        let memory = Memory {
+            tails: HashMap::new(),
+            room: Room::new(bounds, path.parent().map(Path::to_owned)),
+            audit: AuditLog::new(bounds.audit),
+            survey: Arc::new(survey),
+        };
+        Ok(Self { connection, memory, outcomes, commits, log, health: Health::new(path) })
+    }
+
+    /// What was looked at when the database was opened.
+    pub(super) fn survey(&self) -> Arc<Survey> {
+        Arc::clone(&self.memory.survey)
     }
 
     /// Writes until it is told to stop, or nobody can ask any more. Blocks: has a thread of its own.
@@ -136,16 +160,34 @@ impl<T> Writer<T> {
     fn write(&mut self, batch: &mut Vec<Write<T>>) {
         let mut written = Written { appended: Vec::with_capacity(batch.len()), others: Vec::new() };
         let (begun, writes) = (Instant::now(), batch.len());
-        let transacted = self.transact(batch, &mut written);
-        if let Err(failure) = transacted {
-            self.commits.failures.inc();
-            error!(%failure, "a transaction failed; nothing of it is confirmed");
-            self.memory.forget();
-            // What was not even tried, because the transaction could not begin, is told as well.
-            written.take(batch.drain(..));
-            written.fail(&StoreError::Failed("the transaction failed".to_owned()));
+        let outcome = if self.health.has_given_up() {
+            Err(None)
         } else {
-            self.commits.observe(begun.elapsed(), writes);
+            self.transact(batch, &mut written).map_err(Some)
+        };
+        match outcome {
+            Ok(()) => {
+                self.commits.observe(begun.elapsed(), writes);
+                if written.has_news() {
+                    self.health.worked();
+                }
+            }
+            Err(failure) => {
+                self.commits.failures.inc();
+                self.memory.forget();
+                // What was not even tried, because the transaction could not begin, is told as well.
+                written.take(batch.drain(..));
+                match failure {
+                    Some(failure) if WriteFault::of(&failure).is_none() => {
+                        error!(%failure, "a transaction failed; nothing of it is confirmed");
+                        written.fail(&StoreError::Failed("the transaction failed".to_owned()));
+                    }
+                    failure => {
+                        self.health.failed(failure.as_ref(), writes);
+                        written.fail(&StoreError::NotWritten);
+                    }
+                }
+            }
         }
         for (outcome, answer) in written.others {
             // Who does not wait any more does not need to know.
@@ -154,6 +196,11 @@ impl<T> Writer<T> {
         if !written.appended.is_empty() {
             // Nobody listens only when the program is ending.
             let _ = self.outcomes.send(written.appended);
+        }
+        if !self.health.has_given_up()
+            && let Err(failure) = self.log.after_commit(&self.connection)
+        {
+            self.health.not_copied(&failure);
         }
     }
 
@@ -166,6 +213,10 @@ impl<T> Writer<T> {
         // As prepared statements, unlike rusqlite's own transactions, which are parsed each time.
         let connection = &self.connection;
         let run = |statement| connection.prepare_cached(statement)?.execute([]);
+        if !connection.is_autocommit() {
+            // What failed before could not be taken back then.
+            run("ROLLBACK")?;
+        }
         run("BEGIN IMMEDIATE")?;
         let mut batch = batch.drain(..);
         let memory = &mut self.memory;
@@ -174,7 +225,8 @@ impl<T> Writer<T> {
         written.take(batch);
         let outcome = outcome.and_then(|()| run("COMMIT").map(drop));
         if outcome.is_err() && !connection.is_autocommit() {
-            run("ROLLBACK")?;
+            // Why it came to that says more than that this failed too, which the next transaction notices.
+            let _ = run("ROLLBACK");
         }
         outcome
     }
@@ -195,6 +247,12 @@ impl<T> Written<T> {
                 Write::Stop => {}
             }
         }
+    }
+
+    /// Whether something was written, and not only looked up.
+    fn has_news(&self) -> bool {
+        let fresh = |(_, outcome): &Outcome<T>| outcome.as_ref().is_ok_and(|appended| appended.fresh);
+        self.appended.iter().any(fresh) || self.others.iter().any(|(outcome, _)| outcome.is_ok())
     }
 
     fn fail(&mut self, error: &StoreError) {
@@ -228,8 +286,8 @@ fn append_all<T>(
             }
             Write::AddRevocation(new, answer) => {
                 let (revocation, entry) = *new;
-                let outcome = add_revocation(connection, &mut memory.audit, &revocation, &entry);
-                let (outcome, failed) = outcome.map_or_else(unwritten, |()| (Ok(()), None));
+                let outcome = add_revocation(connection, memory, &revocation, entry);
+                let (outcome, failed) = outcome.map_or_else(unwritten, |outcome| (outcome, None));
                 written.others.push((outcome, answer));
                 failed
             }
@@ -271,7 +329,7 @@ fn append(
     let key = ConversationKey::seen_by(&new.from, &new.to);
     let tail = match memory.tails.get(&key) {
         Some(tail) => *tail,
-        None => match load_tail(connection, &key)? {
+        None => match load_tail(connection, &memory.survey, &key)? {
             Ok(tail) => tail,
             Err(damaged) => return Ok(Err(damaged)),
         },
@@ -282,10 +340,11 @@ fn append(
     match insert(connection, &next, &message) {
         Ok(()) => {}
         Err(failure) if is_taken(&failure) => {
-            memory.tails.insert(key, tail);
+            memory.tails.insert(key.clone(), tail);
             // An id that its sender used before; anything else that is taken should not be.
-            return known_message(connection, &message.from, &message.to, message.id, &message.body)?
-                .ok_or(failure);
+            let taken = || StoreError::Damaged(format!("message {} of {key:?} is there already", next.seq));
+            let Message { to, from, id, body, .. } = &message;
+            return Ok(known_message(connection, from, to, *id, body)?.unwrap_or_else(|| Err(taken())));
         }
         Err(failure) => return Err(failure),
     }
@@ -339,7 +398,11 @@ fn known_message(
 }
 
 /// The end of a conversation; one in which nothing was said yet is made.
-fn load_tail(connection: &Connection, key: &ConversationKey) -> rusqlite::Result<Result<Tail, StoreError>> {
+fn load_tail(
+    connection: &Connection,
+    survey: &Survey,
+    key: &ConversationKey,
+) -> rusqlite::Result<Result<Tail, StoreError>> {
     let name = key.stored_name();
     let found = connection
         .prepare_cached("SELECT id, last_seq, last_time, last_hash FROM conversations WHERE name = ?1")?
@@ -349,7 +412,12 @@ fn load_tail(connection: &Connection, key: &ConversationKey) -> rusqlite::Result
         .optional()?;
     if let Some((id, seq, time, bytes)) = found {
         let tail = hash(bytes).map(|hash| Tail { id, seq, time: Timestamp::from_millis(time), hash });
-        return Ok(tail.ok_or_else(|| StoreError::Damaged(format!("conversation {name} has no hash"))));
+        let sound = tail.filter(|tail| hash_before(connection, id, tail.seq + 1).as_ref() == Ok(&tail.hash));
+        let elsewhere = || StoreError::Damaged(format!("conversation {name} does not end at message {seq}"));
+        return Ok(sound.ok_or_else(elsewhere));
+    }
+    if let Err(doubt) = survey.trust_absence() {
+        return Ok(Err(doubt));
     }
     connection
         .prepare_cached(
@@ -426,36 +494,32 @@ fn create_account(
         append_with_change(audit, connection, &entry)?;
         return Ok(Ok(()));
     }
-    connection
-        .prepare_cached("INSERT INTO accounts (name, certificate, kid, created) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![
-            account.name.as_str(),
-            account.certificate,
-            account.kid,
-            account.created.as_millis()
-        ])?;
+    accounts::add(connection, account)?;
     append_with_change(audit, connection, &entry)?;
     Ok(Ok(()))
 }
 
 fn add_revocation(
     connection: &Connection,
-    audit: &mut AuditLog,
+    memory: &mut Memory,
     revocation: &Revocation,
-    entry: &Entry,
-) -> rusqlite::Result<()> {
-    let added = connection
-        .prepare_cached(
-            "INSERT OR IGNORE INTO revocations (number, name, device, time) VALUES (?1, ?2, ?3, ?4)",
-        )?
-        .execute(params![
-            revocation.number,
-            revocation.name.as_str(),
-            revocation.device.as_str(),
-            revocation.time.as_millis()
-        ])?;
-    if added == 0 {
-        return Ok(());
+    mut entry: Entry,
+) -> rusqlite::Result<Result<(), StoreError>> {
+    match revocations::keep(connection, revocation)? {
+        Told::Known => return Ok(Ok(())),
+        Told::Other => return Ok(Err(StoreError::OtherRevocation)),
+        Told::New => {}
+        Told::Mended => {
+            warn!(
+                number = revocation.number,
+                "a revocation was damaged, and is put right by the authority's"
+            );
+            entry.event = entry.event.because("the record of it was damaged");
+        }
     }
-    append_with_change(audit, connection, entry)
+    if memory.survey.trust_revocations().is_err() && memory.survey.mended(connection)? {
+        info!("the list of revoked devices is whole again");
+    }
+    append_with_change(&mut memory.audit, connection, &entry)?;
+    Ok(Ok(()))
 }

@@ -6,6 +6,7 @@
 
 use anyhow::{Result, ensure};
 use parlour_crypto::AccountKey;
+use parlour_keylog::certificate_hash;
 use parlour_tests::{World, wait_until};
 use rcgen::{CertificateParams, DistinguishedName, DnType, IsCa, KeyUsagePurpose, SubjectPublicKeyInfo};
 use rusqlite::{Connection, params};
@@ -13,11 +14,20 @@ use serde_json::Value;
 
 use super::{der, kept, kid, stolen_authority, tamper};
 
-/// Puts a certificate in the place of sam's account certificate, as a server would that wants to read.
+/// Puts a certificate in the place of sam's account certificate, as a server would that wants to read: with the hash
+/// that belongs to it, without which the real server hands nothing out.
 fn swap(world: &mut World, certificate: &[u8], kid: &str) -> Result<()> {
     tamper(world, |database| {
-        let sql = "UPDATE accounts SET certificate = ?1, kid = ?2 WHERE name = 'sam'";
-        Ok(database.execute(sql, params![certificate, kid])?)
+        let created: i64 =
+            database.query_row("SELECT created FROM accounts WHERE name = 'sam'", [], |row| row.get(0))?;
+        let mut row = Vec::new();
+        for field in [&[0; 32], b"sam".as_slice(), certificate, kid.as_bytes(), &created.to_be_bytes()] {
+            row.extend((field.len() as u64).to_be_bytes());
+            row.extend(field);
+        }
+        let sql = "UPDATE accounts SET certificate = ?1, kid = ?2, hash = ?3 WHERE name = 'sam'";
+        // SHA-256, as it is of certificates.
+        Ok(database.execute(sql, params![certificate, kid, certificate_hash(&row)])?)
     })
 }
 

@@ -188,7 +188,7 @@ fn a_disk_or_database_that_is_full_refuses_messages_and_still_takes_what_matters
         let world = World::with().people().limit(limit).start()?;
         let mut erik = world.json_line("erik")?;
         let mut sam = world.logged_in_line("sam")?;
-        let full = "error: the server has no room for more messages";
+        let full = "error: the server cannot store anything now, try again later";
         let text = "x".repeat(8_000);
         wait_until("there is no room", || Ok(sam.ask(&text, "{}")? == full))?;
         sam.ask(&text, full)?;

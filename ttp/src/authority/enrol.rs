@@ -22,9 +22,10 @@ impl Authority {
     /// Does what [`enrol`](Self::enrol) says; gives the line of the answer.
     pub(crate) fn enrol_line(&self, request: &str) -> Result<String, AuthorityRefusal> {
         let application = application(request).map_err(|denied| denied.tell("enrol"))?;
-        self.store
-            .transact(|records| self.grant(records, &application))
-            .map_err(|denied| denied.tell("enrol"))
+        let granted = self.store.transact(|records| self.grant(records, &application));
+        let answer = granted.map_err(|denied| denied.tell("enrol"))?;
+        tracing::info!(name = %application.name, device = %application.device, "enrolled");
+        Ok(answer)
     }
 
     fn grant(&self, records: &Records<'_>, application: &Application<'_>) -> Result<String, Denied> {
@@ -49,7 +50,6 @@ impl Authority {
             account_certificate: Some(Der(account.der().to_vec())),
         })?;
         records.add_answer(&key, &answer, now)?;
-        tracing::info!(%name, device = %application.device, "enrolled");
         Ok(answer)
     }
 

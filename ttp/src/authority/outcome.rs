@@ -1,5 +1,8 @@
 //! How an act of the authority ends: with a line for the applicant, or without.
 
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use parlour_keylog::CertificateError;
 use parlour_protocol::authority::{AuthorityAnswer, AuthorityRefusal, Issued};
 
@@ -11,8 +14,23 @@ use crate::store::StoreError;
 pub(super) enum Denied {
     /// The applicant's fault; the reason is for our log.
     Refused(AuthorityRefusal, String),
+    /// The disk is full, or does not keep what is written: nothing was issued, and the same may be asked again.
+    NotWritten(StoreError),
     /// Our own fault.
     Failed(String),
+}
+
+/// How often the log hears that nothing can be written, while that lasts.
+const REMINDER: Duration = Duration::from_mins(1);
+
+/// Says that nothing can be written, unless that was said a short while ago.
+fn remind(failure: &StoreError) {
+    static SAID: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    if said.is_none_or(|said| said.elapsed() >= REMINDER) {
+        *said = Some(Instant::now());
+        tracing::error!("{failure}: nothing can be issued now");
+    }
 }
 
 impl Denied {
@@ -27,6 +45,10 @@ impl Denied {
                 tracing::info!(act, refusal = %refusal, reason, "refused");
                 refusal
             }
+            Self::NotWritten(failure) => {
+                remind(&failure);
+                AuthorityRefusal::Internal
+            }
             Self::Failed(reason) => {
                 tracing::error!(act, reason, "failed");
                 AuthorityRefusal::Internal
@@ -37,7 +59,13 @@ impl Denied {
 
 impl From<StoreError> for Denied {
     fn from(error: StoreError) -> Self {
-        Self::Failed(error.to_string())
+        match error {
+            StoreError::Full | StoreError::Unsynced => Self::NotWritten(error),
+            StoreError::Missing(_)
+            | StoreError::Foreign(_)
+            | StoreError::Newer { .. }
+            | StoreError::Failed(_) => Self::Failed(error.to_string()),
+        }
     }
 }
 

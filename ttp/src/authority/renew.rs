@@ -22,9 +22,10 @@ impl Authority {
     /// Does what [`renew`](Self::renew) says; gives the line of the answer.
     pub(crate) fn renew_line(&self, request: &str) -> Result<String, AuthorityRefusal> {
         let application = application(request).map_err(|denied| denied.tell("renew"))?;
-        self.store
-            .transact(|records| self.prolong(records, &application))
-            .map_err(|denied| denied.tell("renew"))
+        let prolonged = self.store.transact(|records| self.prolong(records, &application));
+        let answer = prolonged.map_err(|denied| denied.tell("renew"))?;
+        tracing::info!(name = %application.name, device = %application.device, "renewed");
+        Ok(answer)
     }
 
     fn prolong(&self, records: &Records<'_>, application: &Application<'_>) -> Result<String, Denied> {
@@ -56,7 +57,6 @@ impl Authority {
             account_certificate: None,
         })?;
         records.add_answer(&key, &answer, now)?;
-        tracing::info!(%name, device = %application.device, "renewed");
         Ok(answer)
     }
 }

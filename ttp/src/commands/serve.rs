@@ -97,6 +97,7 @@ fn prepare(keys: &KeyFolder, wish: &Wish, clock: impl Clock) -> Result<Prepared,
     }
     let authority = Authority::open(keys.path(), clock)?;
     refuse_damage(keys)?;
+    authority.store().settle().map_err(OpenError::from)?;
     // A connection of its own: SQLite tells a connection of the others' writes, not of its own.
     let observer = Store::open(&keys.authority().database()).map_err(OpenError::from)?;
     let socket = ServingSocket::bind(&keys.authority(), wish.socket_group.as_deref())?;

@@ -46,7 +46,8 @@ fn a_new_database_is_its_owners_alone_and_durable() {
         let metadata = std::fs::metadata(path.with_file_name(file)).unwrap();
         assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{file}");
     }
-    let connection = store.connection();
+    let opened = store.opened();
+    let connection = &opened.connection;
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!((pragma("synchronous"), pragma("foreign_keys"), pragma("user_version")), (2, 1, 1));
     let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();

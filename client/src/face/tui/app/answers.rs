@@ -179,6 +179,10 @@ impl App {
         // The message itself came as an update.
         let Err(failure) = outcome else { return };
         self.state.fail(&failure);
+        if failure == Failure::PutOff {
+            // It waits, and is shown as waiting: to type it again would say it twice.
+            return;
+        }
         let nobody = failure == Failure::Refused(Refusal::UserNotFound);
         if nobody && to != at && self.close_if_empty(to, at) {
             self.view.give_back(at, line);

@@ -1,0 +1,77 @@
+//! What becomes of the records when the disk does not take them: from then on they are kept in memory, with all that
+//! is new, until the disk takes them again. Only what is to be sent is not taken on meanwhile.
+
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, ErrorCode, ffi};
+
+use super::Records;
+use crate::failure::Failure;
+
+/// The records' file, while they are in memory instead.
+pub(super) struct Left {
+    disk: Connection,
+    reason: String,
+}
+
+/// What a failure of SQLite means here.
+// Takes the error whole, as `map_err` hands it.
+#[allow(clippy::needless_pass_by_value)]
+pub(super) fn sqlite(error: rusqlite::Error) -> Failure {
+    // The latter: the file that several who use a database share could not be made longer.
+    let is_full = error.sqlite_error().is_some_and(|error| {
+        error.code == ErrorCode::DiskFull || error.extended_code == ffi::SQLITE_IOERR_SHMSIZE
+    });
+    match error.sqlite_error_code() {
+        Some(_) if is_full => Failure::Disk("no space left on this machine".to_owned()),
+        Some(ErrorCode::SystemIoFailure | ErrorCode::ReadOnly | ErrorCode::CannotOpen) => {
+            Failure::Disk(error.to_string())
+        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Failure::Damaged(error.to_string()),
+        _ => Failure::Records(error.to_string()),
+    }
+}
+
+impl Records {
+    /// Why the records are in memory alone, if they are.
+    pub fn off_disk(&self) -> Option<&str> {
+        self.left.as_ref().map(|left| left.reason.as_str())
+    }
+
+    /// Writes; when the disk does not take it, into memory.
+    pub(super) fn write<T>(&mut self, act: impl Fn(&Self) -> Result<T, Failure>) -> Result<T, Failure> {
+        match act(self) {
+            Err(Failure::Disk(reason)) if self.left.is_none() => {
+                self.leave_disk(reason)?;
+                act(self)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn leave_disk(&mut self, reason: String) -> Result<(), Failure> {
+        let mut memory = Connection::open_in_memory().map_err(sqlite)?;
+        copy(&self.connection, &mut memory)?;
+        let disk = std::mem::replace(&mut self.connection, memory);
+        self.left = Some(Left { disk, reason });
+        Ok(())
+    }
+
+    /// Writes what is in memory alone to the disk, if the disk takes it.
+    pub fn return_to_disk(&mut self) -> Result<(), Failure> {
+        let Some(left) = &mut self.left else { return Ok(()) };
+        copy(&self.connection, &mut left.disk)?;
+        if let Some(Left { disk, .. }) = self.left.take() {
+            self.connection = disk;
+        }
+        Ok(())
+    }
+}
+
+/// Makes one database the same as another: all of it, or nothing.
+fn copy(from: &Connection, to: &mut Connection) -> Result<(), Failure> {
+    let backup = Backup::new(from, to).map_err(sqlite)?;
+    match backup.step(-1).map_err(sqlite)? {
+        StepResult::Done => Ok(()),
+        _ => Err(Failure::Disk("the local history is in use".to_owned())),
+    }
+}

@@ -1,0 +1,78 @@
+//! A TTP whose disk is full, or does not keep what it is given: no certificate leaves that is not recorded, and no
+//! name is burnt.
+
+use anyhow::{Context as _, Result, ensure};
+use nix::errno::Errno;
+use parlour_tests::disk::{Call, Failing, full};
+use parlour_tests::{Client, Disk, Process, World, run_to_end};
+use rusqlite::Connection;
+
+const REFUSED: &str = "error: certificates cannot be issued now, try again later";
+
+/// A world whose TTP is on a disk that can fail, and zoe, who is a guest.
+fn world() -> Result<(World, Disk, Client)> {
+    let mut world = World::with().people().prepare()?;
+    let disk = world.disk("ttp")?;
+    world.put_ttp_on(&disk);
+    world.start_ttp()?;
+    world.start_server()?;
+    let zoe = world.client("zoe")?;
+    Ok((world, disk, zoe))
+}
+
+/// Certificates and leaves that the TTP has recorded.
+fn recorded(world: &World) -> Result<(u64, u64)> {
+    let database = Connection::open(world.path("keys/ttp/ttp.db"))?;
+    let count = |table| database.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0));
+    Ok((count("certificates")?, count("leaves")?))
+}
+
+fn is_well(world: &World) -> Result<()> {
+    let mut command = world.command("parlour-ttp")?;
+    let finished = run_to_end("check", command.args(["check", "--keys", "keys"]), "")?;
+    ensure!(
+        finished.out.iter().any(|line| line.starts_with("well") && line.contains("database")),
+        "{finished:#?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_ttp_without_room_issues_nothing_and_goes_on_when_there_is_some() -> Result<()> {
+    let (world, disk, mut zoe) = world()?;
+    let before = recorded(&world)?;
+    disk.fails(&full())?;
+    for _ in 0..3 {
+        zoe.ask("/register zoe", REFUSED)?;
+    }
+    ensure!(disk.failures()? > 0 && recorded(&world)? == before);
+    let log = world.ttp()?.errors();
+    ensure!(log.matches("no space left for the database: nothing can be issued now").count() == 1, "{log}");
+    disk.heals()?;
+    zoe.ask("/register zoe", "Registration Succeeded")?;
+    zoe.expect("Authentication Succeeded")?;
+    ensure!(recorded(&world)? == (before.0 + 2, before.1 + 1));
+    is_well(&world)
+}
+
+#[test]
+fn a_ttp_whose_disk_does_not_keep_what_it_is_given_issues_nothing_until_its_next_start() -> Result<()> {
+    let (mut world, disk, mut zoe) = world()?;
+    let before = recorded(&world)?;
+    disk.fails(&[Failing::always(Call::Sync, Errno::EIO).only(1..=1)])?;
+    for _ in 0..3 {
+        zoe.ask("/register zoe", REFUSED)?;
+    }
+    ensure!(disk.failures()? == 1 && recorded(&world)? == before);
+    let log = world.ttp()?.errors();
+    ensure!(log.matches("nothing more is issued until this program is started again").count() == 1, "{log}");
+    world.kill_ttp()?;
+    disk.heals()?;
+    world.start_ttp()?;
+    zoe.ask("/register zoe", "Registration Succeeded")
+        .with_context(|| world.ttp().map(Process::errors).unwrap_or_default())?;
+    zoe.expect("Authentication Succeeded")?;
+    // Whether or not the first attempt was found on the disk, there is one account and one pair of certificates.
+    ensure!(recorded(&world)? == (before.0 + 2, before.1 + 1));
+    is_well(&world)
+}

@@ -1,0 +1,155 @@
+//! A disk that fails when a test says so, under a program that knows nothing of it.
+//!
+//! Between the program and the system stands `tests/disk/faulty.c`, which needs no rights and nothing but the C
+//! compiler that every build needs: no test that uses it is ever skipped, and the program runs as it always
+//! does, in its sandbox too.
+
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use nix::errno::Errno;
+
+/// A system call that writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// Bytes go into a file of a database.
+    Write,
+    /// What was written is to reach the disk.
+    Sync,
+}
+
+impl Call {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Write => "pwrite64",
+            Self::Sync => "fdatasync",
+        }
+    }
+}
+
+/// A way in which calls fail.
+#[derive(Debug, Clone)]
+pub struct Failing {
+    call: Call,
+    error: Errno,
+    which: RangeInclusive<u64>,
+    file: Option<i32>,
+}
+
+impl Failing {
+    /// All such calls from now on.
+    pub const fn always(call: Call, error: Errno) -> Self {
+        Self { call, error, which: 1..=u64::MAX, file: None }
+    }
+
+    /// Only those with these numbers; the next one has number 1.
+    #[must_use]
+    pub fn only(mut self, which: RangeInclusive<u64>) -> Self {
+        self.which = which;
+        self
+    }
+
+    /// Only on the file that the program has open under this number.
+    #[must_use]
+    pub const fn on(mut self, file: i32) -> Self {
+        self.file = Some(file);
+        self
+    }
+}
+
+/// No space is left: nothing can be written. (A file can be made longer without anything in it, as on most real
+/// disks.)
+pub fn full() -> [Failing; 1] {
+    [Failing::always(Call::Write, Errno::ENOSPC)]
+}
+
+/// What is written does not reach the disk.
+pub fn unsynced() -> [Failing; 1] {
+    [Failing::always(Call::Sync, Errno::EIO)]
+}
+
+/// The disk of the programs that were started [`under`](Self::under) it.
+#[derive(Debug, Clone)]
+pub struct Disk {
+    plan: PathBuf,
+}
+
+impl Disk {
+    /// A disk without faults, which keeps its plan in this folder.
+    pub fn new(folder: &Path, name: &str) -> Result<Self> {
+        let disk = Self { plan: folder.join(format!("{name}.plan")) };
+        disk.heals()?;
+        Ok(disk)
+    }
+
+    /// The same command, on this disk.
+    pub fn under(&self, command: &Command) -> Result<Command> {
+        let mut under = Command::new(faulty()?);
+        under.arg(&self.plan).arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => under.env(name, value),
+                None => under.env_remove(name),
+            };
+        }
+        if let Some(folder) = command.get_current_dir() {
+            under.current_dir(folder);
+        }
+        Ok(under)
+    }
+
+    /// From now on calls fail in these ways, and in no other.
+    pub fn fails(&self, ways: &[Failing]) -> Result<()> {
+        let mut plan = String::new();
+        for Failing { call, error, which, file } in ways {
+            let (first, last) = which.clone().into_inner();
+            let file = file.unwrap_or(-1);
+            writeln!(plan, "{} {} {first} {last} {file}", call.name(), *error as i32)?;
+        }
+        let new = self.plan.with_extension("new");
+        std::fs::write(&new, plan)?;
+        // At once, since it may be read at any time.
+        Ok(std::fs::rename(&new, &self.plan)?)
+    }
+
+    /// From now on everything works.
+    pub fn heals(&self) -> Result<()> {
+        self.fails(&[])
+    }
+
+    /// How many calls have failed so far.
+    pub fn failures(&self) -> Result<usize> {
+        match std::fs::read_to_string(self.plan.with_extension("plan.log")) {
+            Ok(log) => Ok(log.lines().count()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The program that stands between, compiled once.
+fn faulty() -> Result<&'static Path> {
+    static FAULTY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let compiled = FAULTY.get_or_init(|| compile().map_err(|error| format!("{error:?}")));
+    compiled.as_deref().map_err(|error| anyhow!("{error}"))
+}
+
+fn compile() -> Result<PathBuf> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("disk/faulty.c");
+    let test = std::env::current_exe()?;
+    let folder = test.parent().context("this test's folder")?;
+    let (program, new) = (folder.join("faulty"), folder.join(format!("faulty.{}", std::process::id())));
+    let compiler = std::env::var_os("CC").unwrap_or_else(|| OsStr::new("cc").to_owned());
+    let mut compiling = Command::new(&compiler);
+    compiling.args(["-O1", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&new).arg(source);
+    let compiled = compiling.output().with_context(|| format!("the C compiler {}", compiler.display()))?;
+    ensure!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+    // Another test run may be using the one that is there.
+    std::fs::rename(&new, &program)?;
+    Ok(program)
+}
