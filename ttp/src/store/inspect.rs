@@ -10,8 +10,8 @@ use parlour_keylog::{
     AccountCertificate, CertificateError, DeviceCertificate, Leaf, LeafKind, RootCertificate,
     ServerCertificate, certificate_hash, device_id, leaf_hash,
 };
-use parlour_protocol::Timestamp;
 use parlour_protocol::authority::AuthorityAnswer;
+use parlour_protocol::{Timestamp, UserName};
 use parlour_upkeep::{Inspection, moment, structure};
 use rusqlite::{Connection, OpenFlags, Row};
 use sha2::{Digest as _, Sha256};
@@ -28,6 +28,8 @@ struct Logged {
     devices: BTreeSet<Vec<u8>>,
     revocations: BTreeSet<Vec<u8>>,
     answers: BTreeSet<Vec<u8>>,
+    /// By a request's hash: to whom which certificates were issued.
+    issued: BTreeMap<Vec<u8>, (UserName, BTreeSet<[u8; 32]>)>,
     certificates: BTreeMap<[u8; 32], Timestamp>,
 }
 
@@ -61,7 +63,7 @@ pub(crate) fn inspect(path: &Path, root: Option<&RootCertificate>) -> Result<Ins
     ] {
         compare(&connection, table, columns, logged, &mut inspection)?;
     }
-    answers(&connection, &logged.answers, &mut inspection)?;
+    answers(&connection, &logged, &mut inspection)?;
     numbers(&connection, &mut inspection)?;
     Ok(inspection)
 }
@@ -122,16 +124,31 @@ impl Logged {
             LeafKind::Enrolment { device_key, seal_key, account_key, request, .. } => {
                 self.accounts.insert(row_of(&[name, account_key, &time]));
                 self.devices.insert(row_of(&[name, device, device_key, seal_key, &time]));
-                self.answers.insert(row_of(&[&Sha256::digest(request), device, &time]));
+                self.answer(leaf, request);
             }
-            LeafKind::Renewal { request, .. } => {
-                self.answers.insert(row_of(&[&Sha256::digest(request), device, &time]));
-            }
+            LeafKind::Renewal { request, .. } => self.answer(leaf, request),
             LeafKind::Revocation { .. } => {
                 self.revocations.insert(row_of(&[name, device, &time]));
             }
         }
         self.certificates.extend(leaf.certificates.iter().map(|hash| (*hash, leaf.time)));
+    }
+
+    fn answer(&mut self, leaf: &Leaf, request: &str) {
+        let (hash, time) = (Sha256::digest(request), leaf.time.as_millis().to_be_bytes());
+        self.answers.insert(row_of(&[&hash, leaf.device().as_str().as_bytes(), &time]));
+        let certificates = leaf.certificates.iter().copied().collect();
+        self.issued.insert(hash.to_vec(), (leaf.name().clone(), certificates));
+    }
+
+    /// Whether this is what was answered to a request, letter by letter.
+    fn is_answer(&self, request: &[u8], line: &str) -> bool {
+        let Ok(AuthorityAnswer::Issued(issued)) = serde_json::from_str(line) else { return false };
+        let certificates = std::iter::once(&issued.device_certificate).chain(&issued.account_certificate);
+        let certificates = certificates.map(|der| certificate_hash(&der.0)).collect();
+        let fits = self.issued.get(request) == Some(&(issued.name.clone(), certificates));
+        // A member under another name, or another spelling, is passed over when it is read.
+        fits && serde_json::to_string(&AuthorityAnswer::Issued(issued)).is_ok_and(|again| again == line)
     }
 }
 
@@ -236,28 +253,15 @@ fn bytes(row: &Row<'_>, width: usize) -> Result<Vec<u8>, StoreError> {
     Ok(row_of(&values.iter().map(Vec::as_slice).collect::<Vec<_>>()))
 }
 
-/// Every answer belongs to a request in the log, and holds certificates that were issued.
-fn answers(
-    connection: &Connection,
-    logged: &BTreeSet<Vec<u8>>,
-    inspection: &mut Inspection,
-) -> Result<(), StoreError> {
-    compare(connection, "answers", "request, device, time", logged, inspection)?;
-    let mut known = connection.prepare("SELECT 1 FROM certificates WHERE der = ?1")?;
-    let mut statement = connection.prepare("SELECT answer FROM answers")?;
+/// Every answer belongs to a request in the log, and is what was issued to it.
+fn answers(connection: &Connection, logged: &Logged, inspection: &mut Inspection) -> Result<(), StoreError> {
+    compare(connection, "answers", "request, device, time", &logged.answers, inspection)?;
+    let mut statement = connection.prepare("SELECT request, answer FROM answers")?;
     let mut rows = statement.query([])?;
     let mut odd = 0;
     while let Some(row) = rows.next()? {
-        let line: String = row.get(0)?;
-        let Ok(AuthorityAnswer::Issued(issued)) = serde_json::from_str(&line) else {
-            odd += 1;
-            continue;
-        };
-        for der in std::iter::once(&issued.device_certificate).chain(&issued.account_certificate) {
-            if !known.exists([&der.0])? {
-                odd += 1;
-            }
-        }
+        let (request, line): (Vec<u8>, String) = (row.get(0)?, row.get(1)?);
+        odd += u64::from(!logged.is_answer(&request, &line));
     }
     if odd > 0 {
         inspection.damaged(format!("answers: {odd} do not hold what was issued"));
