@@ -14,13 +14,16 @@ mod conformance;
 mod damage_tests;
 mod health;
 mod inspect;
+mod memory;
 mod migrations;
+mod opening;
 mod reader;
 mod revocations;
 mod room;
 mod rows;
 pub mod sqlite;
 mod survey;
+mod tails;
 mod writer;
 
 use std::future::Future;

@@ -1,0 +1,27 @@
+//! What the one who writes keeps in memory.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::ConversationKey;
+use super::audit::AuditLog;
+use super::room::Room;
+use super::survey::Survey;
+use super::tails::Tail;
+
+/// What is known of the database without asking it.
+pub(super) struct Memory {
+    pub(super) tails: HashMap<ConversationKey, Tail>,
+    pub(super) room: Room,
+    pub(super) audit: AuditLog,
+    pub(super) survey: Arc<Survey>,
+}
+
+impl Memory {
+    /// Forgets what may be ahead of the database.
+    pub(super) fn forget(&mut self) {
+        self.tails.clear();
+        self.room.forget();
+        self.audit.forget();
+    }
+}
