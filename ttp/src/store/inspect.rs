@@ -16,6 +16,8 @@ use parlour_upkeep::{Inspection, moment, structure};
 use rusqlite::{Connection, OpenFlags, Row};
 use sha2::{Digest as _, Sha256};
 
+use crate::profile::SKEW;
+
 use super::{CertificateKind, IssuedCertificate, Records, StoreError, certificates, migrations};
 
 /// The triggers by which each table refuses to forget: two for each of six tables.
@@ -164,8 +166,10 @@ fn issued(
     for certificate in all {
         let hash = certificate_hash(&certificate.der);
         let fits = match certificate.kind {
-            // Those of the machines are not in the log of the users' keys.
-            CertificateKind::Root | CertificateKind::Server => true,
+            // Those of the machines are not in the log of the users' keys, but say themselves since when.
+            CertificateKind::Root | CertificateKind::Server => {
+                certificate.issued.as_seconds().checked_sub(SKEW) == Some(certificate.not_before)
+            }
             CertificateKind::Device | CertificateKind::Account => {
                 logged.certificates.remove(&hash) == Some(certificate.issued)
             }
@@ -196,7 +200,9 @@ fn is_as_described(
         CertificateKind::Server => {
             let it = ServerCertificate::from_der(der)?;
             let verified = root.is_none_or(|root| it.verify(root, it.not_before()).is_ok());
-            (it.serial() == row.serial, (it.not_before(), it.not_after()), verified)
+            let hosts: Vec<String> = it.hosts().iter().map(ToString::to_string).collect();
+            let described = it.serial() == row.serial && hosts.join(",") == row.name;
+            (described, (it.not_before(), it.not_after()), verified)
         }
         CertificateKind::Device => {
             let it = DeviceCertificate::from_der(der)?;
