@@ -15,11 +15,13 @@ mod damage_tests;
 mod health;
 mod inspect;
 mod migrations;
+mod opening;
 mod reader;
 mod revocations;
 mod rows;
 pub mod sqlite;
 mod survey;
+mod tails;
 mod writer;
 
 use std::future::Future;

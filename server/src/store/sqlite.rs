@@ -1,21 +1,16 @@
 //! The SQLite backend: `DATA/chat.db` in WAL mode, every commit on disk before it counts.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use parlour_protocol::authority::Revocation;
 use parlour_protocol::{ConversationHead, HistoryRange, RevokedDevice, UserName};
-use parlour_upkeep::{WriteFault, copy_log};
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
-use thiserror::Error;
+use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
-use tracing::{error, warn};
+use tracing::warn;
 
-use super::audit::AuditLog;
-use super::migrations::{self, MigrationError, migrate};
+use super::opening::connect;
 use super::survey::Survey;
 use super::{
     Account, ConversationKey, Later, NewMessage, Outcomes, Page, Retention, Store, StoreError, accounts,
@@ -23,6 +18,7 @@ use super::{
 };
 use crate::audit::Entry;
 
+pub use super::opening::OpenError;
 pub use super::writer::{Answer, Write, Writer};
 
 /// Threads that read.
@@ -30,43 +26,6 @@ const READERS: usize = 2;
 
 /// Writes and reads that may wait for their thread; further ones wait for a place in the queue.
 const QUEUE: usize = 4_096;
-
-/// Why the database was not opened.
-#[derive(Debug, Error)]
-pub enum OpenError {
-    /// Made by a newer version of this program.
-    #[error("{path} is of version {found}, this program knows versions up to {known}")]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// Its version.
-        found: usize,
-        /// The newest known here.
-        known: usize,
-    },
-    /// The disk is full.
-    #[error("no space left on {0}")]
-    Full(PathBuf),
-    /// The file is empty, which no database ever is.
-    #[error("{0} is empty: it is no database")]
-    Empty(PathBuf),
-    /// The database is damaged, and beside it lies a log that was not copied into it yet.
-    #[error("{path} and its log {path}-wal do not fit each other: {damage}", path = .path.display())]
-    Misfit {
-        /// The file.
-        path: PathBuf,
-        /// What does not fit.
-        damage: String,
-    },
-    /// SQLite could not open or prepare it.
-    #[error("cannot open {path}: {reason}")]
-    Failed {
-        /// The file.
-        path: PathBuf,
-        /// What SQLite said.
-        reason: String,
-    },
-}
 
 /// Something to read, with where to; `None` ends the thread.
 type Read = Option<Box<dyn FnOnce(&Connection) + Send>>;
@@ -144,112 +103,6 @@ impl<T: Send + 'static> SqliteStore<T> {
             answered.await.map_err(|_| StoreError::Closed)?
         })
     }
-}
-
-impl<T> Writer<T> {
-    /// Opens or makes the database file `path` for whoever has a thread of their own to write on; a
-    /// [`SqliteStore`] has one. Of the audit log so much is kept as `retention` says; what becomes of appends
-    /// is told to `outcomes`.
-    pub fn open(path: &Path, retention: Retention, outcomes: Outcomes<T>) -> Result<Self, OpenError> {
-        refuse_empty(path)?;
-        let is_new = !path.exists();
-        let opened = Self::open_or_make(path, retention, outcomes);
-        if is_new && opened.is_err() && refuse_empty(path).is_err() {
-            // What was only just made, without anything in it, is no reason to refuse the next start.
-            let _ = std::fs::remove_file(path);
-        }
-        opened
-    }
-
-    fn open_or_make(path: &Path, retention: Retention, outcomes: Outcomes<T>) -> Result<Self, OpenError> {
-        let failed = |error: rusqlite::Error| OpenError::new(path, &error);
-        // Asked before SQLite makes one.
-        let has_log = has_log(path);
-        let mut connection = connect(path).map_err(failed)?;
-        let survey = settle(&mut connection, path, has_log)?;
-        if let Some(damage) = survey.damage() {
-            error!(damage, "the database is damaged; what is damaged is not served");
-        }
-        Self::new(connection, path, survey, AuditLog::new(retention), outcomes).map_err(failed)
-    }
-}
-
-impl OpenError {
-    fn new(path: &Path, error: &rusqlite::Error) -> Self {
-        match WriteFault::of(error) {
-            Some(WriteFault::Full) => Self::Full(path.parent().unwrap_or(path).to_owned()),
-            Some(WriteFault::Unsynced | WriteFault::Other) | None => {
-                Self::Failed { path: path.to_owned(), reason: error.to_string() }
-            }
-        }
-    }
-
-    fn by_migration(path: &Path, error: &MigrationError) -> Self {
-        match error {
-            MigrationError::Newer { found, known } => {
-                Self::Newer { path: path.to_owned(), found: *found, known: *known }
-            }
-            MigrationError::Sqlite(error) => Self::new(path, error),
-            MigrationError::Foreign => Self::Failed { path: path.to_owned(), reason: error.to_string() },
-        }
-    }
-}
-
-/// SQLite would take an empty file for a new database, and all that was in it for gone.
-fn refuse_empty(path: &Path) -> Result<(), OpenError> {
-    match std::fs::metadata(path) {
-        Ok(file) if file.is_file() && file.len() == 0 => Err(OpenError::Empty(path.to_owned())),
-        _ => Ok(()),
-    }
-}
-
-/// Looks at a database, brings it up to date, and copies its log into it: what the log holds may be in memory alone,
-/// if the disk failed before, and is on the disk afterwards.
-fn settle(connection: &mut Connection, path: &Path, has_log: bool) -> Result<Survey, OpenError> {
-    let failed = |error: rusqlite::Error| OpenError::new(path, &error);
-    let keep_log = |connection: &Connection, keep| {
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep).map(drop)
-    };
-    // A log of another database, or of another state of this one, would be copied at the latest when this
-    // connection ends, and what it overwrites be gone.
-    keep_log(connection, true).map_err(failed)?;
-    let version: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
-    let mut survey = None;
-    if version == migrations::newest() {
-        let mut taken = Survey::take(connection);
-        if has_log {
-            taken = taken.with_newest_messages(connection);
-            if let Some(damage) = taken.damage() {
-                return Err(OpenError::Misfit { path: path.to_owned(), damage });
-            }
-        }
-        survey = Some(taken);
-    }
-    migrate(connection).map_err(|error| OpenError::by_migration(path, &error))?;
-    copy_log(connection).map_err(failed)?;
-    keep_log(connection, false).map_err(failed)?;
-    Ok(survey.unwrap_or_else(|| Survey::take(connection)))
-}
-
-/// Whether something in the log beside a database may not be in the database.
-fn has_log(path: &Path) -> bool {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    std::fs::metadata(Path::new(&log)).is_ok_and(|log| log.len() > 0)
-}
-
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(Duration::from_secs(10))?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    // No other folder for temporary files is within reach, and none should hold what is in here.
-    connection.pragma_update(None, "temp_store", "MEMORY")?;
-    connection.set_prepared_statement_cache_capacity(32);
-    Ok(connection)
 }
 
 fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, String> {

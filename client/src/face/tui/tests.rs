@@ -159,6 +159,15 @@ fn a_line_that_is_refused_stays_to_be_mended() {
 }
 
 #[test]
+fn a_message_that_the_server_could_not_store_is_not_there_to_be_sent_twice() {
+    let mut app = online(Vec::new());
+    let effects = send(&mut app, "hello all");
+    app.answer(purpose(&effects), Err(Failure::PutOff), NOW);
+    assert_eq!(notices(&app)[0], "error: the server cannot store it now");
+    assert!(app.view.composer.is_empty());
+}
+
+#[test]
 fn a_text_goes_to_the_conversation_that_is_shown() {
     let mut app = online(vec![message("@erik", "erik", 1, 0, "hi")]);
     assert_eq!(actions(&send(&mut app, "hello all")), [say("#lobby", "hello all")]);
