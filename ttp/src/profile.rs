@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 
 /// How far before its issue a certificate begins, in seconds: the clocks of those who check it may be
 /// behind ours, and a new one has to hold for them at once.
-const SKEW: i64 = 5 * 60;
+pub(crate) const SKEW: i64 = 5 * 60;
 
 const DAY: i64 = 24 * 60 * 60;
 

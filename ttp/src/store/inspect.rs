@@ -10,11 +10,13 @@ use parlour_keylog::{
     AccountCertificate, CertificateError, DeviceCertificate, Leaf, LeafKind, RootCertificate,
     ServerCertificate, certificate_hash, device_id, leaf_hash,
 };
-use parlour_protocol::Timestamp;
 use parlour_protocol::authority::AuthorityAnswer;
+use parlour_protocol::{Timestamp, UserName};
 use parlour_upkeep::{Inspection, moment, structure};
 use rusqlite::{Connection, OpenFlags, Row};
 use sha2::{Digest as _, Sha256};
+
+use crate::profile::SKEW;
 
 use super::{CertificateKind, IssuedCertificate, Records, StoreError, certificates, migrations};
 
@@ -29,6 +31,8 @@ struct Logged {
     revocations: BTreeSet<Vec<u8>>,
     answers: BTreeSet<Vec<u8>>,
     certificates: BTreeMap<[u8; 32], Timestamp>,
+    /// By the hash of the request: for whom, and which certificates.
+    granted: BTreeMap<Vec<u8>, (UserName, Vec<[u8; 32]>)>,
 }
 
 /// What is in the database file `path` and what of it is damaged, while it is served or not. With a `root`,
@@ -61,7 +65,7 @@ pub(crate) fn inspect(path: &Path, root: Option<&RootCertificate>) -> Result<Ins
     ] {
         compare(&connection, table, columns, logged, &mut inspection)?;
     }
-    answers(&connection, &logged.answers, &mut inspection)?;
+    answers(&connection, &logged, &mut inspection)?;
     numbers(&connection, &mut inspection)?;
     Ok(inspection)
 }
@@ -131,6 +135,10 @@ impl Logged {
                 self.revocations.insert(row_of(&[name, device, &time]));
             }
         }
+        if let LeafKind::Enrolment { request, .. } | LeafKind::Renewal { request, .. } = &leaf.kind {
+            let granted = (leaf.name().clone(), leaf.certificates.clone());
+            self.granted.insert(Sha256::digest(request).to_vec(), granted);
+        }
         self.certificates.extend(leaf.certificates.iter().map(|hash| (*hash, leaf.time)));
     }
 }
@@ -147,8 +155,10 @@ fn issued(
     for certificate in all {
         let hash = certificate_hash(&certificate.der);
         let fits = match certificate.kind {
-            // Those of the machines are not in the log of the users' keys.
-            CertificateKind::Root | CertificateKind::Server => true,
+            // Those of the machines are not in the log of the users' keys, but say themselves since when.
+            CertificateKind::Root | CertificateKind::Server => {
+                certificate.issued.as_seconds().checked_sub(SKEW) == Some(certificate.not_before)
+            }
             CertificateKind::Device | CertificateKind::Account => {
                 logged.certificates.remove(&hash) == Some(certificate.issued)
             }
@@ -179,7 +189,9 @@ fn is_as_described(
         CertificateKind::Server => {
             let it = ServerCertificate::from_der(der)?;
             let verified = root.is_none_or(|root| it.verify(root, it.not_before()).is_ok());
-            (it.serial() == row.serial, (it.not_before(), it.not_after()), verified)
+            let hosts: Vec<String> = it.hosts().iter().map(ToString::to_string).collect();
+            let described = it.serial() == row.serial && hosts.join(",") == row.name;
+            (described, (it.not_before(), it.not_after()), verified)
         }
         CertificateKind::Device => {
             let it = DeviceCertificate::from_der(der)?;
@@ -236,28 +248,23 @@ fn bytes(row: &Row<'_>, width: usize) -> Result<Vec<u8>, StoreError> {
     Ok(row_of(&values.iter().map(Vec::as_slice).collect::<Vec<_>>()))
 }
 
-/// Every answer belongs to a request in the log, and holds certificates that were issued.
-fn answers(
-    connection: &Connection,
-    logged: &BTreeSet<Vec<u8>>,
-    inspection: &mut Inspection,
-) -> Result<(), StoreError> {
-    compare(connection, "answers", "request, device, time", logged, inspection)?;
-    let mut known = connection.prepare("SELECT 1 FROM certificates WHERE der = ?1")?;
-    let mut statement = connection.prepare("SELECT answer FROM answers")?;
+/// Every answer belongs to a request in the log, and holds what was issued for that.
+fn answers(connection: &Connection, logged: &Logged, inspection: &mut Inspection) -> Result<(), StoreError> {
+    compare(connection, "answers", "request, device, time", &logged.answers, inspection)?;
+    let mut statement = connection.prepare("SELECT request, answer FROM answers")?;
     let mut rows = statement.query([])?;
     let mut odd = 0;
     while let Some(row) = rows.next()? {
-        let line: String = row.get(0)?;
-        let Ok(AuthorityAnswer::Issued(issued)) = serde_json::from_str(&line) else {
-            odd += 1;
-            continue;
-        };
-        for der in std::iter::once(&issued.device_certificate).chain(&issued.account_certificate) {
-            if !known.exists([&der.0])? {
-                odd += 1;
+        let (request, line): (Vec<u8>, String) = (row.get(0)?, row.get(1)?);
+        let holds = match serde_json::from_str(&line) {
+            Ok(AuthorityAnswer::Issued(issued)) => {
+                let all = std::iter::once(&issued.device_certificate).chain(&issued.account_certificate);
+                let hashes = all.map(|der| certificate_hash(&der.0)).collect();
+                logged.granted.get(&request) == Some(&(issued.name, hashes))
             }
-        }
+            _ => false,
+        };
+        odd += u64::from(!holds);
     }
     if odd > 0 {
         inspection.damaged(format!("answers: {odd} do not hold what was issued"));
@@ -265,7 +272,7 @@ fn answers(
     Ok(())
 }
 
-/// Revocations are numbered from 1 without gaps: whoever follows them counts.
+/// Revocations and certificates are numbered from 1 without gaps: whoever follows the former counts.
 fn numbers(connection: &Connection, inspection: &mut Inspection) -> Result<(), StoreError> {
     let (newest, count): (u64, u64) = connection.query_row(
         "SELECT coalesce(max(number), 0), count(*) FROM revocations WHERE number > 0",
@@ -274,6 +281,14 @@ fn numbers(connection: &Connection, inspection: &mut Inspection) -> Result<(), S
     )?;
     if newest != count {
         inspection.damaged(format!("revocations: {count} up to number {newest}"));
+    }
+    let (first, last, count): (i64, i64, i64) = connection.query_row(
+        "SELECT coalesce(min(number), 1), coalesce(max(number), 0), count(*) FROM certificates",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    )?;
+    if (first, last) != (1, count) {
+        inspection.damaged(format!("certificates: {count} from number {first} to number {last}"));
     }
     Ok(())
 }
