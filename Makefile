@@ -99,16 +99,34 @@ flame: ## Draw where the server's time goes (ONLY=direct_pingpong; needs perf an
 fuzz: ## Run each fuzz target for SECONDS=60, or RUNS=n executions (ONLY=, KEEP=1, SANITIZER=; needs cargo-fuzz)
 	@SECONDS_EACH=$(or $(SECONDS),60) RUNS=$(RUNS) ONLY="$(ONLY)" KEEP=$(KEEP) SANITIZER=$(SANITIZER) scripts/fuzz.sh
 
+# The long runs that `make test` has no time for; docs/reliability.md has what they came to. With PART, one of them.
+SOAKS := soak-kills soak-lines soak-peers soak-hostile
+
 .PHONY: soak
-soak: ## Kill the server KILLS=200 times under load, and look for anything lost, doubled or reordered
-	@cargo build --workspace --locked --bins
-	@PARLOUR_KILLS=$(or $(KILLS),200) cargo test --locked --package parlour-tests --test e2e server_is_killed -- --nocapture
+soak: $(if $(PART),soak-$(PART),$(SOAKS)) ## All long runs: kills, fuzzed lines, vanished peers, hostile clients (PART=kills)
+
+.PHONY: soak-programs
+soak-programs:
+	@cargo build --release --locked --bins
+
+# A test of the end-to-end tests that runs as long as it is told, with the programs as they are handed out.
+soak_test = PARLOUR_BIN=target/release cargo test --locked --package parlour-tests --test e2e
+
+.PHONY: soak-kills
+soak-kills: soak-programs ## Kill the server KILLS=200 times under load: nothing lost, doubled or reordered
+	@time PARLOUR_KILLS=$(or $(KILLS),200) $(soak_test) server_is_killed -- --nocapture
 
 .PHONY: soak-lines
-soak-lines: ## Send LINES=10000000 fuzzed lines through a running server, and look for what they leave behind
-	@cargo build --workspace --locked --bins
-	@PARLOUR_LINES=$(or $(LINES),10000000) cargo test --locked --package parlour-tests --test e2e \
-		a_flood_of_lines -- --nocapture
+soak-lines: soak-programs ## Send LINES=10000000 fuzzed lines through a running server, and look for what they leave behind
+	@PARLOUR_LINES=$(or $(LINES),10000000) $(soak_test) a_flood_of_lines -- --nocapture
+
+.PHONY: soak-peers
+soak-peers: soak-programs ## Let peers vanish without a word, and time how long they are kept (needs root and ip)
+	@$(soak_test) soak_half_open -- --ignored --nocapture --test-threads 1
+
+.PHONY: soak-hostile
+soak-hostile: soak-programs ## Measure what unfinished handshakes and clients that never read cost others
+	@target/release/parlour-bench --only hostile --json var/bench/hostile.json
 
 .PHONY: picture
 picture: programs ## Make docs/parlour.svg, a picture of the running client
