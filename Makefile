@@ -110,7 +110,7 @@ soak-programs:
 	@cargo build --release --locked --bins
 
 # A test of the end-to-end tests that runs as long as it is told, with the programs as they are handed out.
-soak_test = PARLOUR_BIN=target/release cargo test --locked --package parlour-tests --test e2e
+soak_test = PARLOUR_BIN=$(CURDIR)/target/release cargo test --locked --package parlour-tests --test e2e
 
 .PHONY: soak-kills
 soak-kills: soak-programs ## Kill the server KILLS=200 times under load: nothing lost, doubled or reordered

@@ -302,6 +302,7 @@ async fn drain(
             ServerLine::Event(Event::Goodbye(farewell)) => {
                 return Err(Failure::Dismissed(farewell.to_string()));
             }
+            ServerLine::UnknownFarewell(words) => return Err(Failure::Dismissed(words)),
             ServerLine::Event(event) => Heard::Event(event),
             ServerLine::Reply { id: Some(RequestId::Number(id)), reply } => {
                 match requests.asker(id) {

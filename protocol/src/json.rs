@@ -101,7 +101,9 @@ pub enum ServerLine {
     },
     /// Something happened.
     Event(Event),
-    /// An event of a newer server.
+    /// A newer server closes, for a reason that has no name here; its words, clean.
+    UnknownFarewell(String),
+    /// Another event of a newer server.
     UnknownEvent(String),
 }
 

@@ -271,6 +271,7 @@ impl Heard {
                 ServerLine::Reply { reply: Err(_), .. } => Ok(Self::Refusal),
                 ServerLine::Event(Event::Goodbye(why)) => bail!("{why}"),
                 ServerLine::Event(_) => Ok(Self::Event),
+                ServerLine::UnknownFarewell(why) => bail!("{why}"),
                 ServerLine::UnknownEvent(name) => bail!("{name} is no event"),
             },
         }

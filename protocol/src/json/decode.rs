@@ -290,6 +290,7 @@ struct HistoryObject<'a> {
 #[derive(Deserialize)]
 struct GoodbyeObject {
     reason: String,
+    message: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -375,10 +376,16 @@ fn event(name: String, line: &str) -> Result<ServerLine, ServerLineError> {
     Ok(ServerLine::Event(match name.as_str() {
         "message" => Event::Message(message(object(line)?)?),
         "ping" => Event::Ping,
-        "goodbye" => match farewell(&object::<GoodbyeObject>(line)?.reason) {
-            Some(farewell) => Event::Goodbye(farewell),
-            None => return Ok(ServerLine::UnknownEvent(name)),
-        },
+        "goodbye" => {
+            let GoodbyeObject { reason, message } = object(line)?;
+            match farewell(&reason) {
+                Some(farewell) => Event::Goodbye(farewell),
+                None => {
+                    let words = message.unwrap_or(reason);
+                    return Ok(ServerLine::UnknownFarewell(clean(&words).into_owned()));
+                }
+            }
+        }
         "revoked" => {
             let RevokedObject { user, device, time } = object(line)?;
             Event::Revoked { user, device, time }

@@ -246,8 +246,10 @@ fn what_is_no_command_is_refused_with_the_right_word() {
 fn members_of_a_newer_client_are_ignored() {
     let incoming = parse(r#"{"id":1,"cmd":"users","colour":"red"}"#);
     assert_eq!(incoming.request.unwrap().verb, Verb::Users);
-    let goodbye = parse_server_line(r#"{"event":"goodbye","reason":"tired"}"#).unwrap();
-    assert_eq!(goodbye, ServerLine::UnknownEvent("goodbye".into()));
+    for (rest, words) in [("", "tired"), (r#","message":"it is \u001b[2Jlate""#, "it is \u{fffd}[2Jlate")] {
+        let goodbye = parse_server_line(&format!(r#"{{"event":"goodbye","reason":"tired"{rest}}}"#)).unwrap();
+        assert_eq!(goodbye, ServerLine::UnknownFarewell(words.into()));
+    }
     let reply = parse_server_line(r#"{"id":1,"ok":"danced"}"#).unwrap();
     assert!(matches!(reply, ServerLine::Reply { reply: Err(Refusal::Internal { .. }), .. }));
     let newer = parse_server_line(r#"{"event":"dance","with":"sam"}"#).unwrap();

@@ -34,6 +34,7 @@ fn check(heard: &ServerLine) {
             }
             write_event(&mut written, event);
         }
+        ServerLine::UnknownFarewell(words) => return check_words(words),
         ServerLine::UnknownEvent(_) => return,
     }
     assert!(is_one_line(&written));
