@@ -55,7 +55,7 @@ fn nothing_is_lost_doubled_or_moved_when_the_server_is_killed_between_messages()
         }
         Ok::<_, anyhow::Error>(typed)
     };
-    type_more(&mut sam, &mut erik)?;
+    let mut last = type_more(&mut sam, &mut erik)?;
     let mut seen_by_sam = Vec::new();
     for kill in 0..kills {
         // Something was said since the last kill, and something is still on its way.
@@ -64,12 +64,12 @@ fn nothing_is_lost_doubled_or_moved_when_the_server_is_killed_between_messages()
             seen_by_sam.push(sam.process.out.next_line()?);
         }
         world.kill_server()?;
-        if kill + 1 < kills {
-            type_more(&mut sam, &mut erik)?;
+        // Not more than the pipes to the clients hold while the server is away.
+        if kill + 1 < kills && 3 * last < seen_by_sam.len() + 60 {
+            last = type_more(&mut sam, &mut erik)?;
         }
         world.start_server()?;
     }
-    let last = kills * 5;
     for client in [&mut sam, &mut erik] {
         let status = client.leave()?;
         ensure!(status == 0, "something was refused: {:#?} {seen_by_sam:#?}", client.process.out.so_far());

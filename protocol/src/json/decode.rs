@@ -378,13 +378,11 @@ fn event(name: String, line: &str) -> Result<ServerLine, ServerLineError> {
         "ping" => Event::Ping,
         "goodbye" => {
             let GoodbyeObject { reason, message } = object(line)?;
-            match farewell(&reason) {
-                Some(farewell) => Event::Goodbye(farewell),
-                None => {
-                    let words = message.unwrap_or(reason);
-                    return Ok(ServerLine::UnknownFarewell(clean(&words).into_owned()));
-                }
-            }
+            let Some(farewell) = farewell(&reason) else {
+                let words = message.unwrap_or(reason);
+                return Ok(ServerLine::UnknownFarewell(clean(&words).into_owned()));
+            };
+            Event::Goodbye(farewell)
         }
         "revoked" => {
             let RevokedObject { user, device, time } = object(line)?;
