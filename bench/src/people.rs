@@ -8,13 +8,18 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use parlour_crypto::{AccountKey, DeviceKey};
 use parlour_keylog::AccountCertificate;
-use parlour_protocol::UserName;
+use parlour_protocol::{Limits, UserName};
+use parlour_server::audit::{Entry, Kind, SecurityEvent};
+use parlour_server::metrics::Commits;
+use parlour_server::store::sqlite::{Write, Writer};
+use parlour_server::store::{Account, Bounds, Outcome};
 use parlour_ttp::commands::init::init;
 use parlour_ttp::commands::server_cert::{Wish, server_cert};
 use parlour_ttp::{Clock as _, KeyFolder, SystemClock, profile};
 use rcgen::{Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, RootCertStore};
+use tokio::sync::{mpsc, oneshot};
 
 /// An authority, and the keys that everyone shares.
 pub(crate) struct People {
@@ -55,21 +60,28 @@ impl People {
         Ok(self.device.sign_asn1(message)?)
     }
 
-    /// Writes accounts for the first `count` users into a server's database, which the server has made.
+    /// Writes accounts for the first `count` users into a server's database, as the server would.
     pub(crate) fn register(&self, database: &Path, count: usize) -> Result<()> {
-        let mut connection = rusqlite::Connection::open(database)?;
-        let transaction = connection.transaction()?;
+        let (told, _outcomes) = mpsc::unbounded_channel::<Vec<Outcome<()>>>();
+        let bounds = Bounds::new(&Limits::default());
+        let mut writer = Writer::open(database, bounds, told, Commits::default())?;
+        let (queue, mut writes) = mpsc::channel(count + 1);
+        let mut answers = Vec::with_capacity(count);
+        let created = self.clock.now();
         for number in 0..count {
             let name = Self::name(number)?;
             let spki = self.account.public().to_spki_der();
             let der = profile::account(&self.issuer, &self.root, &name, spki, self.clock.now())?;
-            let certificate = AccountCertificate::from_der(&der)?;
-            transaction.execute(
-                "INSERT OR IGNORE INTO accounts (name, certificate, kid, created) VALUES (?1, ?2, ?3, 0)",
-                rusqlite::params![name.as_str(), der, certificate.kid()],
-            )?;
+            let kid = AccountCertificate::from_der(&der)?.kid().to_owned();
+            let account = Account { name, certificate: der, kid, created };
+            let entry = Entry { time: created, event: SecurityEvent::new(Kind::Registration), times: 1 };
+            let (answer, answered) = oneshot::channel();
+            queue.try_send(Write::CreateAccount(Box::new((account, entry)), answer))?;
+            answers.push(answered);
         }
-        Ok(transaction.commit()?)
+        queue.try_send(Write::Stop)?;
+        writer.run(&mut writes);
+        answers.into_iter().try_for_each(|mut answered| Ok(answered.try_recv()??))
     }
 
     /// TLS settings for a user: TLS 1.3 with AES-128-GCM, and X25519 unless the hybrid is asked for.
