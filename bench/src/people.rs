@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use parlour_crypto::{AccountKey, DeviceKey};
 use parlour_keylog::AccountCertificate;
 use parlour_protocol::{Limits, UserName};
@@ -80,7 +80,9 @@ impl People {
             answers.push(answered);
         }
         queue.try_send(Write::Stop)?;
-        writer.run(&mut writes);
+        // It blocks, which a thread of the runtime must not.
+        let written = std::thread::spawn(move || writer.run(&mut writes)).join();
+        ensure!(written.is_ok(), "the accounts were not written");
         answers.into_iter().try_for_each(|mut answered| Ok(answered.try_recv()??))
     }
 
