@@ -16,7 +16,6 @@ mod registering;
 mod renewing;
 mod sandbox;
 mod scripts;
-mod speed;
 mod starting;
 mod tls;
 mod transcripts;

@@ -36,7 +36,7 @@ pub(super) const fn newest() -> usize {
     STEPS.len()
 }
 
-/// Applies the steps that are missing, each in a transaction of its own.
+/// Applies the steps that are missing, all of them or none.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), MigrationError> {
     let found: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if found > STEPS.len() {
@@ -46,13 +46,16 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), MigrationError>
     if found == 0 && tables > 0 {
         return Err(MigrationError::Foreign);
     }
-    for (done, (sql, then)) in STEPS.iter().enumerate().skip(found) {
-        let transaction = connection.transaction()?;
+    if found == STEPS.len() {
+        return Ok(());
+    }
+    let transaction = connection.transaction()?;
+    for (sql, then) in STEPS.iter().skip(found) {
         transaction.execute_batch(sql)?;
         then(&transaction)?;
-        transaction.pragma_update(None, "user_version", done + 1)?;
-        transaction.commit()?;
     }
+    transaction.pragma_update(None, "user_version", STEPS.len())?;
+    transaction.commit()?;
     Ok(())
 }
 

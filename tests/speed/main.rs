@@ -1,6 +1,7 @@
-//! How long things take that somebody waits for. A busy machine is slower, and that is no fault of the
-//! programs: each is measured again, a few times, until it is fast enough.
+//! How long things take that somebody waits for, one after the other. A busy machine is slower, and that is no fault
+//! of the programs: each is measured again, a few times, until it is fast enough.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -8,6 +9,13 @@ use parlour_tests::World;
 
 /// How often a measurement may be repeated.
 const ROUNDS: usize = 5;
+
+/// Held by the test that measures.
+static MEASURING: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    MEASURING.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
@@ -30,6 +38,7 @@ fn is_below(what: &str, most: Duration, mut measure: impl FnMut() -> Result<Vec<
 
 #[test]
 fn the_server_is_ready_in_a_fifth_of_a_second() -> Result<()> {
+    let _alone = alone();
     let mut world = World::peopled()?;
     is_below("from start to ready", Duration::from_millis(200), || {
         (0..3)
@@ -45,6 +54,7 @@ fn the_server_is_ready_in_a_fifth_of_a_second() -> Result<()> {
 
 #[test]
 fn a_name_is_registered_and_logged_in_within_two_seconds() -> Result<()> {
+    let _alone = alone();
     let world = World::with().start()?;
     let mut count = 0;
     is_below("from /register to logged in", Duration::from_secs(2), || {
@@ -65,6 +75,7 @@ fn a_name_is_registered_and_logged_in_within_two_seconds() -> Result<()> {
 
 #[test]
 fn a_message_is_seen_by_the_other_side_within_a_fiftieth_of_a_second() -> Result<()> {
+    let _alone = alone();
     // More than the rate allows is slowed down, which is not what is measured here.
     let world = World::with().people().limit("commands_per_second=100000").start()?;
     let mut sam = world.logged_in("sam")?;
