@@ -3,6 +3,7 @@
 mod crypto;
 mod delivery;
 mod protocol;
+mod records;
 mod samples;
 mod store;
 
@@ -67,4 +68,5 @@ pub const TIMED: &[HotPath] = &[
     HotPath::new("seal", crypto::seal),
     HotPath::new("open", crypto::open),
     HotPath::new("login_check", crypto::login_check),
+    HotPath::new("open_records_of_100000", || records::open(100_000)),
 ];

@@ -1,0 +1,48 @@
+//! What a client keeps on its machine, as it grows.
+
+use std::hint::black_box;
+
+use anyhow::Result;
+use parlour_client::records::{Extent, Records};
+use parlour_client::shown::{Shown, Verdict};
+use parlour_protocol::{Conversation, Seq, Timestamp};
+use tempfile::TempDir;
+
+use super::{Work, samples};
+
+/// How many messages are written at once.
+const BATCH: u32 = 10_000;
+
+/// Opens the records of a client that keeps so many messages, as each start does, and reads the newest screen.
+pub(super) fn open(messages: u32) -> Result<Work> {
+    let folder = TempDir::new()?;
+    let lobby = Conversation::lobby();
+    let mut records = Records::open(folder.path())?;
+    let all: Vec<u32> = (1..=messages).collect();
+    for batch in all.chunks(BATCH as usize) {
+        let last = Seq::from(batch.last().copied().unwrap_or_default());
+        let extent = Extent { name: lobby.clone(), first: 1, last, read: last };
+        let said = batch.iter().map(|number| shown(&lobby, *number)).collect::<Result<Vec<Shown>>>()?;
+        records.keep(&extent, &said, &[])?;
+    }
+    drop(records);
+    Ok(Box::new(move || {
+        let records = Records::open(folder.path())?;
+        black_box(records.messages(&lobby, None, 50)?);
+        Ok(())
+    }))
+}
+
+fn shown(conversation: &Conversation, number: u32) -> Result<Shown> {
+    Ok(Shown {
+        conversation: conversation.clone(),
+        seq: Seq::from(number),
+        id: samples::id(number),
+        from: samples::sam()?,
+        to: conversation.clone(),
+        time: Timestamp::from_millis(samples::NOW),
+        signed: None,
+        text: Some(samples::TEXT.to_owned()),
+        verdict: Verdict::Public,
+    })
+}
