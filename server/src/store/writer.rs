@@ -120,10 +120,16 @@ impl<T> Writer<T> {
     /// Makes SQLite's log as long as it gets. A commit into a log that has to grow waits four times as
     /// long, for the file system's own journal, and a log grows until its first checkpoint.
     pub(super) fn stretch_log(&self) {
-        // Too large for the page cache, so that it is written to the log; then as if it had not been.
-        let stretched = self.connection.execute_batch(&format!(
-            "BEGIN IMMEDIATE; CREATE TABLE room (bytes BLOB); INSERT INTO room VALUES (zeroblob({LOG_BYTES})); ROLLBACK"
-        ));
+        // A cache of few pages, so that it is written to the log and not kept in memory; then as if it had not been.
+        let pages = self.connection.query_row("PRAGMA cache_size", [], |row| row.get::<_, i64>(0));
+        let stretched = pages.and_then(|pages| {
+            self.connection.pragma_update(None, "cache_size", 16)?;
+            let stretched = self.connection.execute_batch(&format!(
+                "BEGIN IMMEDIATE; CREATE TABLE room (bytes BLOB); INSERT INTO room VALUES (zeroblob({LOG_BYTES})); \
+                 ROLLBACK"
+            ));
+            stretched.and(self.connection.pragma_update(None, "cache_size", pages))
+        });
         if let Err(failure) = stretched {
             warn!(%failure, "the database's log could not be made longer in advance");
         }
