@@ -23,8 +23,8 @@ struct Memory {
     known: HashMap<UserName, Known>,
     /// Revocations that were noted: what was read before one of them is not remembered after it.
     revocations: u64,
-    /// Revocations that hold although the store could not keep them.
-    unkept: HashMap<UserName, Vec<RevokedDevice>>,
+    /// Revocations that hold although the store does not keep them, or not yet.
+    held: HashMap<UserName, Vec<RevokedDevice>>,
 }
 
 /// What is known of a user.
@@ -53,32 +53,41 @@ impl Directory {
     /// All revoked devices of a user.
     pub async fn revoked(&self, name: &UserName) -> Result<Vec<RevokedDevice>, StoreError> {
         let mut revoked = self.store.revoked_devices(name.clone()).await?;
-        for unkept in self.read().unkept.get(name).into_iter().flatten() {
-            if revoked.iter().all(|kept| kept.device != unkept.device) {
-                revoked.push(unkept.clone());
+        for held in self.read().held.get(name).into_iter().flatten() {
+            if revoked.iter().all(|kept| kept.device != held.device) {
+                revoked.push(held.clone());
             }
         }
         Ok(revoked)
     }
 
-    /// Has a revocation hold that the store could not keep. Whether that is news.
-    pub fn revoke_unkept(&self, name: &UserName, revoked: RevokedDevice) -> bool {
-        self.revoke(name, &revoked.device);
+    /// Has a revocation hold, which the store need not have. Whether that is news.
+    pub fn hold(&self, name: &UserName, revoked: RevokedDevice) -> bool {
         let mut memory = self.write();
-        let unkept = memory.unkept.entry(name.clone()).or_default();
-        let is_news = !unkept.contains(&revoked);
+        memory.revocations += 1;
+        if let Some(known) = memory.known.get_mut(name)
+            && !known.revoked.contains(&revoked.device)
+        {
+            known.revoked = known.revoked.iter().chain([&revoked.device]).cloned().collect();
+        }
+        let held = memory.held.entry(name.clone()).or_default();
+        let is_news = held.iter().all(|held| held.device != revoked.device);
         if is_news {
-            unkept.push(revoked);
+            held.push(revoked);
         }
         is_news
     }
 
-    /// Notes a revocation, which the store has.
-    pub fn revoke(&self, name: &UserName, device: &DeviceId) {
+    /// Notes that the store has a revocation.
+    pub fn kept(&self, name: &UserName, device: &DeviceId) {
         let mut memory = self.write();
+        // Who has read the store before that, and looks here only now, reads again.
         memory.revocations += 1;
-        if let Some(known) = memory.known.get_mut(name) {
-            known.revoked = known.revoked.iter().chain([device]).cloned().collect();
+        if let Some(held) = memory.held.get_mut(name) {
+            held.retain(|held| held.device != *device);
+            if held.is_empty() {
+                memory.held.remove(name);
+            }
         }
     }
 
@@ -158,10 +167,16 @@ mod tests {
         assert!(!remembering.is_revoked(&name, &first).await.unwrap());
         for (number, device) in [(1, &first), (2, &second)] {
             let time = Timestamp::from_millis(2);
+            let revoked = RevokedDevice { device: device.clone(), time };
+            assert!(remembering.hold(&name, revoked.clone()));
+            assert!(!remembering.hold(&name, revoked.clone()), "no news");
+            assert!(remembering.is_revoked(&name, device).await.unwrap());
+            assert!(fresh.hold(&name, revoked));
             let revocation = Revocation { number, name: name.clone(), device: device.clone(), time };
             store.add_revocation(revocation, entry(Kind::DeviceRevoked)).await.unwrap();
-            remembering.revoke(&name, device);
-            fresh.revoke(&name, device);
+            remembering.kept(&name, device);
+            fresh.kept(&name, device);
+            assert!(fresh.read().held.is_empty());
         }
         for directory in [fresh, remembering] {
             assert!(directory.is_revoked(&name, &first).await.unwrap());

@@ -114,6 +114,7 @@ impl StartError {
                  if nothing was ever stored here, remove the empty file"
                     .to_owned()
             }
+            Self::Store(OpenError::Missing(path)) => missing_hint(path),
             Self::Store(OpenError::Misfit { path, .. }) => misfit_hint(path),
             Self::Store(OpenError::Failed { .. }) => {
                 "check that the file is a database of Parlour's, that this user may read and write it, and \
@@ -143,6 +144,14 @@ impl StartError {
 }
 
 const FULL: &str = "free some space there, or choose another directory with --data";
+
+fn missing_hint(path: &Path) -> String {
+    format!(
+        "put the file back, or the newest good backup with 'parlour-server restore'; what is only in {}-wal is lost \
+         without the file it belongs to; move that away once nobody needs it",
+        path.display()
+    )
+}
 
 fn misfit_hint(path: &Path) -> String {
     format!(

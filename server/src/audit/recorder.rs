@@ -63,14 +63,18 @@ impl Recorder {
 
     /// The entry for a change of the database, which is written together with that change. What happened
     /// before is written before.
-    pub async fn entry(&self, event: SecurityEvent) -> Entry {
+    pub async fn entry(self: &Arc<Self>, event: SecurityEvent) -> Entry {
         self.metrics.audit_events.count(event.kind);
-        self.flush().await;
+        let recorder = Arc::clone(self);
+        // In a task of its own: who has it written may leave meanwhile, and what waits be gone with them.
+        if tokio::spawn(async move { recorder.flush().await }).await.is_err() {
+            error!("writing the audit log had panicked");
+        }
         Entry { time: self.clock.now(), event, times: 1 }
     }
 
     /// Writes what waits, and returns when it is durable.
-    pub async fn flush(&self) {
+    async fn flush(&self) {
         let mut held = self.writing.lock().await;
         let entries = self.repeats().take(self.clock.now());
         self.write(&mut held, entries).await;

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use parlour_protocol::{Limits, Timestamp};
+use parlour_upkeep::WriteFault;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, params};
 use tracing::{error, info};
 
@@ -210,11 +211,13 @@ pub(super) struct AuditLog {
     ends: Option<Ends>,
     /// When old entries were last looked for and none was left.
     looked: Option<Instant>,
+    /// Whether pages of it are damaged.
+    is_damaged: bool,
 }
 
 impl AuditLog {
     pub(super) fn new(retention: Retention) -> Self {
-        Self { retention, ends: None, looked: None }
+        Self { retention, ends: None, looked: None, is_damaged: false }
     }
 
     /// Forgets what is in memory, which may be ahead of the database.
@@ -222,9 +225,49 @@ impl AuditLog {
         self.ends = None;
     }
 
-    /// Appends entries, and removes those that are not to be kept any more. A log that was tampered with
-    /// is the failure of this alone, not of the transaction: the chat goes on.
+    /// Looks whether entries can be written, and writes none. In a transaction with a damaged page nothing can be
+    /// committed any more: what else is written does without the log then.
+    pub(super) fn probe(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let run = |statement| connection.prepare_cached(statement)?.execute([]);
+        run("BEGIN IMMEDIATE")?;
+        let event = SecurityEvent::new(Kind::Started);
+        let entry = Entry { time: Timestamp::from_millis(0), event, times: 1 };
+        let outcome = Ends::load(connection).and_then(|ends| {
+            let Some(mut ends) = ends else { return Ok(()) };
+            // One that was tampered with shows when it is written.
+            let _ = extend(connection, &mut ends, &[entry])?;
+            ends.save(connection)
+        });
+        self.notice(&outcome);
+        run("ROLLBACK").map(drop)
+    }
+
+    /// Appends entries, and removes those that are not to be kept any more. A log that was tampered with is the failure
+    /// of this alone, not of the transaction: the chat goes on. One of which pages are damaged fails the transaction
+    /// once.
     pub(super) fn append(
+        &mut self,
+        connection: &Connection,
+        entries: &[Entry],
+    ) -> rusqlite::Result<Result<(), StoreError>> {
+        if self.is_damaged {
+            return Ok(Err(StoreError::Damaged("the audit log".to_owned())));
+        }
+        let outcome = self.write(connection, entries);
+        self.notice(&outcome);
+        outcome
+    }
+
+    fn notice<A>(&mut self, outcome: &rusqlite::Result<A>) {
+        if let Err(failure) = outcome
+            && WriteFault::of(failure).is_none()
+        {
+            error!(%failure, "the audit log is damaged; nothing more is written into it");
+            self.is_damaged = true;
+        }
+    }
+
+    fn write(
         &mut self,
         connection: &Connection,
         entries: &[Entry],

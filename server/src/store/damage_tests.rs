@@ -264,6 +264,89 @@ async fn a_log_of_another_database_is_not_copied_and_nothing_is_changed() {
     store.close().await;
 }
 
+/// The TTP tells all revocations, as at each start.
+async fn tell_all(store: &SqliteStore<Waiting>) {
+    for number in 1..=3 {
+        let device = format!("{number:016}").parse().unwrap();
+        let revocation = Revocation { number, name: name("anna"), device, time: Timestamp::from_millis(9) };
+        store.add_revocation(revocation, conformance::entry(Kind::DeviceRevoked, 9)).await.unwrap();
+    }
+}
+
+/// Where this stands in a file.
+fn places(file: &[u8], words: &[u8]) -> Vec<usize> {
+    let found = file.windows(words.len()).enumerate().filter(|(_, window)| *window == words);
+    found.map(|(place, _)| place).collect()
+}
+
+#[tokio::test]
+async fn revocations_of_which_bytes_were_changed_are_put_right_by_the_ttp() {
+    let folder = in_memory();
+    let path = folder.path().join("chat.db");
+    fill(&path).await;
+    let good = std::fs::read(&path).unwrap();
+    let rows = ["anna0000000000000001", "anna0000000000000002", "anna0000000000000003"];
+    let [first, second, third] = rows.map(|row| {
+        // In the table, where the kinds of the columns stand before it, and in the index.
+        let found = places(&good, row.as_bytes());
+        let table = found.iter().copied().find(|place| good[place - 4..*place] == [21, 45, 1, 76]).unwrap();
+        let index = found.iter().copied().find(|place| *place != table).unwrap();
+        (table, index)
+    });
+    // A name in the table or the index alone; the kind of a name, in one row and in two; all at once.
+    for changes in [
+        vec![(second.0 + 3, b'i')],
+        vec![(third.1 + 3, b'i')],
+        vec![(first.0 - 4, 20)],
+        vec![(first.0 - 4, 20), (third.0 - 4, 20)],
+        vec![(first.0 - 4, 20), (second.0 + 3, b'i'), (third.1 + 3, b'i')],
+    ] {
+        let mut damaged = good.clone();
+        for (place, byte) in &changes {
+            damaged[*place] = *byte;
+        }
+        std::fs::write(&path, damaged).unwrap();
+        let store = open(&path).unwrap();
+        let doubted = store.revoked_devices(name("sam")).await.is_err();
+        assert_eq!(doubted, changes != [(third.1 + 3, b'i')], "the index alone is made anew: {changes:?}");
+        tell_all(&store).await;
+        let mended = store.revoked_devices(name("anna")).await;
+        assert!(mended.as_ref().is_ok_and(|all| all.len() == 3), "{changes:?}: {mended:?}");
+        assert_eq!(store.revoked_devices(name("sam")).await.unwrap().len(), 0, "{changes:?}");
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_audit_log_loses_entries_and_nothing_else() {
+    let folder = in_memory();
+    let path = folder.path().join("chat.db");
+    fill(&path).await;
+    let good = std::fs::read(&path).unwrap();
+    for table in ["audit", "audit_ends"] {
+        let page: usize = Connection::open(&path)
+            .unwrap()
+            .query_row("SELECT rootpage FROM sqlite_master WHERE name = ?1", [table], |row| row.get(0))
+            .unwrap();
+        let mut damaged = good.clone();
+        damaged[(page - 1) * 4_096] ^= 0x40;
+        std::fs::write(&path, damaged).unwrap();
+        let (told, mut outcomes) = mpsc::unbounded_channel();
+        let store = SqliteStore::open(&path, bounds(), told, Commits::default()).unwrap();
+        let entry = || conformance::entry(Kind::DeviceRevoked, 10);
+        let lost = store.audit(vec![entry()]).await;
+        assert!(matches!(lost, Err(StoreError::Damaged(_))), "{table}: {lost:?}");
+        let device = "4444444444444444".parse().unwrap();
+        let revocation = Revocation { number: 4, name: name("sam"), device, time: Timestamp::from_millis(9) };
+        store.add_revocation(revocation, entry()).await.unwrap();
+        assert_eq!(store.revoked_devices(name("sam")).await.unwrap().len(), 1, "{table}");
+        conformance::append(&store, &mut outcomes, conformance::public("sam", 200, "still here"))
+            .await
+            .unwrap();
+        store.close().await;
+    }
+}
+
 #[tokio::test]
 async fn revocations_that_were_changed_let_nobody_in_until_the_ttp_has_put_them_right() {
     let folder = in_memory();
@@ -282,12 +365,7 @@ async fn revocations_that_were_changed_let_nobody_in_until_the_ttp_has_put_them_
         for user in USERS.map(name) {
             assert!(matches!(store.revoked_devices(user).await, Err(StoreError::Damaged(_))), "{change}");
         }
-        for number in 1..=3 {
-            let device = format!("{number:016}").parse().unwrap();
-            let revocation =
-                Revocation { number, name: name("anna"), device, time: Timestamp::from_millis(9) };
-            store.add_revocation(revocation, conformance::entry(Kind::DeviceRevoked, 9)).await.unwrap();
-        }
+        tell_all(&store).await;
         assert_eq!(store.revoked_devices(name("anna")).await.unwrap().len(), 3, "{change}");
         assert_eq!(store.revoked_devices(name("erik")).await.unwrap().len(), 0, "{change}");
         store.close().await;
@@ -300,6 +378,24 @@ async fn revocations_that_were_changed_let_nobody_in_until_the_ttp_has_put_them_
         assert_eq!(store.revoked_devices(name("anna")).await.unwrap().len(), 3, "{change}");
         store.close().await;
     }
+}
+
+#[tokio::test]
+async fn a_log_without_its_database_is_left_for_it() {
+    let folder = in_memory();
+    let [live, path] = ["live.db", "chat.db"].map(|name| folder.path().join(name));
+    let (store, _) = fill_and_stay(&live, "message", 30).await;
+    std::fs::copy(beside(&live, "-wal"), beside(&path, "-wal")).unwrap();
+    std::fs::copy(&live, folder.path().join("found.db")).unwrap();
+    store.close().await;
+    for _ in 0..2 {
+        assert!(matches!(open(&path).err().unwrap(), OpenError::Missing(_)));
+    }
+    assert!(!path.exists());
+    std::fs::copy(folder.path().join("found.db"), &path).unwrap();
+    let store = open(&path).unwrap();
+    assert_eq!(lobby(&store).await.len(), 30);
+    store.close().await;
 }
 
 #[tokio::test]

@@ -7,12 +7,12 @@ use parlour_upkeep::{WriteFault, copy_log};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
-use tracing::error;
+use tracing::{error, info};
 
 use super::migrations::{self, MigrationError, migrate};
 use super::survey::Survey;
 use super::writer::Writer;
-use super::{Bounds, Outcomes};
+use super::{Bounds, Outcomes, revocations};
 use crate::metrics::Commits;
 
 /// Why the database was not opened.
@@ -34,6 +34,9 @@ pub enum OpenError {
     /// The file is empty, which no database ever is.
     #[error("{0} is empty: it is no database")]
     Empty(PathBuf),
+    /// There is no database, and the log of one, which a new one would take away.
+    #[error("{path} is missing, and its log {path}-wal is there", path = .0.display())]
+    Missing(PathBuf),
     /// The database is damaged, and beside it lies a log that was not copied into it yet.
     #[error("{path} and its log {path}-wal do not fit each other: {damage}", path = .path.display())]
     Misfit {
@@ -64,6 +67,9 @@ impl<T> Writer<T> {
     ) -> Result<Self, OpenError> {
         refuse_empty(path)?;
         let is_new = !path.exists();
+        if is_new && has_log(path) {
+            return Err(OpenError::Missing(path.to_owned()));
+        }
         let opened = Self::open_or_make(path, bounds, outcomes, commits);
         if is_new && opened.is_err() && refuse_empty(path).is_err() {
             // What was only just made, without anything in it, is no reason to refuse the next start.
@@ -85,6 +91,13 @@ impl<T> Writer<T> {
         let survey = settle(&mut connection, path, has_log)?;
         if let Some(damage) = survey.damage() {
             error!(damage, "the database is damaged; what is damaged is not served");
+        }
+        if survey.trust_revocations().is_err() {
+            match revocations::reindex(&connection).and_then(|()| survey.mended(&connection)) {
+                Ok(true) => info!("the list of revoked devices is whole again"),
+                Ok(false) => {}
+                Err(failure) => error!(%failure, "the list of revoked devices cannot be put right"),
+            }
         }
         Self::new(connection, path, survey, bounds, outcomes, commits).map_err(failed)
     }

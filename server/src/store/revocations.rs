@@ -112,7 +112,12 @@ pub(super) fn verify(connection: &Connection, mut damaged: impl FnMut(String)) -
     let mut rows = select.query([])?;
     let (mut last, mut before) = (0, GENESIS);
     while let Some(row) = rows.next()? {
-        let kept = Kept::read(row)?;
+        let Ok(kept) = Kept::read(row) else {
+            last = row.get(0)?;
+            before = GENESIS;
+            damaged(format!("revocation {last} cannot be read"));
+            continue;
+        };
         if kept.number != last + 1 {
             damaged(format!("revocation {} is missing", last + 1));
         } else if !kept.fits(&before) {
@@ -122,6 +127,11 @@ pub(super) fn verify(connection: &Connection, mut damaged: impl FnMut(String)) -
         before = kept.hash.unwrap_or(GENESIS);
     }
     Ok(last)
+}
+
+/// Writes the index anew. Where a row was changed it does not lead there any more, and the row cannot be replaced.
+pub(super) fn reindex(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("REINDEX revocations")
 }
 
 /// Gives each its hash, where they have none yet.

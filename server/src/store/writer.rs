@@ -80,10 +80,12 @@ impl<T> Writer<T> {
         commits: Commits,
     ) -> rusqlite::Result<Self> {
         let log = LogCopier::take_over(&mut connection)?;
+        let mut audit = AuditLog::new(bounds.audit);
+        audit.probe(&connection)?;
         let memory = Memory {
             tails: HashMap::new(),
             room: Room::new(bounds, path.parent().map(Path::to_owned)),
-            audit: AuditLog::new(bounds.audit),
+            audit,
             survey: Arc::new(survey),
         };
         Ok(Self { connection, memory, outcomes, commits, log, health: Health::new(path) })
