@@ -45,7 +45,8 @@ pub enum Command {
     Backup(BackupArguments),
     /// Put back what is in a backup
     Restore(RestoreArguments),
-    /// Open a backup in a temporary place and check all of it; exit status 1 when it is not good
+    /// Open a backup in a temporary place and check all of it; exit status 1 when it is not good, 2 when that
+    /// could not be tried
     Verify(VerifyArguments),
     /// Make a key that opens backups, and print the recipient to which they are encrypted
     BackupKey {

@@ -71,7 +71,8 @@ pub enum Command {
     Backup(BackupArgs),
     /// Put back what is in a backup, where there is no root
     Restore(RestoreArgs),
-    /// Open a backup in a temporary place and check all of it; exit status 1 when it is not good
+    /// Open a backup in a temporary place and check all of it; exit status 1 when it is not good, 2 when that
+    /// could not be tried
     Verify(VerifyArgs),
     /// Make a key that opens backups, and print the recipient to which they are encrypted
     BackupKey {
