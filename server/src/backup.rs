@@ -72,9 +72,9 @@ impl BackupError {
                 "name the folder of the database with --data".to_owned()
             }
             Self::Snapshot(SnapshotError::UnderWay(_)) => "wait until it has ended".to_owned(),
-            Self::Snapshot(SnapshotError::File { .. } | SnapshotError::Copy { .. }) => {
-                "run it as the server's user, with room for a copy beside the database".to_owned()
-            }
+            Self::Snapshot(
+                SnapshotError::Hidden { .. } | SnapshotError::File { .. } | SnapshotError::Copy { .. },
+            ) => "run it as the server's user, with room for a copy beside the database".to_owned(),
             Self::Pack(error) => error.hint(),
             Self::Unpack(error) => error.hint(),
             Self::Damaged(_) => {

@@ -1,6 +1,6 @@
 //! The command line. `--help`, the manual and the completions come from here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
@@ -201,6 +201,16 @@ pub struct AuditArguments {
     /// Print one JSON object a line
     #[arg(long)]
     pub json: bool,
+}
+
+impl AuditArguments {
+    /// The data directory that is meant.
+    pub fn folder(&self) -> &Path {
+        match &self.command {
+            Some(AuditCommand::Verify(arguments)) => &arguments.data,
+            None => &self.data,
+        }
+    }
 }
 
 /// What `audit` does besides printing entries.

@@ -1,5 +1,7 @@
 //! `check` says what is wrong, with what to do about it, and nothing else is wrong then.
 
+mod unseen;
+
 use std::fs::Permissions;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
