@@ -18,7 +18,7 @@ pub struct DataDirectory {
 pub enum Use {
     /// None does.
     Free,
-    /// One does; where it listens, as far as it has said so already.
+    /// One does; where it listens, as far as it has said so already: for clients, then for the operator.
     Running(Vec<SocketAddr>),
 }
 
@@ -56,7 +56,7 @@ impl DataDirectory {
         database_in(&self.path)
     }
 
-    /// Notes in the lock where this server listens, for [`usage`]. Done once.
+    /// Notes in the lock where this server listens, first for clients, for [`usage`]. Done once.
     pub fn note_addresses(&mut self, addresses: &[SocketAddr]) -> Result<(), StartError> {
         let noted = self
             .lock
