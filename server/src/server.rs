@@ -162,6 +162,7 @@ pub async fn run(
 fn refuse_dangers(settings: &Settings, address: SocketAddr) -> Result<(), StartError> {
     let dangers = [
         (Danger::WorldReadableKeys, danger::of_keys(&settings.keys)),
+        (Danger::WritableKeys, danger::of_keys_folder(&settings.keys)),
         (Danger::WritableData, danger::of_data(&settings.data)),
         (Danger::PublicWithoutLimits, danger::of_limits(address, &settings.limits)),
     ];

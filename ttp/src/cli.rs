@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use parlour_keylog::Host;
 use parlour_protocol::{DeviceId, ServerAddress, UserName};
 use parlour_sandbox::{Mode, ProbeArguments, SandboxArguments};
 use parlour_upkeep::logging::LogFormat;
+
+use crate::danger::Danger;
 
 /// The trusted third party of a Parlour: mints certificates, and never mints a name twice.
 #[derive(Debug, Parser)]
@@ -127,7 +129,7 @@ pub struct ServeArgs {
     pub(crate) log_file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) sandbox: SandboxArguments,
-    /// Serve even though others than their owner can read the root's or the log's key
+    /// Do something unsafe that is refused otherwise; may be given several times
     #[arg(long, value_enum, value_name = "WHAT", env = "PARLOUR_ALLOW_UNSAFE", value_delimiter = ',')]
     pub(crate) allow_unsafe: Vec<Danger>,
     #[command(flatten)]
@@ -203,14 +205,6 @@ pub struct VerifyArgs {
     /// File of the key that opens it
     #[arg(long, value_name = "FILE")]
     pub(crate) identity: PathBuf,
-}
-
-/// Something unsafe, under the name by which `allow-unsafe` allows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Danger {
-    /// Others than the owner can read the root's or the log's key
-    WorldReadableKeys,
 }
 
 /// Where the time comes from.

@@ -14,7 +14,8 @@ fn fixes(finished: &Finished) -> Result<Vec<String>> {
     let mut fixes = Vec::new();
     for line in &finished.out {
         let finding: Value = serde_json::from_str(line)?;
-        if let (Some(what), Some(fix)) = (finding["what"].as_str(), finding["fix"].as_str()) {
+        let text = |field| finding.get(field).and_then(Value::as_str);
+        if let (Some(what), Some(fix)) = (text("what"), text("fix")) {
             fixes.push(format!("{what}: {fix}"));
         }
     }
