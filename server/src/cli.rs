@@ -111,7 +111,7 @@ pub struct RunArguments {
     /// File to log to, instead of standard error; in a folder for logs alone, where older ones are kept
     #[arg(long, env = "PARLOUR_LOG_FILE", value_name = "FILE")]
     pub log_file: Option<PathBuf>,
-    /// What is logged: error, warn, info, debug or trace, or filters by module [default: info]
+    /// What is logged: error, warn, info, debug or trace, or MODULE=LEVEL, several with commas [default: info]
     #[arg(long, env = "PARLOUR_LOG_LEVEL", value_name = "LEVEL")]
     pub log_level: Option<String>,
     /// User to run as when started as root

@@ -177,6 +177,11 @@ fn a_server_takes_no_option_that_it_does_not_know() -> Result<()> {
         ensure!(error.contains(said), "{arguments:?}: {error}");
         ensure!(hint.contains("parlour-server run --help"), "{arguments:?}: {hint}");
     }
+    for level in ["bogus", "wran", "info,bogus"] {
+        let (error, hint) = bare_server_refuses(&world, &["--log-level", level])?;
+        ensure!(error.ends_with("' is no level of the log"), "{error}");
+        ensure!(hint.starts_with("hint: --log-level takes error, warn, info, debug or trace"), "{hint}");
+    }
     let (error, hint) = bare_server_refuses(&world, &["--log-level", "=,="])?;
     ensure!(error.starts_with("error: the log's level is not understood: "), "{error}");
     ensure!(hint.starts_with("hint: --log-level takes error, warn, info, debug or trace"), "{hint}");

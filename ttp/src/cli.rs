@@ -39,7 +39,7 @@ pub struct Common {
     /// Form of the log [default: text]
     #[arg(long, global = true, value_name = "FORM", env = "PARLOUR_LOG")]
     pub log: Option<LogFormat>,
-    /// What is logged: error, warn, info, debug, trace, or a filter by module [default: info]
+    /// What is logged: error, warn, info, debug or trace, or MODULE=LEVEL, several with commas [default: info]
     #[arg(long, global = true, value_name = "FILTER", env = "PARLOUR_LOG_LEVEL")]
     pub log_level: Option<String>,
 }

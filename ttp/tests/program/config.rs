@@ -48,6 +48,7 @@ fn unknown_things_are_errors_on_one_line() {
         &["init", "--colour"],
         &["init", "--log", "loud"],
         &["init", "--log-level", "a=b=c"],
+        &["init", "--log-level", "bogus"],
         &["init", "--config", "missing.toml"],
         &["revoke"],
         &["revoke", "Sam"],
