@@ -143,10 +143,14 @@ pub struct RevokeArgs {
     #[arg(value_name = "NAME")]
     pub(crate) name: UserName,
     /// The device; without it, all devices of the user
-    #[arg(value_name = "DEVICE-ID")]
+    #[arg(value_name = "DEVICE-ID", value_parser = parse_device)]
     pub(crate) device: Option<DeviceId>,
     #[command(flatten)]
     pub(crate) clock: ClockArgs,
+}
+
+fn parse_device(text: &str) -> Result<DeviceId, &'static str> {
+    text.parse().map_err(|_| "a device's id is 16 hex digits in lower case, as 'parlour-ttp show' lists them")
 }
 
 /// Options of `show`.
