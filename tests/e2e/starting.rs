@@ -99,6 +99,11 @@ fn a_server_does_not_listen_where_it_cannot_and_makes_nothing() -> Result<()> {
         let error = refused(&run_to_end("server", &mut command, "")?).with_context(|| bad.to_owned())?;
         ensure!(error == format!("error: '{bad}' is no address to listen on"), "{error}");
     }
+    let mut command = world.server_command("no-such-host.invalid:7275")?;
+    let finished = run_to_end("server", &mut command, "")?;
+    let error = refused(&finished)?;
+    ensure!(error.starts_with("error: no address is known for 'no-such-host.invalid:7275': "), "{error}");
+    ensure!(!finished.hint().contains("HOST:PORT"), "{finished:#?}");
     ensure!(!world.path("data").exists(), "a data directory was made");
     Ok(())
 }
