@@ -72,9 +72,9 @@ impl BackupError {
                 "name the folder of the database with --data".to_owned()
             }
             Self::Snapshot(SnapshotError::UnderWay(_)) => "wait until it has ended".to_owned(),
-            Self::Snapshot(SnapshotError::File { .. } | SnapshotError::Copy { .. }) => {
-                "run it as the server's user, with room for a copy beside the database".to_owned()
-            }
+            Self::Snapshot(
+                SnapshotError::Hidden { .. } | SnapshotError::File { .. } | SnapshotError::Copy { .. },
+            ) => "run it as the server's user, with room for a copy beside the database".to_owned(),
             Self::Pack(error) => error.hint(),
             Self::Unpack(error) => error.hint(),
             Self::Damaged(_) => {
@@ -128,15 +128,30 @@ pub fn restore(arguments: RestoreArguments, out: &mut impl Write) -> Result<(), 
     let (data, _) = config::for_backup(arguments.config.as_deref(), arguments.data)?;
     let identities = Identities::read(&arguments.identity)?;
     refuse_database(&data)?;
+    let is_new = !data.exists();
     // Owned from here on: no server starts on it, and no other restore.
     let directory = DataDirectory::open(&data)?;
-    refuse_database(&data)?;
-    // In the same folder, so on the same disk as its place.
-    let unfinished = tempfile::Builder::new().prefix(".restore-").tempdir_in(&data)?;
-    let manifest = open(&arguments.file, &identities, unfinished.path())?;
-    archive::settle(&unfinished.path().join(DATABASE), &directory.database())?;
-    writeln!(out, "restored {}, made {}", directory.database().display(), manifest.made)?;
+    let restored = put_back(&directory, &data, &arguments.file, &identities);
+    if restored.is_err() && is_new {
+        directory.remove();
+    }
+    let manifest = restored?;
+    writeln!(out, "restored {}, made {}", database_in(&data).display(), manifest.made)?;
     describe(&manifest, out)
+}
+
+fn put_back(
+    directory: &DataDirectory,
+    data: &Path,
+    file: &Path,
+    identities: &Identities,
+) -> Result<Manifest, BackupError> {
+    refuse_database(data)?;
+    // In the same folder, so on the same disk as its place.
+    let unfinished = tempfile::Builder::new().prefix(".restore-").tempdir_in(data)?;
+    let manifest = open(file, identities, unfinished.path())?;
+    archive::settle(&unfinished.path().join(DATABASE), &directory.database())?;
+    Ok(manifest)
 }
 
 /// Refuses a folder in which there is a database, or the log of one, which would be applied to the other.

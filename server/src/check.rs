@@ -14,6 +14,7 @@ use parlour_upkeep::{Finding, Report, look};
 use crate::clock::Clock;
 use crate::config::Told;
 use crate::data::database_in;
+use crate::startup::StartError;
 use crate::store::inspect;
 use crate::{danger, tls};
 
@@ -39,7 +40,8 @@ fn keys(keys: Option<&Path>, clock: Clock, report: &mut Report) -> Option<RootCe
         report.add(Finding::not_checked("certificate", "no --keys was given"));
         return None;
     };
-    report.add(look::private_files("keys", &[&keys.join("server.key")]));
+    let key = keys.join("server.key");
+    report.add(look::private_files("keys", &[&key]));
     report.extend(look::guarded_folder("keys", keys));
     match tls::certificates(keys) {
         Ok((server, root)) => {
@@ -63,15 +65,23 @@ fn keys(keys: Option<&Path>, clock: Clock, report: &mut Report) -> Option<RootCe
             report.add(look::certificate_dates("root", &name, from, until, now, fix));
             // Whether key and certificate are a pair shows when both are loaded.
             if let Err(error) = tls::load(keys, clock) {
-                report.add(Finding::wrong("keys", error.to_string(), error.hint().unwrap_or_default()));
+                report.add(look::withheld("keys", &key).unwrap_or_else(|| wrong("keys", &error)));
             }
             Some(root)
         }
         Err(error) => {
-            report.add(Finding::wrong("certificate", error.to_string(), error.hint().unwrap_or_default()));
+            let withheld = ["server.crt", "ca.crt"]
+                .iter()
+                .find_map(|name| look::withheld("certificate", &keys.join(name)));
+            report.add(withheld.unwrap_or_else(|| wrong("certificate", &error)));
             None
         }
     }
+}
+
+/// What would keep a server from starting.
+fn wrong(what: &'static str, error: &StartError) -> Finding {
+    Finding::wrong(what, error.to_string(), error.hint().unwrap_or_default())
 }
 
 /// The folder, the database in it, and what its newest message says of the clock.
@@ -82,25 +92,51 @@ fn data(data: Option<&Path>, root: Option<&RootCertificate>, clock: Clock, repor
         }
         return;
     };
+    let fix = "name the server's data directory with --data; a server that never ran has none yet";
+    if let Some(unusable) = look::unusable_folder("data", data, fix) {
+        report.add(unusable);
+        for what in ["disk", "database", "clock"] {
+            report.add(Finding::not_checked(what, format!("{} cannot be looked at", data.display())));
+        }
+        return;
+    }
     let database = database_in(data);
     report
         .add(look::guarded_folder("data", data).unwrap_or_else(|| look::private_files("data", &[&database])));
     report.add(look::disk(data));
-    let (database_found, newest) = match inspect(&database, root) {
+    match inspect(&database, root) {
         Ok(inspection) => {
-            let finding = match inspection.damage() {
+            report.add(match inspection.damage() {
                 None => Finding::well("database", inspection.inventory.line()),
                 Some(damage) => Finding::wrong("database", damage, RESTORE),
-            };
-            (finding, inspection.inventory.newest)
+            });
+            let newest = inspection.inventory.newest.as_deref();
+            report.add(look::clock(newest, clock.now().as_millis(), CLOCK_TOLERANCE_MS));
         }
         Err(reason) => {
-            let problem = format!("{} cannot be read: {reason}", database.display());
-            (Finding::wrong("database", problem, RESTORE), None)
+            report.add(unread(data, &database, &reason));
+            report.add(Finding::not_checked("clock", "the database cannot be read"));
         }
-    };
-    report.add(database_found);
-    report.add(look::clock(newest.as_deref(), clock.now().as_millis(), CLOCK_TOLERANCE_MS));
+    }
+}
+
+/// A database that could not be read at all, and why.
+fn unread(data: &Path, database: &Path, reason: &str) -> Finding {
+    if matches!(database.try_exists(), Ok(false)) {
+        let problem = format!("there is no database {}", database.display());
+        let fix = "name the server's data directory with --data; if the database was there, put back the newest good \
+            backup with 'parlour-server restore'";
+        return Finding::wrong("database", problem, fix);
+    }
+    // SQLite needs files beside the database, also for reading.
+    let needs_more = || look::is_read_only(data).then(|| look::out_of_reach("database", &beside(database)));
+    look::withheld("database", database).or_else(needs_more).unwrap_or_else(|| {
+        Finding::wrong("database", format!("{} cannot be read: {reason}", database.display()), RESTORE)
+    })
+}
+
+fn beside(database: &Path) -> String {
+    format!("{}, whose folder it may not write to", database.display())
 }
 
 const RESTORE: &str = "stop the server, move the folder away and put back the newest good backup with \
@@ -112,7 +148,7 @@ fn limits(told: &Told) -> Finding {
         return Finding::not_checked("limits", "no --listen was given");
     };
     match crate::server::resolve(listen) {
-        Err(error) => Finding::wrong("limits", error.to_string(), error.hint().unwrap_or_default()),
+        Err(error) => wrong("limits", &error),
         Ok(address) => match danger::of_limits(address, &told.limits) {
             Some(problem) => Finding::wrong("limits", problem, "take the limit back to its default"),
             None => Finding::well("limits", format!("they fit {address}")),

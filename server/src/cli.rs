@@ -1,6 +1,6 @@
 //! The command line. `--help`, the manual and the completions come from here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
@@ -45,7 +45,8 @@ pub enum Command {
     Backup(BackupArguments),
     /// Put back what is in a backup
     Restore(RestoreArguments),
-    /// Open a backup in a temporary place and check all of it; exit status 1 when it is not good
+    /// Open a backup in a temporary place and check all of it; exit status 1 when it is not good, 2 when that
+    /// could not be tried
     Verify(VerifyArguments),
     /// Make a key that opens backups, and print the recipient to which they are encrypted
     BackupKey {
@@ -110,7 +111,7 @@ pub struct RunArguments {
     /// File to log to, instead of standard error; in a folder for logs alone, where older ones are kept
     #[arg(long, env = "PARLOUR_LOG_FILE", value_name = "FILE")]
     pub log_file: Option<PathBuf>,
-    /// What is logged: error, warn, info, debug or trace, or filters by module [default: info]
+    /// What is logged: error, warn, info, debug or trace, or MODULE=LEVEL, several with commas [default: info]
     #[arg(long, env = "PARLOUR_LOG_LEVEL", value_name = "LEVEL")]
     pub log_level: Option<String>,
     /// User to run as when started as root
@@ -200,6 +201,16 @@ pub struct AuditArguments {
     /// Print one JSON object a line
     #[arg(long)]
     pub json: bool,
+}
+
+impl AuditArguments {
+    /// The data directory that is meant.
+    pub fn folder(&self) -> &Path {
+        match &self.command {
+            Some(AuditCommand::Verify(arguments)) => &arguments.data,
+            None => &self.data,
+        }
+    }
 }
 
 /// What `audit` does besides printing entries.

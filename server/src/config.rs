@@ -181,13 +181,15 @@ fn file(path: Option<&Path>) -> Result<File, StartError> {
 fn read(path: &Path) -> Result<File, StartError> {
     let wrong = |reason: String| StartError::Config { path: path.to_owned(), reason };
     let text = std::fs::read_to_string(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
-    toml::from_str(&text).map_err(|error| wrong(one_line(&error)))
+    toml::from_str(&text).map_err(|error| wrong(one_line(&text, &error)))
 }
 
 /// The error's message and the line that it is about, without the drawing around it.
-fn one_line(error: &toml::de::Error) -> String {
+fn one_line(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
     let message = error.message().lines().collect::<Vec<_>>().join(" ");
-    message.trim().to_owned()
+    format!("line {line}: {}", message.trim())
 }
 
 #[cfg(test)]
@@ -225,6 +227,13 @@ mod tests {
             ["colour = 1", "listen = 5", "[limits]\nnonsense = 1", "[limits]\nconnections = -1", "x ="]
         {
             assert!(settings(file, &[]).is_err(), "{file}");
+        }
+        for (file, said) in [
+            ("listen = \"[::1]:1\"\ncolour = 1", ": line 2: unknown field `colour`"),
+            ("\n\nlisten = 5", ": line 3: invalid type: integer `5`, expected a string"),
+        ] {
+            let error = settings(file, &[]).unwrap_err().to_string();
+            assert!(error.contains(said) && !error.contains('\n'), "{error}");
         }
     }
 }

@@ -13,26 +13,50 @@ use parlour_upkeep::look;
 pub enum Danger {
     /// Others than the owner can read the server's key
     WorldReadableKeys,
+    /// Others than the owner can change the server's key, or put another in its place
+    WritableKeys,
     /// Others than the owner can change what is in the data directory
     WritableData,
     /// Listen publicly while a raised limit for one address no longer holds anybody back
     PublicWithoutLimits,
 }
 
+/// From which value on a limit for one address holds nobody back.
+enum Pointless {
+    /// From the number of all connections on: one address can take all places then.
+    AtConnections,
+    /// From the number of all guests on.
+    AtGuests,
+    /// From this number on.
+    At(u64),
+}
+
 /// Limits that hold a single address back, and from which value on they do so no more, if they were raised
-/// at all; without a value, from [`Limits::connections`] on, since one address can take all places then.
-const PER_ADDRESS: &[(&str, Option<u64>)] = &[
-    ("connections_per_address", None),
-    ("guests_per_address", None),
-    ("registrations_per_hour", Some(6_000)),
-    ("failed_logins_per_minute", Some(1_000)),
+/// at all.
+const PER_ADDRESS: &[(&str, Pointless)] = &[
+    ("connections_per_address", Pointless::AtConnections),
+    ("guests_per_address", Pointless::AtGuests),
+    ("registrations_per_hour", Pointless::At(6_000)),
+    ("failed_logins_per_minute", Pointless::At(1_000)),
 ];
+
+impl Pointless {
+    fn bound(&self, limits: &Limits) -> u64 {
+        match self {
+            Self::AtConnections => limits.connections,
+            // A guest is a connection too.
+            Self::AtGuests => limits.guests.min(limits.connections),
+            Self::At(bound) => *bound,
+        }
+    }
+}
 
 impl Danger {
     /// The name in the configuration.
     pub fn name(self) -> &'static str {
         match self {
             Self::WorldReadableKeys => "world-readable-keys",
+            Self::WritableKeys => "writable-keys",
             Self::WritableData => "writable-data",
             Self::PublicWithoutLimits => "public-without-limits",
         }
@@ -47,12 +71,26 @@ pub fn of_keys(keys: &Path) -> Option<String> {
     })
 }
 
+/// Says that others can change the key in `keys`, or exchange it.
+pub fn of_keys_folder(keys: &Path) -> Option<String> {
+    let key = keys.join("server.key");
+    of_folder(keys).or_else(|| {
+        look::is_writable_by_others(&key).then(|| {
+            format!("others than its owner can change {0}; 'chmod go-w {0}' takes that away", key.display())
+        })
+    })
+}
+
 /// Says that others can write into `data`.
 pub fn of_data(data: &Path) -> Option<String> {
-    look::is_writable_by_others(data).then(|| {
+    of_folder(data)
+}
+
+fn of_folder(folder: &Path) -> Option<String> {
+    look::is_writable_by_others(folder).then(|| {
         format!(
             "others than its owner can change what is in {0}; 'chmod go-w {0}' takes that away",
-            data.display()
+            folder.display()
         )
     })
 }
@@ -63,9 +101,9 @@ pub fn of_limits(address: SocketAddr, limits: &Limits) -> Option<String> {
         return None;
     }
     let default = Limits::default();
-    let pointless = |(name, bound): &&(&str, Option<u64>)| {
+    let pointless = |(name, from): &&(&str, Pointless)| {
         let value = limits.get(name).unwrap_or_default();
-        Some(value) > default.get(name) && value >= bound.unwrap_or(limits.connections)
+        Some(value) > default.get(name) && value >= from.bound(limits)
     };
     PER_ADDRESS.iter().find(pointless).map(|(name, _)| {
         format!("the server would listen on {address} with a limit {name} that holds nobody back")
@@ -84,6 +122,10 @@ mod tests {
             (&["connections=10"], false),
             (&["connections_per_address=9999"], false),
             (&["connections_per_address=10000"], true),
+            (&["guests_per_address=999"], false),
+            (&["guests_per_address=5000"], true),
+            (&["guests_per_address=5000", "guests=5001"], false),
+            (&["guests_per_address=5000", "guests=9000", "connections=5000"], true),
             (&["registrations_per_hour=6000"], true),
             (&["failed_logins_per_minute=999"], false),
         ] {

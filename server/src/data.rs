@@ -18,7 +18,7 @@ pub struct DataDirectory {
 pub enum Use {
     /// None does.
     Free,
-    /// One does; where it listens, as far as it has said so already.
+    /// One does; where it listens, as far as it has said so already: for clients, then for the operator.
     Running(Vec<SocketAddr>),
 }
 
@@ -56,7 +56,14 @@ impl DataDirectory {
         database_in(&self.path)
     }
 
-    /// Notes in the lock where this server listens, for [`usage`]. Done once.
+    /// Removes a directory that was made for nothing. One in which there is something by now stays.
+    pub fn remove(self) {
+        // While the lock is held, so that it is nobody else's.
+        let _ = std::fs::remove_file(self.path.join("lock"));
+        let _ = std::fs::remove_dir(&self.path);
+    }
+
+    /// Notes in the lock where this server listens, first for clients, for [`usage`]. Done once.
     pub fn note_addresses(&mut self, addresses: &[SocketAddr]) -> Result<(), StartError> {
         let noted = self
             .lock

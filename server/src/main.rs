@@ -1,6 +1,6 @@
 //! `parlour-server`: reads the command line and runs the server.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::num::NonZero;
 use std::process::ExitCode;
 
@@ -12,6 +12,7 @@ use parlour_server::audit::report::{self, Finding};
 use parlour_server::backup::{self, BackupError};
 use parlour_server::cli::{AuditArguments, CheckArguments, Cli, Command};
 use parlour_server::config::{Settings, Told};
+use parlour_server::data::database_in;
 use parlour_server::server::{Listening, Prepared};
 use parlour_server::startup::StartError;
 use parlour_server::{check, confinement, server};
@@ -60,6 +61,14 @@ fn main() -> ExitCode {
 }
 
 fn audit(arguments: AuditArguments) -> ExitCode {
+    let database = database_in(arguments.folder());
+    // Who may not look would be told that there is none.
+    if let Err(error) = database.metadata()
+        && error.kind() == ErrorKind::PermissionDenied
+    {
+        let problem = format!("cannot look at {}: {error}", database.display());
+        return fail(&problem, Some("run this as the server's user, or as root".to_owned()), FAILED);
+    }
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     match report::run(arguments, &mut out) {
         Ok(Finding::Sound) => ExitCode::SUCCESS,

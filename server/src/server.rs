@@ -1,6 +1,7 @@
 //! Puts the server together from its parts and runs it until it is told to stop. The only place that
 //! names the backends.
 
+use std::io::ErrorKind;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -162,6 +163,7 @@ pub async fn run(
 fn refuse_dangers(settings: &Settings, address: SocketAddr) -> Result<(), StartError> {
     let dangers = [
         (Danger::WorldReadableKeys, danger::of_keys(&settings.keys)),
+        (Danger::WritableKeys, danger::of_keys_folder(&settings.keys)),
         (Danger::WritableData, danger::of_data(&settings.data)),
         (Danger::PublicWithoutLimits, danger::of_limits(address, &settings.limits)),
     ];
@@ -178,7 +180,11 @@ fn refuse_dangers(settings: &Settings, address: SocketAddr) -> Result<(), StartE
 /// The first address that `HOST:PORT` stands for.
 pub(crate) fn resolve(listen: &str) -> Result<SocketAddr, StartError> {
     let unknown = || StartError::Address(listen.to_owned());
-    listen.to_socket_addrs().ok().and_then(|mut found| found.next()).ok_or_else(unknown)
+    match listen.to_socket_addrs() {
+        Ok(mut found) => found.next().ok_or_else(unknown),
+        Err(error) if error.kind() == ErrorKind::InvalidInput => Err(unknown()),
+        Err(source) => Err(StartError::UnknownHost { listen: listen.to_owned(), source }),
+    }
 }
 
 /// Listens. Who connects waits until the server accepts.

@@ -35,6 +35,14 @@ pub enum StartError {
         /// What is wrong.
         reason: String,
     },
+    /// A key or certificate is there, and this user may not read it.
+    #[error("{path}: cannot be read: {source}")]
+    KeyWithheld {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The data directory cannot be used.
     #[error("data directory {path}: {reason}")]
     Data {
@@ -71,9 +79,17 @@ pub enum StartError {
     /// The operator's address is not this machine's alone.
     #[error("metrics are for this machine alone, and others reach {0}")]
     PublicMetrics(SocketAddr),
-    /// The address does not parse or resolve.
+    /// The address does not parse.
     #[error("'{0}' is no address to listen on")]
     Address(String),
+    /// The address is that of a host that cannot be found.
+    #[error("no address is known for '{listen}': {source}")]
+    UnknownHost {
+        /// As it was written.
+        listen: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// It cannot run as the user that was named.
     #[error(transparent)]
     Privileges(#[from] PrivilegeError),
@@ -101,6 +117,10 @@ impl StartError {
             Self::Log(error) => error.hint(),
             Self::Limit(_) => "parlour-server run --help lists the limits".to_owned(),
             Self::Key { path, .. } => key_hint(path),
+            Self::KeyWithheld { path, .. } => {
+                let folder = path.parent().unwrap_or(path).display();
+                format!("run it as the user whose key this is, or give that user the folder: chown -R USER: {folder}")
+            }
             Self::Data { .. } => "choose a directory that this user may write, with --data".to_owned(),
             Self::DataInUse(_) => {
                 "stop the other server, or give this one a directory of its own with --data".to_owned()
@@ -133,6 +153,9 @@ impl StartError {
                     .to_owned()
             }
             Self::Address(_) => "write it as HOST:PORT, for example 127.0.0.1:7275".to_owned(),
+            Self::UnknownHost { .. } => {
+                "name an address of this machine, or a host that it can look up, in /etc/hosts for example".to_owned()
+            }
             Self::Privileges(error) => return error.hint(),
             Self::Sandbox(error) => error.hint().to_owned(),
             Self::Unsafe { danger, .. } => {
@@ -161,7 +184,35 @@ fn misfit_hint(path: &Path) -> String {
     )
 }
 
+/// `parlour-ttp server-cert` mints into a folder `server`; in another one nothing would come of it.
 fn key_hint(path: &Path) -> String {
-    let folder = path.parent().and_then(Path::parent).unwrap_or_else(|| Path::new("keys"));
-    format!("mint the server's key and certificate: parlour-ttp server-cert --keys {}", folder.display())
+    match path.parent().filter(|folder| folder.ends_with("server")).and_then(Path::parent) {
+        Some(folder) => {
+            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            let folder = folder.display();
+            format!("mint the server's key and certificate: parlour-ttp server-cert --keys {folder}")
+        }
+        None => "name the folder of the server's key with --keys; 'parlour-ttp server-cert --keys FOLDER' mints it in \
+                 FOLDER/server"
+            .to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_lacks_a_key_is_told_a_command_that_mints_it_there() {
+        for (path, ending) in [
+            ("keys/server/server.key", "parlour-ttp server-cert --keys keys"),
+            ("/etc/parlour/server/server.crt", "parlour-ttp server-cert --keys /etc/parlour"),
+            ("server/server.key", "parlour-ttp server-cert --keys ."),
+            ("keys/server.key", "mints it in FOLDER/server"),
+            ("server.key", "mints it in FOLDER/server"),
+        ] {
+            let hint = key_hint(Path::new(path));
+            assert!(hint.ends_with(ending), "{path}: {hint}");
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! The server's side of TLS: 1.3 only, client certificates welcome, no resumption.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ pub struct Identity {
 /// Reads `server.key`, `server.crt` (with the root behind it) and `ca.crt` from `keys`.
 pub fn load(keys: &Path, clock: Clock) -> Result<Identity, StartError> {
     let key_path = keys.join("server.key");
-    let key = private_key(&key_path).map_err(|error| unusable(&key_path, &error))?;
+    let key = private_key(&key_path).map_err(|error| unusable(&key_path, error))?;
     let Chain { path: chain_path, certificates: chain, root, root_der } = read_chain(keys)?;
     let leaf = chain.first().map(|leaf| ServerCertificate::from_der(leaf));
     let expires = leaf.as_ref().and_then(|leaf| Some(leaf.as_ref().ok()?.not_after()));
@@ -61,8 +62,8 @@ fn read_chain(keys: &Path) -> Result<Chain, StartError> {
     let root_path = keys.join("ca.crt");
     let certificates = CertificateDer::pem_file_iter(&path)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| unusable(&path, &error))?;
-    let root_der = CertificateDer::from_pem_file(&root_path).map_err(|error| unusable(&root_path, &error))?;
+        .map_err(|error| unusable(&path, error))?;
+    let root_der = CertificateDer::from_pem_file(&root_path).map_err(|error| unusable(&root_path, error))?;
     let root = RootCertificate::from_der(&root_der)
         .map_err(|error| StartError::Key { path: root_path, reason: error.to_string() })?;
     if !certificates.contains(&root_der) {
@@ -119,8 +120,11 @@ fn config(
     Ok(config)
 }
 
-fn unusable(path: &Path, error: &pem::Error) -> StartError {
+fn unusable(path: &Path, error: pem::Error) -> StartError {
     let reason = match error {
+        pem::Error::Io(source) if source.kind() == ErrorKind::PermissionDenied => {
+            return StartError::KeyWithheld { path: path.to_owned(), source };
+        }
         pem::Error::Io(error) => format!("cannot be read: {error}"),
         pem::Error::NoItemsFound => "holds no key or certificate in PEM".to_owned(),
         other => format!("is not understood: {other}"),

@@ -1,12 +1,15 @@
 //! `check` says what is wrong, with what to do about it, and nothing else is wrong then.
 
+mod dangers;
+mod unseen;
+
 use std::fs::Permissions;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use parlour_tests::{Finished, World, free_address, run_to_end};
+use parlour_tests::{Finished, World, run_to_end};
 use rusqlite::Connection;
 use serde_json::Value;
 
@@ -305,52 +308,5 @@ fn what_cannot_be_checked_at_all_ends_with_another_status() -> Result<()> {
             finished.error()?;
         }
     }
-    Ok(())
-}
-
-#[test]
-fn what_would_be_unsafe_is_refused_until_it_is_allowed_by_name() -> Result<()> {
-    let mut world = World::with().prepare()?;
-    std::fs::create_dir(world.path("data"))?;
-    let refuses = |world: &World, arguments: &[&str], name: &str| {
-        let mut command = world.server_command(&free_address()?.to_string())?;
-        let finished = run_to_end("server", command.args(arguments), "")?;
-        ensure!(finished.code == 2, "{finished:#?}");
-        finished.error()?;
-        let hint = finished.hint();
-        ensure!(hint.ends_with(&format!("write allow-unsafe = [\"{name}\"] in the file")), "{hint}");
-        Ok::<_, anyhow::Error>(())
-    };
-    let (key, data) = (world.path("keys/server/server.key"), world.path("data"));
-    set_mode(&key, 0o640)?;
-    refuses(&world, &[], "world-readable-keys")?;
-    set_mode(&key, 0o600)?;
-    set_mode(&data, 0o770)?;
-    refuses(&world, &[], "writable-data")?;
-    set_mode(&data, 0o700)?;
-    let public = ["--limit", "connections=100", "--limit", "connections_per_address=100"];
-    let mut command = world.command("parlour-server")?;
-    command.args(["run", "--listen", "0.0.0.0:0", "--keys", "keys/server", "--data", "data"]).args(public);
-    let finished = run_to_end("server", &mut command, "")?;
-    ensure!(finished.code == 2 && finished.hint().contains("public-without-limits"), "{finished:#?}");
-
-    for key in ["ca.key", "log.key"] {
-        let path = world.path("keys/ttp").join(key);
-        set_mode(&path, 0o604)?;
-        let refused = world.try_ttp(&["serve"])?;
-        let said = String::from_utf8_lossy(&refused.stderr);
-        ensure!(refused.status.code() == Some(2) && said.contains("[\"world-readable-keys\"]"), "{said}");
-        set_mode(&path, 0o600)?;
-    }
-    // Allowed by name, they start.
-    set_mode(&key, 0o640)?;
-    std::fs::write(world.path("server.toml"), "allow-unsafe = [\"world-readable-keys\"]")?;
-    let mut command = world.server_command(&world.address()?.to_string())?;
-    command.args(["--config", "server.toml"]);
-    let mut process = parlour_tests::Process::start("server", &mut command, std::process::Stdio::null())?;
-    process.out.expect("listening on {}")?;
-    process.crash()?;
-    set_mode(&key, 0o600)?;
-    world.start_server()?;
     Ok(())
 }

@@ -194,7 +194,7 @@ fn a_user_who_cannot_be_is_refused_before_anything_is_made() -> Result<()> {
         ("no-such-user", "there is no user 'no-such-user'", "useradd"),
         ("root", "'root' is root", "ordinary user"),
         // It becomes nobody, who cannot read root's keys.
-        ("nobody", "Permission denied", ""),
+        ("nobody", "Permission denied", "run it as the user whose key this is"),
     ] {
         let mut command = world.server_command("127.0.0.1:0")?;
         let finished = run_to_end("server", command.args(["--run-as", name]), "")?;

@@ -99,6 +99,11 @@ fn a_server_does_not_listen_where_it_cannot_and_makes_nothing() -> Result<()> {
         let error = refused(&run_to_end("server", &mut command, "")?).with_context(|| bad.to_owned())?;
         ensure!(error == format!("error: '{bad}' is no address to listen on"), "{error}");
     }
+    let mut command = world.server_command("no-such-host.invalid:7275")?;
+    let finished = run_to_end("server", &mut command, "")?;
+    let error = refused(&finished)?;
+    ensure!(error.starts_with("error: no address is known for 'no-such-host.invalid:7275': "), "{error}");
+    ensure!(!finished.hint().contains("HOST:PORT"), "{finished:#?}");
     ensure!(!world.path("data").exists(), "a data directory was made");
     Ok(())
 }
@@ -176,6 +181,11 @@ fn a_server_takes_no_option_that_it_does_not_know() -> Result<()> {
         let (error, hint) = bare_server_refuses(&world, &arguments)?;
         ensure!(error.contains(said), "{arguments:?}: {error}");
         ensure!(hint.contains("parlour-server run --help"), "{arguments:?}: {hint}");
+    }
+    for level in ["bogus", "wran", "info,bogus"] {
+        let (error, hint) = bare_server_refuses(&world, &["--log-level", level])?;
+        ensure!(error.ends_with("' is no level of the log"), "{error}");
+        ensure!(hint.starts_with("hint: --log-level takes error, warn, info, debug or trace"), "{hint}");
     }
     let (error, hint) = bare_server_refuses(&world, &["--log-level", "=,="])?;
     ensure!(error.starts_with("error: the log's level is not understood: "), "{error}");

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use parlour_keylog::Host;
 use parlour_protocol::{DeviceId, ServerAddress, UserName};
 use parlour_sandbox::{Mode, ProbeArguments, SandboxArguments};
 use parlour_upkeep::logging::LogFormat;
+
+use crate::danger::Danger;
 
 /// The trusted third party of a Parlour: mints certificates, and never mints a name twice.
 #[derive(Debug, Parser)]
@@ -37,7 +39,7 @@ pub struct Common {
     /// Form of the log [default: text]
     #[arg(long, global = true, value_name = "FORM", env = "PARLOUR_LOG")]
     pub log: Option<LogFormat>,
-    /// What is logged: error, warn, info, debug, trace, or a filter by module [default: info]
+    /// What is logged: error, warn, info, debug or trace, or MODULE=LEVEL, several with commas [default: info]
     #[arg(long, global = true, value_name = "FILTER", env = "PARLOUR_LOG_LEVEL")]
     pub log_level: Option<String>,
 }
@@ -71,7 +73,8 @@ pub enum Command {
     Backup(BackupArgs),
     /// Put back what is in a backup, where there is no root
     Restore(RestoreArgs),
-    /// Open a backup in a temporary place and check all of it; exit status 1 when it is not good
+    /// Open a backup in a temporary place and check all of it; exit status 1 when it is not good, 2 when that
+    /// could not be tried
     Verify(VerifyArgs),
     /// Make a key that opens backups, and print the recipient to which they are encrypted
     BackupKey {
@@ -126,7 +129,7 @@ pub struct ServeArgs {
     pub(crate) log_file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) sandbox: SandboxArguments,
-    /// Serve even though others than their owner can read the root's or the log's key
+    /// Do something unsafe that is refused otherwise; may be given several times
     #[arg(long, value_enum, value_name = "WHAT", env = "PARLOUR_ALLOW_UNSAFE", value_delimiter = ',')]
     pub(crate) allow_unsafe: Vec<Danger>,
     #[command(flatten)]
@@ -140,10 +143,14 @@ pub struct RevokeArgs {
     #[arg(value_name = "NAME")]
     pub(crate) name: UserName,
     /// The device; without it, all devices of the user
-    #[arg(value_name = "DEVICE-ID")]
+    #[arg(value_name = "DEVICE-ID", value_parser = parse_device)]
     pub(crate) device: Option<DeviceId>,
     #[command(flatten)]
     pub(crate) clock: ClockArgs,
+}
+
+fn parse_device(text: &str) -> Result<DeviceId, &'static str> {
+    text.parse().map_err(|_| "a device's id is 16 hex digits in lower case, as 'parlour-ttp show' lists them")
 }
 
 /// Options of `show`.
@@ -202,14 +209,6 @@ pub struct VerifyArgs {
     /// File of the key that opens it
     #[arg(long, value_name = "FILE")]
     pub(crate) identity: PathBuf,
-}
-
-/// Something unsafe, under the name by which `allow-unsafe` allows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Danger {
-    /// Others than the owner can read the root's or the log's key
-    WorldReadableKeys,
 }
 
 /// Where the time comes from.

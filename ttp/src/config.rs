@@ -9,7 +9,8 @@ use parlour_upkeep::logging::LogFormat;
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
-use crate::cli::{Cli, Command, Danger};
+use crate::cli::{Cli, Command};
+use crate::danger::Danger;
 use crate::keyfiles::{self, KeyFileError};
 
 /// Why the configuration cannot be used.

@@ -3,7 +3,8 @@
 //! [`Authority`] is the whole of what it decides: it checks a request, chooses every field of a
 //! certificate from a fixed profile (`profile.rs`), and writes what it did into its [`store`] before it
 //! answers. [`listener`] serves it to the server over a Unix socket. [`commands`] are what an operator
-//! types, defined in [`cli`] and completed from a file by [`config`]; [`folder`] says where keys lie and
+//! types, defined in [`cli`] and completed from a file by [`config`]; [`danger`] is what is not done unless
+//! somebody allows it; [`folder`] says where keys lie and
 //! [`keyfiles`] how they are written, so that nothing half-made is ever seen. Time comes from a
 //! [`Clock`].
 //!
@@ -15,6 +16,7 @@ pub mod cli;
 mod clock;
 pub mod commands;
 pub mod config;
+pub mod danger;
 pub mod folder;
 pub mod keyfiles;
 pub mod listener;

@@ -145,9 +145,7 @@ impl Store {
     /// Opens a database, and brings it up to this program's version. The log beside it stays as it is until
     /// [`settle`](Self::settle): it could be that of another database.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        if !path.exists() {
-            return Err(StoreError::Missing(path.to_owned()));
-        }
+        refuse_missing(path)?;
         let mut connection = connect(path)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         migrations::check(&connection, path)?;
@@ -216,6 +214,15 @@ impl Store {
     fn opened(&self) -> MutexGuard<'_, Open> {
         // A panic in an act rolls its transaction back, so the connection is as good as before.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// That it cannot be seen does not mean that there is none.
+fn refuse_missing(path: &Path) -> Result<(), StoreError> {
+    match path.try_exists() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(StoreError::Missing(path.to_owned())),
+        Err(error) => Err(StoreError::Failed(format!("{}: {error}", path.display()))),
     }
 }
 

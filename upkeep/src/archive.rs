@@ -52,6 +52,12 @@ pub enum PackError {
     /// Something is in its place.
     #[error("{} is there already", .0.display())]
     AlreadyThere(PathBuf),
+    /// What is in its place is a device, a link, a folder: nothing that a backup may replace.
+    #[error("{} is no regular file", .0.display())]
+    NotAFile(PathBuf),
+    /// It was to be written to standard output.
+    #[error("a backup is a file, and is not written to standard output")]
+    StandardOutput,
     /// It cannot be written, or what belongs into it cannot be read.
     #[error("cannot write {}: {reason}", path.display())]
     Failed {
@@ -105,7 +111,8 @@ pub enum UnpackError {
 }
 
 /// Writes a backup of `files`, each with its name in it, encrypted to `recipient`. The file has its name
-/// once it is whole and on the disk, not before; what is there already is replaced only if `replace`.
+/// once it is whole and on the disk, not before; a file that is there already is replaced only if `replace`, and
+/// what is no regular file never.
 pub fn pack(
     path: &Path,
     replace: bool,
@@ -113,9 +120,7 @@ pub fn pack(
     manifest: &Manifest,
     files: &[(&str, &Path)],
 ) -> Result<(), PackError> {
-    if !replace && path.symlink_metadata().is_ok() {
-        return Err(PackError::AlreadyThere(path.to_owned()));
-    }
+    refuse_place(path, replace)?;
     let failed = |error: io::Error| PackError::Failed { path: path.to_owned(), reason: error.to_string() };
     let folder = folder_of(path);
     // Readable by its owner alone, and removed when this fails.
@@ -128,6 +133,18 @@ pub fn pack(
         _ => failed(error.error),
     })?;
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+}
+
+/// A `-` stands for standard output everywhere else, and would be a file here that nobody looks for.
+fn refuse_place(path: &Path, replace: bool) -> Result<(), PackError> {
+    if path == Path::new("-") {
+        return Err(PackError::StandardOutput);
+    }
+    match path.symlink_metadata() {
+        Ok(there) if !there.is_file() => Err(PackError::NotAFile(path.to_owned())),
+        Ok(_) if !replace => Err(PackError::AlreadyThere(path.to_owned())),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 fn encrypt(
@@ -255,6 +272,10 @@ impl PackError {
     pub fn hint(&self) -> String {
         match self {
             Self::AlreadyThere(_) => "name another file, or replace it with --force".to_owned(),
+            Self::NotAFile(_) => "name another file; only a regular one is replaced, with --force".to_owned(),
+            Self::StandardOutput => {
+                "name a file; it has its name once it is whole and on the disk".to_owned()
+            }
             Self::Failed { .. } => "choose a place that this user may write and that has room".to_owned(),
         }
     }
@@ -265,18 +286,22 @@ impl UnpackError {
     pub fn hint(&self) -> String {
         match self {
             Self::Unreadable { .. } => "name the file that 'backup' wrote".to_owned(),
-            Self::OtherKey(_) => "name the key whose recipient it was made for, with --identity".to_owned(),
+            Self::OtherKey(_) => {
+                "name the key whose recipient it was made for, with --identity; if it is this one, the \
+                 backup's head is damaged"
+                    .to_owned()
+            }
             Self::Damaged { .. } => "take another copy, or an older backup".to_owned(),
             Self::Foreign { program, .. } => format!("use {program}, of the version that made it or newer"),
             Self::Unwritable { .. } => "choose a place that this user may write and that has room".to_owned(),
         }
     }
 
-    /// Whether the backup itself is at fault.
+    /// Whether the backup itself is at fault. Of one that is encrypted to another key nobody can say.
     pub fn is_damage(&self) -> bool {
         match self {
-            Self::OtherKey(_) | Self::Damaged { .. } | Self::Foreign { .. } => true,
-            Self::Unreadable { .. } | Self::Unwritable { .. } => false,
+            Self::Damaged { .. } | Self::Foreign { .. } => true,
+            Self::OtherKey(_) | Self::Unreadable { .. } | Self::Unwritable { .. } => false,
         }
     }
 }

@@ -1,18 +1,22 @@
 //! A log that is bounded: when its file is long enough, the next one begins and the oldest one goes.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-/// A log in `PATH`, with what was before in `PATH.1`, `PATH.2` and so on. All together have at most
-/// `bytes * (older + 1)` bytes, and what one write is longer than that.
+/// A log in `PATH`, with what was before in `PATH.1`, `PATH.2` and so on. Each has at most `bytes` bytes, or as
+/// long as no next one can begin twice as many, and what one write is longer than that.
+///
+/// When somebody else moves `PATH` away, as logrotate does, the next line begins it anew.
 #[derive(Debug)]
 pub struct LogFile {
     path: PathBuf,
     bytes: u64,
     older: u64,
     file: File,
+    /// Which file it is: its device and its number there.
+    identity: (u64, u64),
     written: u64,
     /// Writes that failed since the last one that did not.
     lost: u64,
@@ -22,46 +26,84 @@ impl LogFile {
     /// Opens or makes the file, for its owner alone, and writes at its end.
     pub fn open(path: &Path, bytes: u64, older: u64) -> io::Result<Self> {
         let file = append_to(path)?;
-        let written = file.metadata()?.len();
-        Ok(Self { path: path.to_owned(), bytes, older, file, written, lost: 0 })
+        let metadata = file.metadata()?;
+        let (identity, written) = (identity(&metadata), metadata.len());
+        Ok(Self { path: path.to_owned(), bytes, older, file, identity, written, lost: 0 })
     }
 
-    /// Begins the next file.
+    /// Begins the next file. When that fails, everything that was written is still there, and so is the open file.
     fn turn(&mut self) -> io::Result<()> {
         if self.older == 0 {
-            return self.begin_anew();
+            self.file.set_len(0)?;
+            self.written = 0;
+            return Ok(());
         }
-        for number in (1..self.older).rev() {
-            // Not all of them are there.
-            let _ = std::fs::rename(self.numbered(number), self.numbered(number + 1));
-        }
-        let next = std::fs::rename(&self.path, self.numbered(1)).and_then(|()| append_to(&self.path));
-        match next {
-            Ok(file) => {
-                self.file = file;
+        // First of all what can fail, under another name; a process that died may have left it.
+        let unfinished = self.beside("new");
+        let _ = std::fs::remove_file(&unfinished);
+        let next = append_to(&unfinished)?;
+        let moved = next.metadata().and_then(|metadata| {
+            self.move_older()?;
+            std::fs::rename(&self.path, self.numbered(1))?;
+            // If this fails, the next line finds that there is no file, and begins it.
+            std::fs::rename(&unfinished, &self.path)?;
+            Ok(metadata)
+        });
+        match moved {
+            Ok(metadata) => {
+                self.identity = identity(&metadata);
+                self.file = next;
                 self.written = 0;
                 Ok(())
             }
-            // In a folder that only lets this file be written, bounded goes before complete.
-            Err(_) => self.begin_anew(),
+            Err(error) => {
+                let _ = std::fs::remove_file(&unfinished);
+                Err(error)
+            }
         }
     }
 
-    fn begin_anew(&mut self) -> io::Result<()> {
-        self.file.set_len(0)?;
-        self.written = 0;
+    /// Frees the name of the newest older file. Up to the first gap, so that after a failure halfway nothing
+    /// moves a second time.
+    fn move_older(&self) -> io::Result<()> {
+        let gap = (1..self.older).find(|number| !exists(&self.numbered(*number))).unwrap_or(self.older);
+        for number in (1..gap).rev() {
+            std::fs::rename(self.numbered(number), self.numbered(number + 1))?;
+        }
         Ok(())
     }
 
     fn numbered(&self, number: u64) -> PathBuf {
+        self.beside(&number.to_string())
+    }
+
+    fn beside(&self, ending: &str) -> PathBuf {
         let mut name = self.path.clone().into_os_string();
-        name.push(format!(".{number}"));
+        name.push(".");
+        name.push(ending);
         name.into()
     }
 
+    /// Follows a file that somebody else moved away.
+    fn follow(&mut self) {
+        let is_there = match std::fs::metadata(&self.path) {
+            Ok(metadata) => identity(&metadata) == self.identity,
+            Err(error) => error.kind() != ErrorKind::NotFound,
+        };
+        if !is_there && let Ok(next) = Self::open(&self.path, self.bytes, self.older) {
+            *self = Self { lost: self.lost, ..next };
+        }
+    }
+
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
-        if self.written > 0 && self.written.saturating_add(line.len() as u64) > self.bytes {
-            self.turn()?;
+        self.follow();
+        let length = self.written.saturating_add(line.len() as u64);
+        if self.written > 0 && length > self.bytes {
+            let turned = self.turn();
+            // Bounded goes before complete.
+            if length > self.bytes.saturating_mul(2) {
+                turned?;
+            }
         }
         if self.lost > 0 {
             let note = format!("{} lines of the log could not be written here\n", self.lost);
@@ -92,6 +134,14 @@ impl Write for LogFile {
 
 fn append_to(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+}
+
+fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+fn identity(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
 }
 
 #[cfg(test)]
@@ -138,6 +188,63 @@ mod tests {
         }
         assert_eq!(names(folder.path()), ["server.log"]);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "line 18 of it\nline 19 of it\n");
+    }
+
+    #[test]
+    fn a_next_file_that_cannot_be_opened_costs_nothing_up_to_twice_the_length() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("server.log");
+        let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+        let mut log = LogFile::open(&path, 10, 2).unwrap();
+        for line in ["first", "second", "third"] {
+            say(&mut log, line);
+        }
+        let in_the_way = folder.path().join("server.log.new");
+        std::fs::create_dir(&in_the_way).unwrap();
+        for line in ["fourth", "fifth", "sixth", "seventh"] {
+            say(&mut log, line);
+        }
+        assert_eq!([read("server.log.2"), read("server.log.1")], ["first\n", "second\n"]);
+        assert_eq!(read("server.log"), "third\nfourth\nfifth\n");
+        std::fs::remove_dir(&in_the_way).unwrap();
+        say(&mut log, "eighth");
+        assert_eq!([read("server.log.2"), read("server.log.1")], ["second\n", "third\nfourth\nfifth\n"]);
+        assert_eq!(read("server.log"), "2 lines of the log could not be written here\neighth\n");
+        assert_eq!(names(folder.path()), ["server.log", "server.log.1", "server.log.2"]);
+    }
+
+    #[test]
+    fn a_failure_halfway_moves_no_older_file_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("server.log");
+        let mut log = LogFile::open(&path, 10, 3).unwrap();
+        for line in ["first", "second", "third"] {
+            say(&mut log, line);
+        }
+        // Left as after a rotation that only got to the older files.
+        for number in [2, 1] {
+            std::fs::rename(log.numbered(number), log.numbered(number + 1)).unwrap();
+        }
+        say(&mut log, "fourth");
+        let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+        let older = ["server.log.3", "server.log.2", "server.log.1"].map(read);
+        assert_eq!(older, ["first\n", "second\n", "third\n"]);
+    }
+
+    #[test]
+    fn a_file_that_was_moved_away_begins_anew_with_the_next_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("server.log");
+        let mut log = LogFile::open(&path, 1_000, 1).unwrap();
+        say(&mut log, "one");
+        std::fs::rename(&path, folder.path().join("moved")).unwrap();
+        say(&mut log, "two");
+        // As logrotate does when it makes the new file itself.
+        std::fs::rename(&path, folder.path().join("moved again")).unwrap();
+        std::fs::write(&path, "").unwrap();
+        say(&mut log, "three");
+        let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+        assert_eq!(["moved", "moved again", "server.log"].map(read), ["one\n", "two\n", "three\n"]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use serde::Deserialize;
 use thiserror::Error;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use crate::log_file::LogFile;
@@ -58,6 +59,9 @@ pub enum LogError {
     /// What is to be logged was not understood.
     #[error("the log's level is not understood: {0}")]
     Filter(String),
+    /// A word that is no level. It would be taken for a module, and everything but that module be silent.
+    #[error("'{0}' is no level of the log")]
+    Level(String),
     /// The file cannot be written.
     #[error("cannot write the log {}: {reason}", path.display())]
     File {
@@ -72,7 +76,9 @@ impl LogError {
     /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
-            Self::Filter(_) => "--log-level takes error, warn, info, debug or trace".to_owned(),
+            Self::Filter(_) | Self::Level(_) => {
+                "--log-level takes error, warn, info, debug or trace, or MODULE=LEVEL".to_owned()
+            }
             Self::File { .. } => "--log-file takes a file in a folder that this user may write to".to_owned(),
         }
     }
@@ -81,7 +87,7 @@ impl LogError {
 /// Begins to log what passes `filter`: a level, or levels by module. A second call in one process, as in
 /// tests, leaves the first log in place.
 pub fn begin(format: LogFormat, filter: &str, target: &LogTarget) -> Result<(), LogError> {
-    let filter = EnvFilter::try_new(filter).map_err(|error| LogError::Filter(error.to_string()))?;
+    let filter = filter_of(filter)?;
     let (writer, coloured) = match target {
         LogTarget::StandardError => (BoxMakeWriter::new(stderr), stderr().is_terminal()),
         LogTarget::File { path, bytes, older } => {
@@ -96,4 +102,41 @@ pub fn begin(format: LogFormat, filter: &str, target: &LogTarget) -> Result<(), 
         LogFormat::Json => lines.json().try_init(),
     };
     Ok(())
+}
+
+/// Levels by module as `EnvFilter` reads them, but for words that stand alone: they must be levels.
+fn filter_of(text: &str) -> Result<EnvFilter, LogError> {
+    // An empty word would parse, as if it were a level.
+    let is_level = |word: &str| !word.trim().is_empty() && word.trim().parse::<LevelFilter>().is_ok();
+    let unknown = text.split(',').find(|part| !part.contains(['=', '[', ']']) && !is_level(part));
+    if let Some(word) = unknown {
+        return Err(LogError::Level(word.to_owned()));
+    }
+    EnvFilter::try_new(text).map_err(|error| LogError::Filter(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused_and_levels_by_module_are_taken() {
+        for good in [
+            "error",
+            "WARN",
+            "info",
+            "debug",
+            "trace",
+            "off",
+            "warn,parlour_server=debug",
+            "parlour_server::hub=trace",
+            "[session{number}]=debug,warn",
+        ] {
+            assert!(filter_of(good).is_ok(), "{good}");
+        }
+        for bad in ["bogus", "wran", "", "info,wran", "parlour_server"] {
+            assert!(matches!(filter_of(bad), Err(LogError::Level(_))), "{bad}");
+        }
+        assert!(matches!(filter_of("parlour_server=loud"), Err(LogError::Filter(_))));
+    }
 }

@@ -1,10 +1,13 @@
 //! What every program looks at in the same way: modes of files, dates of certificates, room on the disk.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::sys::statvfs::statvfs;
+use nix::unistd::{AccessFlags, eaccess};
 
 use crate::finding::Finding;
 use crate::inspection::moment;
@@ -39,6 +42,43 @@ fn has_mode(path: &Path, bits: u32) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & bits != 0)
 }
 
+/// What to do where rights are missing, whatever it is.
+const AS_ITS_USER: &str = "run this as the program's user, or as root";
+
+/// Says that this user may not read a file; nothing of one that is not there. Whoever may not look has seen no
+/// fault, so nothing but looking again as somebody else is to be done about it.
+pub fn withheld(what: &'static str, path: &Path) -> Option<Finding> {
+    may_not(path, AccessFlags::R_OK).then(|| out_of_reach(what, &path.display().to_string()))
+}
+
+/// Whether this user may not write to a file, or into a folder.
+pub fn is_read_only(path: &Path) -> bool {
+    may_not(path, AccessFlags::W_OK)
+}
+
+/// Something that this user may not look at.
+pub fn out_of_reach(what: &'static str, name: &str) -> Finding {
+    Finding::wrong(what, format!("this user may not look at {name}"), AS_ITS_USER)
+}
+
+fn may_not(path: &Path, access: AccessFlags) -> bool {
+    eaccess(path, access) == Err(Errno::EACCES)
+}
+
+/// Says that there is no such folder, or that this user may not look into it. Then nothing can be said of what
+/// should be in it.
+pub fn unusable_folder(what: &'static str, folder: &Path, fix: &str) -> Option<Finding> {
+    match fs::metadata(folder) {
+        Ok(found) if !found.is_dir() => {
+            Some(Finding::wrong(what, format!("{} is no folder", folder.display()), fix))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Some(Finding::wrong(what, format!("there is no folder {}", folder.display()), fix))
+        }
+        _ => may_not(folder, AccessFlags::X_OK).then(|| out_of_reach(what, &folder.display().to_string())),
+    }
+}
+
 /// Whether files that only their owner should read are so. What cannot be looked at is wrong as well.
 pub fn private_files(what: &'static str, paths: &[&Path]) -> Finding {
     for path in paths {
@@ -52,6 +92,9 @@ pub fn private_files(what: &'static str, paths: &[&Path]) -> Finding {
                 );
             }
             Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                return out_of_reach(what, &path.display().to_string());
+            }
             Err(error) => {
                 return Finding::wrong(
                     what,
@@ -146,6 +189,7 @@ pub fn disk(folder: &Path) -> Finding {
             let bytes = |blocks: u64| blocks.saturating_mul(system.fragment_size());
             room(bytes(system.blocks_available()), bytes(system.blocks()), folder)
         }
+        Err(Errno::EACCES) => out_of_reach("disk", &folder.display().to_string()),
         Err(error) => Finding::wrong(
             "disk",
             format!("{} cannot be looked at: {error}", folder.display()),
@@ -156,7 +200,7 @@ pub fn disk(folder: &Path) -> Finding {
 
 fn room(free: u64, all: u64, folder: &Path) -> Finding {
     let share = (all / 100).saturating_mul(LEAST_SHARE).min(ENOUGH_FREE);
-    let seen = format!("{} of {} are free for {}", gib(free), gib(all), folder.display());
+    let seen = format!("{} of {} are free for {}", size(free), size(all), folder.display());
     if free < share.max(LEAST_FREE) {
         Finding::wrong("disk", seen, "make room: a full disk stops everything that is to be kept")
     } else {
@@ -164,8 +208,10 @@ fn room(free: u64, all: u64, folder: &Path) -> Finding {
     }
 }
 
-fn gib(bytes: u64) -> String {
-    format!("{}.{} GiB", bytes / GIB, bytes % GIB * 10 / GIB)
+/// In GiB, or in MiB where that would say little.
+fn size(bytes: u64) -> String {
+    let (unit, name) = if bytes < GIB { (GIB >> 10, "MiB") } else { (GIB, "GiB") };
+    format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit)
 }
 
 #[cfg(test)]
@@ -208,6 +254,7 @@ mod tests {
         ] {
             assert_eq!(is_wrong(&room(free, all, folder)), wrong, "{free} of {all}");
         }
+        assert_eq!([12 * GIB / 1024 + GIB / 2048, GIB, 0].map(size), ["12.5 MiB", "1.0 GiB", "0.0 MiB"]);
     }
 
     #[test]

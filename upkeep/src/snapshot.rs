@@ -19,6 +19,14 @@ pub enum SnapshotError {
     /// There is no database to copy.
     #[error("there is no database {}", .0.display())]
     Missing(PathBuf),
+    /// Whether there is one cannot be seen.
+    #[error("cannot look at {}: {source}", path.display())]
+    Hidden {
+        /// The database.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Somebody makes a backup of it right now.
     #[error("another backup of {} is under way", .0.display())]
     UnderWay(PathBuf),
@@ -54,8 +62,10 @@ pub struct Snapshot {
 impl Snapshot {
     /// Copies a database. Those who write to it go on writing.
     pub fn take(database: &Path) -> Result<Self, SnapshotError> {
-        if !database.exists() {
-            return Err(SnapshotError::Missing(database.to_owned()));
+        match database.try_exists() {
+            Ok(true) => {}
+            Ok(false) => return Err(SnapshotError::Missing(database.to_owned())),
+            Err(source) => return Err(SnapshotError::Hidden { path: database.to_owned(), source }),
         }
         let lock = lock(database)?;
         // A folder, since whoever reads the copy may make files beside it.

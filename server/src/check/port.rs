@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use parlour_upkeep::Finding;
+use parlour_upkeep::{Finding, look};
 use tokio::net::TcpListener;
 
 use crate::data::{self, Use};
@@ -12,49 +12,85 @@ use crate::monitoring;
 use crate::server::resolve;
 use crate::startup::StartError;
 
+/// Which of its own addresses a server notes in which place, and what it is for.
+const NOTED: [&str; 2] = ["clients", "the operator"];
+
 /// The address for clients.
 pub(super) async fn find(listen: Option<&str>, data: Option<&Path>) -> Finding {
-    look("port", "--listen", listen.map(resolve), data).await
+    let port = Port { what: "port", option: "--listen", place: 0, data };
+    port.look(listen.map(resolve)).await
 }
 
 /// The address for the operator.
 pub(super) async fn find_metrics(metrics: Option<&str>, data: Option<&Path>) -> Finding {
-    look("metrics", "--metrics", metrics.map(monitoring::address), data).await
+    let port = Port { what: "metrics", option: "--metrics", place: 1, data };
+    port.look(metrics.map(monitoring::address)).await
 }
 
-/// Tries to listen, and lets go again.
-async fn look(
+/// An address that somebody named.
+struct Port<'a> {
     what: &'static str,
-    option: &str,
-    address: Option<Result<SocketAddr, StartError>>,
-    data: Option<&Path>,
-) -> Finding {
-    let another = format!("stop the program that listens there, or choose another address with {option}");
-    let address = match address {
-        None => return Finding::not_checked(what, format!("no {option} was given")),
-        Some(Ok(address)) => address,
-        Some(Err(error)) => {
-            return Finding::wrong(what, error.to_string(), error.hint().unwrap_or_default());
-        }
-    };
-    match TcpListener::bind(address).await {
-        Ok(_) => Finding::well(what, format!("{address} is free")),
-        Err(error) if error.kind() == ErrorKind::AddrInUse => taken(what, address, data, another),
-        Err(error) => Finding::wrong(what, format!("cannot listen on {address}: {error}"), another),
-    }
+    /// The option by which.
+    option: &'static str,
+    /// Its place among those that a server notes.
+    place: usize,
+    data: Option<&'a Path>,
 }
 
-/// Our own server may be the one that listens.
-fn taken(what: &'static str, address: SocketAddr, data: Option<&Path>, another: String) -> Finding {
-    let problem = format!("another program listens on {address}");
-    match data.map(data::usage) {
-        Some(Ok(Use::Running(ours))) if ours.contains(&address) => {
-            Finding::well(what, format!("the server listens on {address}"))
+impl Port<'_> {
+    /// Tries to listen, and lets go again.
+    async fn look(&self, address: Option<Result<SocketAddr, StartError>>) -> Finding {
+        let Self { what, option, .. } = *self;
+        let address = match address {
+            None => return Finding::not_checked(what, format!("no {option} was given")),
+            Some(Ok(address)) => address,
+            Some(Err(error)) => {
+                return Finding::wrong(what, error.to_string(), error.hint().unwrap_or_default());
+            }
+        };
+        let problem = |error| format!("cannot listen on {address}: {error}");
+        match TcpListener::bind(address).await {
+            Ok(_) => Finding::well(what, format!("{address} is free")),
+            Err(error) if error.kind() == ErrorKind::AddrInUse => self.taken(address),
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                let fix = format!(
+                    "run this as root, as the server is started for such a port, or {}",
+                    self.other()
+                );
+                Finding::wrong(what, problem(error), fix)
+            }
+            Err(error) => Finding::wrong(what, problem(error), self.other()),
         }
-        Some(_) => Finding::wrong(what, problem, another),
-        None => {
-            let fix = format!("{another}; if it is this server, name its folder with --data");
-            Finding::wrong(what, problem, fix)
+    }
+
+    /// Our own server may be the one that listens.
+    fn taken(&self, address: SocketAddr) -> Finding {
+        let another = format!("stop the program that listens there, or {}", self.other());
+        let wrong = |fix| Finding::wrong(self.what, format!("another program listens on {address}"), fix);
+        match self.data.map(data::usage) {
+            Some(Ok(Use::Running(ours))) => match ours.iter().position(|noted| *noted == address) {
+                Some(place) if place == self.place => {
+                    Finding::well(self.what, format!("the server listens on {address}"))
+                }
+                Some(place) => {
+                    let who = NOTED.get(place).copied().unwrap_or_default();
+                    Finding::wrong(
+                        self.what,
+                        format!("the server listens on {address} for {who}"),
+                        self.other(),
+                    )
+                }
+                None => wrong(another),
+            },
+            Some(Err(error)) if error.kind() == ErrorKind::PermissionDenied => {
+                look::out_of_reach(self.what, &format!("which program listens on {address}"))
+            }
+            Some(Ok(Use::Free) | Err(_)) => wrong(another),
+            None => wrong(format!("{another}; if it is this server, name its folder with --data")),
         }
+    }
+
+    fn other(&self) -> String {
+        format!("choose another address with {}", self.option)
     }
 }

@@ -1,8 +1,10 @@
 //! Whether the TTP answers.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
-use parlour_upkeep::Finding;
+use parlour_upkeep::{Finding, look};
+use tokio::net::UnixStream;
 
 use crate::authority::Authority;
 
@@ -11,6 +13,10 @@ pub(super) async fn find(socket: Option<&Path>) -> Finding {
     let Some(socket) = socket else {
         return Finding::not_checked("ttp", "no --ttp was given");
     };
+    if matches!(UnixStream::connect(socket).await, Err(error) if error.kind() == ErrorKind::PermissionDenied)
+    {
+        return look::out_of_reach("ttp", &socket.display().to_string());
+    }
     match Authority::new(socket).watch(u64::MAX).await {
         Ok(_) => Finding::well("ttp", format!("it answers on {}", socket.display())),
         Err(error) => Finding::wrong(

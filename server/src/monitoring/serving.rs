@@ -1,18 +1,24 @@
-//! HTTP for a few who ask rarely: one request a connection, and everything about it bounded.
+//! HTTP for a few who ask rarely: one request a connection, and everything about it bounded. Who connects and
+//! does not ask keeps nobody else from asking.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-/// Connections at once; further ones wait in the system's queue.
+/// Connections at once; for a further one the oldest is ended.
 const CONNECTIONS: usize = 16;
 
 /// Time for a request's head.
@@ -32,13 +38,16 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until it is told to stop. What is left of connections then ends with this.
 pub(super) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
-    let mut connections = JoinSet::new();
+    let mut connections = Connections::default();
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
-            Some(_) = connections.join_next() => {}
-            accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
-                Ok((stream, _)) => drop(connections.spawn(answer(stream, router.clone(), stop.clone()))),
+            Some(_) = connections.tasks.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.make_room().await;
+                    connections.begin(stream, router.clone(), stop.clone());
+                }
                 Err(error) => {
                     warn!(%error, "cannot accept a connection for metrics");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -46,18 +55,60 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
             },
         }
     }
+    let mut connections = connections.tasks;
     drop(listener);
     let ended = async { while connections.join_next().await.is_some() {} };
     let _ = timeout(LAST_WORDS, ended).await;
 }
 
-async fn answer(stream: TcpStream, router: Router, stop: CancellationToken) {
+/// Those that are served, at most [`CONNECTIONS`].
+#[derive(Default)]
+struct Connections {
+    tasks: JoinSet<()>,
+    /// From the oldest on; some may have ended.
+    places: Vec<Place>,
+}
+
+/// The place of one connection.
+struct Place {
+    task: AbortHandle,
+    /// Whether it has asked, so that its answer is under way.
+    has_asked: Arc<AtomicBool>,
+}
+
+impl Connections {
+    fn begin(&mut self, stream: TcpStream, router: Router, stop: CancellationToken) {
+        let has_asked = Arc::new(AtomicBool::new(false));
+        let task = self.tasks.spawn(answer(stream, router, Arc::clone(&has_asked), stop));
+        self.places.push(Place { task, has_asked });
+    }
+
+    /// When all places are taken, ends the oldest connection that has not asked so far: an honest one asks at
+    /// once, and would have to be the oldest of all by then. If all have asked, the oldest does not take its answer.
+    async fn make_room(&mut self) {
+        self.places.retain(|place| !place.task.is_finished());
+        if self.places.len() < CONNECTIONS {
+            return;
+        }
+        let silent = self.places.iter().position(|place| !place.has_asked.load(Ordering::Relaxed));
+        self.places.remove(silent.unwrap_or(0)).task.abort();
+        debug!("a connection for metrics made room for another");
+        while self.tasks.len() >= CONNECTIONS && self.tasks.join_next().await.is_some() {}
+    }
+}
+
+async fn answer(stream: TcpStream, router: Router, has_asked: Arc<AtomicBool>, stop: CancellationToken) {
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |request: Request<Incoming>| {
+        has_asked.store(true, Ordering::Relaxed);
+        router.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .keep_alive(false)
         .max_buf_size(HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), service);
     let served = async {
         tokio::pin!(connection);
         tokio::select! {

@@ -155,6 +155,7 @@ fn put_back(keys: &KeyFolder, args: &RestoreArgs) -> Result<Manifest, BackupErro
     if is_taken(target.path()) {
         return Err(BackupError::AlreadyThere(target.path().to_owned()));
     }
+    let is_new = !keys.path().exists();
     let _lock = keys.lock()?;
     if is_taken(target.path()) {
         return Err(BackupError::AlreadyThere(target.path().to_owned()));
@@ -170,6 +171,10 @@ fn put_back(keys: &KeyFolder, args: &RestoreArgs) -> Result<Manifest, BackupErro
     });
     if restored.is_err() {
         let _ = remove(unfinished.path());
+        if is_new {
+            // One in which there is something by now stays.
+            let _ = fs::remove_dir(keys.path());
+        }
     }
     restored
 }

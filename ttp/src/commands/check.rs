@@ -43,6 +43,15 @@ pub(super) fn run(
 
 fn look_at(keys: &KeyFolder, now: Timestamp, report: &mut Report) {
     let folder = keys.authority();
+    let fix = "name the folder of keys with --keys; 'parlour-ttp init' makes one";
+    if let Some(unusable) = look::unusable_folder("keys", folder.path(), fix) {
+        report.add(unusable);
+        for what in ["root", "certificate", "disk", "database", "clock", "socket"] {
+            report
+                .add(Finding::not_checked(what, format!("{} cannot be looked at", folder.path().display())));
+        }
+        return;
+    }
     report.add(look::private_files("keys", &[&folder.root_key(), &folder.log_key(), &folder.database()]));
     report.extend(look::guarded_folder("keys", folder.path()));
     let root = match root(keys, &folder) {
@@ -73,12 +82,18 @@ fn root(keys: &KeyFolder, folder: &AuthorityFolder) -> Result<RootCertificate, O
 
 /// The server's certificate, where it lies in the same folder of keys.
 fn server_certificate(keys: &KeyFolder, now: Timestamp) -> Finding {
-    let Some(certificate) = server_cert::present(&keys.server()) else {
+    let folder = keys.server();
+    let Some(certificate) = server_cert::present(&folder) else {
+        // Where the server is another user's, so is this folder.
+        if look::withheld("certificate", &folder.chain()).is_some() {
+            let why = format!("this user may not look at {}", folder.path().display());
+            return Finding::not_checked("certificate", why);
+        }
         return Finding::not_checked("certificate", "no server's certificate is in this folder of keys");
     };
     look::certificate_dates(
         "certificate",
-        &keys.server().chain().display().to_string(),
+        &folder.chain().display().to_string(),
         certificate.not_before(),
         certificate.not_after(),
         now.as_seconds(),
@@ -97,11 +112,19 @@ fn database(folder: &AuthorityFolder, root: Option<&RootCertificate>, now: Times
             report.add(look::clock(newest, now.as_millis(), CLOCK_TOLERANCE_MS));
         }
         Err(error) => {
+            // SQLite needs files beside the database, also for reading.
+            let needs_more = || look::is_read_only(folder.path()).then(|| unseen(folder));
+            let withheld = look::withheld("database", &folder.database()).or_else(needs_more);
             let fix = error.hint().unwrap_or_default();
-            report.add(Finding::wrong("database", error.to_string(), fix));
+            report.add(withheld.unwrap_or_else(|| Finding::wrong("database", error.to_string(), fix)));
             report.add(Finding::not_checked("clock", "the database cannot be read"));
         }
     }
+}
+
+fn unseen(folder: &AuthorityFolder) -> Finding {
+    let name = format!("{}, whose folder it may not write to", folder.database().display());
+    look::out_of_reach("database", &name)
 }
 
 /// Whether the socket is served. That it is not is no fault: a TTP has to run only to issue.

@@ -5,15 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use parlour_sandbox::{Access, Confinement, Mode, PrivilegeError, Probe, SandboxError, SystemCalls};
-use parlour_upkeep::look;
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::CommandError;
 use crate::authority::{Authority, OpenError};
-use crate::cli::Danger;
 use crate::clock::Clock;
+use crate::danger::{self, Danger};
 use crate::folder::KeyFolder;
 use crate::listener::{self, ListenError, ServingSocket};
 use crate::store::{Store, inspect};
@@ -24,9 +23,14 @@ pub enum ServeError {
     /// The authority cannot work.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// Others can read a key.
-    #[error("others than its owner can read {path}; 'chmod 600 {path}' takes that away", path = .0.display())]
-    OpenToOthers(PathBuf),
+    /// It would be unsafe, and nobody allowed it.
+    #[error("{reason}")]
+    Unsafe {
+        /// What would be.
+        danger: Danger,
+        /// In which way.
+        reason: String,
+    },
     /// The database is not what was written.
     #[error("the database is damaged: {0}")]
     Damaged(String),
@@ -52,10 +56,10 @@ impl ServeError {
             Self::Listen(error) => error.hint(),
             Self::Privileges(error) => error.hint(),
             Self::Sandbox(error) => Some(error.hint().to_owned()),
-            Self::OpenToOthers(_) => Some(
-                "to allow it all the same, write allow-unsafe = [\"world-readable-keys\"] in the file"
-                    .to_owned(),
-            ),
+            Self::Unsafe { danger, .. } => Some(format!(
+                "to allow it all the same, write allow-unsafe = [\"{}\"] in the file",
+                danger.name()
+            )),
             Self::Damaged(_) => Some(
                 "'parlour-ttp check' lists the damage; restore the newest good backup: on damaged data a name \
                  could be issued twice"
@@ -92,9 +96,7 @@ fn prepare(keys: &KeyFolder, wish: &Wish, clock: impl Clock) -> Result<Prepared,
     if let Some(user) = &wish.run_as {
         parlour_sandbox::run_as(user)?;
     }
-    if !wish.allow_unsafe.contains(&Danger::WorldReadableKeys) {
-        refuse_open_keys(keys)?;
-    }
+    refuse_dangers(keys, &wish.allow_unsafe)?;
     let authority = Authority::open(keys.path(), clock)?;
     refuse_damage(keys)?;
     authority.store().settle().map_err(OpenError::from)?;
@@ -164,11 +166,15 @@ pub(super) fn run(
     })
 }
 
-/// Whoever reads these keys can be this authority.
-fn refuse_open_keys(keys: &KeyFolder) -> Result<(), ServeError> {
-    let folder = keys.authority();
-    let open = [folder.root_key(), folder.log_key()].into_iter().find(|key| look::is_readable_by_others(key));
-    open.map_or(Ok(()), |key| Err(ServeError::OpenToOthers(key)))
+/// Whoever reads the keys or changes the folder can be this authority. What is allowed by name is done all the same.
+fn refuse_dangers(keys: &KeyFolder, allowed: &[Danger]) -> Result<(), ServeError> {
+    for (danger, reason) in danger::all(&keys.authority()) {
+        if !allowed.contains(&danger) {
+            return Err(ServeError::Unsafe { danger, reason });
+        }
+        tracing::warn!(%reason, allowed = danger.name(), "unsafe");
+    }
+    Ok(())
 }
 
 /// Who owns a name is what this program is for, and SQLite itself does not notice a changed byte.

@@ -42,6 +42,9 @@ pub(super) fn run(
     let root = authority::read_root(keys).map_err(ShowError::from)?;
     let certificates = read(keys).map_err(ShowError::from)?;
     writeln!(out, "fingerprint {}", root.fingerprint())?;
+    if let Some(server) = &server {
+        warn_of_other_host(keys, server);
+    }
     match server.or_else(|| present_server(keys)) {
         Some(server) => {
             let invitation = Invitation { server, root: root.fingerprint(), code: None };
@@ -56,6 +59,18 @@ pub(super) fn run(
     rows.extend(certificates.iter().map(row));
     write_table(&rows, out)?;
     Ok(())
+}
+
+/// Clients refuse a server whose certificate is for other hosts than the one of the invitation.
+fn warn_of_other_host(keys: &KeyFolder, server: &ServerAddress) {
+    let Some(certificate) = server_cert::present(&keys.server()) else { return };
+    if !certificate.hosts().iter().any(|host| server.host.parse().as_ref() == Ok(host)) {
+        tracing::warn!(
+            host = server.host,
+            "the server's certificate is not for this host, so clients will refuse it; mint one that is with \
+             'parlour-ttp server-cert --host HOST'"
+        );
+    }
 }
 
 fn read(keys: &KeyFolder) -> Result<Vec<IssuedCertificate>, StoreError> {

@@ -18,7 +18,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::profile::SKEW;
 
-use super::{CertificateKind, IssuedCertificate, Records, StoreError, certificates, migrations};
+use super::{
+    CertificateKind, IssuedCertificate, Records, StoreError, certificates, migrations, refuse_missing,
+};
 
 /// The triggers by which each table refuses to forget: two for each of six tables.
 const GUARDS: u64 = 12;
@@ -38,9 +40,7 @@ struct Logged {
 /// What is in the database file `path` and what of it is damaged, while it is served or not. With a `root`,
 /// certificates are held against it. Gives the reason when it cannot be read as a database of ours.
 pub(crate) fn inspect(path: &Path, root: Option<&RootCertificate>) -> Result<Inspection, StoreError> {
-    if !path.exists() {
-        return Err(StoreError::Missing(path.to_owned()));
-    }
+    refuse_missing(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     migrations::check(&connection, path)?;

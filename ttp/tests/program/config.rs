@@ -48,15 +48,17 @@ fn unknown_things_are_errors_on_one_line() {
         &["init", "--colour"],
         &["init", "--log", "loud"],
         &["init", "--log-level", "a=b=c"],
+        &["init", "--log-level", "bogus"],
         &["init", "--config", "missing.toml"],
         &["revoke"],
         &["revoke", "Sam"],
-        &["revoke", "sam", "nonsense"],
         &["manual", "nonsense"],
         &[],
     ] {
         world.fail(arguments);
     }
+    let run = world.fail(&["revoke", "sam", "nodev"]);
+    assert!(run.err.contains("a device's id is 16 hex digits"), "{run:?}");
     assert!(!world.keys().exists());
 }
 

@@ -148,4 +148,10 @@ fn show_gives_the_fingerprint_and_the_invitation() {
     assert_eq!(invitation(&["--server", "[::1]:9"]), format!("parlour://[::1]:9/#{print}"));
     assert_eq!(invitation(&["--server", "other"]), format!("parlour://other:7275/#{print}"));
     world.fail(&["show", "--server", "a b"]);
+    // Said to people, not in what programs read.
+    for (server, is_other) in [("127.0.0.1:9", false), ("chat.example.org", false), ("other.org:7275", true)]
+    {
+        let warned = world.succeed(&["show", "--server", server]).err;
+        assert_eq!(warned.contains("the server's certificate is not for this host"), is_other, "{warned}");
+    }
 }

@@ -27,10 +27,14 @@ impl Scene {
     }
 
     fn pack(&self, replace: bool) -> Result<(), PackError> {
+        self.pack_as(&self.path("backup"), replace)
+    }
+
+    fn pack_as(&self, path: &Path, replace: bool) -> Result<(), PackError> {
         let manifest = Manifest::new("program", "1", Inventory::default());
         let files = [("a.db", self.path("a.db"))];
         let files = files.each_ref().map(|(name, path)| (*name, path.as_path()));
-        pack(&self.path("backup"), replace, &self.recipient, &manifest, &files)
+        pack(path, replace, &self.recipient, &manifest, &files)
     }
 
     fn unpack(&self, identities: &Identities, program: &str) -> Result<Manifest, UnpackError> {
@@ -52,7 +56,8 @@ fn what_was_packed_comes_out_for_its_key_and_program_alone() {
     assert!(matches!(scene.unpack(&scene.identities, "other"), Err(UnpackError::Foreign { .. })));
     key::make(&scene.path("other")).unwrap();
     let other = Identities::read(&scene.path("other")).unwrap();
-    assert!(matches!(scene.unpack(&other, "program"), Err(UnpackError::OtherKey(_))));
+    let error = scene.unpack(&other, "program").unwrap_err();
+    assert!(matches!(error, UnpackError::OtherKey(_)) && !error.is_damage());
 }
 
 #[test]
@@ -153,4 +158,24 @@ fn what_is_there_is_replaced_only_when_asked() {
     assert_ne!(fs::read(scene.path("backup")).unwrap(), before);
     // The key, the file that was packed, the backup: nothing else was left.
     assert_eq!(fs::read_dir(scene.folder.path()).unwrap().count(), 3);
+}
+
+#[test]
+fn what_is_no_regular_file_is_never_replaced() {
+    let scene = Scene::new();
+    let (target, link, folder) = (scene.path("target"), scene.path("link"), scene.path("folder"));
+    fs::write(&target, "kept").unwrap();
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    std::os::unix::fs::symlink(scene.path("nowhere"), scene.path("dangling")).unwrap();
+    fs::create_dir(&folder).unwrap();
+    let socket = scene.path("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    for path in [&link, &scene.path("dangling"), &folder, &socket] {
+        for replace in [false, true] {
+            let refused = scene.pack_as(path, replace);
+            assert!(matches!(refused, Err(PackError::NotAFile(_))), "{}: {refused:?}", path.display());
+        }
+    }
+    assert!(link.is_symlink() && fs::read(&target).unwrap() == b"kept");
+    assert!(matches!(scene.pack_as(Path::new("-"), true), Err(PackError::StandardOutput)));
 }

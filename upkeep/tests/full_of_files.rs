@@ -1,0 +1,44 @@
+//! A log whose process may open no further file for a while. Alone in its process, whose limit it changes.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use parlour_upkeep::LogFile;
+
+/// What is in the log's files, from the oldest line on.
+fn lines(path: &Path) -> String {
+    [path.with_extension("log.1"), path.to_owned()]
+        .map(|path| std::fs::read_to_string(path).unwrap_or_default())
+        .concat()
+}
+
+#[test]
+fn what_was_logged_outlives_a_next_file_that_cannot_be_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("server.log");
+    let mut log = LogFile::open(&path, 40, 1).unwrap();
+    let mut say = |line: &str| log.write_all(format!("{line}\n").as_bytes()).unwrap();
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    // The lowest number that is free: from there on nothing can be opened.
+    let next = File::open("/dev/null").unwrap();
+    let first_free = u64::try_from(std::os::fd::AsRawFd::as_raw_fd(&next)).unwrap();
+    drop(next);
+    setrlimit(Resource::RLIMIT_NOFILE, first_free, hard).unwrap();
+    for number in 0..10 {
+        say(&format!("line {number:02} of it"));
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+    // Up to twice the length, and no further.
+    let kept = [0, 1, 2, 3, 4].map(|number| format!("line {number:02} of it\n")).concat();
+    assert_eq!(lines(&path), kept);
+    say("more");
+    assert_eq!(lines(&path), kept + "5 lines of the log could not be written here\nmore\n");
+    say("it goes on as before");
+    assert!(
+        lines(&path).ends_with("could not be written here\nmore\nit goes on as before\n"),
+        "{}",
+        lines(&path)
+    );
+}
