@@ -14,7 +14,7 @@ use crate::cli::{BackupArguments, RestoreArguments, VerifyArguments};
 use crate::config;
 use crate::data::{DataDirectory, database_in};
 use crate::startup::StartError;
-use crate::store::inspect;
+use crate::store::{AuditFile, Verdict, inspect};
 
 /// What backups of this program are marked with.
 const PROGRAM: &str = "parlour-server";
@@ -111,16 +111,22 @@ pub fn backup(arguments: BackupArguments, out: &mut impl Write) -> Result<(), Ba
     let files = [(DATABASE, snapshot.path())];
     archive::pack(&arguments.file, arguments.force, &recipient, &manifest, &files)?;
     writeln!(out, "wrote {}", arguments.file.display())?;
-    describe(&manifest, out)
+    describe(&manifest, out)?;
+    // It is no reason not to keep the messages.
+    writeln!(out, "audit log: {}", audit(snapshot.path()).unwrap_or_else(|fault| fault))?;
+    Ok(())
 }
 
 /// Opens a backup in a temporary place and checks everything in it.
 pub fn verify(arguments: &VerifyArguments, out: &mut impl Write) -> Result<(), BackupError> {
     let identities = Identities::read(&arguments.identity)?;
     let folder = TempDir::with_prefix("parlour-verify-")?;
-    let manifest = open(&arguments.file, &identities, folder.path())?;
+    let (manifest, log) = open(&arguments.file, &identities, folder.path())?;
+    let log = log.map_err(|fault| BackupError::Unsound(format!("audit log: {fault}")))?;
     writeln!(out, "{} is good, made {}", arguments.file.display(), manifest.made)?;
-    describe(&manifest, out)
+    describe(&manifest, out)?;
+    writeln!(out, "audit log: {log}")?;
+    Ok(())
 }
 
 /// Puts the database of a backup into a folder that has none, once all of it was checked.
@@ -135,9 +141,11 @@ pub fn restore(arguments: RestoreArguments, out: &mut impl Write) -> Result<(), 
     if restored.is_err() && is_new {
         directory.remove();
     }
-    let manifest = restored?;
+    let (manifest, log) = restored?;
     writeln!(out, "restored {}, made {}", database_in(&data).display(), manifest.made)?;
-    describe(&manifest, out)
+    describe(&manifest, out)?;
+    writeln!(out, "audit log: {}", log.unwrap_or_else(|fault| fault))?;
+    Ok(())
 }
 
 fn put_back(
@@ -145,13 +153,13 @@ fn put_back(
     data: &Path,
     file: &Path,
     identities: &Identities,
-) -> Result<Manifest, BackupError> {
+) -> Result<(Manifest, Result<String, String>), BackupError> {
     refuse_database(data)?;
     // In the same folder, so on the same disk as its place.
     let unfinished = tempfile::Builder::new().prefix(".restore-").tempdir_in(data)?;
-    let manifest = open(file, identities, unfinished.path())?;
+    let opened = open(file, identities, unfinished.path())?;
     archive::settle(&unfinished.path().join(DATABASE), &directory.database())?;
-    Ok(manifest)
+    Ok(opened)
 }
 
 /// Refuses a folder in which there is a database, or the log of one, which would be applied to the other.
@@ -164,21 +172,37 @@ fn refuse_database(data: &Path) -> Result<(), BackupError> {
     Ok(())
 }
 
-/// Unpacks a backup into a folder; what is in it is sound, and what the backup says that it is.
-fn open(file: &Path, identities: &Identities, into: &Path) -> Result<Manifest, BackupError> {
+/// Unpacks a backup into a folder; what is in it is sound, and what the backup says that it is, but for the audit log, of
+/// which is told what is in it or what is wrong with it.
+fn open(
+    file: &Path,
+    identities: &Identities,
+    into: &Path,
+) -> Result<(Manifest, Result<String, String>), BackupError> {
     let manifest = archive::unpack(file, identities, PROGRAM, &[DATABASE], into)?;
-    let found = sound(&into.join(DATABASE)).map_err(BackupError::Unsound)?.inventory;
+    let database = into.join(DATABASE);
+    let found = sound(&database).map_err(BackupError::Unsound)?.inventory;
     if found != manifest.inventory {
         let reason = format!("it holds {}, and should hold {}", found.line(), manifest.inventory.line());
         return Err(BackupError::Unsound(reason));
     }
-    Ok(manifest)
+    Ok((manifest, audit(&database)))
 }
 
 /// What is in a database, if nothing of it is damaged.
 fn sound(path: &Path) -> Result<Inspection, String> {
     let inspection = inspect(path, None)?;
     inspection.damage().map_or(Ok(inspection), Err)
+}
+
+/// What is in the audit log of a database, or what is wrong with it.
+fn audit(database: &Path) -> Result<String, String> {
+    let verdict =
+        AuditFile::open(database).and_then(|log| log.verify()).map_err(|error| error.to_string())?;
+    match verdict {
+        Verdict::Sound { .. } => Ok(verdict.to_string()),
+        Verdict::Broken { .. } => Err(verdict.to_string()),
+    }
 }
 
 fn describe(manifest: &Manifest, out: &mut impl Write) -> Result<(), BackupError> {

@@ -1,5 +1,6 @@
 //! `check`: looks whether everything is as it should be. Reads, and changes nothing.
 
+mod audit;
 mod port;
 mod ttp;
 
@@ -87,7 +88,7 @@ fn wrong(what: &'static str, error: &StartError) -> Finding {
 /// The folder, the database in it, and what its newest message says of the clock.
 fn data(data: Option<&Path>, root: Option<&RootCertificate>, clock: Clock, report: &mut Report) {
     let Some(data) = data else {
-        for what in ["data", "disk", "database", "clock"] {
+        for what in ["data", "disk", "database", "audit", "clock"] {
             report.add(Finding::not_checked(what, "no --data was given"));
         }
         return;
@@ -95,7 +96,7 @@ fn data(data: Option<&Path>, root: Option<&RootCertificate>, clock: Clock, repor
     let fix = "name the server's data directory with --data; a server that never ran has none yet";
     if let Some(unusable) = look::unusable_folder("data", data, fix) {
         report.add(unusable);
-        for what in ["disk", "database", "clock"] {
+        for what in ["disk", "database", "audit", "clock"] {
             report.add(Finding::not_checked(what, format!("{} cannot be looked at", data.display())));
         }
         return;
@@ -110,12 +111,15 @@ fn data(data: Option<&Path>, root: Option<&RootCertificate>, clock: Clock, repor
                 None => Finding::well("database", inspection.inventory.line()),
                 Some(damage) => Finding::wrong("database", damage, RESTORE),
             });
+            report.add(audit::find(&database));
             let newest = inspection.inventory.newest.as_deref();
             report.add(look::clock(newest, clock.now().as_millis(), CLOCK_TOLERANCE_MS));
         }
         Err(reason) => {
             report.add(unread(data, &database, &reason));
-            report.add(Finding::not_checked("clock", "the database cannot be read"));
+            for what in ["audit", "clock"] {
+                report.add(Finding::not_checked(what, "the database cannot be read"));
+            }
         }
     }
 }

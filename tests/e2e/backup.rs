@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use parlour_tests::{Finished, World, run_to_end};
+use rusqlite::Connection;
 
 /// A key for backups, made by the program itself; its recipient.
 fn key(world: &World, program: &str, file: &str) -> Result<String> {
@@ -131,6 +132,32 @@ fn a_backup_that_was_changed_is_not_good_and_one_for_another_key_cannot_be_tried
 fn refused_restore(world: &World, arguments: &[&str]) -> Result<()> {
     refused(world, "parlour-server", arguments, 1)?;
     ensure!(!world.path("new").exists(), "{:?}", names(&world.path("new"))?);
+    Ok(())
+}
+
+#[test]
+fn a_changed_audit_log_keeps_no_message_from_being_kept_and_is_told() -> Result<()> {
+    let mut world = World::peopled()?;
+    let recipient = key(&world, "parlour-server", "backup.key")?;
+    let arguments = ["backup", "a.age", "--data", "data", "--recipient", &recipient];
+    let told =
+        |lines: &[String]| lines.iter().find_map(|line| Some(line.strip_prefix("audit log: ")?.to_owned()));
+    let sound = told(&done(&world, "parlour-server", &arguments)?).context("the log is told")?;
+    let out = done(&world, "parlour-server", &["verify", "a.age", "--identity", "backup.key"])?;
+    ensure!(sound.contains(" entries, newest hash ") && told(&out) == Some(sound), "{out:#?}");
+    world.stop_server()?;
+    let database = Connection::open(world.database())?;
+    database
+        .execute_batch("DROP TRIGGER audit_keeps; UPDATE audit SET detail = 'nothing' WHERE number = 2")?;
+    drop(database);
+    let fault = Some("entry 2 does not fit its hash".to_owned());
+    let out = done(&world, "parlour-server", &[&arguments[..], &["--force"]].concat())?;
+    ensure!(told(&out) == fault, "{out:#?}");
+    let arguments = ["verify", "a.age", "--identity", "backup.key"];
+    let said = refused(&world, "parlour-server", &arguments, 1)?;
+    ensure!(said == "error: the backup is not sound: audit log: entry 2 does not fit its hash", "{said}");
+    let arguments = ["restore", "a.age", "--identity", "backup.key", "--data", "new"];
+    ensure!(told(&done(&world, "parlour-server", &arguments)?) == fault);
     Ok(())
 }
 

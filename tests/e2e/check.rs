@@ -201,6 +201,10 @@ fn each_damage_of_a_servers_database_is_found() -> Result<()> {
         one(&server(&world, &[])?, &format!("database: {found}"))?;
         std::fs::write(world.database(), &good)?;
     }
+    Connection::open(world.database())?
+        .execute_batch("DROP TRIGGER audit_keeps; UPDATE audit SET detail = 'nothing' WHERE number = 2")?;
+    one(&server(&world, &[])?, "audit: entry 2 does not fit its hash")?;
+    std::fs::write(world.database(), &good)?;
     // A bit of the file itself, in the middle of a text.
     let place = good.windows(5).position(|bytes| bytes == b"three").context("the text in the file")?;
     let mut flipped = good.clone();

@@ -54,17 +54,13 @@ fn print(arguments: AuditArguments, out: &mut impl Write) -> Result<(), AuditFil
 }
 
 fn verify(arguments: &AuditVerifyArguments, out: &mut impl Write) -> Result<Finding, AuditFileError> {
-    let (finding, said) = match open(&arguments.data)?.verify()? {
-        Verdict::Broken { number, fault } => (Finding::Broken, format!("entry {number} {fault}")),
-        Verdict::Sound { entries, newest } => {
-            let newest = hex(&newest);
-            match &arguments.expect {
-                Some(expected) if !expected.eq_ignore_ascii_case(&newest) => {
-                    (Finding::Broken, format!("the newest hash is {newest}, not the expected one"))
-                }
-                _ => (Finding::Sound, format!("{entries} entries, newest hash {newest}")),
-            }
+    let verdict = open(&arguments.data)?.verify()?;
+    let (finding, said) = match (&verdict, &arguments.expect) {
+        (Verdict::Broken { .. }, _) => (Finding::Broken, verdict.to_string()),
+        (Verdict::Sound { newest, .. }, Some(expected)) if !expected.eq_ignore_ascii_case(&hex(newest)) => {
+            (Finding::Broken, format!("the newest hash is {}, not the expected one", hex(newest)))
         }
+        (Verdict::Sound { .. }, _) => (Finding::Sound, verdict.to_string()),
     };
     writeln!(out, "{said}").and_then(|()| out.flush())?;
     Ok(finding)

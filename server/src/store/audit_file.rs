@@ -1,5 +1,6 @@
 //! The audit log as an operator reads it: beside a running server, and without changing anything.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use parlour_protocol::Timestamp;
 use rusqlite::{Connection, OpenFlags, params};
 use thiserror::Error;
 
-use super::audit::{AUDIT_COLUMNS, AuditRow, End, Ends, removal};
+use super::audit::{AUDIT_COLUMNS, AuditRow, End, Ends, hex, removal};
 use super::chain::Hash;
 use super::migrations;
 use crate::audit::Kind;
@@ -69,6 +70,15 @@ pub enum Verdict {
         /// What is wrong with it.
         fault: Fault,
     },
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sound { entries, newest } => write!(f, "{entries} entries, newest hash {}", hex(newest)),
+            Self::Broken { number, fault } => write!(f, "entry {number} {fault}"),
+        }
+    }
 }
 
 /// What is wrong with an entry.

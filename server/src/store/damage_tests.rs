@@ -200,6 +200,19 @@ fn crash(from: &Path, to: &Path) {
 }
 
 #[tokio::test]
+async fn a_store_that_was_closed_leaves_no_log() {
+    let folder = in_memory();
+    let path = folder.path().join("chat.db");
+    fill(&path).await;
+    for round in 0..100 {
+        let store = open(&path).unwrap();
+        store.audit(vec![conformance::entry(Kind::Reload, 1)]).await.unwrap();
+        store.close().await;
+        assert!(!beside(&path, "-wal").exists(), "in round {round}");
+    }
+}
+
+#[tokio::test]
 async fn a_log_that_was_cut_anywhere_gives_what_was_said_up_to_there() {
     let folder = in_memory();
     let (live, path) = (folder.path().join("live.db"), folder.path().join("chat.db"));

@@ -35,8 +35,12 @@ pub struct SqliteStore<T> {
     writes: mpsc::Sender<Write<T>>,
     reads: mpsc::Sender<Read>,
     survey: Arc<Survey>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    readers: Threads,
+    writer: Threads,
 }
+
+/// Threads that were not waited for yet.
+type Threads = Mutex<Vec<JoinHandle<()>>>;
 
 impl<T: Send + 'static> SqliteStore<T> {
     /// Opens or makes the database file `path` and starts its threads. So much is kept as `bounds` say; what
@@ -51,40 +55,33 @@ impl<T: Send + 'static> SqliteStore<T> {
         let failed = |reason: String| OpenError::Failed { path: path.to_owned(), reason };
         let (writes, mut write_queue) = mpsc::channel(QUEUE);
         let (reads, read_queue) = mpsc::channel(QUEUE);
-        let mut threads = Vec::new();
         let survey = writer.survey();
         let write = move || {
             writer.stretch_log();
             writer.run(&mut write_queue);
             writer.settle();
         };
-        threads.push(thread("store-writer", write).map_err(&failed)?);
+        let writer = thread("store-writer", write).map_err(&failed)?;
+        let mut readers = Vec::new();
         let read_queue = Arc::new(Mutex::new(read_queue));
         for _ in 0..READERS {
             let connection = connect(path).map_err(|error| OpenError::new(path, &error))?;
             let queue = Arc::clone(&read_queue);
-            threads.push(thread("store-reader", move || read(&connection, &queue)).map_err(&failed)?);
+            readers.push(thread("store-reader", move || read(&connection, &queue)).map_err(&failed)?);
         }
-        Ok(Self { writes, reads, survey, threads: Mutex::new(threads) })
+        Ok(Self { writes, reads, survey, readers: Mutex::new(readers), writer: Mutex::new(vec![writer]) })
     }
 
     /// Writes what is queued and ends the threads. Nothing can be kept or read afterwards.
     pub async fn close(&self) {
-        // A failing send means that the thread has ended already.
-        let _ = self.writes.send(Write::Stop).await;
+        // A failing send means that the thread has ended already. The writer's connection is the last: SQLite has it copy
+        // the log into the database, and takes the log away. Of two that end at once, neither would.
         for _ in 0..READERS {
             let _ = self.reads.send(None).await;
         }
-        let threads = match self.threads.lock() {
-            Ok(mut threads) => std::mem::take(&mut *threads),
-            Err(_) => return,
-        };
-        let joined = tokio::task::spawn_blocking(move || {
-            threads.into_iter().map(JoinHandle::join).filter(Result::is_err).count()
-        });
-        if joined.await.is_ok_and(|panicked| panicked > 0) {
-            warn!("a thread of the store had panicked");
-        }
+        join(&self.readers).await;
+        let _ = self.writes.send(Write::Stop).await;
+        join(&self.writer).await;
     }
 
     fn reading<A: Send + 'static>(
@@ -108,6 +105,20 @@ impl<T: Send + 'static> SqliteStore<T> {
             self.writes.send(write(answer)).await.map_err(|_| StoreError::Closed)?;
             answered.await.map_err(|_| StoreError::Closed)?
         })
+    }
+}
+
+/// Waits until these have ended.
+async fn join(threads: &Threads) {
+    let threads = match threads.lock() {
+        Ok(mut threads) => std::mem::take(&mut *threads),
+        Err(_) => return,
+    };
+    let joined = tokio::task::spawn_blocking(move || {
+        threads.into_iter().map(JoinHandle::join).filter(Result::is_err).count()
+    });
+    if joined.await.is_ok_and(|panicked| panicked > 0) {
+        warn!("a thread of the store had panicked");
     }
 }
 
