@@ -16,7 +16,7 @@ pub struct Confinement {
     /// What may be done beneath which paths. A rule is for what has the path when it is applied: make
     /// folders first, and name the folder of what is replaced later.
     pub paths: Vec<(PathBuf, Access)>,
-    /// TCP ports that may be connected to. Nothing may listen.
+    /// TCP ports that may be connected to. Nothing may be bound to one.
     pub ports: Vec<u16>,
     /// Which system calls.
     pub system_calls: SystemCalls,

@@ -54,8 +54,8 @@ pub fn randomness() -> Vec<(PathBuf, Access)> {
     ["/dev/urandom", "/dev/sysgenid"].map(|device| (device.into(), Access::Read)).into()
 }
 
-/// Leaves this thread, and those that it starts, `paths` and TCP connections to `ports`; nothing listens any
-/// more. Gives the version of Landlock that is in force, or why none is.
+/// Leaves this thread, and those that it starts, `paths` and TCP connections to `ports`; nothing is bound to
+/// a TCP port any more. Gives the version of Landlock that is in force, or why none is.
 pub(crate) fn restrict(paths: &[(PathBuf, Access)], ports: &[u16]) -> Result<i32, String> {
     let status = enforce(paths, ports).map_err(|error| error.to_string())?;
     match (status.ruleset, status.landlock) {
