@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use nix::libc::MSG_FASTOPEN;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 use socket2::{Domain, MsgHdr, Protocol, SockRef, Socket, Type};
 
 const WRITTEN: &[u8] = b"written by a probe";
@@ -56,6 +58,11 @@ pub enum Probe {
     },
     /// Let the parent trace this process
     Trace,
+    /// Signal another process, which does not notice
+    Signal {
+        /// Its number.
+        process: i32,
+    },
     /// Connect by TCP
     Connect {
         /// Where to.
@@ -96,6 +103,7 @@ impl Probe {
             Self::Execute { path } => Err(Command::new(path).exec()),
             Self::Spawn { path } => Command::new(path).spawn()?.wait().map(drop),
             Self::Trace => nix::sys::ptrace::traceme().map_err(io::Error::from),
+            Self::Signal { process } => kill(Pid::from_raw(*process), None).map_err(io::Error::from),
             Self::Connect { address } => TcpStream::connect_timeout(address, PATIENCE).map(drop),
             Self::Listen => TcpListener::bind("127.0.0.1:0").map(drop),
             Self::Socket => Socket::new(Domain::IPV4, Type::STREAM, None).map(drop),

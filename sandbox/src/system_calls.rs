@@ -72,6 +72,13 @@ impl SystemCalls {
         allow(libc::SYS_prctl, when(0, SeccompCmpOp::Eq, number(libc::PR_SET_VMA))?);
         // Limits may be read.
         allow(libc::SYS_prlimit64, when_word(2, SeccompCmpOp::Eq, 0)?);
+        let mut others: Vec<_> =
+            lists::SIGNALLING.iter().map(|command| (1, SeccompCmpOp::Ne, number(*command))).collect();
+        others.push((1, SeccompCmpOp::Ne, number(libc::F_SETFL)));
+        allow(libc::SYS_fcntl, when_all(&others)?);
+        // A terminal with O_ASYNC signals whatever is in the foreground.
+        let no_signal = (2, SeccompCmpOp::MaskedEq(number(libc::O_ASYNC)), 0);
+        allow(libc::SYS_fcntl, when_all(&[(1, SeccompCmpOp::Eq, number(libc::F_SETFL)), no_signal])?);
         for request in self.terminal_requests() {
             allow(libc::SYS_ioctl, when(1, SeccompCmpOp::Eq, u64::from(*request))?);
         }
@@ -84,7 +91,8 @@ impl SystemCalls {
             }
             Self::Client => {
                 // The whole foreground job is stopped with it.
-                allow(libc::SYS_kill, when(0, SeccompCmpOp::Eq, 0)?);
+                let stop = number(libc::SIGTSTP);
+                allow(libc::SYS_kill, when_all(&[(0, SeccompCmpOp::Eq, 0), (1, SeccompCmpOp::Eq, stop)])?);
             }
         }
         match self {
@@ -231,6 +239,7 @@ mod tests {
                 libc::SYS_prctl,
                 libc::SYS_prlimit64,
                 libc::SYS_ioctl,
+                libc::SYS_fcntl,
                 libc::SYS_sendto,
                 libc::SYS_sendmsg,
                 libc::SYS_setsockopt,

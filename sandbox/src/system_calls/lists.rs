@@ -80,7 +80,6 @@ pub(super) const EVERYONE: &[i64] = &[
     SYS_fdatasync,
     SYS_fchmod,
     SYS_fchown,
-    SYS_fcntl,
     SYS_flock,
     SYS_dup,
     SYS_dup3,
@@ -160,6 +159,10 @@ pub(super) const SENDING: &[(i64, u8)] = &[(SYS_sendto, 3), (SYS_sendmsg, 2)];
 
 /// The same, for libraries of the system's name services.
 pub(super) const CLIENT_SENDING: &[(i64, u8)] = &[(SYS_sendmmsg, 3)];
+
+/// What `fcntl` may not do: `F_SETOWN`, `F_SETSIG` and `F_SETOWN_EX` have the kernel send a signal, even
+/// `SIGKILL`, to any process of the user when something can be read.
+pub(super) const SIGNALLING: &[i32] = &[F_SETOWN, 10, 15];
 
 /// Options of TCP that may be set. Not those for fast open, nor `TCP_ULP`, which makes another protocol of
 /// the socket.

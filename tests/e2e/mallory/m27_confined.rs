@@ -71,6 +71,11 @@ fn world() -> Result<(World, TcpListener)> {
     Ok((world, TcpListener::bind("127.0.0.1:0")?))
 }
 
+/// A process that is not the program's.
+fn ourselves() -> String {
+    std::process::id().to_string()
+}
+
 fn server(world: &World) -> Result<Command> {
     let mut command = world.command("parlour-server")?;
     command.args(["probe", "--listen", "127.0.0.1:0", "--keys", "keys/server", "--data", "data"]);
@@ -110,6 +115,7 @@ fn a_server_that_was_taken_over_reaches_its_data_and_nothing_else() -> Result<()
             (&["execute", "/bin/true"], Killed),
             (&["spawn", "/bin/true"], Killed),
             (&["trace"], Killed),
+            (&["signal", &ourselves()], Killed),
             (&["connect", &elsewhere], Killed),
             (&["fast-open", &elsewhere], Killed),
             (&["fast-open-message", &elsewhere], Killed),
@@ -138,6 +144,7 @@ fn a_ttp_that_was_taken_over_reaches_its_own_folder_and_nothing_else() -> Result
             (&["execute", "/bin/true"], Killed),
             (&["spawn", "/bin/true"], Killed),
             (&["trace"], Killed),
+            (&["signal", &ourselves()], Killed),
             (&["connect", &elsewhere], Killed),
             (&["fast-open", &elsewhere], Killed),
             (&["fast-open-message", &elsewhere], Killed),
@@ -167,6 +174,7 @@ fn a_client_that_was_taken_over_reaches_its_keys_and_its_server_and_nothing_else
             (&["execute", "/bin/true"], Refused),
             (&["spawn", "/bin/true"], Refused),
             (&["trace"], Refused),
+            (&["signal", &ourselves()], Refused),
             (&["connect", &server], Done),
             (&["connect", &elsewhere], Refused),
             (&["fast-open", &elsewhere], Refused),

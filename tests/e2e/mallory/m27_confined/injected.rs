@@ -2,7 +2,8 @@
 //! test traces it, and has it make them in the place of its last one. The registers are x86-64's.
 
 use std::io::Write as _;
-use std::process::{Child, Command, Stdio};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, ChildStdin, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use nix::libc::{self, user_regs_struct};
@@ -10,6 +11,7 @@ use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
+use parlour_tests::wait_until;
 
 use super::Fate::{self, Done, Killed, Refused};
 use super::{authority, client, server, socket, world};
@@ -21,12 +23,19 @@ const SOCKET: u64 = 1;
 const ZEROS: u64 = u64::MAX;
 const ONE: u64 = u64::MAX - 1;
 
+// What `libc` does not name.
+const F_SETSIG: i32 = 10;
+const F_SETOWN_EX: i32 = 15;
+const FIOSETOWN: u64 = 0x8901;
+const SIOCSPGRP: u64 = 0x8902;
+
 /// A system call: its number and its arguments.
 struct Call(i64, [u64; 5]);
 
 /// A program that is about to end.
 struct Traced {
     child: Child,
+    input: Option<ChildStdin>,
     /// Where its file begins in its memory. What calls point to is in there: a confined program lets nobody
     /// write into its memory.
     header: u64,
@@ -50,7 +59,8 @@ impl Traced {
         let traces =
             Options::PTRACE_O_TRACEEXEC | Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_EXITKILL;
         ptrace::seize(pid, traces)?;
-        child.stdin.as_mut().context("an input")?.write_all(b"\n")?;
+        let mut input = child.stdin.take();
+        input.as_mut().context("an input")?.write_all(b"\n")?;
         let mut header = None;
         loop {
             match waitpid(pid, None)? {
@@ -58,7 +68,7 @@ impl Traced {
                     let last = ptrace::getregs(pid)?;
                     if last.orig_rax == libc::SYS_exit_group.cast_unsigned() {
                         ensure!(last.rdi == 0, "it failed");
-                        return Ok(Self { child, header: header.context("no header")?, last });
+                        return Ok(Self { child, input, header: header.context("no header")?, last });
                     }
                     ptrace::syscall(pid, None)?;
                 }
@@ -131,8 +141,32 @@ fn pid(child: &Child) -> Result<Pid> {
     Ok(Pid::from_raw(i32::try_from(child.id())?))
 }
 
+/// A process of the same user that is nobody's business.
+struct Victim(Child);
+
+impl Victim {
+    fn start() -> Result<Self> {
+        Ok(Self(Command::new("sleep").arg("600").spawn()?))
+    }
+
+    fn number(&self) -> u64 {
+        u64::from(self.0.id())
+    }
+}
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 fn number(value: i32) -> u64 {
     u64::from(value.cast_unsigned())
+}
+
+fn control(descriptor: u64, command: i32, argument: u64) -> Call {
+    Call(libc::SYS_fcntl, [descriptor, number(command), argument, 0, 0])
 }
 
 fn tcp_option(option: i32) -> Call {
@@ -150,6 +184,46 @@ fn refuses(probe: impl Fn() -> Result<Command>, way: Fate, calls: &[Call]) -> Re
         let free = Traced::start(probe()?.arg("--no-sandbox"))?.make(call).with_context(what)?;
         ensure!(free == Done, "{} without the sandbox: {free:?}", what());
     }
+    Ok(())
+}
+
+#[test]
+fn who_was_taken_over_signals_no_other_process() -> Result<()> {
+    let (world, _listening) = world()?;
+    let victim = Victim::start()?;
+    let calls = [
+        control(SOCKET, libc::F_SETOWN, victim.number()),
+        control(SOCKET, F_SETOWN_EX, ZEROS),
+        control(SOCKET, F_SETSIG, number(libc::SIGKILL)),
+        control(SOCKET, libc::F_SETFL, number(libc::O_ASYNC)),
+        Call(libc::SYS_ioctl, [SOCKET, FIOSETOWN, ZEROS, 0, 0]),
+        Call(libc::SYS_ioctl, [SOCKET, SIOCSPGRP, ZEROS, 0, 0]),
+    ];
+    refuses(|| server(&world), Killed, &calls)?;
+    refuses(|| authority(&world), Killed, &calls)?;
+    refuses(|| client(&world, "localhost:1"), Refused, &calls)
+}
+
+/// Why the calls above matter.
+#[test]
+fn without_the_sandbox_what_comes_in_can_kill_another_process() -> Result<()> {
+    let (world, _listening) = world()?;
+    let mut victim = Victim::start()?;
+    let mut free = Traced::start(server(&world)?.arg("--no-sandbox"))?;
+    for call in [
+        control(0, libc::F_SETOWN, victim.number()),
+        control(0, F_SETSIG, number(libc::SIGKILL)),
+        control(0, libc::F_SETFL, number(libc::O_ASYNC)),
+    ] {
+        ensure!(free.make(&call)? == Done);
+    }
+    free.input.as_mut().context("an input")?.write_all(b"x")?;
+    let mut ended = None;
+    wait_until("the other process to end", || {
+        ended = victim.0.try_wait()?;
+        Ok(ended.is_some())
+    })?;
+    ensure!(ended.and_then(|status| status.signal()) == Some(libc::SIGKILL), "{ended:?}");
     Ok(())
 }
 
