@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use parlour_sandbox::{Access, Confinement, Mode, SystemCalls};
+use parlour_sandbox::{Access, Confinement, Mode, Signals, SystemCalls};
 
 use crate::failure::Failure;
 use crate::profile::make_private;
@@ -92,5 +92,5 @@ fn confinement(setup: &Setup, made: &[PathBuf]) -> Confinement {
     if setup.server.is_none() {
         ports.extend(profiles.servers().iter().map(|server| server.port));
     }
-    Confinement { paths, ports, system_calls: SystemCalls::Client }
+    Confinement { paths, ports, signals: Signals::ToOthers, system_calls: SystemCalls::Client }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::files::{self, Access};
+use crate::files::{self, Access, Signals};
 use crate::mode::Mode;
 use crate::process;
 use crate::system_calls::{self, SystemCalls};
@@ -16,8 +16,10 @@ pub struct Confinement {
     /// What may be done beneath which paths. A rule is for what has the path when it is applied: make
     /// folders first, and name the folder of what is replaced later.
     pub paths: Vec<(PathBuf, Access)>,
-    /// TCP ports that may be connected to. Nothing may listen.
+    /// TCP ports that may be connected to. Nothing may be bound to one.
     pub ports: Vec<u16>,
+    /// Where signals may go.
+    pub signals: Signals,
     /// Which system calls.
     pub system_calls: SystemCalls,
 }
@@ -51,7 +53,8 @@ pub fn available() -> Result<String, String> {
     let trial = || {
         process::forbid_new_privileges()
             .map_err(|error| format!("new privileges cannot be refused: {error}"))?;
-        let version = files::restrict(&[], &[]).map_err(|why| format!("files cannot be confined: {why}"))?;
+        let version = files::restrict(&[], &[], Signals::ToItself)
+            .map_err(|why| format!("files cannot be confined: {why}"))?;
         system_calls::try_filter().map_err(|why| format!("system calls cannot be confined: {why}"))?;
         Ok(format!("Landlock {version} and seccomp"))
     };
@@ -68,7 +71,7 @@ impl Confinement {
             no_core_dumps: process::forbid_core_dumps().map_err(|error| error.to_string()),
             memory_locked: process::lock_memory(),
             no_new_privileges: process::forbid_new_privileges().map_err(|error| error.to_string()),
-            landlock: files::restrict(&self.paths, &self.ports),
+            landlock: files::restrict(&self.paths, &self.ports, self.signals),
             // Last: the calls that the others are made of are not left after it.
             system_calls: self.system_calls.enforce(),
         };

@@ -1,4 +1,4 @@
-//! Landlock: the files and ports that stay within reach.
+//! Landlock: the files and ports that stay within reach, and whether other processes do.
 
 use std::path::{Path, PathBuf};
 
@@ -24,6 +24,15 @@ pub enum Access {
     Connect,
     /// Remove a folder that is empty.
     RemoveEmpty,
+}
+
+/// Whose signals Landlock lets through. Which signals those are, the system calls say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signals {
+    /// To the process itself alone.
+    ToItself,
+    /// To others of its user too: who stops the whole foreground job needs that.
+    ToOthers,
 }
 
 impl Access {
@@ -54,10 +63,11 @@ pub fn randomness() -> Vec<(PathBuf, Access)> {
     ["/dev/urandom", "/dev/sysgenid"].map(|device| (device.into(), Access::Read)).into()
 }
 
-/// Leaves this thread, and those that it starts, `paths` and TCP connections to `ports`; nothing listens any
-/// more. Gives the version of Landlock that is in force, or why none is.
-pub(crate) fn restrict(paths: &[(PathBuf, Access)], ports: &[u16]) -> Result<i32, String> {
-    let status = enforce(paths, ports).map_err(|error| error.to_string())?;
+/// Leaves this thread, and those that it starts, `paths` and TCP connections to `ports`; nothing is bound to a
+/// TCP port any more, and signals go where `signals` says. Gives the version of Landlock that is in force, or
+/// why none is.
+pub(crate) fn restrict(paths: &[(PathBuf, Access)], ports: &[u16], signals: Signals) -> Result<i32, String> {
+    let status = enforce(paths, ports, signals).map_err(|error| error.to_string())?;
     match (status.ruleset, status.landlock) {
         (
             RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced,
@@ -71,7 +81,15 @@ pub(crate) fn restrict(paths: &[(PathBuf, Access)], ports: &[u16]) -> Result<i32
     }
 }
 
-fn enforce(paths: &[(PathBuf, Access)], ports: &[u16]) -> Result<landlock::RestrictionStatus, RulesetError> {
+fn enforce(
+    paths: &[(PathBuf, Access)],
+    ports: &[u16],
+    signals: Signals,
+) -> Result<landlock::RestrictionStatus, RulesetError> {
+    let scopes = match signals {
+        Signals::ToItself => Scope::AbstractUnixSocket | Scope::Signal,
+        Signals::ToOthers => Scope::AbstractUnixSocket.into(),
+    };
     let mut rules = Ruleset::default()
         // The first version refuses every rename between folders, which our programs need.
         .set_compatibility(CompatLevel::SoftRequirement)
@@ -79,7 +97,7 @@ fn enforce(paths: &[(PathBuf, Access)], ports: &[u16]) -> Result<landlock::Restr
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(NEWEST))?
         .handle_access(AccessNet::from_all(NEWEST))?
-        .scope(Scope::AbstractUnixSocket)?
+        .scope(scopes)?
         .create()?;
     for (path, access) in paths {
         // What is not there needs no rule: nothing can be reached under its name later either.

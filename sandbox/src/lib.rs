@@ -18,7 +18,7 @@ mod process;
 mod system_calls;
 
 pub use confinement::{Confinement, Report, SandboxError, available};
-pub use files::{Access, randomness};
+pub use files::{Access, Signals, randomness};
 pub use mode::{Mode, SandboxArguments};
 pub use privileges::{PrivilegeError, is_root, run_as};
 pub use probe::{Probe, ProbeArguments};

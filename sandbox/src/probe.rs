@@ -1,6 +1,6 @@
 //! Forbidden acts, tried from inside: what shows that a sandbox holds.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
@@ -8,6 +8,15 @@ use std::process::Command;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use nix::libc::MSG_FASTOPEN;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use socket2::{Domain, MsgHdr, Protocol, SockRef, Socket, Type};
+
+const WRITTEN: &[u8] = b"written by a probe";
+
+/// For a connection.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Options of the hidden command `probe`.
 #[derive(Debug, Clone, Args)]
@@ -49,6 +58,11 @@ pub enum Probe {
     },
     /// Let the parent trace this process
     Trace,
+    /// Signal another process, which does not notice
+    Signal {
+        /// Its number.
+        process: i32,
+    },
     /// Connect by TCP
     Connect {
         /// Where to.
@@ -56,6 +70,25 @@ pub enum Probe {
     },
     /// Listen on a free TCP port
     Listen,
+    /// Make a TCP socket
+    Socket,
+    /// Connect by multipath TCP, which Landlock does not take for TCP
+    Multipath {
+        /// Where to.
+        address: SocketAddr,
+    },
+    /// Connect the TCP socket on standard input without `connect`: by sending (TCP fast open)
+    FastOpen {
+        /// Where to.
+        address: SocketAddr,
+    },
+    /// The same with `sendmsg`
+    FastOpenMessage {
+        /// Where to.
+        address: SocketAddr,
+    },
+    /// Listen on the TCP socket on standard input without `bind`: the system picks the port
+    ListenUnbound,
 }
 
 impl Probe {
@@ -63,17 +96,30 @@ impl Probe {
     pub fn attempt(&self) -> io::Result<()> {
         match self {
             Self::Nothing => Ok(()),
-            Self::Write { path } => std::fs::write(path, "written by a probe"),
+            Self::Write { path } => std::fs::write(path, WRITTEN),
             Self::Read { path } => std::fs::read(path).map(drop),
             Self::Truncate { path } => nix::unistd::truncate(path, 0).map_err(io::Error::from),
             // Does not return where it is allowed.
             Self::Execute { path } => Err(Command::new(path).exec()),
             Self::Spawn { path } => Command::new(path).spawn()?.wait().map(drop),
             Self::Trace => nix::sys::ptrace::traceme().map_err(io::Error::from),
-            Self::Connect { address } => {
-                TcpStream::connect_timeout(address, Duration::from_secs(5)).map(drop)
-            }
+            Self::Signal { process } => kill(Pid::from_raw(*process), None).map_err(io::Error::from),
+            Self::Connect { address } => TcpStream::connect_timeout(address, PATIENCE).map(drop),
             Self::Listen => TcpListener::bind("127.0.0.1:0").map(drop),
+            Self::Socket => Socket::new(Domain::IPV4, Type::STREAM, None).map(drop),
+            Self::Multipath { address } => {
+                Socket::new(Domain::for_address(*address), Type::STREAM, Some(Protocol::MPTCP))?
+                    .connect_timeout(&(*address).into(), PATIENCE)
+            }
+            Self::FastOpen { address } => SockRef::from(&io::stdin())
+                .send_to_with_flags(WRITTEN, &(*address).into(), MSG_FASTOPEN)
+                .map(drop),
+            Self::FastOpenMessage { address } => {
+                let (address, parts) = ((*address).into(), [IoSlice::new(WRITTEN)]);
+                let message = MsgHdr::new().with_addr(&address).with_buffers(&parts);
+                SockRef::from(&io::stdin()).sendmsg(&message, MSG_FASTOPEN).map(drop)
+            }
+            Self::ListenUnbound => SockRef::from(&io::stdin()).listen(1),
         }
     }
 }

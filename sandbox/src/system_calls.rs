@@ -27,6 +27,9 @@ pub enum SystemCalls {
     Client,
 }
 
+/// The part of the second argument of `socket` that is no flag.
+const KIND_OF_SOCKET: u64 = 0xF;
+
 /// A rule for one system call: it is allowed when one of the conditions holds, or when there is none.
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
@@ -69,9 +72,13 @@ impl SystemCalls {
         allow(libc::SYS_prctl, when(0, SeccompCmpOp::Eq, number(libc::PR_SET_VMA))?);
         // Limits may be read.
         allow(libc::SYS_prlimit64, when_word(2, SeccompCmpOp::Eq, 0)?);
-        for family in self.socket_families() {
-            allow(libc::SYS_socket, when(0, SeccompCmpOp::Eq, number(*family))?);
-        }
+        let mut others: Vec<_> =
+            lists::SIGNALLING.iter().map(|command| (1, SeccompCmpOp::Ne, number(*command))).collect();
+        others.push((1, SeccompCmpOp::Ne, number(libc::F_SETFL)));
+        allow(libc::SYS_fcntl, when_all(&others)?);
+        // A terminal with O_ASYNC signals whatever is in the foreground.
+        let no_signal = (2, SeccompCmpOp::MaskedEq(number(libc::O_ASYNC)), 0);
+        allow(libc::SYS_fcntl, when_all(&[(1, SeccompCmpOp::Eq, number(libc::F_SETFL)), no_signal])?);
         for request in self.terminal_requests() {
             allow(libc::SYS_ioctl, when(1, SeccompCmpOp::Eq, u64::from(*request))?);
         }
@@ -84,7 +91,8 @@ impl SystemCalls {
             }
             Self::Client => {
                 // The whole foreground job is stopped with it.
-                allow(libc::SYS_kill, when(0, SeccompCmpOp::Eq, 0)?);
+                let stop = number(libc::SIGTSTP);
+                allow(libc::SYS_kill, when_all(&[(0, SeccompCmpOp::Eq, 0), (1, SeccompCmpOp::Eq, stop)])?);
             }
         }
         match self {
@@ -95,16 +103,49 @@ impl SystemCalls {
                 rules.extend(unconditional(lists::CLIENT_HERE));
             }
         }
+        self.add_sockets(&mut rules)?;
         Ok(rules)
     }
 
-    fn socket_families(self) -> &'static [i32] {
-        match self {
-            Self::Server => &[libc::AF_UNIX],
-            Self::Authority => &[],
-            // Netlink tells the lookup of names which addresses this machine has.
-            Self::Client => &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK],
+    /// What may be done with sockets beside what any of them may do.
+    fn add_sockets(self, rules: &mut Rules) -> Result<(), seccompiler::Error> {
+        let mut allow = |call, rule| rules.entry(call).or_default().push(rule);
+        let local = when(0, SeccompCmpOp::Eq, number(libc::AF_UNIX))?;
+        allow(libc::SYS_socketpair, local.clone());
+        if matches!(self, Self::Server | Self::Client) {
+            allow(libc::SYS_socket, local);
         }
+        if self == Self::Client {
+            // It tells the lookup of names which addresses this machine has.
+            let netlink = (0, SeccompCmpOp::Eq, number(libc::AF_NETLINK));
+            allow(
+                libc::SYS_socket,
+                when_all(&[netlink, (2, SeccompCmpOp::Eq, number(libc::NETLINK_ROUTE))])?,
+            );
+            for family in [libc::AF_INET, libc::AF_INET6] {
+                for (kind, protocol) in lists::NETWORK_SOCKETS {
+                    let conditions = [
+                        (0, SeccompCmpOp::Eq, number(family)),
+                        (1, SeccompCmpOp::MaskedEq(KIND_OF_SOCKET), number(*kind)),
+                        (2, SeccompCmpOp::Eq, number(*protocol)),
+                    ];
+                    allow(libc::SYS_socket, when_all(&conditions)?);
+                }
+            }
+        }
+        // Sending can connect as well (TCP fast open), and Landlock does not see that.
+        let fast_open = SeccompCmpOp::MaskedEq(number(libc::MSG_FASTOPEN));
+        let others = if self == Self::Client { lists::CLIENT_SENDING } else { &[] };
+        for (call, flags) in lists::SENDING.iter().chain(others) {
+            allow(*call, when(*flags, fast_open.clone(), 0)?);
+        }
+        let level = number(libc::IPPROTO_TCP);
+        allow(libc::SYS_setsockopt, when(1, SeccompCmpOp::Ne, level)?);
+        for option in lists::TCP_OPTIONS {
+            let conditions = [(1, SeccompCmpOp::Eq, level), (2, SeccompCmpOp::Eq, number(*option))];
+            allow(libc::SYS_setsockopt, when_all(&conditions)?);
+        }
+        Ok(())
     }
 
     fn terminal_requests(self) -> &'static [u32] {
@@ -130,8 +171,18 @@ fn unconditional(calls: &[i64]) -> Rules {
 
 /// Compares the lower half of an argument, all that an `int` has.
 fn when(argument: u8, operator: SeccompCmpOp, value: u64) -> Result<SeccompRule, seccompiler::Error> {
-    let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value)?;
-    Ok(SeccompRule::new(vec![condition])?)
+    when_all(&[(argument, operator, value)])
+}
+
+/// Holds when all of these hold.
+fn when_all(conditions: &[(u8, SeccompCmpOp, u64)]) -> Result<SeccompRule, seccompiler::Error> {
+    let conditions: Result<_, _> = conditions
+        .iter()
+        .map(|(argument, operator, value)| {
+            SeccompCondition::new(*argument, SeccompCmpArgLen::Dword, operator.clone(), *value)
+        })
+        .collect();
+    Ok(SeccompRule::new(conditions?)?)
 }
 
 /// Compares a whole argument, as a pointer is.
@@ -182,14 +233,33 @@ mod tests {
                 assert!(!rules.contains_key(&call), "{program:?} keeps {call}");
             }
             // What has conditions must not have lost them: no rule would mean that all is allowed.
-            for call in
-                [libc::SYS_clone, libc::SYS_tgkill, libc::SYS_prctl, libc::SYS_prlimit64, libc::SYS_ioctl]
-            {
+            for call in [
+                libc::SYS_clone,
+                libc::SYS_tgkill,
+                libc::SYS_prctl,
+                libc::SYS_prlimit64,
+                libc::SYS_ioctl,
+                libc::SYS_fcntl,
+                libc::SYS_sendto,
+                libc::SYS_sendmsg,
+                libc::SYS_setsockopt,
+                libc::SYS_socketpair,
+            ] {
                 assert!(
                     rules.get(&call).is_some_and(|conditions| !conditions.is_empty()),
                     "{program:?} {call}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn only_the_client_sends_many_at_once_and_signals_and_that_not_as_it_likes() {
+        for call in [libc::SYS_sendmmsg, libc::SYS_kill] {
+            for program in [SystemCalls::Server, SystemCalls::Authority] {
+                assert!(!program.rules().unwrap().contains_key(&call), "{program:?} keeps {call}");
+            }
+            assert!(!SystemCalls::Client.rules().unwrap()[&call].is_empty(), "{call}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use parlour_sandbox::{Access, Confinement, SystemCalls};
+use parlour_sandbox::{Access, Confinement, Signals, SystemCalls};
 use tracing::{info, warn};
 
 use crate::config::Settings;
@@ -37,5 +37,5 @@ fn confinement(settings: &Settings) -> Confinement {
     ];
     paths.extend(settings.log_target.folder().map(|folder| (folder.to_owned(), Access::Write)));
     paths.extend(parlour_sandbox::randomness());
-    Confinement { paths, ports: Vec::new(), system_calls: SystemCalls::Server }
+    Confinement { paths, ports: Vec::new(), signals: Signals::ToItself, system_calls: SystemCalls::Server }
 }

@@ -104,6 +104,11 @@ fn commits_bytes_certificates_and_the_process_are_told_as_they_are() -> Result<(
     for _ in 0..5 {
         sam.ask(&text, "{} sam: xxx{}")?;
     }
+    // What was sent is counted when it has been.
+    let sent = before.get("parlour_sent_bytes_total")?;
+    wait_until("the last bytes to be counted", || {
+        Ok(world.scrape()?.get("parlour_sent_bytes_total")? - sent >= 40_000.0)
+    })?;
     let after = world.scrape()?;
     let grown = |series: &str| Ok::<_, anyhow::Error>(after.get(series)? - before.get(series)?);
     let commits = grown("parlour_commit_duration_seconds_count")?;

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use nix::libc;
 use nix::sys::signal::Signal;
 use nix::unistd::{Uid, User, chown, geteuid};
-use parlour_tests::{Finished, Process, World, run_to_end};
+use parlour_tests::{Finished, Process, Terminal, World, run_to_end, wait_until};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 
 /// A field of `/proc/PID/status`.
@@ -70,6 +70,20 @@ fn without_the_sandbox_everything_works_and_every_start_warns() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_confined_client_stops_with_its_job_and_comes_back() -> Result<()> {
+    let world = World::peopled()?;
+    let mut sam = Terminal::start(&world, "sam", &world.address()?.to_string())?;
+    sam.wait_for("#lobby", b"")?;
+    sam.press(b"\x1a")?;
+    wait_until("the client to stop", || sam.is_stopped())?;
+    sam.go_on()?;
+    // The second time that it has taken the terminal.
+    wait_until("the client to come back", || Ok(sam.bytes().matches("\x1b[?1049h").count() == 2))?;
+    sam.press(b"/help\r")?;
+    sam.wait_for("/register", b"")
+}
+
 /// Runs something as on a kernel that does not have these system calls.
 fn without_calls<T: Send>(calls: &[i64], run: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     let calls: BTreeMap<_, _> = calls.iter().map(|call| (*call, Vec::new())).collect();
@@ -86,19 +100,24 @@ fn without_calls<T: Send>(calls: &[i64], run: impl FnOnce() -> Result<T> + Send)
     })
 }
 
-/// The three programs, to confine themselves and end.
-fn programs(world: &World, arguments: &[&str]) -> Result<Vec<(&'static str, Command)>> {
+/// The three programs, to confine themselves, try something and end.
+fn probes(world: &World, act: &[&str]) -> Result<Vec<(&'static str, Command)>> {
     let mut server = world.command("parlour-server")?;
-    server.args(["probe", "--listen", "127.0.0.1:0", "--keys", "keys/server", "--data", "data", "nothing"]);
+    server.args(["probe", "--listen", "127.0.0.1:0", "--keys", "keys/server", "--data", "data"]);
     let mut ttp = world.command("parlour-ttp")?;
-    ttp.args(["probe", "--keys", "keys", "nothing"]);
+    ttp.args(["probe", "--keys", "keys"]);
     let mut client = world.command("parlour")?;
-    client.args(["localhost:1", "--keys", "people/sam", "probe", "nothing"]);
+    client.args(["localhost:1", "--keys", "people/sam", "probe"]);
     let mut programs = vec![("server", server), ("ttp", ttp), ("client", client)];
     for (_, program) in &mut programs {
-        program.args(arguments);
+        program.args(act);
     }
     Ok(programs)
+}
+
+/// The three programs, to confine themselves and end.
+fn programs(world: &World, arguments: &[&str]) -> Result<Vec<(&'static str, Command)>> {
+    probes(world, &[&["nothing"], arguments].concat())
 }
 
 fn run_all(programs: Vec<(&str, Command)>) -> Result<Vec<Finished>> {
@@ -126,6 +145,23 @@ fn on_a_kernel_without_it_they_say_so_once_and_go_on_unless_it_is_required() -> 
             let error = finished.error()?;
             ensure!(error.starts_with("error: the sandbox is required and not complete: "), "{error}");
             ensure!(error.contains(said) && finished.hint().contains("--sandbox on"), "{finished:#?}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn landlock_alone_keeps_the_signals_of_server_and_ttp_from_others() -> Result<()> {
+    let world = World::with().people().prepare()?;
+    let acts = probes(&world, &["signal", &std::process::id().to_string()])?;
+    // seccomp would refuse before Landlock is asked.
+    for finished in without_calls(&[libc::SYS_seccomp], || run_all(acts))? {
+        let version = finished.errors.split("Landlock ").nth(1).and_then(|rest| rest.split(',').next());
+        match version.map(str::parse::<u32>) {
+            Some(Ok(6..)) => ensure!(finished.error()?.contains("the system refused"), "{finished:#?}"),
+            Some(_) => println!("skipped: this kernel's Landlock knows no signals"),
+            // The client does not say: it stops the whole foreground job.
+            None => ensure!(finished.code == 0, "{finished:#?}"),
         }
     }
     Ok(())

@@ -2,12 +2,15 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use nix::pty::{Winsize, openpty};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
 use crate::world::World;
 
@@ -27,6 +30,8 @@ impl Terminal {
         let end = || ends.slave.try_clone().map(Stdio::from);
         let mut command = world.client_command_to(person, server)?;
         command.args(["--user", person]).env("TERM", "xterm-256color");
+        // A job of its own, as a shell makes it: it stops all of its job.
+        command.process_group(0);
         let child = command.stdin(end()?).stdout(end()?).stderr(end()?).spawn()?;
         let keys = File::from(ends.master);
         let mut reading = keys.try_clone()?;
@@ -68,11 +73,32 @@ impl Terminal {
         &self.screen
     }
 
-    /// Seconds of CPU that it has taken, by proc(5): user and system, in hundredths.
-    pub fn cpu(&self) -> Result<f64> {
+    /// Presses keys.
+    pub fn press(&mut self, keys: &[u8]) -> Result<()> {
+        Ok(self.keys.write_all(keys)?)
+    }
+
+    /// Whether its job is stopped.
+    pub fn is_stopped(&self) -> Result<bool> {
+        Ok(self.stat()?.starts_with(" T"))
+    }
+
+    /// Has its job go on, as `fg` does.
+    pub fn go_on(&self) -> Result<()> {
+        Ok(killpg(Pid::from_raw(i32::try_from(self.child.id())?), Signal::SIGCONT)?)
+    }
+
+    /// What proc(5) says about it after its name.
+    fn stat(&self) -> Result<String> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         let (_, rest) = stat.rsplit_once(')').context("stat")?;
-        let ticks = rest.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok());
+        Ok(rest.to_owned())
+    }
+
+    /// Seconds of CPU that it has taken, by proc(5): user and system, in hundredths.
+    pub fn cpu(&self) -> Result<f64> {
+        let stat = self.stat()?;
+        let ticks = stat.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok());
         Ok(ticks.sum::<f64>() / 100.0)
     }
 }

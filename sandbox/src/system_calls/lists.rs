@@ -80,7 +80,6 @@ pub(super) const EVERYONE: &[i64] = &[
     SYS_fdatasync,
     SYS_fchmod,
     SYS_fchown,
-    SYS_fcntl,
     SYS_flock,
     SYS_dup,
     SYS_dup3,
@@ -99,13 +98,9 @@ pub(super) const EVERYONE: &[i64] = &[
     SYS_shutdown,
     SYS_recvfrom,
     SYS_recvmsg,
-    SYS_sendto,
-    SYS_sendmsg,
     SYS_getsockname,
     SYS_getpeername,
     SYS_getsockopt,
-    SYS_setsockopt,
-    SYS_socketpair,
 ];
 
 /// The older forms of the same on x86-64.
@@ -141,7 +136,6 @@ pub(super) const CLIENT: &[i64] = &[
     SYS_connect,
     SYS_bind,
     SYS_listen,
-    SYS_sendmmsg,
     SYS_recvmmsg,
     SYS_fchmodat,
     SYS_getppid,
@@ -159,6 +153,26 @@ pub(super) const CLIENT_HERE: &[i64] = &[SYS_chmod, SYS_getpgrp];
 /// Nothing older exists.
 #[cfg(not(target_arch = "x86_64"))]
 pub(super) const CLIENT_HERE: &[i64] = &[];
+
+/// Calls of which the argument with this number holds the flags for sending.
+pub(super) const SENDING: &[(i64, u8)] = &[(SYS_sendto, 3), (SYS_sendmsg, 2)];
+
+/// The same, for libraries of the system's name services.
+pub(super) const CLIENT_SENDING: &[(i64, u8)] = &[(SYS_sendmmsg, 3)];
+
+/// What `fcntl` may not do: `F_SETOWN`, `F_SETSIG` and `F_SETOWN_EX` have the kernel send a signal, even
+/// `SIGKILL`, to any process of the user when something can be read.
+pub(super) const SIGNALLING: &[i32] = &[F_SETOWN, 10, 15];
+
+/// Options of TCP that may be set. Not those for fast open, nor `TCP_ULP`, which makes another protocol of
+/// the socket.
+pub(super) const TCP_OPTIONS: &[i32] =
+    &[TCP_NODELAY, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT];
+
+/// Kinds of sockets that the client may make on a network, with their protocols: TCP and UDP. Landlock takes
+/// no other protocol for TCP, not even multipath TCP, which reaches whatever listens by TCP.
+pub(super) const NETWORK_SOCKETS: &[(i32, i32)] =
+    &[(SOCK_STREAM, 0), (SOCK_STREAM, IPPROTO_TCP), (SOCK_DGRAM, 0), (SOCK_DGRAM, IPPROTO_UDP)];
 
 /// `ioctl` on descriptors of any kind: `FIONBIO`, `FIONREAD`, `FIOCLEX`, and `TCGETS`, which asks whether
 /// it is a terminal.

@@ -1,7 +1,11 @@
 //! Mallory has taken a program over from inside, or puts paths where names belong. She cannot touch other
 //! files or gain rights: Landlock and seccomp refuse.
 
+#[cfg(target_arch = "x86_64")]
+mod injected;
+
 use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
 
@@ -9,6 +13,7 @@ use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 use parlour_tests::World;
 use serde_json::json;
+use socket2::{Domain, Protocol, Socket, Type};
 
 /// What becomes of an act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,9 +27,14 @@ enum Fate {
 }
 use Fate::{Done, Killed, Refused};
 
+/// A TCP socket that is not connected, for a standard stream.
+fn socket() -> Result<Stdio> {
+    Ok(OwnedFd::from(Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?).into())
+}
+
 /// A program that starts and confines itself as always, and then tries something.
 fn fate(program: &mut Command, act: &[&str]) -> Result<Fate> {
-    let output = program.args(act).stdin(Stdio::null()).output()?;
+    let output = program.args(act).stdin(socket()?).output()?;
     let status = output.status;
     match (status.code(), status.signal()) {
         (Some(0), _) => Ok(Done),
@@ -61,17 +71,35 @@ fn world() -> Result<(World, TcpListener)> {
     Ok((world, TcpListener::bind("127.0.0.1:0")?))
 }
 
+/// A process that is not the program's.
+fn ourselves() -> String {
+    std::process::id().to_string()
+}
+
+fn server(world: &World) -> Result<Command> {
+    let mut command = world.command("parlour-server")?;
+    command.args(["probe", "--listen", "127.0.0.1:0", "--keys", "keys/server", "--data", "data"]);
+    Ok(command)
+}
+
+fn authority(world: &World) -> Result<Command> {
+    let mut command = world.command("parlour-ttp")?;
+    command.args(["probe", "--keys", "keys"]);
+    Ok(command)
+}
+
+fn client(world: &World, server: &str) -> Result<Command> {
+    let mut command = world.command("parlour")?;
+    command.args([server, "--keys", "people/sam", "--ca"]).arg(world.root()).arg("probe");
+    Ok(command)
+}
+
 #[test]
 fn a_server_that_was_taken_over_reaches_its_data_and_nothing_else() -> Result<()> {
     let (world, listening) = world()?;
     let elsewhere = listening.local_addr()?.to_string();
-    let server = || {
-        let mut command = world.command("parlour-server")?;
-        command.args(["probe", "--listen", "127.0.0.1:0", "--keys", "keys/server", "--data", "data"]);
-        Ok(command)
-    };
     try_all(
-        server,
+        || server(&world),
         &[
             (&["write", "data/new"], Done),
             (&["read", "keys/server/server.key"], Done),
@@ -87,8 +115,13 @@ fn a_server_that_was_taken_over_reaches_its_data_and_nothing_else() -> Result<()
             (&["execute", "/bin/true"], Killed),
             (&["spawn", "/bin/true"], Killed),
             (&["trace"], Killed),
+            (&["signal", &ourselves()], Killed),
             (&["connect", &elsewhere], Killed),
+            (&["fast-open", &elsewhere], Killed),
+            (&["fast-open-message", &elsewhere], Killed),
+            (&["socket"], Killed),
             (&["listen"], Killed),
+            (&["listen-unbound"], Killed),
         ],
     )
 }
@@ -97,13 +130,8 @@ fn a_server_that_was_taken_over_reaches_its_data_and_nothing_else() -> Result<()
 fn a_ttp_that_was_taken_over_reaches_its_own_folder_and_nothing_else() -> Result<()> {
     let (world, listening) = world()?;
     let elsewhere = listening.local_addr()?.to_string();
-    let authority = || {
-        let mut command = world.command("parlour-ttp")?;
-        command.args(["probe", "--keys", "keys"]);
-        Ok(command)
-    };
     try_all(
-        authority,
+        || authority(&world),
         &[
             (&["write", "keys/ttp/new"], Done),
             (&["read", "keys/server/server.key"], Refused),
@@ -116,8 +144,13 @@ fn a_ttp_that_was_taken_over_reaches_its_own_folder_and_nothing_else() -> Result
             (&["execute", "/bin/true"], Killed),
             (&["spawn", "/bin/true"], Killed),
             (&["trace"], Killed),
+            (&["signal", &ourselves()], Killed),
             (&["connect", &elsewhere], Killed),
+            (&["fast-open", &elsewhere], Killed),
+            (&["fast-open-message", &elsewhere], Killed),
+            (&["socket"], Killed),
             (&["listen"], Killed),
+            (&["listen-unbound"], Killed),
         ],
     )
 }
@@ -125,16 +158,11 @@ fn a_ttp_that_was_taken_over_reaches_its_own_folder_and_nothing_else() -> Result
 #[test]
 fn a_client_that_was_taken_over_reaches_its_keys_and_its_server_and_nothing_else() -> Result<()> {
     let (world, listening) = world()?;
-    let server = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-    let own = TcpListener::bind(&server)?;
+    let own = TcpListener::bind("127.0.0.1:0")?;
+    let server = own.local_addr()?.to_string();
     let elsewhere = listening.local_addr()?.to_string();
-    let client = || {
-        let mut command = world.command("parlour")?;
-        command.args([&server, "--keys", "people/sam", "--ca"]).arg(world.root()).arg("probe");
-        Ok(command)
-    };
     try_all(
-        client,
+        || client(&world, &server),
         &[
             (&["write", "people/sam/new"], Done),
             (&["read", "people/sam/sam/account.key"], Done),
@@ -146,13 +174,27 @@ fn a_client_that_was_taken_over_reaches_its_keys_and_its_server_and_nothing_else
             (&["execute", "/bin/true"], Refused),
             (&["spawn", "/bin/true"], Refused),
             (&["trace"], Refused),
+            (&["signal", &ourselves()], Refused),
             (&["connect", &server], Done),
             (&["connect", &elsewhere], Refused),
+            (&["fast-open", &elsewhere], Refused),
+            (&["fast-open-message", &elsewhere], Refused),
             (&["listen"], Refused),
+            // What stays open, as docs/threat-model.md says.
+            (&["listen-unbound"], Done),
         ],
-    )?;
-    drop(own);
-    Ok(())
+    )
+}
+
+#[test]
+fn a_client_that_was_taken_over_connects_by_no_other_protocol_than_tcp() -> Result<()> {
+    let (world, listening) = world()?;
+    let elsewhere = listening.local_addr()?.to_string();
+    if Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::MPTCP)).is_err() {
+        println!("skipped: this kernel has no multipath TCP");
+        return Ok(());
+    }
+    try_all(|| client(&world, "localhost:1"), &[(&["multipath", &elsewhere], Refused)])
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use parlour_sandbox::{Access, Confinement, Mode, PrivilegeError, Probe, SandboxError, SystemCalls};
+use parlour_sandbox::{Access, Confinement, Mode, PrivilegeError, Probe, SandboxError, Signals, SystemCalls};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -115,7 +115,12 @@ fn confine(keys: &KeyFolder, wish: &Wish) -> Result<(), ServeError> {
     let mut paths = vec![(keys.authority().path().to_owned(), Access::Write)];
     paths.extend(wish.log_folder.clone().map(|folder| (folder, Access::Write)));
     paths.extend(parlour_sandbox::randomness());
-    let confinement = Confinement { paths, ports: Vec::new(), system_calls: SystemCalls::Authority };
+    let confinement = Confinement {
+        paths,
+        ports: Vec::new(),
+        signals: Signals::ToItself,
+        system_calls: SystemCalls::Authority,
+    };
     match confinement.apply(wish.sandbox)? {
         None => tracing::warn!("the sandbox is off: this process may do whatever its user may"),
         Some(report) => {
