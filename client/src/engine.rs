@@ -4,6 +4,7 @@
 mod account;
 mod catch_up;
 mod fetch;
+mod held;
 mod history;
 mod login;
 mod peers;
@@ -188,8 +189,9 @@ impl Engine {
         match heard {
             Heard::Event(Event::Message(message)) => self.hear_message(message).await,
             Heard::Event(Event::Revoked { user, device, time }) => {
-                if let Some(account) = &mut self.account {
-                    account.peers.revoke(&user, device, time);
+                let noted = self.account.as_mut().map(|account| account.peers.revoke(&user, device, time));
+                if let Some(Err(failure)) = noted {
+                    self.lost(failure).await;
                 }
             }
             // The link answers pings and ends at a goodbye.
@@ -266,7 +268,7 @@ impl Engine {
         if self.account.is_none() {
             return Err(Failure::Refused(Refusal::NotNow));
         }
-        let link = self.link.as_mut().ok_or(Failure::Lost)?;
+        let link = self.link.as_mut().ok_or(Failure::NotConnected)?;
         link.ask(command).await
     }
 

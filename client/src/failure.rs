@@ -34,6 +34,12 @@ pub enum Failure {
     /// The connection was lost before the answer came.
     #[error("the connection was lost before the answer came")]
     Lost,
+    /// The server said more than can be kept here until it is handled.
+    #[error("the server sent more at once than this client keeps in memory")]
+    Flooded,
+    /// There is no connection now.
+    #[error("not connected to the server")]
+    NotConnected,
     /// The server's certificate does not come from the pinned root.
     #[error("{server} is not the server that you trust: {reason}")]
     Untrusted {
@@ -148,6 +154,8 @@ impl Failure {
             Self::Refused(refusal) => return hint_of(refusal),
             Self::Elsewhere { hint, .. } => return hint.clone(),
             Self::Lost
+            | Self::Flooded
+            | Self::NotConnected
             | Self::Protocol(_)
             | Self::Dismissed(_)
             | Self::WrongAnswer(_)
@@ -169,7 +177,7 @@ impl Failure {
             Self::NoKeys { .. } => Refusal::InvalidCredentials.code(),
             Self::ProfileInUse => Refusal::AlreadyLoggedIn.code(),
             Self::Unreachable { .. } => "unreachable",
-            Self::Lost => "lost",
+            Self::Lost | Self::Flooded | Self::NotConnected => "lost",
             Self::Untrusted { .. } => "untrusted",
             Self::NoRoot => "no_root",
             Self::Protocol(_) => "protocol",
@@ -200,10 +208,21 @@ impl Failure {
         }
     }
 
+    /// Whether the connection is over: what was asked can be asked again on the next one.
+    pub const fn is_over(&self) -> bool {
+        matches!(self, Self::Lost | Self::Flooded | Self::NotConnected | Self::Dismissed(_))
+    }
+
+    /// Whether there was no server to answer.
+    pub const fn is_absence(&self) -> bool {
+        matches!(self, Self::Unreachable { .. }) || self.is_over()
+    }
+
     /// Whether trying again later may help, without anybody doing anything.
     pub fn passes(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Lost | Self::Dismissed(_) | Self::PutOff => true,
+            Self::PutOff => true,
+            failure if failure.is_absence() => true,
             Self::Refused(refusal) => matches!(
                 refusal,
                 Refusal::AlreadyLoggedIn

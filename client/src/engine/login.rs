@@ -42,12 +42,10 @@ impl Engine {
     pub(super) async fn not_joined(&mut self, joining: Joining, failure: Failure) {
         let Joining { name, patient, answer } = joining;
         let outcome = match failure {
-            failure @ (Failure::Unreachable { .. } | Failure::Lost | Failure::Dismissed(_)) if patient => {
-                match self.wait_offline(failure).await {
-                    Ok(()) => self.backlog().map(|backlog| Answer::LoggedIn { name, backlog }),
-                    Err(failure) => Err(failure),
-                }
-            }
+            failure if patient && failure.is_absence() => match self.wait_offline(failure).await {
+                Ok(()) => self.backlog().map(|backlog| Answer::LoggedIn { name, backlog }),
+                Err(failure) => Err(failure),
+            },
             failure => {
                 self.account = None;
                 self.link = None;

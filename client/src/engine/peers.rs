@@ -10,6 +10,9 @@ use super::Engine;
 use crate::action::Answer;
 use crate::failure::Failure;
 
+/// Revoked devices of one user that are kept in mind: more than anybody has, and few enough to look through.
+const REVOKED: usize = 1_000;
+
 /// Somebody's account, verified.
 #[derive(Clone)]
 pub(super) struct Peer {
@@ -29,11 +32,22 @@ impl Peers {
         self.known.get(name)
     }
 
-    /// The server says that a device was revoked.
-    pub(super) fn revoke(&mut self, user: &UserName, device: DeviceId, time: Timestamp) {
-        if let Some(peer) = self.known.get_mut(user) {
-            peer.revoked.push(RevokedDevice { device, time });
+    /// The server says that a device was revoked. An error when it says so of more than one user can have.
+    pub(super) fn revoke(
+        &mut self,
+        user: &UserName,
+        device: DeviceId,
+        time: Timestamp,
+    ) -> Result<(), Failure> {
+        let Some(peer) = self.known.get_mut(user) else { return Ok(()) };
+        if peer.revoked.iter().any(|known| known.device == device) {
+            return Ok(());
         }
+        if peer.revoked.len() >= REVOKED {
+            return Err(Failure::Flooded);
+        }
+        peer.revoked.push(RevokedDevice { device, time });
+        Ok(())
     }
 }
 

@@ -109,7 +109,7 @@ impl App {
         } else if self.view.retry_at.is_none() && (is_offline || self.wanted.is_some()) {
             self.retry_after(GUEST_RETRY, now);
         }
-        if !quiet || !is_lost(failure) {
+        if !quiet || !failure.is_absence() {
             // Said once is enough.
             let known = failure.to_string();
             self.state.notices.retain(|notice| !notice.text.ends_with(&known));
@@ -158,7 +158,7 @@ impl App {
                 self.ask(Purpose::Names, Action::Users);
             }
             Err(failure) => {
-                if !is_lost(&failure) {
+                if !failure.is_absence() {
                     self.wanted = None;
                 }
                 if self.state.user.is_some() {
@@ -245,9 +245,4 @@ impl App {
         let here = self.view.selected.clone();
         self.view.give_back(&here, line);
     }
-}
-
-/// Whether there was no server to answer.
-fn is_lost(failure: &Failure) -> bool {
-    matches!(failure, Failure::Unreachable { .. } | Failure::Lost | Failure::Dismissed(_))
 }
