@@ -25,7 +25,7 @@ pub use account::Account;
 use crate::action::{Action, Answer, Asked};
 use crate::failure::Failure;
 use crate::link::{Heard, Link};
-use crate::setup::Setup;
+use crate::setup::{Home, Setup};
 use crate::trust::{RootPin, Tls};
 use crate::update::{Connection, Update};
 use catch_up::{Behind, Joining, next_page};
@@ -68,6 +68,8 @@ pub struct Engine {
     asker: Asker,
     updates: mpsc::Sender<Update>,
     link: Option<Link>,
+    /// The server of the profile that was used last: a guest turns to no other by itself.
+    home: Option<Home>,
     account: Option<Account>,
     /// What was missed and is being fetched.
     behind: Option<Behind>,
@@ -93,6 +95,7 @@ pub fn new(setup: Setup) -> (Engine, Asker, mpsc::Receiver<Update>) {
         asker: asker.clone(),
         updates,
         link: None,
+        home: None,
         account: None,
         behind: None,
         joining: None,
@@ -239,9 +242,8 @@ impl Engine {
             return Err(Failure::Refused(Refusal::NotNow));
         }
         if self.link.is_none() {
-            let server = self.setup.guest_server();
+            let Home { server, pin } = self.home.clone().map_or_else(|| self.setup.guest_home(), Ok)?;
             self.tell(Update::Connection(Connection::Connecting { server: server.clone() })).await;
-            let pin = self.setup.guest_pin()?;
             let link = match open_guest(&server, &pin, &self.setup).await {
                 Ok(link) => link,
                 Err(failure) => {

@@ -128,6 +128,8 @@ impl Requests {
 
 /// A live connection. Dropping it closes it.
 pub struct Link {
+    /// Where it goes to.
+    pub server: ServerAddress,
     /// Of this very connection (RFC 9266).
     pub exporter: [u8; EXPORTER_BYTES],
     /// The root that the server's certificate came from.
@@ -185,7 +187,8 @@ impl Link {
             expected: Arc::new(Mutex::new(Some(HashMap::new()))),
         };
         tasks.spawn(read_lines(read, lines, tell, requests.clone(), patience));
-        Ok(Self { exporter, root, requests, heard, waiting: Waiting::default(), _tasks: tasks })
+        let server = server.clone();
+        Ok(Self { server, exporter, root, requests, heard, waiting: Waiting::default(), _tasks: tasks })
     }
 
     /// For others to ask over this link.

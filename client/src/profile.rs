@@ -58,11 +58,18 @@ impl Profiles {
 
     /// The servers of all profiles, as far as their notes can be read.
     pub fn servers(&self) -> Vec<ServerAddress> {
-        let server = |name: &UserName| {
-            let text = files::read_text(&self.of(name).join(file::NOTES)).ok()?;
-            toml::from_str::<Notes>(&text).ok()?.server.parse().ok()
-        };
-        self.names().iter().filter_map(server).collect()
+        self.names().iter().filter_map(|name| self.server_of(name)).collect()
+    }
+
+    fn server_of(&self, name: &UserName) -> Option<ServerAddress> {
+        let text = files::read_text(&self.of(name).join(file::NOTES)).ok()?;
+        toml::from_str::<Notes>(&text).ok()?.server.parse().ok()
+    }
+
+    /// The server and the root of one profile, as far as they can be read, whatever else is wrong with it.
+    pub fn home_of(&self, name: &UserName) -> Option<(ServerAddress, RootCertificate)> {
+        let root = read_root(&self.of(name).join(file::ROOT)).ok()?;
+        Some((self.server_of(name)?, RootCertificate::from_der(&root).ok()?))
     }
 }
 

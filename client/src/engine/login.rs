@@ -21,7 +21,11 @@ impl Engine {
         if self.account.is_some() {
             return drop(answer.send(Err(Failure::Refused(Refusal::NotNow))));
         }
-        match self.take_profile(&name) {
+        let taken = self.take_profile(&name);
+        if taken.is_ok() || self.link.is_none() {
+            self.home = self.setup.home_of(&name).or_else(|| self.home.take());
+        }
+        match taken {
             Ok(account) => self.account = Some(account),
             Err(failure) => return drop(answer.send(Err(failure))),
         }

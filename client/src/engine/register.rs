@@ -29,13 +29,12 @@ impl Engine {
             .map_err(|error| Failure::Key(error.to_string()))??;
         self.tell(Update::Progress("asking for certificates".to_owned())).await;
         let now = self.setup.clock.now().as_seconds();
-        let server = self.setup.guest_server();
         let link = self.guest().await?;
         let request = pending.request.clone();
         let reply = link.ask(&Command::Register { name: name.clone(), request }).await;
         match reply {
             Ok(Reply::Registered { device_certificate, account_certificate }) => {
-                let root = link.root.clone();
+                let (root, server) = (link.root.clone(), link.server.clone());
                 pending.complete(&device_certificate, &account_certificate, &root, &server, now)?;
                 // The guest's connection has done its work; a login opens one of its own.
                 self.link = None;
