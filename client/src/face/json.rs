@@ -77,17 +77,16 @@ pub async fn serve(
     let mut patience = std::pin::pin!(tokio::time::sleep(PATIENCE));
     loop {
         while let Some(line) = lines.next_line() {
-            match line.map_err(|fault| fault.to_string()).and_then(read) {
+            match line.map_err(|fault| (Value::Null, fault.to_string())).and_then(read) {
                 Ok(Wanted { id, action }) => {
                     let quits = action == Action::Quit;
                     let asker = asker.clone();
                     under_way.push(async move { (id, asker.ask(action).await) });
                     open &= !quits;
                 }
-                Err(reason) => {
+                Err((id, reason)) => {
                     all_done = false;
-                    let failure = Failure::Usage(reason);
-                    say(&mut output, &refused(Value::Null, &failure)).await?;
+                    say(&mut output, &refused(id, &Failure::Usage(reason))).await?;
                 }
             }
         }
@@ -134,8 +133,13 @@ async fn next(updates: &mut Option<mpsc::Receiver<Update>>) -> Option<Update> {
     }
 }
 
-fn read(line: &str) -> Result<Wanted, String> {
-    serde_json::from_str(line).map_err(|error| format!("not understood: {error}"))
+/// Reads a request. What is wrong with one that has an `id` goes back under it.
+fn read(line: &str) -> Result<Wanted, (Value, String)> {
+    serde_json::from_str(line).map_err(|error| {
+        let object: Option<Value> = serde_json::from_str(line).ok();
+        let id = object.and_then(|mut object| object.get_mut("id").map(Value::take));
+        (id.unwrap_or_default(), format!("not understood: {error}"))
+    })
 }
 
 fn refused(id: Value, failure: &Failure) -> Told {
