@@ -21,6 +21,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::clock::DOUBT;
 use crate::failure::Failure;
 use crate::trust::Tls;
 use waiting::Waiting;
@@ -380,9 +381,9 @@ fn certificate_reason(reason: &rustls::CertificateError) -> String {
         E::UnknownIssuer | E::BadSignature => {
             "its certificate does not come from the authority that you trust".to_owned()
         }
-        E::Expired | E::ExpiredContext { .. } => "its certificate has expired".to_owned(),
+        E::Expired | E::ExpiredContext { .. } => format!("its certificate has expired; {DOUBT}"),
         E::NotValidYet | E::NotValidYetContext { .. } => {
-            "its certificate is not valid yet; is this machine's clock right?".to_owned()
+            format!("its certificate is not valid yet; {DOUBT}")
         }
         E::NotValidForName | E::NotValidForNameContext { .. } => {
             "its certificate is for another name".to_owned()

@@ -8,6 +8,7 @@ use parlour_protocol::{AccountInfo, Command, DeviceId, Refusal, Reply, RevokedDe
 
 use super::Engine;
 use crate::action::Answer;
+use crate::clock::doubted;
 use crate::failure::Failure;
 
 /// Revoked devices of one user that are kept in mind: more than anybody has, and few enough to look through.
@@ -106,7 +107,7 @@ fn verified(
     now: i64,
 ) -> Result<Peer, String> {
     let certificate = AccountCertificate::from_der(&info.certificate).map_err(|error| error.to_string())?;
-    certificate.verify(root, now).map_err(|error| error.to_string())?;
+    certificate.verify(root, now).map_err(|error| doubted(&error))?;
     if certificate.user() != name || info.user != *name {
         return Err(format!("it is for {}", certificate.user()));
     }

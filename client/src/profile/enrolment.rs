@@ -7,6 +7,7 @@ use parlour_keylog::{AccountCertificate, DeviceCertificate, RootCertificate};
 use parlour_protocol::{ServerAddress, UserName};
 
 use super::{Notes, ProfileLock, Profiles, file, files};
+use crate::clock::doubted;
 use crate::failure::Failure;
 
 /// The enrolment request as it was signed; sent again after a crash, it gets the same answer.
@@ -95,10 +96,10 @@ impl Pending {
         // renewed at the login.
         let device = DeviceCertificate::from_der(device_certificate)
             .and_then(|found| found.verify(root, now.min(found.not_after())).map(|()| found))
-            .map_err(|error| Failure::WrongAnswer(format!("the device certificate: {error}")))?;
+            .map_err(|error| Failure::WrongAnswer(format!("the device certificate: {}", doubted(&error))))?;
         let account = AccountCertificate::from_der(account_certificate)
             .and_then(|certificate| certificate.verify(root, now).map(|()| certificate))
-            .map_err(|error| Failure::WrongAnswer(format!("the account certificate: {error}")))?;
+            .map_err(|error| Failure::WrongAnswer(format!("the account certificate: {}", doubted(&error))))?;
         if *device.user() != self.name || *account.user() != self.name {
             return Err(wrong("the certificates are for another name"));
         }
