@@ -153,7 +153,14 @@ impl App {
                     self.forget_failures();
                 }
                 self.marks_known = true;
-                self.state.say(NoticeKind::Info, "Authentication Succeeded".to_owned());
+                // A patient login is answered, too, while the server is away.
+                let is_offline = matches!(self.state.connection, Some(Connection::Offline { .. }));
+                let said = if is_offline {
+                    "not connected yet: what is kept on this machine is shown"
+                } else {
+                    "Authentication Succeeded"
+                };
+                self.state.say(NoticeKind::Info, said.to_owned());
                 self.view.mark(&self.state);
                 self.ask(Purpose::Names, Action::Users);
             }
