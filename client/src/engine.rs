@@ -238,9 +238,7 @@ impl Engine {
 
     /// A connection as a guest, opened when there is none.
     async fn guest(&mut self) -> Result<&mut Link, Failure> {
-        if self.account.is_some() {
-            return Err(Failure::Refused(Refusal::NotNow));
-        }
+        self.be_nobody()?;
         if self.link.is_none() {
             let Home { server, pin } = self.home.clone().map_or_else(|| self.setup.guest_home(), Ok)?;
             self.tell(Update::Connection(Connection::Connecting { server: server.clone() })).await;
@@ -272,6 +270,11 @@ impl Engine {
         }
         let link = self.link.as_mut().ok_or(Failure::NotConnected)?;
         link.ask(command).await
+    }
+
+    /// An error when we are logged in.
+    fn be_nobody(&self) -> Result<(), Failure> {
+        self.me().map_or(Ok(()), |name| Err(Failure::LoggedIn { name: name.clone() }))
     }
 
     /// The name of the logged-in user.

@@ -18,8 +18,8 @@ use crate::update::{Connection, Update};
 impl Engine {
     /// Becomes this user. `answer` hears it when everything that was missed is there.
     pub(super) async fn login(&mut self, name: UserName, patient: bool, answer: Answering) {
-        if self.account.is_some() {
-            return drop(answer.send(Err(Failure::Refused(Refusal::NotNow))));
+        if let Err(failure) = self.be_nobody() {
+            return drop(answer.send(Err(failure)));
         }
         let taken = self.take_profile(&name);
         if taken.is_ok() || self.link.is_none() {

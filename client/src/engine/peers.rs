@@ -10,6 +10,7 @@ use super::Engine;
 use crate::action::Answer;
 use crate::clock::doubted;
 use crate::failure::Failure;
+use crate::update::Update;
 
 /// Revoked devices of one user that are kept in mind: more than anybody has, and few enough to look through.
 const REVOKED: usize = 1_000;
@@ -91,11 +92,18 @@ impl Engine {
         let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
         let pinned = account.records.pin(&name)?;
         // Only the very key that the user was told of can be accepted.
-        if pinned.is_some_and(|kid| kid != peer.kid) && account.suspects.get(&name) != Some(&peer.kid) {
+        let unchanged = pinned.as_ref() == Some(&peer.kid);
+        if pinned.is_some() && !unchanged && account.suspects.get(&name) != Some(&peer.kid) {
             return Err(account.suspect(&name, &peer.kid));
         }
         account.suspects.remove(&name);
         account.records.set_pin(&name, &peer.kid)?;
+        let notice = if unchanged {
+            format!("the account key of {name} has not changed: there was nothing to accept")
+        } else {
+            format!("the account key of {name} is trusted from here on")
+        };
+        self.tell(Update::Notice(notice)).await;
         Ok(Answer::Done)
     }
 }

@@ -10,9 +10,7 @@ use crate::update::Update;
 
 impl Engine {
     pub(super) async fn register(&mut self, name: UserName) -> Result<Answer, Failure> {
-        if self.account.is_some() {
-            return Err(Failure::Refused(Refusal::NotNow));
-        }
+        self.be_nobody()?;
         if self.setup.profiles.has(&name) {
             return Err(Failure::Refused(Refusal::UserExists));
         }

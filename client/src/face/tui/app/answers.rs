@@ -40,7 +40,6 @@ pub(crate) enum Purpose {
         conversation: Conversation,
     },
     Trust {
-        name: UserName,
         line: String,
     },
     MarkRead,
@@ -75,13 +74,12 @@ impl App {
             }
             Purpose::Older { conversation } => self.older(&conversation, outcome),
             Purpose::Open { conversation } => self.opened(&conversation, outcome),
-            Purpose::Trust { name, line } => match outcome {
-                Ok(_) => {
-                    self.state
-                        .say(NoticeKind::Info, format!("the account key of {name} is trusted from here on"));
+            // What is trusted now came as a notice.
+            Purpose::Trust { line } => {
+                if let Err(failure) = outcome {
+                    self.refused(&failure, &line);
                 }
-                Err(failure) => self.refused(&failure, &line),
-            },
+            }
             // It is said again with the next one.
             Purpose::MarkRead => {}
         }
@@ -93,7 +91,7 @@ impl App {
         match outcome {
             Ok(_) => self.forget_failures(),
             // Logged in meanwhile.
-            Err(Failure::Refused(Refusal::NotNow)) => {}
+            Err(Failure::LoggedIn { .. }) => {}
             Err(failure) => self.not_connected(&failure, quiet, now),
         }
     }
