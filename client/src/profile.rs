@@ -13,7 +13,9 @@ use parlour_protocol::{ServerAddress, UserName};
 use serde::{Deserialize, Serialize};
 
 pub use enrolment::Pending;
-pub use files::{make_private, read_certificate as read_root, read_text, write_private, write_public};
+pub use files::{
+    make_private, read_certificate as read_root, read_key, read_text, write_private, write_public,
+};
 pub use lock::ProfileLock;
 
 use crate::failure::Failure;
@@ -43,6 +45,18 @@ impl Profiles {
     /// Whether there is a profile of this name.
     pub fn has(&self, name: &UserName) -> bool {
         self.of(name).join("device.key").exists()
+    }
+
+    /// The folder of a profile that is there.
+    pub fn find(&self, name: &UserName) -> Result<PathBuf, Failure> {
+        let folder = self.of(name);
+        if self.has(name) {
+            Ok(folder)
+        } else if folder.exists() {
+            Err(files::missing_key(&folder.join(file::DEVICE_KEY)))
+        } else {
+            Err(Failure::NoKeys { name: name.clone(), folder: self.folder.clone() })
+        }
     }
 
     /// The names of all profiles, sorted.
@@ -116,7 +130,7 @@ impl Profile {
     /// Reads a profile and checks that its parts belong together.
     pub fn load(folder: &Path, name: &UserName) -> Result<Self, Failure> {
         let path = |file: &str| folder.join(file);
-        let key = |file: &str| files::read_text(&path(file));
+        let key = |file: &str| files::read_key(&path(file));
         let wrong = |file: &str, reason: String| Failure::File { path: path(file), reason };
         let certificate = |file: &str| files::read_certificate(&path(file));
 

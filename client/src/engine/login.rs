@@ -86,12 +86,7 @@ impl Engine {
     }
 
     fn take_profile(&self, name: &UserName) -> Result<Account, Failure> {
-        let profiles = &self.setup.profiles;
-        if !profiles.has(name) {
-            let folder = profiles.folder().to_owned();
-            return Err(Failure::NoKeys { name: name.clone(), folder });
-        }
-        let folder = profiles.of(name);
+        let folder = self.setup.profiles.find(name)?;
         let lock = ProfileLock::take(&folder)?;
         let profile = Profile::load(&folder, name)?;
         let records = Records::open(&folder)?;

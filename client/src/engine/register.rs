@@ -8,6 +8,10 @@ use crate::failure::Failure;
 use crate::profile::Pending;
 use crate::update::Update;
 
+/// What to do about a folder in the place of a profile that is none.
+const OCCUPIED: &str = "nothing in it is overwritten: put back what is missing in it from a copy, or register another \
+    name; a name that was taken once is not given again";
+
 impl Engine {
     pub(super) async fn register(&mut self, name: UserName) -> Result<Answer, Failure> {
         self.be_nobody()?;
@@ -17,7 +21,8 @@ impl Engine {
         // Nothing is overwritten, so do not take a name whose keys would have no place.
         let path = self.setup.profiles.of(&name);
         if path.exists() {
-            return Err(Failure::File { path, reason: "is there already".to_owned() });
+            let (reason, hint) = ("is there already".to_owned(), OCCUPIED.to_owned());
+            return Err(Failure::Keys { path, reason, hint });
         }
         self.guest().await?;
         self.tell(Update::Progress("making keys, which takes a moment".to_owned())).await;

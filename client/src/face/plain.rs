@@ -130,7 +130,12 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
                 | Failure::Untrusted { .. }
                 | Failure::NoRoot
                 | Failure::Usage(_)
-                | Failure::File { .. }),
+                | Failure::File { .. }
+                | Failure::Keys { .. }
+                | Failure::Key(_)
+                | Failure::Records(_)
+                | Failure::Disk(_)
+                | Failure::Damaged(_)),
             ) => Err(failure),
             Err(failure) => self.refuse(&failure).await,
         }

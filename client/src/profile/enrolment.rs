@@ -53,8 +53,8 @@ impl Pending {
     fn load(folder: &Path) -> Result<(DeviceKey, AccountKey, String), Failure> {
         let wrong =
             |file: &str| Failure::File { path: folder.join(file), reason: "is not usable".to_owned() };
-        let read = |file: &str| files::read_text(&folder.join(file));
-        let request = read(REQUEST)?;
+        let read = |file: &str| files::read_key(&folder.join(file));
+        let request = files::read_text(&folder.join(REQUEST))?;
         let device =
             DeviceKey::from_pkcs8_pem(&read(file::DEVICE_KEY)?).map_err(|_| wrong(file::DEVICE_KEY))?;
         let account =
