@@ -164,5 +164,9 @@ fn a_profile_in_which_something_is_missing_says_what_mends_it() -> Result<()> {
     let (error, hint) = refused(&world)?;
     ensure!(error.starts_with("error: the local history, local.db, is damaged: "), "{error}");
     ensure!(hint.starts_with("hint: move local.db"), "{hint}");
+    let mut robot = world.robot("sam", &["--user", "sam"])?;
+    let told = robot.process.out.event("logged_out")?;
+    ensure!(told["error"]["code"] == "damaged" && told["error"]["hint"].is_string(), "{told}");
+    ensure!(robot.leave()? == 1);
     Ok(())
 }

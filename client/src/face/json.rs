@@ -11,7 +11,7 @@ use parlour_protocol::limits::LINE_BYTES;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::action::{Action, Answer};
@@ -61,12 +61,17 @@ impl ErrorObject {
     }
 }
 
-/// Serves one side until its input ends or it quits. Returns whether everything was done.
+/// What comes of an action.
+pub type Outcome = oneshot::Receiver<Result<Answer, Failure>>;
+
+/// Serves one side until its input ends or it quits. Returns whether everything was done. `login` is one that nobody
+/// asked for by a line: events tell that it succeeded, and one tells that it did not.
 pub async fn serve(
     mut input: impl AsyncRead + Unpin,
     mut output: impl AsyncWrite + Unpin,
     asker: Asker,
     mut updates: Option<mpsc::Receiver<Update>>,
+    mut login: Option<Outcome>,
 ) -> std::io::Result<bool> {
     let mut lines = LineSplitter::new(LINE_BYTES);
     let mut chunk = vec![0; 8_192];
@@ -113,6 +118,13 @@ pub async fn serve(
                 };
                 say(&mut output, &told).await?;
             }
+            outcome = async { login.as_mut()?.await.ok() }, if login.is_some() => {
+                login = None;
+                if let Some(Err(failure)) = outcome {
+                    all_done = false;
+                    say(&mut output, &logged_out(&failure)).await?;
+                }
+            }
             () = &mut patience, if !open => return Ok(false),
             update = next(&mut updates) => match update {
                 Some(update) => {
@@ -153,6 +165,10 @@ async fn say(output: &mut (impl AsyncWrite + Unpin), line: &impl Serialize) -> s
     output.flush().await
 }
 
+fn logged_out(reason: &Failure) -> Value {
+    json!({"event": "logged_out", "error": ErrorObject::new(reason)})
+}
+
 /// An update as its JSON, if it is one for programs.
 fn event(update: &Update) -> Option<Value> {
     Some(match update {
@@ -173,7 +189,7 @@ fn event(update: &Update) -> Option<Value> {
         },
         Update::Progress(text) => json!({"event": "progress", "text": text}),
         Update::LoggedIn { user, device } => json!({"event": "logged_in", "user": user, "device": device}),
-        Update::LoggedOut { reason } => json!({"event": "logged_out", "error": ErrorObject::new(reason)}),
+        Update::LoggedOut { reason } => logged_out(reason),
         Update::Conversation { name, last, read } => {
             json!({"event": "conversation", "name": name, "last": last, "read": read})
         }
