@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use parlour_keylog::CertificateError;
 use parlour_protocol::Timestamp;
 use rustls::pki_types::UnixTime;
 use rustls::time_provider::TimeProvider;
@@ -23,6 +24,19 @@ impl Clock {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         let millis = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
         Timestamp::from_millis(millis.saturating_add(self.offset_seconds.saturating_mul(1_000)))
+    }
+}
+
+/// Asked where a certificate does not hold now, which may be the fault of either side.
+pub const DOUBT: &str = "is this machine's clock right?";
+
+/// What is wrong with a certificate; of one that was just handed out the clock may be the reason.
+pub fn doubted(error: &CertificateError) -> String {
+    match error {
+        CertificateError::Expired | CertificateError::NotYetValid | CertificateError::RootNotValid => {
+            format!("{error}; {DOUBT}")
+        }
+        _ => error.to_string(),
     }
 }
 

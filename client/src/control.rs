@@ -60,7 +60,7 @@ async fn accept(listener: UnixListener, asker: Asker) {
         commands.spawn(async move {
             let (input, output) = stream.into_split();
             // The one who asked is gone when this fails.
-            let _ = json::serve(input, output, asker, None).await;
+            let _ = json::serve(input, output, asker, None, None).await;
         });
         while commands.try_join_next().is_some() {}
     }

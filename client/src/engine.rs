@@ -4,6 +4,7 @@
 mod account;
 mod catch_up;
 mod fetch;
+mod held;
 mod history;
 mod login;
 mod peers;
@@ -24,7 +25,7 @@ pub use account::Account;
 use crate::action::{Action, Answer, Asked};
 use crate::failure::Failure;
 use crate::link::{Heard, Link};
-use crate::setup::Setup;
+use crate::setup::{Home, Setup};
 use crate::trust::{RootPin, Tls};
 use crate::update::{Connection, Update};
 use catch_up::{Behind, Joining, next_page};
@@ -67,6 +68,8 @@ pub struct Engine {
     asker: Asker,
     updates: mpsc::Sender<Update>,
     link: Option<Link>,
+    /// The server of the profile that was used last: a guest turns to no other by itself.
+    home: Option<Home>,
     account: Option<Account>,
     /// What was missed and is being fetched.
     behind: Option<Behind>,
@@ -92,6 +95,7 @@ pub fn new(setup: Setup) -> (Engine, Asker, mpsc::Receiver<Update>) {
         asker: asker.clone(),
         updates,
         link: None,
+        home: None,
         account: None,
         behind: None,
         joining: None,
@@ -188,8 +192,9 @@ impl Engine {
         match heard {
             Heard::Event(Event::Message(message)) => self.hear_message(message).await,
             Heard::Event(Event::Revoked { user, device, time }) => {
-                if let Some(account) = &mut self.account {
-                    account.peers.revoke(&user, device, time);
+                let noted = self.account.as_mut().map(|account| account.peers.revoke(&user, device, time));
+                if let Some(Err(failure)) = noted {
+                    self.lost(failure).await;
                 }
             }
             // The link answers pings and ends at a goodbye.
@@ -233,13 +238,10 @@ impl Engine {
 
     /// A connection as a guest, opened when there is none.
     async fn guest(&mut self) -> Result<&mut Link, Failure> {
-        if self.account.is_some() {
-            return Err(Failure::Refused(Refusal::NotNow));
-        }
+        self.be_nobody()?;
         if self.link.is_none() {
-            let server = self.setup.guest_server();
+            let Home { server, pin } = self.home.clone().map_or_else(|| self.setup.guest_home(), Ok)?;
             self.tell(Update::Connection(Connection::Connecting { server: server.clone() })).await;
-            let pin = self.setup.guest_pin()?;
             let link = match open_guest(&server, &pin, &self.setup).await {
                 Ok(link) => link,
                 Err(failure) => {
@@ -266,8 +268,13 @@ impl Engine {
         if self.account.is_none() {
             return Err(Failure::Refused(Refusal::NotNow));
         }
-        let link = self.link.as_mut().ok_or(Failure::Lost)?;
+        let link = self.link.as_mut().ok_or(Failure::NotConnected)?;
         link.ask(command).await
+    }
+
+    /// An error when we are logged in.
+    fn be_nobody(&self) -> Result<(), Failure> {
+        self.me().map_or(Ok(()), |name| Err(Failure::LoggedIn { name: name.clone() }))
     }
 
     /// The name of the logged-in user.

@@ -20,6 +20,15 @@ pub enum Failure {
         /// Where they were looked for.
         folder: PathBuf,
     },
+    /// Only who is not logged in can do that.
+    #[error("{}", Refusal::NotNow)]
+    LoggedIn {
+        /// As whom we are logged in.
+        name: UserName,
+    },
+    /// A command that means nothing without a terminal.
+    #[error("{0} is for the terminal")]
+    ForTerminal(&'static str),
     /// Another client on this machine has the profile.
     #[error("{}", Refusal::AlreadyLoggedIn)]
     ProfileInUse,
@@ -34,6 +43,12 @@ pub enum Failure {
     /// The connection was lost before the answer came.
     #[error("the connection was lost before the answer came")]
     Lost,
+    /// The server said more than can be kept here until it is handled.
+    #[error("the server sent more at once than this client keeps in memory")]
+    Flooded,
+    /// There is no connection now.
+    #[error("not connected to the server")]
+    NotConnected,
     /// The server's certificate does not come from the pinned root.
     #[error("{server} is not the server that you trust: {reason}")]
     Untrusted {
@@ -78,6 +93,16 @@ pub enum Failure {
         /// What is wrong.
         reason: String,
     },
+    /// A user's keys cannot be used as they are.
+    #[error("{path}: {reason}")]
+    Keys {
+        /// Which file or folder.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+        /// What mends it.
+        hint: String,
+    },
     /// The local history could not be used.
     #[error("the local history: {0}")]
     Records(String),
@@ -118,12 +143,24 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Why a line that `user` has typed, or else a guest, is not carried out.
+    pub fn of_line(refusal: Refusal, user: Option<&UserName>) -> Self {
+        match (refusal, user) {
+            (Refusal::NotNow, Some(name)) => Self::LoggedIn { name: name.clone() },
+            (refusal, _) => Self::Refused(refusal),
+        }
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoKeys { name, folder } => {
                 format!("there are no keys for {name} in {}; /register {name} makes them", folder.display())
             }
+            Self::LoggedIn { name } => {
+                format!("you are logged in as {name}; /exit, and start again, to be somebody else")
+            }
+            Self::ForTerminal(_) => "in plain lines a text goes to #lobby, and @NAME TEXT to NAME".to_owned(),
             Self::ProfileInUse => "another client on this machine is logged in with these keys".to_owned(),
             Self::Unreachable { .. } => "is the server running, and is this its address?".to_owned(),
             Self::Untrusted { .. } => {
@@ -146,8 +183,11 @@ impl Failure {
             }
             Self::Sandbox(error) => error.hint().to_owned(),
             Self::Refused(refusal) => return hint_of(refusal),
+            Self::Keys { hint, .. } => hint.clone(),
             Self::Elsewhere { hint, .. } => return hint.clone(),
             Self::Lost
+            | Self::Flooded
+            | Self::NotConnected
             | Self::Protocol(_)
             | Self::Dismissed(_)
             | Self::WrongAnswer(_)
@@ -167,9 +207,10 @@ impl Failure {
         match self {
             Self::Refused(refusal) => refusal.code(),
             Self::NoKeys { .. } => Refusal::InvalidCredentials.code(),
+            Self::LoggedIn { .. } => Refusal::NotNow.code(),
             Self::ProfileInUse => Refusal::AlreadyLoggedIn.code(),
             Self::Unreachable { .. } => "unreachable",
-            Self::Lost => "lost",
+            Self::Lost | Self::Flooded | Self::NotConnected => "lost",
             Self::Untrusted { .. } => "untrusted",
             Self::NoRoot => "no_root",
             Self::Protocol(_) => "protocol",
@@ -177,12 +218,12 @@ impl Failure {
             Self::WrongAnswer(_) => "wrong_answer",
             Self::KeyChanged { .. } => "key_changed",
             Self::BadAccount { .. } => "bad_account",
-            Self::File { .. } => "file",
+            Self::File { .. } | Self::Keys { .. } => "file",
             Self::Records(_) => "records",
             Self::Disk(_) => "disk",
             Self::Damaged(_) => "damaged",
             Self::Key(_) => "key",
-            Self::Usage(_) => "usage",
+            Self::Usage(_) | Self::ForTerminal(_) => "usage",
             Self::PutOff => Refusal::NotStored.code(),
             Self::Unsent(_) => "unsent",
             Self::Sandbox(_) => "sandbox",
@@ -194,16 +235,27 @@ impl Failure {
     /// Whether the server, or the client in its place, said no; also to a client that asked for us.
     pub fn is_refusal(&self) -> bool {
         match self {
-            Self::Refused(_) | Self::PutOff => true,
+            Self::Refused(_) | Self::LoggedIn { .. } | Self::PutOff => true,
             Self::Elsewhere { code, .. } => Refusal::from_code(code, &Detail::default()).is_some(),
             _ => false,
         }
     }
 
+    /// Whether the connection is over: what was asked can be asked again on the next one.
+    pub const fn is_over(&self) -> bool {
+        matches!(self, Self::Lost | Self::Flooded | Self::NotConnected | Self::Dismissed(_))
+    }
+
+    /// Whether there was no server to answer.
+    pub const fn is_absence(&self) -> bool {
+        matches!(self, Self::Unreachable { .. }) || self.is_over()
+    }
+
     /// Whether trying again later may help, without anybody doing anything.
     pub fn passes(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Lost | Self::Dismissed(_) | Self::PutOff => true,
+            Self::PutOff => true,
+            failure if failure.is_absence() => true,
             Self::Refused(refusal) => matches!(
                 refusal,
                 Refusal::AlreadyLoggedIn
@@ -217,7 +269,8 @@ impl Failure {
     }
 }
 
-const DAMAGED: &str = "move local.db, local.db-wal and local.db-shm away from the folder of your keys and log in \
+/// What to do about a local history that does not open.
+pub(crate) const DAMAGED: &str = "move local.db, local.db-wal and local.db-shm away from the folder of your keys and log in \
     again: what was said is fetched from the server; known account keys are learnt anew, and what waited to be sent \
     is in the old file alone";
 

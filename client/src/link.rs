@@ -1,6 +1,8 @@
 //! A connection to the server: TLS, the json dialect, and the value that binds a login to it.
 
-use std::collections::{HashMap, VecDeque};
+mod waiting;
+
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,14 +15,16 @@ use parlour_protocol::{
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf, split};
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::clock::DOUBT;
 use crate::failure::Failure;
 use crate::trust::Tls;
+use waiting::Waiting;
 
 /// How long connecting and the first answer may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -40,6 +44,9 @@ const GUEST_SILENCE: Duration = Duration::from_hours(1);
 /// Lines that wait to be handled; with more, the server's lines wait in the network.
 const QUEUE: usize = 256;
 
+/// How many bytes of lines wait there at most: two of the longest, since no fewer than one must fit.
+const QUEUE_BYTES: usize = 2 * LONGEST;
+
 /// Something from the server, in the order in which it came.
 #[derive(Debug)]
 pub enum Heard {
@@ -51,8 +58,24 @@ pub enum Heard {
     Closed(Failure),
 }
 
+/// Something from the server, and what it costs to keep.
+struct Queued {
+    heard: Heard,
+    bytes: usize,
+    /// Its room in the queue, given back when it is taken out.
+    _room: Option<OwnedSemaphorePermit>,
+}
+
 /// Who waits for which answer. Nobody can any more when the connection is over.
-type Expected = Arc<Mutex<Option<HashMap<u64, Answering>>>>;
+type Expected = Arc<Mutex<Option<HashMap<u64, Waiter>>>>;
+
+/// Who waits for an answer.
+enum Waiter {
+    /// Who has the link, and hears it in its place among events.
+    Reader,
+    /// Somebody beside.
+    Other(Answering),
+}
 
 type Answering = oneshot::Sender<Result<Reply, Refusal>>;
 
@@ -69,7 +92,7 @@ impl Requests {
     pub async fn ask(&self, command: &Command) -> Result<Reply, Failure> {
         let (answer, answered) = oneshot::channel();
         let id = self.next_id();
-        self.expect(id, answer)?;
+        self.expect(id, Waiter::Other(answer))?;
         // When it cannot be sent the reading side sees the end as well, and knows why.
         let _ = self.send(id, command).await;
         match timeout(ANSWER, answered).await {
@@ -83,14 +106,14 @@ impl Requests {
         self.expected.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    fn expect(&self, id: u64, answer: Answering) -> Result<(), Failure> {
+    fn expect(&self, id: u64, waiter: Waiter) -> Result<(), Failure> {
         let mut expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
-        expected.as_mut().ok_or(Failure::Lost)?.insert(id, answer);
+        expected.as_mut().ok_or(Failure::Lost)?.insert(id, waiter);
         Ok(())
     }
 
-    /// Who waits for this answer, if anybody does here.
-    fn asker(&self, id: u64) -> Option<Answering> {
+    /// Who waits for this answer, if it was asked for and did not come yet.
+    fn waiter(&self, id: u64) -> Option<Waiter> {
         self.expected.lock().unwrap_or_else(PoisonError::into_inner).as_mut()?.remove(&id)
     }
 
@@ -106,14 +129,15 @@ impl Requests {
 
 /// A live connection. Dropping it closes it.
 pub struct Link {
+    /// Where it goes to.
+    pub server: ServerAddress,
     /// Of this very connection (RFC 9266).
     pub exporter: [u8; EXPORTER_BYTES],
     /// The root that the server's certificate came from.
     pub root: RootCertificate,
     requests: Requests,
-    heard: mpsc::Receiver<Heard>,
-    /// What came while an answer was waited for.
-    waiting: VecDeque<Heard>,
+    heard: mpsc::Receiver<Queued>,
+    waiting: Waiting,
     /// Ends the tasks with the link.
     _tasks: JoinSet<()>,
 }
@@ -164,7 +188,8 @@ impl Link {
             expected: Arc::new(Mutex::new(Some(HashMap::new()))),
         };
         tasks.spawn(read_lines(read, lines, tell, requests.clone(), patience));
-        Ok(Self { exporter, root, requests, heard, waiting: VecDeque::new(), _tasks: tasks })
+        let server = server.clone();
+        Ok(Self { server, exporter, root, requests, heard, waiting: Waiting::default(), _tasks: tasks })
     }
 
     /// For others to ask over this link.
@@ -175,6 +200,8 @@ impl Link {
     /// Sends a command; its answer will bear the number that is returned.
     pub async fn send(&mut self, command: &Command) -> Result<u64, Failure> {
         let id = self.requests.next_id();
+        // When the connection is over, the reading side has said why.
+        let _ = self.requests.expect(id, Waiter::Reader);
         self.requests.send(id, command).await?;
         Ok(id)
     }
@@ -184,33 +211,29 @@ impl Link {
         let id = self.send(command).await?;
         let answer = async {
             loop {
-                match self.heard.recv().await {
-                    Some(Heard::Reply(number, reply)) if number == id => {
-                        return reply.map_err(Failure::Refused);
-                    }
-                    Some(Heard::Closed(failure)) => {
-                        self.waiting.push_back(Heard::Closed(failure.clone()));
-                        return Err(failure);
-                    }
-                    Some(other) => self.waiting.push_back(other),
-                    None => return Err(Failure::Lost),
+                let Some(Queued { heard, bytes, .. }) = self.heard.recv().await else {
+                    return Err(Failure::Lost);
+                };
+                match heard {
+                    Heard::Reply(number, reply) if number == id => return reply.map_err(Failure::Refused),
+                    Heard::Closed(failure) => return Err(self.waiting.close(failure)),
+                    other => self.waiting.keep(other, bytes)?,
                 }
             }
         };
         let answered = timeout(ANSWER, answer).await;
         answered.unwrap_or_else(|_| {
             // A server that does not answer is as good as gone; the engine hears so and comes back.
-            self.waiting.push_back(Heard::Closed(Failure::Lost));
-            Err(Failure::Lost)
+            Err(self.waiting.close(Failure::Lost))
         })
     }
 
     /// The next thing that came.
     pub async fn next(&mut self) -> Heard {
-        match self.waiting.pop_front() {
-            Some(heard) => heard,
-            None => self.heard.recv().await.unwrap_or(Heard::Closed(Failure::Lost)),
+        if let Some(heard) = self.waiting.next() {
+            return heard;
         }
+        self.heard.recv().await.map_or(Heard::Closed(Failure::Lost), |queued| queued.heard)
     }
 }
 
@@ -262,12 +285,13 @@ async fn write_lines(mut write: WriteHalf<TlsStream<TcpStream>>, mut outgoing: m
 async fn read_lines(
     mut read: ReadHalf<TlsStream<TcpStream>>,
     mut lines: LineSplitter,
-    tell: mpsc::Sender<Heard>,
+    tell: mpsc::Sender<Queued>,
     requests: Requests,
     patience: Duration,
 ) {
+    let room = Arc::new(Semaphore::new(QUEUE_BYTES));
     let failure = loop {
-        match drain(&mut lines, &tell, &requests).await {
+        match drain(&mut lines, &tell, &room, &requests).await {
             Ok(()) => {}
             Err(failure) => break failure,
         }
@@ -281,18 +305,21 @@ async fn read_lines(
         }
     };
     // Nobody listens when the link was dropped.
-    let _ = tell.send(Heard::Closed(failure)).await;
+    let _ = tell.send(Queued { heard: Heard::Closed(failure), bytes: 0, _room: None }).await;
     // After that, so that why it is over is heard first.
     requests.close();
 }
 
 async fn drain(
     lines: &mut LineSplitter,
-    tell: &mpsc::Sender<Heard>,
+    tell: &mpsc::Sender<Queued>,
+    room: &Arc<Semaphore>,
     requests: &Requests,
 ) -> Result<(), Failure> {
     while let Some(line) = lines.next_line() {
         let line = line.map_err(|fault| Failure::Protocol(fault.to_string()))?;
+        // A short line takes more room when it was read.
+        let bytes = line.len().max(size_of::<Queued>());
         let line = json::parse_server_line(line).map_err(|error| Failure::Protocol(error.to_string()))?;
         let heard = match line {
             ServerLine::Event(Event::Ping) => {
@@ -305,19 +332,22 @@ async fn drain(
             ServerLine::UnknownFarewell(words) => return Err(Failure::Dismissed(words)),
             ServerLine::Event(event) => Heard::Event(event),
             ServerLine::Reply { id: Some(RequestId::Number(id)), reply } => {
-                match requests.asker(id) {
-                    Some(asker) => {
+                match requests.waiter(id) {
+                    Some(Waiter::Other(asker)) => {
                         // Who does not wait any more does not need to know.
                         let _ = asker.send(reply);
                         continue;
                     }
-                    None => Heard::Reply(id, reply),
+                    Some(Waiter::Reader) => Heard::Reply(id, reply),
+                    None => continue,
                 }
             }
             // An answer that nobody asked for, or an event of a newer server.
             ServerLine::Reply { .. } | ServerLine::UnknownEvent(_) => continue,
         };
-        tell.send(heard).await.map_err(|_| Failure::Lost)?;
+        let share = u32::try_from(bytes.min(QUEUE_BYTES)).unwrap_or(u32::MAX);
+        let room = Arc::clone(room).acquire_many_owned(share).await.map_err(|_| Failure::Lost)?;
+        tell.send(Queued { heard, bytes, _room: Some(room) }).await.map_err(|_| Failure::Lost)?;
     }
     Ok(())
 }
@@ -351,9 +381,9 @@ fn certificate_reason(reason: &rustls::CertificateError) -> String {
         E::UnknownIssuer | E::BadSignature => {
             "its certificate does not come from the authority that you trust".to_owned()
         }
-        E::Expired | E::ExpiredContext { .. } => "its certificate has expired".to_owned(),
+        E::Expired | E::ExpiredContext { .. } => format!("its certificate has expired; {DOUBT}"),
         E::NotValidYet | E::NotValidYetContext { .. } => {
-            "its certificate is not valid yet; is this machine's clock right?".to_owned()
+            format!("its certificate is not valid yet; {DOUBT}")
         }
         E::NotValidForName | E::NotValidForNameContext { .. } => {
             "its certificate is for another name".to_owned()

@@ -100,11 +100,11 @@ async fn chat(options: &Options, setup: Setup, user: Option<UserName>) -> Result
     let (engine, asker, updates) = engine::new(setup);
     let running = tokio::spawn(engine.run());
     let outcome = if options.json {
-        if let Some(name) = user {
-            // Its answer comes as events.
-            drop(asker.begin(Action::Login { name, patient: true }).await?);
-        }
-        serve_json(tokio::io::stdin(), asker.clone(), updates).await
+        let login = match user {
+            Some(name) => Some(asker.begin(Action::Login { name, patient: true }).await?),
+            None => None,
+        };
+        serve_json(tokio::io::stdin(), asker.clone(), updates, login).await
     } else if options.plain || !on_terminal {
         let mut plain =
             Plain::new(asker.clone(), updates, tokio::io::stdout(), tokio::io::stderr(), TimeZone::system());
@@ -113,7 +113,7 @@ async fn chat(options: &Options, setup: Setup, user: Option<UserName>) -> Result
             Ok(Ended::Left { all_done }) => Ok(all_done),
             Ok(Ended::Json) => {
                 let (updates, rest) = plain.into_parts();
-                serve_json(std::io::Cursor::new(rest).chain(input), asker.clone(), updates).await
+                serve_json(std::io::Cursor::new(rest).chain(input), asker.clone(), updates, None).await
             }
             Err(failure) => Err(failure),
         }
@@ -130,8 +130,9 @@ async fn serve_json(
     input: impl AsyncRead + Unpin,
     asker: engine::Asker,
     updates: tokio::sync::mpsc::Receiver<parlour_client::update::Update>,
+    login: Option<json::Outcome>,
 ) -> Result<bool, Failure> {
-    json::serve(input, tokio::io::stdout(), asker, Some(updates))
+    json::serve(input, tokio::io::stdout(), asker, Some(updates), login)
         .await
         .map_err(|error| Failure::Usage(format!("standard input or output: {error}")))
 }

@@ -13,7 +13,9 @@ use parlour_protocol::{ServerAddress, UserName};
 use serde::{Deserialize, Serialize};
 
 pub use enrolment::Pending;
-pub use files::{make_private, read_certificate as read_root, read_text, write_private, write_public};
+pub use files::{
+    make_private, read_certificate as read_root, read_key, read_text, write_private, write_public,
+};
 pub use lock::ProfileLock;
 
 use crate::failure::Failure;
@@ -45,6 +47,18 @@ impl Profiles {
         self.of(name).join("device.key").exists()
     }
 
+    /// The folder of a profile that is there.
+    pub fn find(&self, name: &UserName) -> Result<PathBuf, Failure> {
+        let folder = self.of(name);
+        if self.has(name) {
+            Ok(folder)
+        } else if folder.exists() {
+            Err(files::missing_key(&folder.join(file::DEVICE_KEY)))
+        } else {
+            Err(Failure::NoKeys { name: name.clone(), folder: self.folder.clone() })
+        }
+    }
+
     /// The names of all profiles, sorted.
     pub fn names(&self) -> Vec<UserName> {
         let Ok(entries) = std::fs::read_dir(&self.folder) else { return Vec::new() };
@@ -58,11 +72,18 @@ impl Profiles {
 
     /// The servers of all profiles, as far as their notes can be read.
     pub fn servers(&self) -> Vec<ServerAddress> {
-        let server = |name: &UserName| {
-            let text = files::read_text(&self.of(name).join(file::NOTES)).ok()?;
-            toml::from_str::<Notes>(&text).ok()?.server.parse().ok()
-        };
-        self.names().iter().filter_map(server).collect()
+        self.names().iter().filter_map(|name| self.server_of(name)).collect()
+    }
+
+    fn server_of(&self, name: &UserName) -> Option<ServerAddress> {
+        let text = files::read_text(&self.of(name).join(file::NOTES)).ok()?;
+        toml::from_str::<Notes>(&text).ok()?.server.parse().ok()
+    }
+
+    /// The server and the root of one profile, as far as they can be read, whatever else is wrong with it.
+    pub fn home_of(&self, name: &UserName) -> Option<(ServerAddress, RootCertificate)> {
+        let root = read_root(&self.of(name).join(file::ROOT)).ok()?;
+        Some((self.server_of(name)?, RootCertificate::from_der(&root).ok()?))
     }
 }
 
@@ -109,7 +130,7 @@ impl Profile {
     /// Reads a profile and checks that its parts belong together.
     pub fn load(folder: &Path, name: &UserName) -> Result<Self, Failure> {
         let path = |file: &str| folder.join(file);
-        let key = |file: &str| files::read_text(&path(file));
+        let key = |file: &str| files::read_key(&path(file));
         let wrong = |file: &str, reason: String| Failure::File { path: path(file), reason };
         let certificate = |file: &str| files::read_certificate(&path(file));
 

@@ -26,9 +26,9 @@ pub use chains::PageChains;
 use disk::{Left, sqlite};
 pub use outbox::{Outgoing, OutgoingBody};
 
-use crate::failure::Failure;
+use crate::failure::{DAMAGED, Failure};
 use crate::judge::{Chain, ChainKey};
-use crate::profile::{read_text, write_private};
+use crate::profile::{read_key, write_private};
 use crate::shown::Shown;
 
 const SCHEMA: &[&str] = &["
@@ -94,8 +94,9 @@ pub struct Records {
 impl Records {
     /// Opens the records in a profile's folder; makes them, and their key, when there are none.
     pub fn open(folder: &Path) -> Result<Self, Failure> {
-        let vault = vault(&folder.join("local.key"))?;
-        let mut connection = Connection::open(folder.join("local.db")).map_err(sqlite)?;
+        let path = folder.join("local.db");
+        let vault = vault(&folder.join("local.key"), &path)?;
+        let mut connection = Connection::open(path).map_err(sqlite)?;
         connection.busy_timeout(Duration::from_secs(5)).map_err(sqlite)?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(sqlite)?;
         connection.pragma_update(None, "synchronous", "FULL").map_err(sqlite)?;
@@ -330,15 +331,20 @@ fn migrate(connection: &mut Connection) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The key of the records: read, or made on the first use.
-fn vault(path: &Path) -> Result<Vault, Failure> {
+/// The key of the records: read, or made on the first use. Records without theirs are left alone.
+fn vault(path: &Path, records: &Path) -> Result<Vault, Failure> {
     let wrong = |reason: &str| Failure::File { path: path.to_owned(), reason: reason.to_owned() };
     if path.exists() {
-        let text = Zeroizing::new(read_text(path)?);
+        let text = Zeroizing::new(read_key(path)?);
         let bytes = URL_SAFE_NO_PAD.decode(text.trim()).map(Zeroizing::new).ok();
         let key: Option<[u8; 32]> = bytes.and_then(|bytes| bytes.as_slice().try_into().ok());
         let key = Zeroizing::new(key.ok_or_else(|| wrong("holds no key"))?);
         return Vault::from_key(*key).map_err(|error| wrong(&error.to_string()));
+    }
+    if std::fs::metadata(records).is_ok_and(|records| records.len() > 0) {
+        let reason = "is missing, and local.db does not open without it".to_owned();
+        let hint = format!("put it back from a copy; if there is none, {DAMAGED}");
+        return Err(Failure::Keys { path: path.to_owned(), reason, hint });
     }
     let vault = Vault::generate(&mut rand::rng()).map_err(|error| wrong(&error.to_string()))?;
     let text = Zeroizing::new(URL_SAFE_NO_PAD.encode(vault.key_bytes().as_slice()));

@@ -1,6 +1,6 @@
 //! What a client works with: which server, which root, whose keys.
 
-use parlour_protocol::{DEFAULT_PORT, ServerAddress};
+use parlour_protocol::{DEFAULT_PORT, ServerAddress, UserName};
 
 use crate::clock::Clock;
 use crate::failure::Failure;
@@ -22,16 +22,35 @@ pub struct Setup {
     pub clock: Clock,
 }
 
+/// A server, and the root that it is known by.
+#[derive(Debug, Clone)]
+pub struct Home {
+    /// Where it is.
+    pub server: ServerAddress,
+    /// The root that its certificate comes from.
+    pub pin: RootPin,
+}
+
 impl Setup {
-    /// Where a guest connects to.
+    /// Where a guest connects to who has used no profile yet.
     pub fn guest_server(&self) -> ServerAddress {
         let here = || ServerAddress { host: "localhost".to_owned(), port: DEFAULT_PORT };
         self.server.clone().unwrap_or_else(here)
     }
 
-    /// Which root a guest trusts.
-    pub fn guest_pin(&self) -> Result<RootPin, Failure> {
-        self.pin.clone().or_else(|| self.local_pin.clone()).ok_or(Failure::NoRoot)
+    /// The server and root of a guest who has used no profile yet.
+    pub fn guest_home(&self) -> Result<Home, Failure> {
+        let pin = self.pin.clone().or_else(|| self.local_pin.clone()).ok_or(Failure::NoRoot)?;
+        Ok(Home { server: self.guest_server(), pin })
+    }
+
+    /// The server and root of a user whose keys are here, as far as the profile says them: as a guest, too,
+    /// its user turns to no other.
+    pub fn home_of(&self, name: &UserName) -> Option<Home> {
+        let (server, root) = self.profiles.home_of(name)?;
+        let server = self.server.clone().unwrap_or(server);
+        let pin = self.pin.clone().unwrap_or_else(|| RootPin::Certificate(Box::new(root)));
+        Some(Home { server, pin })
     }
 
     /// Where this user connects to.

@@ -140,7 +140,8 @@ impl State {
         }
         if matches!(connection, Connection::Online { .. } | Connection::Guest { .. }) {
             self.progress = None;
-            self.notices.retain(|notice| !notice.text.starts_with(NOT_CONNECTED));
+            let is_over = |text: &str| text.trim_start_matches("error: ").starts_with(NOT_CONNECTED);
+            self.notices.retain(|notice| !is_over(&notice.text));
         }
         // While it is tried again the reason stays to be seen.
         let retrying = matches!(
@@ -339,10 +340,11 @@ mod tests {
         let server: parlour_protocol::ServerAddress = "localhost".parse().unwrap();
         let offline = Connection::Offline { reason: Failure::Lost, retry: None };
         state.apply(Update::Notice("something else".into()));
+        state.fail(&Failure::NotConnected);
         state.apply(Update::Connection(offline.clone()));
         state.apply(Update::Connection(Connection::Connecting { server: server.clone() }));
         state.apply(Update::Connection(offline));
-        assert_eq!(state.notices.len(), 2);
+        assert_eq!(state.notices.len(), 3);
         state.apply(Update::Connection(Connection::Online { server }));
         assert_eq!(state.notices.len(), 1);
     }

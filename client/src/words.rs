@@ -16,6 +16,8 @@ pub struct Word {
     pub open_to: OpenTo,
     /// What its argument is, for completion.
     pub completes: Completes,
+    /// Whether it means something in the terminal alone.
+    pub for_terminal: bool,
 }
 
 /// Who may use a command.
@@ -47,7 +49,8 @@ pub const WORDS: &[Word] = &[
     word("/register", "NAME", "take a name on this server", OpenTo::Guests, Completes::Nothing),
     word("/login", "NAME", "log in with the keys on this machine", OpenTo::Guests, Completes::Profile),
     word("/users", "", "who is online", OpenTo::Users, Completes::Nothing),
-    word("/open", "#CHANNEL or @NAME", "go to a conversation", OpenTo::Users, Completes::Conversation),
+    word("/open", "#CHANNEL or @NAME", "go to a conversation", OpenTo::Users, Completes::Conversation)
+        .for_terminal(),
     word("/trust", "NAME", "accept somebody's changed account key", OpenTo::Users, Completes::User),
     word("/help", "", "show this", OpenTo::All, Completes::Nothing),
     word("/dialect", "json", "speak json from here on (without a terminal)", OpenTo::All, Completes::Nothing),
@@ -61,7 +64,13 @@ const fn word(
     open_to: OpenTo,
     completes: Completes,
 ) -> Word {
-    Word { name, arguments, help, open_to, completes }
+    Word { name, arguments, help, open_to, completes, for_terminal: false }
+}
+
+impl Word {
+    const fn for_terminal(self) -> Self {
+        Self { for_terminal: true, ..self }
+    }
 }
 
 /// What a line means.
@@ -138,10 +147,17 @@ fn slash(line: &str, logged_in: bool) -> Result<Intent, Refusal> {
     }
 }
 
-/// `/help` on one line.
+/// The command of a line that means something in the terminal alone.
+pub fn for_terminal(line: &str) -> Option<&'static str> {
+    let name = line.split([' ', '\t']).next();
+    WORDS.iter().find(|word| word.for_terminal && Some(word.name) == name).map(|word| word.name)
+}
+
+/// `/help` on one line, for who has no terminal.
 pub fn help_line() -> String {
+    let words = WORDS.iter().filter(|word| !word.for_terminal);
     let mut parts: Vec<String> =
-        WORDS.iter().map(|word| format!("{} {}", word.name, word.arguments).trim_end().to_owned()).collect();
+        words.map(|word| format!("{} {}", word.name, word.arguments).trim_end().to_owned()).collect();
     parts.push("@NAME TEXT".to_owned());
     parts.push("TEXT (//TEXT for one that begins with a slash)".to_owned());
     parts.join(", ")
@@ -189,13 +205,13 @@ mod tests {
     }
 
     #[test]
-    fn every_word_is_parsed_and_in_the_help() {
+    fn every_word_is_parsed_and_in_the_help_of_its_faces() {
         for word in WORDS {
             assert_ne!(
                 parse(word.name, word.open_to == OpenTo::Users).err(),
                 Some(Refusal::unknown(word.name))
             );
-            assert!(help_line().contains(word.name));
+            assert_ne!(help_line().contains(word.name), word.for_terminal);
         }
     }
 }

@@ -12,6 +12,7 @@ mod mallory;
 mod monitoring;
 mod openssl;
 mod private_messages;
+mod profiles;
 mod registering;
 mod renewing;
 mod sandbox;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use parlour_keylog::DeviceCertificate;
-use parlour_tests::{World, wait_until};
+use parlour_tests::{World, run_to_end, wait_until};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
@@ -82,4 +82,20 @@ fn a_one_shot_command_renews_too() -> Result<()> {
     let sent = world.one_shot("sam", &["send", "#lobby", "back from the sea"], "")?;
     ensure!(sent.code == 0, "{sent:#?}");
     check_renewed(&old, &certificate(&world, "sam")?, 30)
+}
+
+#[test]
+fn a_clock_that_is_wrong_either_way_is_asked_about() -> Result<()> {
+    let world = World::peopled()?;
+    for (days, said) in [(10, "the renewed certificate: the certificate has expired"), (-10, "not valid yet")]
+    {
+        let mut command = world.command("parlour")?;
+        command.arg(world.address()?.to_string()).arg("--keys").arg(world.keys("sam"));
+        command.args([&format!("--clock-offset={}", days * DAY), "--user", "sam", "users"]);
+        let finished = run_to_end("sam", &mut command, "")?;
+        let error = finished.error()?;
+        ensure!(finished.code == 2 && error.contains(said), "{finished:#?}");
+        ensure!(error.ends_with("; is this machine's clock right?"), "{error}");
+    }
+    Ok(())
 }

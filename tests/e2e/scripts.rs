@@ -251,12 +251,20 @@ fn the_json_face_does_everything_and_names_every_error() -> Result<()> {
         let answer = call(action)?;
         ensure!(answer["error"]["code"] == code && answer.get("ok").is_none(), "{code}: {answer}");
     }
-    // What is not understood at all has no name by which it could be answered.
-    for line in ["no json", "{}", r#"{"id":1,"do":"dance"}"#, r#"{"id":1,"do":"say","to":"sam","text":"x"}"#]
-    {
+    // What is not understood is answered under its name all the same, unless it has none.
+    for (id, line) in [
+        (Value::Null, "no json"),
+        (Value::Null, "{}"),
+        (Value::Null, r#"["id"]"#),
+        (json!(1), r#"{"id":1,"do":"dance"}"#),
+        (json!("b"), r#"{"id":"b"}"#),
+        (json!(4), r#"{"id":4,"do":"say","to":"sam","text":"x"}"#),
+        (json!([5]), r##"{"do":"say","to":"#lobby","id":[5]}"##),
+        (json!(6), r##"{"id":6,"do":"history","conversation":"#lobby","limit":"all"}"##),
+    ] {
         zoe.type_line(line)?;
-        let answer = zoe.process.out.answer(&Value::Null)?;
-        ensure!(answer["error"]["code"] == "usage", "{line}: {answer}");
+        let answer = zoe.process.out.json()?;
+        ensure!(answer["id"] == id && answer["error"]["code"] == "usage", "{line}: {answer}");
     }
     assert_eq!(zoe.call(&json!({"id": 99, "do": "quit"}))?["ok"], "done");
     ensure!(zoe.process.wait()?.code() == Some(1), "things were refused");

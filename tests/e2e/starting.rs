@@ -30,15 +30,16 @@ fn bare_server_refuses(world: &World, arguments: &[&str]) -> Result<(String, Str
     Ok((refused(&finished)?, finished.hint()))
 }
 
-/// Puts something else in the place of a file while `check` runs. `None`: nothing.
+/// Puts something else in the place of a file while `check` runs. `None`: nothing. Its mode stays.
 fn with_file<T>(path: &Path, content: Option<&[u8]>, check: impl FnOnce() -> Result<T>) -> Result<T> {
-    let before = std::fs::read(path)?;
+    let (before, mode) = (std::fs::read(path)?, std::fs::metadata(path)?.permissions());
     match content {
         Some(content) => std::fs::write(path, content)?,
         None => std::fs::remove_file(path)?,
     }
     let outcome = check();
     std::fs::write(path, before)?;
+    std::fs::set_permissions(path, mode)?;
     outcome
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parlour_protocol::{Conversation, Message, UserName};
 use tokio::sync::oneshot;
 
-use super::catch_up::Held;
+use super::held::HeldMessages;
 use super::peers::Peers;
 use crate::action::Answer;
 use crate::control::Control;
@@ -47,7 +47,7 @@ pub struct Account {
     /// Conversations whose newest messages were shown ahead of what comes before them.
     pub(super) shown_ahead: HashSet<Conversation>,
     /// What came while something before it was being fetched.
-    pub(super) held: Vec<Held>,
+    pub(super) held: HeldMessages,
     /// Account keys that the user was told of and has not accepted.
     pub(super) suspects: HashMap<UserName, String>,
     pub(super) _control: Control,
@@ -78,7 +78,7 @@ impl Account {
             told: false,
             untold: Vec::new(),
             shown_ahead: HashSet::new(),
-            held: Vec::new(),
+            held: HeldMessages::default(),
             suspects: HashMap::new(),
             _control: control,
             _lock: lock,

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use super::Engine;
 use super::account::Answering;
 use super::fetch::{Errand, Fetched, Fetcher, Page, Part, fetch};
+use super::held::Held;
 use super::history::BACKLOG;
 use super::sync::Taken;
 use crate::action::Answer;
@@ -25,10 +26,6 @@ const LONGEST_GAP: u64 = 20_000;
 /// Pages that are fetched and opened ahead of the one that is judged: enough to keep all cores busy.
 const AHEAD: usize = 3;
 
-/// Messages that are held while others are fetched. With more the connection begins anew: then they are
-/// fetched as well.
-const HELD: usize = 10_000;
-
 /// What is still being fetched.
 pub(super) struct Behind {
     /// The conversations of which something is missing.
@@ -40,13 +37,6 @@ pub(super) struct Behind {
     first: Option<Fetched>,
     /// Ends the task with what it fetches for.
     _task: JoinSet<()>,
-}
-
-/// A message that came while others before it were still being fetched: it is taken after them.
-pub(super) struct Held {
-    pub(super) message: Message,
-    /// Who waits for it to be taken, if it is ours.
-    pub(super) answer: Option<Answering>,
 }
 
 /// A login that is answered when everything was fetched.
@@ -162,7 +152,7 @@ impl Engine {
         };
         match outcome {
             Ok(()) => {}
-            Err(failure @ (Failure::Lost | Failure::Dismissed(_))) => self.lost(failure).await,
+            Err(failure) if failure.is_over() => self.lost(failure).await,
             Err(failure @ (Failure::Records(_) | Failure::Disk(_) | Failure::Damaged(_))) => {
                 self.not_online(failure).await;
             }
@@ -241,16 +231,15 @@ impl Engine {
     async fn take_held(&mut self, failed: HashMap<Conversation, Failure>) {
         let Some(account) = &mut self.account else { return };
         let me = account.profile.name.clone();
-        for Held { message, answer } in std::mem::take(&mut account.held) {
+        for Held { message, answer } in account.held.take() {
             let outcome = match failed.get(&message.conversation(&me)) {
                 Some(failure) => Err(failure.clone()),
                 None => self.take(&message).await,
             };
             match (outcome, answer) {
                 // Lost again, it is fetched with the others, and known then.
-                (Ok(Taken::Later) | Err(Failure::Lost | Failure::Dismissed(_)), answer) => {
-                    self.hold(message, answer);
-                }
+                (Ok(Taken::Later), answer) => self.hold(message, answer),
+                (Err(failure), answer) if failure.is_over() => self.hold(message, answer),
                 (Ok(Taken::Now(shown)), Some(answer)) => self.answer_said(&message, shown, answer),
                 (Err(failure), Some(answer)) => drop(answer.send(Err(failure))),
                 (outcome, None) => self.tell_not_taken(outcome).await,
@@ -260,7 +249,7 @@ impl Engine {
 
     /// Whether no more messages can be held.
     pub(super) fn holds_too_many(&self) -> bool {
-        self.account.as_ref().is_some_and(|account| account.held.len() >= HELD)
+        self.account.as_ref().is_some_and(|account| account.held.is_full())
     }
 
     /// Keeps a message in mind until what comes before it is there.

@@ -140,7 +140,7 @@ impl Fetcher {
             Err(failure) => failure,
         };
         errand.end();
-        let over = matches!(failure, Failure::Lost | Failure::Dismissed(_));
+        let over = failure.is_over();
         self.send(errand, Err(failure)).await?;
         if over { Err(Over) } else { Ok(None) }
     }

@@ -46,8 +46,8 @@ impl Engine {
         let end = before.unwrap_or(extent.last.saturating_add(1));
         match self.fill(&conversation, end, limit).await {
             // What is kept here is better than nothing.
-            Ok(()) | Err(Failure::Lost | Failure::Dismissed(_)) => {}
-            Err(failure) => return Err(failure),
+            Err(failure) if !failure.is_over() => return Err(failure),
+            _ => {}
         }
         let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
         let messages = account.records.messages(&conversation, before, limit)?;

@@ -18,10 +18,14 @@ use crate::update::{Connection, Update};
 impl Engine {
     /// Becomes this user. `answer` hears it when everything that was missed is there.
     pub(super) async fn login(&mut self, name: UserName, patient: bool, answer: Answering) {
-        if self.account.is_some() {
-            return drop(answer.send(Err(Failure::Refused(Refusal::NotNow))));
+        if let Err(failure) = self.be_nobody() {
+            return drop(answer.send(Err(failure)));
         }
-        match self.take_profile(&name) {
+        let taken = self.take_profile(&name);
+        if taken.is_ok() || self.link.is_none() {
+            self.home = self.setup.home_of(&name).or_else(|| self.home.take());
+        }
+        match taken {
             Ok(account) => self.account = Some(account),
             Err(failure) => return drop(answer.send(Err(failure))),
         }
@@ -42,12 +46,10 @@ impl Engine {
     pub(super) async fn not_joined(&mut self, joining: Joining, failure: Failure) {
         let Joining { name, patient, answer } = joining;
         let outcome = match failure {
-            failure @ (Failure::Unreachable { .. } | Failure::Lost | Failure::Dismissed(_)) if patient => {
-                match self.wait_offline(failure).await {
-                    Ok(()) => self.backlog().map(|backlog| Answer::LoggedIn { name, backlog }),
-                    Err(failure) => Err(failure),
-                }
-            }
+            failure if patient && failure.is_absence() => match self.wait_offline(failure).await {
+                Ok(()) => self.backlog().map(|backlog| Answer::LoggedIn { name, backlog }),
+                Err(failure) => Err(failure),
+            },
             failure => {
                 self.account = None;
                 self.link = None;
@@ -84,12 +86,7 @@ impl Engine {
     }
 
     fn take_profile(&self, name: &UserName) -> Result<Account, Failure> {
-        let profiles = &self.setup.profiles;
-        if !profiles.has(name) {
-            let folder = profiles.folder().to_owned();
-            return Err(Failure::NoKeys { name: name.clone(), folder });
-        }
-        let folder = profiles.of(name);
+        let folder = self.setup.profiles.find(name)?;
         let lock = ProfileLock::take(&folder)?;
         let profile = Profile::load(&folder, name)?;
         let records = Records::open(&folder)?;

@@ -8,7 +8,12 @@ use parlour_protocol::{AccountInfo, Command, DeviceId, Refusal, Reply, RevokedDe
 
 use super::Engine;
 use crate::action::Answer;
+use crate::clock::doubted;
 use crate::failure::Failure;
+use crate::update::Update;
+
+/// Revoked devices of one user that are kept in mind: more than anybody has, and few enough to look through.
+const REVOKED: usize = 1_000;
 
 /// Somebody's account, verified.
 #[derive(Clone)]
@@ -29,11 +34,22 @@ impl Peers {
         self.known.get(name)
     }
 
-    /// The server says that a device was revoked.
-    pub(super) fn revoke(&mut self, user: &UserName, device: DeviceId, time: Timestamp) {
-        if let Some(peer) = self.known.get_mut(user) {
-            peer.revoked.push(RevokedDevice { device, time });
+    /// The server says that a device was revoked. An error when it says so of more than one user can have.
+    pub(super) fn revoke(
+        &mut self,
+        user: &UserName,
+        device: DeviceId,
+        time: Timestamp,
+    ) -> Result<(), Failure> {
+        let Some(peer) = self.known.get_mut(user) else { return Ok(()) };
+        if peer.revoked.iter().any(|known| known.device == device) {
+            return Ok(());
         }
+        if peer.revoked.len() >= REVOKED {
+            return Err(Failure::Flooded);
+        }
+        peer.revoked.push(RevokedDevice { device, time });
+        Ok(())
     }
 }
 
@@ -76,11 +92,18 @@ impl Engine {
         let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
         let pinned = account.records.pin(&name)?;
         // Only the very key that the user was told of can be accepted.
-        if pinned.is_some_and(|kid| kid != peer.kid) && account.suspects.get(&name) != Some(&peer.kid) {
+        let unchanged = pinned.as_ref() == Some(&peer.kid);
+        if pinned.is_some() && !unchanged && account.suspects.get(&name) != Some(&peer.kid) {
             return Err(account.suspect(&name, &peer.kid));
         }
         account.suspects.remove(&name);
         account.records.set_pin(&name, &peer.kid)?;
+        let notice = if unchanged {
+            format!("the account key of {name} has not changed: there was nothing to accept")
+        } else {
+            format!("the account key of {name} is trusted from here on")
+        };
+        self.tell(Update::Notice(notice)).await;
         Ok(Answer::Done)
     }
 }
@@ -92,7 +115,7 @@ fn verified(
     now: i64,
 ) -> Result<Peer, String> {
     let certificate = AccountCertificate::from_der(&info.certificate).map_err(|error| error.to_string())?;
-    certificate.verify(root, now).map_err(|error| error.to_string())?;
+    certificate.verify(root, now).map_err(|error| doubted(&error))?;
     if certificate.user() != name || info.user != *name {
         return Err(format!("it is for {}", certificate.user()));
     }

@@ -8,18 +8,21 @@ use crate::failure::Failure;
 use crate::profile::Pending;
 use crate::update::Update;
 
+/// What to do about a folder in the place of a profile that is none.
+const OCCUPIED: &str = "nothing in it is overwritten: put back what is missing in it from a copy, or register another \
+    name; a name that was taken once is not given again";
+
 impl Engine {
     pub(super) async fn register(&mut self, name: UserName) -> Result<Answer, Failure> {
-        if self.account.is_some() {
-            return Err(Failure::Refused(Refusal::NotNow));
-        }
+        self.be_nobody()?;
         if self.setup.profiles.has(&name) {
             return Err(Failure::Refused(Refusal::UserExists));
         }
         // Nothing is overwritten, so do not take a name whose keys would have no place.
         let path = self.setup.profiles.of(&name);
         if path.exists() {
-            return Err(Failure::File { path, reason: "is there already".to_owned() });
+            let (reason, hint) = ("is there already".to_owned(), OCCUPIED.to_owned());
+            return Err(Failure::Keys { path, reason, hint });
         }
         self.guest().await?;
         self.tell(Update::Progress("making keys, which takes a moment".to_owned())).await;
@@ -29,13 +32,12 @@ impl Engine {
             .map_err(|error| Failure::Key(error.to_string()))??;
         self.tell(Update::Progress("asking for certificates".to_owned())).await;
         let now = self.setup.clock.now().as_seconds();
-        let server = self.setup.guest_server();
         let link = self.guest().await?;
         let request = pending.request.clone();
         let reply = link.ask(&Command::Register { name: name.clone(), request }).await;
         match reply {
             Ok(Reply::Registered { device_certificate, account_certificate }) => {
-                let root = link.root.clone();
+                let (root, server) = (link.root.clone(), link.server.clone());
                 pending.complete(&device_certificate, &account_certificate, &root, &server, now)?;
                 // The guest's connection has done its work; a login opens one of its own.
                 self.link = None;

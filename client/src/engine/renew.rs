@@ -6,6 +6,7 @@ use parlour_keylog::DeviceCertificate;
 use parlour_protocol::{Command, Refusal, Reply};
 
 use super::{Engine, open_guest};
+use crate::clock::doubted;
 use crate::failure::Failure;
 use crate::profile::Profile;
 use crate::update::Update;
@@ -61,7 +62,7 @@ impl Engine {
         let profile = &mut account.profile;
         let wrong = |reason: String| Failure::WrongAnswer(format!("the renewed certificate: {reason}"));
         let fresh = DeviceCertificate::from_der(&device_certificate).map_err(|e| wrong(e.to_string()))?;
-        fresh.verify(&profile.root, now).map_err(|error| wrong(error.to_string()))?;
+        fresh.verify(&profile.root, now).map_err(|error| wrong(doubted(&error)))?;
         if fresh.spki_der() != profile.device_key.public_spki() || *fresh.user() != profile.name {
             return Err(wrong("it is for another device".to_owned()));
         }

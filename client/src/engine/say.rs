@@ -56,7 +56,7 @@ impl Engine {
             Conversation::Direct(name) if self.link.is_some() && account.is_next(&to) => {
                 match self.seal(id, name.clone(), text).await {
                     // The connection was lost meanwhile: it is sealed when it is sent.
-                    Err(Failure::Lost | Failure::Dismissed(_)) => OutgoingBody::Text(text.to_owned()),
+                    Err(failure) if failure.is_over() => OutgoingBody::Text(text.to_owned()),
                     sealed => sealed?,
                 }
             }
@@ -72,7 +72,7 @@ impl Engine {
             match self.send(index).await {
                 Ok(()) => {}
                 // Later, on another connection.
-                Err(Failure::Lost | Failure::Dismissed(_)) => return,
+                Err(failure) if failure.is_over() => return,
                 Err(failure) => self.give_up(index, failure).await,
             }
         }
@@ -208,7 +208,7 @@ impl Engine {
         // What others said before it comes first.
         let taken = self.take(&message).await;
         let Some(account) = &mut self.account else { return };
-        if let Err(Failure::Lost | Failure::Dismissed(_)) = taken {
+        if taken.as_ref().is_err_and(Failure::is_over) {
             // It stays in the outbox: sent again on the next connection, it is answered as it was now.
             if let Some(sending) = account.sending.get_mut(index) {
                 sending.asked = None;

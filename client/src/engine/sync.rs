@@ -82,7 +82,7 @@ impl Engine {
             return;
         }
         match self.take(&message).await {
-            Ok(Taken::Later) if self.holds_too_many() => self.lost(Failure::Lost).await,
+            Ok(Taken::Later) if self.holds_too_many() => self.lost(Failure::Flooded).await,
             Ok(Taken::Later) => self.hold(message, None),
             outcome => self.tell_not_taken(outcome).await,
         }
@@ -92,8 +92,10 @@ impl Engine {
     pub(super) async fn tell_not_taken(&mut self, outcome: Result<Taken, Failure>) {
         match outcome {
             // What was lost is fetched by its `seq` after the next login.
-            Ok(_) | Err(Failure::Lost | Failure::Dismissed(_)) => {}
-            Err(failure) => self.tell(Update::Notice(format!("a message was not taken: {failure}"))).await,
+            Err(failure) if !failure.is_over() => {
+                self.tell(Update::Notice(format!("a message was not taken: {failure}"))).await;
+            }
+            _ => {}
         }
     }
 

@@ -11,7 +11,7 @@ use parlour_protocol::limits::LINE_BYTES;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::action::{Action, Answer};
@@ -61,12 +61,17 @@ impl ErrorObject {
     }
 }
 
-/// Serves one side until its input ends or it quits. Returns whether everything was done.
+/// What comes of an action.
+pub type Outcome = oneshot::Receiver<Result<Answer, Failure>>;
+
+/// Serves one side until its input ends or it quits. Returns whether everything was done. `login` is one that nobody
+/// asked for by a line: events tell that it succeeded, and one tells that it did not.
 pub async fn serve(
     mut input: impl AsyncRead + Unpin,
     mut output: impl AsyncWrite + Unpin,
     asker: Asker,
     mut updates: Option<mpsc::Receiver<Update>>,
+    mut login: Option<Outcome>,
 ) -> std::io::Result<bool> {
     let mut lines = LineSplitter::new(LINE_BYTES);
     let mut chunk = vec![0; 8_192];
@@ -77,17 +82,16 @@ pub async fn serve(
     let mut patience = std::pin::pin!(tokio::time::sleep(PATIENCE));
     loop {
         while let Some(line) = lines.next_line() {
-            match line.map_err(|fault| fault.to_string()).and_then(read) {
+            match line.map_err(|fault| (Value::Null, fault.to_string())).and_then(read) {
                 Ok(Wanted { id, action }) => {
                     let quits = action == Action::Quit;
                     let asker = asker.clone();
                     under_way.push(async move { (id, asker.ask(action).await) });
                     open &= !quits;
                 }
-                Err(reason) => {
+                Err((id, reason)) => {
                     all_done = false;
-                    let failure = Failure::Usage(reason);
-                    say(&mut output, &refused(Value::Null, &failure)).await?;
+                    say(&mut output, &refused(id, &Failure::Usage(reason))).await?;
                 }
             }
         }
@@ -114,6 +118,13 @@ pub async fn serve(
                 };
                 say(&mut output, &told).await?;
             }
+            outcome = async { login.as_mut()?.await.ok() }, if login.is_some() => {
+                login = None;
+                if let Some(Err(failure)) = outcome {
+                    all_done = false;
+                    say(&mut output, &logged_out(&failure)).await?;
+                }
+            }
             () = &mut patience, if !open => return Ok(false),
             update = next(&mut updates) => match update {
                 Some(update) => {
@@ -134,8 +145,13 @@ async fn next(updates: &mut Option<mpsc::Receiver<Update>>) -> Option<Update> {
     }
 }
 
-fn read(line: &str) -> Result<Wanted, String> {
-    serde_json::from_str(line).map_err(|error| format!("not understood: {error}"))
+/// Reads a request. What is wrong with one that has an `id` goes back under it.
+fn read(line: &str) -> Result<Wanted, (Value, String)> {
+    serde_json::from_str(line).map_err(|error| {
+        let object: Option<Value> = serde_json::from_str(line).ok();
+        let id = object.and_then(|mut object| object.get_mut("id").map(Value::take));
+        (id.unwrap_or_default(), format!("not understood: {error}"))
+    })
 }
 
 fn refused(id: Value, failure: &Failure) -> Told {
@@ -147,6 +163,10 @@ async fn say(output: &mut (impl AsyncWrite + Unpin), line: &impl Serialize) -> s
     line.push(b'\n');
     output.write_all(&line).await?;
     output.flush().await
+}
+
+fn logged_out(reason: &Failure) -> Value {
+    json!({"event": "logged_out", "error": ErrorObject::new(reason)})
 }
 
 /// An update as its JSON, if it is one for programs.
@@ -169,7 +189,7 @@ fn event(update: &Update) -> Option<Value> {
         },
         Update::Progress(text) => json!({"event": "progress", "text": text}),
         Update::LoggedIn { user, device } => json!({"event": "logged_in", "user": user, "device": device}),
-        Update::LoggedOut { reason } => json!({"event": "logged_out", "error": ErrorObject::new(reason)}),
+        Update::LoggedOut { reason } => logged_out(reason),
         Update::Conversation { name, last, read } => {
             json!({"event": "conversation", "name": name, "last": last, "read": read})
         }

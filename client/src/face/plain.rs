@@ -130,7 +130,12 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
                 | Failure::Untrusted { .. }
                 | Failure::NoRoot
                 | Failure::Usage(_)
-                | Failure::File { .. }),
+                | Failure::File { .. }
+                | Failure::Keys { .. }
+                | Failure::Key(_)
+                | Failure::Records(_)
+                | Failure::Disk(_)
+                | Failure::Damaged(_)),
             ) => Err(failure),
             Err(failure) => self.refuse(&failure).await,
         }
@@ -141,16 +146,19 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
         if line.as_ref().is_ok_and(|line| line.trim().is_empty()) {
             return Ok(None);
         }
+        if let Some(word) = line.as_ref().ok().and_then(|line| words::for_terminal(line)) {
+            return self.refuse(&Failure::ForTerminal(word)).await.map(|()| None);
+        }
         let intent = line.and_then(|line| words::parse(&line, self.user.is_some()));
         let outcome = match intent {
-            Err(refusal) => Err(Failure::Refused(refusal)),
+            Err(refusal) => Err(Failure::of_line(refusal, self.user.as_ref())),
             Ok(Intent::Exit) => return Ok(Some(Ended::Left { all_done: self.all_done })),
             Ok(Intent::Json) => {
                 self.print(r#"{"dialect":"json"}"#).await?;
                 return Ok(Some(Ended::Json));
             }
             Ok(Intent::Help) => self.print(&words::help_line()).await,
-            // In a face of lines there is nowhere to go.
+            // A name without a text: in a face of lines there is nowhere to go.
             Ok(Intent::Open(_)) => Err(Failure::Refused(Refusal::Format)),
             Ok(Intent::Register(name)) => self.register(name).await,
             Ok(Intent::Login(name)) => self.login(name).await,

@@ -7,6 +7,7 @@ use parlour_keylog::{AccountCertificate, DeviceCertificate, RootCertificate};
 use parlour_protocol::{ServerAddress, UserName};
 
 use super::{Notes, ProfileLock, Profiles, file, files};
+use crate::clock::doubted;
 use crate::failure::Failure;
 
 /// The enrolment request as it was signed; sent again after a crash, it gets the same answer.
@@ -52,8 +53,8 @@ impl Pending {
     fn load(folder: &Path) -> Result<(DeviceKey, AccountKey, String), Failure> {
         let wrong =
             |file: &str| Failure::File { path: folder.join(file), reason: "is not usable".to_owned() };
-        let read = |file: &str| files::read_text(&folder.join(file));
-        let request = read(REQUEST)?;
+        let read = |file: &str| files::read_key(&folder.join(file));
+        let request = files::read_text(&folder.join(REQUEST))?;
         let device =
             DeviceKey::from_pkcs8_pem(&read(file::DEVICE_KEY)?).map_err(|_| wrong(file::DEVICE_KEY))?;
         let account =
@@ -95,10 +96,10 @@ impl Pending {
         // renewed at the login.
         let device = DeviceCertificate::from_der(device_certificate)
             .and_then(|found| found.verify(root, now.min(found.not_after())).map(|()| found))
-            .map_err(|error| Failure::WrongAnswer(format!("the device certificate: {error}")))?;
+            .map_err(|error| Failure::WrongAnswer(format!("the device certificate: {}", doubted(&error))))?;
         let account = AccountCertificate::from_der(account_certificate)
             .and_then(|certificate| certificate.verify(root, now).map(|()| certificate))
-            .map_err(|error| Failure::WrongAnswer(format!("the account certificate: {error}")))?;
+            .map_err(|error| Failure::WrongAnswer(format!("the account certificate: {}", doubted(&error))))?;
         if *device.user() != self.name || *account.user() != self.name {
             return Err(wrong("the certificates are for another name"));
         }

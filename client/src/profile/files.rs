@@ -1,7 +1,7 @@
 //! Files that are there whole or not at all, and that only their owner reads.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
-use std::io::{ErrorKind, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
@@ -11,6 +11,9 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use crate::failure::Failure;
+
+/// The bits of a file's mode that let group and others read it.
+const READ_BY_OTHERS: u32 = 0o044;
 
 fn failed(path: &Path, error: &std::io::Error) -> Failure {
     let reason = match error.kind() {
@@ -24,6 +27,35 @@ fn failed(path: &Path, error: &std::io::Error) -> Failure {
 /// Reads a text file.
 pub fn read_text(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|error| failed(path, &error))
+}
+
+/// Reads a key, which only its owner may be able to read.
+pub fn read_key(path: &Path) -> Result<String, Failure> {
+    let wrong = |error: &std::io::Error| match error.kind() {
+        ErrorKind::NotFound => missing_key(path),
+        _ => failed(path, error),
+    };
+    let mut file = File::open(path).map_err(|error| wrong(&error))?;
+    let mode = file.metadata().map_err(|error| wrong(&error))?.permissions().mode();
+    if mode & READ_BY_OTHERS != 0 {
+        return Err(Failure::Keys {
+            path: path.to_owned(),
+            reason: "others than its owner can read it".to_owned(),
+            hint: format!("'chmod 600 {}' takes that away", path.display()),
+        });
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(|error| wrong(&error))?;
+    Ok(text)
+}
+
+/// A key of a profile is not there.
+pub(super) fn missing_key(path: &Path) -> Failure {
+    Failure::Keys {
+        path: path.to_owned(),
+        reason: "is missing".to_owned(),
+        hint: "put it back from a copy: without it nobody can log in with what is left".to_owned(),
+    }
 }
 
 /// Reads the first certificate of a PEM file, as DER.
@@ -119,6 +151,21 @@ mod tests {
             assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_not_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.key");
+        write_private(&path, b"key").unwrap();
+        assert_eq!(read_key(&path).unwrap(), "key");
+        for mode in [0o640, 0o604, 0o644] {
+            std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            let failure = read_key(&path).unwrap_err();
+            let file = path.display();
+            assert_eq!(failure.to_string(), format!("{file}: others than its owner can read it"));
+            assert_eq!(failure.hint(), Some(format!("'chmod 600 {file}' takes that away")));
+        }
     }
 
     #[test]

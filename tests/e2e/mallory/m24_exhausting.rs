@@ -1,14 +1,16 @@
 //! 24: exhaust it: with connections, handshakes, lines, or by not reading.
 //!
 //! Bites: each test reaches the cap that it is about, and sees it act. With the count by address switched off in
-//! `Gate::enter`, none of sixty further connections was refused.
+//! `Gate::enter`, none of sixty further connections was refused. A client that bounded what it keeps in messages
+//! alone took all that a hostile server said, and did not leave it.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
-use parlour_tests::{DEADLINE, World, line, wait_until};
+use anyhow::{Context as _, Result, ensure};
+use parlour_tests::{Client, DEADLINE, Logins, Operator, World, line, wait_until};
 use serde_json::{Value, json};
 
 #[test]
@@ -266,5 +268,63 @@ fn who_does_not_shake_hands_log_in_speak_or_answer_in_time_is_cut_off_with_the_r
     let users = robot.call(&json!({"id": 1, "do": "users"}))?;
     ensure!(users["users"] == json!(["erik"]), "{users}");
     ensure!(world.server_log().matches("logged in user=erik").count() == 1, "erik was cut off");
+    Ok(())
+}
+
+/// The most memory that a process has taken so far, in bytes, by proc(5).
+fn peak(process: u32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("VmHWM")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1_024)
+}
+
+/// So many long messages of the lobby, as a server tells of them.
+fn flood(count: usize) -> Vec<u8> {
+    let text = "x".repeat(8_000);
+    let told = |seq| {
+        let message_id = "01a1fdab-1471-7725-b0bb-a37fc1d39b82";
+        let event = json!({"event": "message", "to": "#lobby", "from": "erik", "seq": seq, "time": 1,
+            "message_id": message_id, "text": text});
+        format!("{event}\n")
+    };
+    (10..10 + count).map(told).collect::<String>().into_bytes()
+}
+
+#[test]
+fn a_server_that_talks_without_end_takes_little_of_a_clients_memory() -> Result<()> {
+    const MANY: usize = 12_000;
+    const MEMORY: u64 = 90 * 1_024 * 1_024;
+    let world = World::peopled()?;
+    world.logged_in("erik")?.ask("hello", "{} erik: hello")?;
+    let logins = AtomicUsize::new(0);
+    // First it talks instead of answering the login, then instead of handing out what was missed; then it is honest.
+    let operator = Operator::before(&world, "sam", Logins::Anew, move |line| {
+        let is = |ok: &str| line.contains(&format!("\"ok\":\"{ok}\""));
+        if is("logged_in") {
+            logins.fetch_add(1, Ordering::Relaxed);
+        }
+        match logins.load(Ordering::Relaxed) {
+            1 if is("logged_in") => flood(MANY),
+            2 if is("conversations") => [line.as_bytes(), b"\n", &flood(MANY / 4)].concat(),
+            2 if is("history") => Vec::new(),
+            _ => format!("{line}\n").into_bytes(),
+        }
+    })?;
+    let mut command = world.client_command_to("sam", &operator.address())?;
+    let mut sam = Client::start("sam", command.args(["--json", "--user", "sam"]))?;
+    for _ in 0..2 {
+        loop {
+            let event = sam.process.out.event("connection")?;
+            if event["is"] == "offline" {
+                let reason = "the server sent more at once than this client keeps in memory";
+                ensure!(event["reason"] == reason && event["retry_seconds"].is_number(), "{event}");
+                break;
+            }
+        }
+    }
+    let backlog = sam.process.out.event("backlog")?;
+    ensure!(backlog["messages"][0]["text"] == "hello", "{backlog}");
+    let peak = peak(sam.process.pid())?;
+    ensure!(peak < MEMORY, "it took {peak} bytes");
     Ok(())
 }

@@ -406,6 +406,20 @@ fn a_guest_tries_to_connect_again_and_says_why_only_once() {
 }
 
 #[test]
+fn a_login_without_a_server_is_no_success_yet() {
+    let mut app = App::new(Vec::new(), TimeZone::UTC);
+    app.start(Some(name("sam")));
+    app.update(Update::LoggedIn { user: name("sam"), device: "0123456789abcdef".parse().unwrap() }, NOW);
+    app.update(Update::Connection(Connection::Offline { reason: unreachable(), retry: None }), NOW);
+    log_in_succeeds(&mut app);
+    let said = notices(&app);
+    assert_eq!(said.last(), Some(&"not connected yet: what is kept on this machine is shown"));
+    assert!(!said.contains(&"Authentication Succeeded"), "{said:?}");
+    app.update(Update::Connection(Connection::Online { server: server() }), NOW);
+    assert_eq!(notices(&app), [""; 0]);
+}
+
+#[test]
 fn a_login_that_was_asked_for_at_the_start_is_tried_until_the_server_answers() {
     let mut app = App::new(Vec::new(), TimeZone::UTC);
     app.start(Some(name("sam")));

@@ -40,7 +40,6 @@ pub(crate) enum Purpose {
         conversation: Conversation,
     },
     Trust {
-        name: UserName,
         line: String,
     },
     MarkRead,
@@ -75,13 +74,12 @@ impl App {
             }
             Purpose::Older { conversation } => self.older(&conversation, outcome),
             Purpose::Open { conversation } => self.opened(&conversation, outcome),
-            Purpose::Trust { name, line } => match outcome {
-                Ok(_) => {
-                    self.state
-                        .say(NoticeKind::Info, format!("the account key of {name} is trusted from here on"));
+            // What is trusted now came as a notice.
+            Purpose::Trust { line } => {
+                if let Err(failure) = outcome {
+                    self.refused(&failure, &line);
                 }
-                Err(failure) => self.refused(&failure, &line),
-            },
+            }
             // It is said again with the next one.
             Purpose::MarkRead => {}
         }
@@ -93,7 +91,7 @@ impl App {
         match outcome {
             Ok(_) => self.forget_failures(),
             // Logged in meanwhile.
-            Err(Failure::Refused(Refusal::NotNow)) => {}
+            Err(Failure::LoggedIn { .. }) => {}
             Err(failure) => self.not_connected(&failure, quiet, now),
         }
     }
@@ -109,7 +107,7 @@ impl App {
         } else if self.view.retry_at.is_none() && (is_offline || self.wanted.is_some()) {
             self.retry_after(GUEST_RETRY, now);
         }
-        if !quiet || !is_lost(failure) {
+        if !quiet || !failure.is_absence() {
             // Said once is enough.
             let known = failure.to_string();
             self.state.notices.retain(|notice| !notice.text.ends_with(&known));
@@ -153,12 +151,19 @@ impl App {
                     self.forget_failures();
                 }
                 self.marks_known = true;
-                self.state.say(NoticeKind::Info, "Authentication Succeeded".to_owned());
+                // A patient login is answered, too, while the server is away.
+                let is_offline = matches!(self.state.connection, Some(Connection::Offline { .. }));
+                let said = if is_offline {
+                    "not connected yet: what is kept on this machine is shown"
+                } else {
+                    "Authentication Succeeded"
+                };
+                self.state.say(NoticeKind::Info, said.to_owned());
                 self.view.mark(&self.state);
                 self.ask(Purpose::Names, Action::Users);
             }
             Err(failure) => {
-                if !is_lost(&failure) {
+                if !failure.is_absence() {
                     self.wanted = None;
                 }
                 if self.state.user.is_some() {
@@ -245,9 +250,4 @@ impl App {
         let here = self.view.selected.clone();
         self.view.give_back(&here, line);
     }
-}
-
-/// Whether there was no server to answer.
-fn is_lost(failure: &Failure) -> bool {
-    matches!(failure, Failure::Unreachable { .. } | Failure::Lost | Failure::Dismissed(_))
 }

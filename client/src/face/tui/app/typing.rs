@@ -101,7 +101,10 @@ impl App {
         self.state.notices.clear();
         match words::parse(&line, self.state.user.is_some()) {
             // The line stays, to be mended.
-            Err(refusal) => self.state.fail(&Failure::Refused(refusal)),
+            Err(refusal) => {
+                let failure = Failure::of_line(refusal, self.state.user.as_ref());
+                self.state.fail(&failure);
+            }
             Ok(intent) => {
                 self.view.history.push(&line);
                 self.view.composer.take();
@@ -124,7 +127,7 @@ impl App {
             Intent::Users => self.ask(Purpose::Users, Action::Users),
             Intent::Open(conversation) => self.open(&conversation),
             Intent::Trust(name) => {
-                self.ask(Purpose::Trust { name: name.clone(), line }, Action::Trust { name });
+                self.ask(Purpose::Trust { line }, Action::Trust { name });
             }
             Intent::Help => self.view.help = Some(0),
             Intent::Json => {

@@ -50,7 +50,7 @@ fn rows(cells: usize, user: Option<&UserName>) -> Vec<Line<'static>> {
     for (written, help) in [
         ("TEXT", "say it in the conversation that is shown"),
         ("//TEXT", "say a text that begins with a slash"),
-        ("@NAME TEXT", "say it to one user, end-to-end encrypted"),
+        ("@NAME TEXT", "say it to one user, end-to-end encrypted; go there"),
         ("@NAME", "go to the conversation with a user"),
     ] {
         rows.append(&mut entry(written, help, Style::new(), cells));

@@ -1,0 +1,79 @@
+//! Messages that came while others before them were still being fetched.
+
+use parlour_protocol::{Body, Message};
+
+use super::account::Answering;
+
+/// Messages that are held at most. With more the connection begins anew: then they are fetched as well.
+const MOST: usize = 10_000;
+
+/// How many bytes they take at most, with the same end: about what [`MOST`] messages of a busy lobby take. With the
+/// longest sealed ones a server could take 600 MB otherwise.
+const MOST_BYTES: usize = 16 * 1_024 * 1_024;
+
+/// A message that is taken after those before it.
+pub(super) struct Held {
+    pub(super) message: Message,
+    /// Who waits for it to be taken, if it is ours.
+    pub(super) answer: Option<Answering>,
+}
+
+/// All of them, in the order in which they came.
+#[derive(Default)]
+pub(super) struct HeldMessages {
+    held: Vec<Held>,
+    bytes: usize,
+}
+
+impl HeldMessages {
+    pub(super) fn push(&mut self, held: Held) {
+        self.bytes = self.bytes.saturating_add(bytes(&held.message));
+        self.held.push(held);
+    }
+
+    /// Whether no more can be held.
+    pub(super) const fn is_full(&self) -> bool {
+        self.held.len() >= MOST || self.bytes >= MOST_BYTES
+    }
+
+    /// Takes them out.
+    pub(super) fn take(&mut self) -> Vec<Held> {
+        std::mem::take(self).held
+    }
+}
+
+fn bytes(message: &Message) -> usize {
+    size_of::<Held>()
+        + match &message.body {
+            Body::Text(text) => text.as_str().len(),
+            Body::Sealed(sealed) => sealed.as_json().len(),
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use parlour_protocol::{MessageId, SafeText, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn long_messages_are_bounded_in_bytes_and_short_ones_in_number() {
+        for (length, least, most) in [(8_000, 2_000, 2_200), (1, MOST, MOST)] {
+            let mut held = HeldMessages::default();
+            while !held.is_full() {
+                let message = Message {
+                    to: "#lobby".parse().unwrap(),
+                    from: "erik".parse().unwrap(),
+                    seq: 1,
+                    id: MessageId::from_bytes([1; 16]),
+                    time: Timestamp::from_millis(0),
+                    body: Body::Text(SafeText::parse(&"x".repeat(length)).unwrap()),
+                };
+                held.push(Held { message, answer: None });
+            }
+            let count = held.take().len();
+            assert!((least..=most).contains(&count), "{count} of {length} bytes");
+            assert!(!held.is_full());
+        }
+    }
+}

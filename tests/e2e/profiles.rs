@@ -1,0 +1,172 @@
+//! Profiles: which server a client turns to with one, and what it says when something is wrong with its files.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+use parlour_tests::{Client, World, run_to_end};
+
+/// The servers that a client with its plain face has turned to.
+fn turned_to(errors: &str) -> Vec<&str> {
+    errors.lines().filter_map(|line| line.strip_prefix("connecting to ")).collect()
+}
+
+#[test]
+fn a_client_turns_to_no_other_server_than_that_of_its_profile() -> Result<()> {
+    let mut world = World::peopled()?;
+    let address = world.address()?.to_string();
+    let notes = format!("server = \"{address}\"\n");
+    for person in ["sam", "erik"] {
+        std::fs::write(world.profile(person).join("profile.toml"), &notes)?;
+    }
+    // Elsewhere than where keys/ttp/ca.crt is: all that is known stands in the profile.
+    let elsewhere = tempfile::tempdir()?;
+    let client = |keys: &Path, arguments: &[&str]| -> Result<Command> {
+        let mut command = world.command("parlour")?;
+        command.current_dir(elsewhere.path()).arg("--keys").arg(keys).args(arguments);
+        Ok(command)
+    };
+    // The same device on another machine, where it is logged in.
+    let copy = elsewhere.path().join("copy");
+    std::fs::create_dir_all(copy.join("sam"))?;
+    for entry in std::fs::read_dir(world.profile("sam"))? {
+        let entry = entry?;
+        std::fs::copy(entry.path(), copy.join("sam").join(entry.file_name()))?;
+    }
+    let first = world.logged_in("sam")?;
+    let second =
+        run_to_end("sam", &mut client(&copy, &["--plain", "--user", "sam"])?, "/register nils\n/exit\n")?;
+    ensure!(
+        second.out
+            == ["error: user is already logged in", "Registration Succeeded", "Authentication Succeeded"],
+        "{second:#?}"
+    );
+    ensure!(turned_to(&second.errors).iter().all(|server| *server == address), "{second:#?}");
+    let noted = std::fs::read_to_string(copy.join("nils/profile.toml"))?;
+    ensure!(noted == notes, "{noted}");
+    drop(first);
+
+    // One whose device is revoked.
+    let mut erik = Client::start("erik", &mut client(&world.keys("erik"), &["--plain", "--user", "erik"])?)?;
+    erik.expect("Authentication Succeeded")?;
+    world.run_ttp(&["revoke", "erik"])?;
+    erik.expect("error: the server closed the connection: this device was revoked")?;
+    erik.ask("/register zoe", "Registration Succeeded")?;
+    ensure!(turned_to(&erik.process.errors()).iter().all(|server| *server == address));
+    drop(erik);
+
+    let commands =
+        [client(&copy, &["--plain", "--user", "sam"])?, client(&copy, &["users", "--user", "sam"])?];
+    world.stop_server()?;
+    for mut command in commands {
+        let finished = run_to_end("sam", &mut command, "")?;
+        let error = finished.error()?;
+        ensure!(
+            finished.code == 2 && error == format!("error: cannot reach {address}: connection refused"),
+            "{error}"
+        );
+        ensure!(turned_to(&finished.errors).iter().all(|server| *server == address), "{finished:#?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_not_for_now_or_not_for_lines_says_so() -> Result<()> {
+    let mut world = World::peopled()?;
+    let mut sam = world.logged_in("sam")?;
+    let help = sam.ask("/help", "/register {}")?;
+    ensure!(!help.contains("/open") && help.contains("/trust NAME"), "{help}");
+    sam.ask("/open #lobby", "error: /open is for the terminal")?;
+    sam.process.wait_for_error("hint: in plain lines a text goes to #lobby, and @NAME TEXT to NAME")?;
+    for line in ["/login sam", "/register zoe"] {
+        sam.ask(line, "error: command not currently available")?;
+    }
+    sam.ask("/users", "sam")?;
+    let errors = sam.process.errors();
+    ensure!(
+        errors.matches("hint: you are logged in as sam; /exit, and start again").count() == 2,
+        "{errors}"
+    );
+    ensure!(!errors.contains("/login NAME"), "{errors}");
+    // There was none before the first, and the second finds the same.
+    for (line, said) in [
+        ("/trust erik", "the account key of erik is trusted from here on"),
+        ("/trust erik", "the account key of erik has not changed: there was nothing to accept"),
+    ] {
+        sam.type_line(line)?;
+        sam.process.wait_for_error(said)?;
+    }
+    world.stop_server()?;
+    sam.process.wait_for_error("trying again in")?;
+    sam.ask("/users", "error: not connected to the server")?;
+    Ok(())
+}
+
+/// Runs sam's plain client, which must not work at all; its one line of error, and its hint.
+fn refused(world: &World) -> Result<(String, String)> {
+    let mut command = world.client_command("sam")?;
+    let finished = run_to_end("sam", command.args(["--plain", "--user", "sam"]), "/users\n")?;
+    ensure!(finished.code == 2 && finished.out.is_empty(), "{finished:#?}");
+    Ok((finished.error()?.to_owned(), finished.hint()))
+}
+
+#[test]
+fn keys_that_others_can_read_are_not_used_until_that_is_mended() -> Result<()> {
+    let world = World::peopled()?;
+    for file in ["device.key", "seal.key", "account.key", "local.key"] {
+        let path = world.profile("sam").join(file);
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644))?;
+        let (error, hint) = refused(&world)?;
+        ensure!(error == format!("error: {}: others than its owner can read it", path.display()), "{error}");
+        ensure!(hint == format!("hint: 'chmod 600 {}' takes that away", path.display()), "{hint}");
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+    }
+    world.logged_in("sam")?;
+    Ok(())
+}
+
+#[test]
+fn a_profile_in_which_something_is_missing_says_what_mends_it() -> Result<()> {
+    let world = World::peopled()?;
+    let profile = world.profile("sam");
+    let away = |file: &str, check: &dyn Fn(&Path) -> Result<()>| -> Result<()> {
+        let path = profile.join(file);
+        std::fs::rename(&path, world.path(file))?;
+        check(&path)?;
+        ensure!(!path.exists(), "another {file} was made");
+        std::fs::rename(world.path(file), &path)?;
+        Ok(())
+    };
+    for file in ["device.key", "account.key"] {
+        away(file, &|path| {
+            let (error, hint) = refused(&world)?;
+            ensure!(error == format!("error: {}: is missing", path.display()), "{error}");
+            ensure!(hint.starts_with("hint: put it back from a copy"), "{hint}");
+            Ok(())
+        })?;
+    }
+    away("device.key", &|_| {
+        let mut sam = world.client("sam")?;
+        sam.ask("/register sam", &format!("error: {}: is there already", profile.display()))?;
+        sam.process.wait_for_error("hint: nothing in it is overwritten: put back what is missing")
+    })?;
+    away("local.key", &|path| {
+        let (error, hint) = refused(&world)?;
+        let said = "is missing, and local.db does not open without it";
+        ensure!(error == format!("error: {}: {said}", path.display()), "{error}");
+        ensure!(hint.contains("put it back from a copy; if there is none, move local.db"), "{hint}");
+        Ok(())
+    })?;
+    world.logged_in("sam")?;
+    std::fs::write(profile.join("local.db"), "no database ".repeat(800))?;
+    let (error, hint) = refused(&world)?;
+    ensure!(error.starts_with("error: the local history, local.db, is damaged: "), "{error}");
+    ensure!(hint.starts_with("hint: move local.db"), "{hint}");
+    let mut robot = world.robot("sam", &["--user", "sam"])?;
+    let told = robot.process.out.event("logged_out")?;
+    ensure!(told["error"]["code"] == "damaged" && told["error"]["hint"].is_string(), "{told}");
+    ensure!(robot.leave()? == 1);
+    Ok(())
+}
