@@ -93,16 +93,16 @@ pub(crate) async fn readers(stage: &Stage<'_>) -> Result<[Growth; 2]> {
     let Room { ears, mut mouths, .. } = Room::fill(stage, &target, MEMBERS).await?;
     let mut mouth = mouths.remove(0);
     let mut listening = Listening::to(ears)?;
-    latency.add("none", listening.measure(&mut mouth, stage.time).await?.1);
+    latency.add("none", typical(&mut listening, &mut mouth, stage).await?);
 
     let before = resident_kib(target.pid())?;
     let silent = be_silent(stage, &target, count).await?;
-    // Until their queues are about half full: what the system holds for them comes before.
-    let filled = fill((&listening, &mut mouth), &target, before, |grown| grown > 100 * count as u64).await?;
+    // Until something is in their queues: what the system holds for them comes before.
+    let filled = fill((&listening, &mut mouth), &target, before, |grown| grown > 40 * count as u64).await?;
     ensure!(filled, "their queues do not fill");
-    latency.add(&format!("{count}"), listening.measure(&mut mouth, stage.time).await?.1);
+    latency.add(&format!("{count}"), typical(&mut listening, &mut mouth, stage).await?);
     ensure!(
-        resident_kib(target.pid())?.saturating_sub(before) > 100 * count as u64,
+        resident_kib(target.pid())?.saturating_sub(before) > 80 * count as u64,
         "they were cut off early"
     );
     // Until they are cut off.
@@ -117,6 +117,17 @@ pub(crate) async fn readers(stage: &Stage<'_>) -> Result<[Growth; 2]> {
     memory.add(&format!("{count}"), most as f64 / count as f64);
     drop(silent);
     Ok([memory, latency])
+}
+
+/// The 99th percentile as it is most of the time: a single one is that of the slowest two or three commits.
+async fn typical(listening: &mut Listening, mouth: &mut Mouth, stage: &Stage<'_>) -> Result<f64> {
+    let mut percentiles = [0.0; 3];
+    for percentile in &mut percentiles {
+        *percentile = listening.measure(mouth, stage.time).await?.1;
+    }
+    percentiles.sort_unstable_by(f64::total_cmp);
+    let [_, median, _] = percentiles;
+    Ok(median)
 }
 
 async fn be_silent(stage: &Stage<'_>, target: &Target, count: usize) -> Result<Vec<(Ear, Mouth)>> {
