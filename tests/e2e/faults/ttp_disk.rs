@@ -4,7 +4,7 @@
 use anyhow::{Context as _, Result, ensure};
 use nix::errno::Errno;
 use parlour_tests::disk::{Call, Failing, full};
-use parlour_tests::{Client, Disk, Process, World, run_to_end};
+use parlour_tests::{Client, Disk, Process, World, run_to_end, wait_until};
 use rusqlite::Connection;
 
 const REFUSED: &str = "error: certificates cannot be issued now, try again later";
@@ -37,6 +37,14 @@ fn is_well(world: &World) -> Result<()> {
     Ok(())
 }
 
+/// The TTP's log says this, once.
+fn said_once(world: &World, text: &str) -> Result<()> {
+    wait_until(text, || Ok(world.ttp()?.errors().contains(text)))?;
+    let log = world.ttp()?.errors();
+    ensure!(log.matches(text).count() == 1, "{log}");
+    Ok(())
+}
+
 #[test]
 fn a_ttp_without_room_issues_nothing_and_goes_on_when_there_is_some() -> Result<()> {
     let (world, disk, mut zoe) = world()?;
@@ -46,8 +54,7 @@ fn a_ttp_without_room_issues_nothing_and_goes_on_when_there_is_some() -> Result<
         zoe.ask("/register zoe", REFUSED)?;
     }
     ensure!(disk.failures()? > 0 && recorded(&world)? == before);
-    let log = world.ttp()?.errors();
-    ensure!(log.matches("no space left for the database: nothing can be issued now").count() == 1, "{log}");
+    said_once(&world, "no space left for the database: nothing can be issued now")?;
     disk.heals()?;
     zoe.ask("/register zoe", "Registration Succeeded")?;
     zoe.expect("Authentication Succeeded")?;
@@ -64,8 +71,7 @@ fn a_ttp_whose_disk_does_not_keep_what_it_is_given_issues_nothing_until_its_next
         zoe.ask("/register zoe", REFUSED)?;
     }
     ensure!(disk.failures()? == 1 && recorded(&world)? == before);
-    let log = world.ttp()?.errors();
-    ensure!(log.matches("nothing more is issued until this program is started again").count() == 1, "{log}");
+    said_once(&world, "nothing more is issued until this program is started again")?;
     world.kill_ttp()?;
     disk.heals()?;
     world.start_ttp()?;
