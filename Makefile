@@ -57,6 +57,7 @@ test: ## Run every test
 lint: ## Check format, lints, dependencies (ADVISORIES= a clone of RustSec's database), and print sizes
 	@cargo fmt --all --check
 	@cargo clippy --workspace --locked --all-targets --quiet -- -D warnings
+	@cargo metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml > /dev/null
 	@scripts/directions.sh
 	@scripts/deny.sh
 	@scripts/sizes.sh
