@@ -52,10 +52,12 @@ impl Directory {
 
     /// All revoked devices of a user.
     pub async fn revoked(&self, name: &UserName) -> Result<Vec<RevokedDevice>, StoreError> {
+        // Before the store is read: what is kept meanwhile is then in at least one of them.
+        let held = self.read().held.get(name).cloned().unwrap_or_default();
         let mut revoked = self.store.revoked_devices(name.clone()).await?;
-        for held in self.read().held.get(name).into_iter().flatten() {
+        for held in held {
             if revoked.iter().all(|kept| kept.device != held.device) {
-                revoked.push(held.clone());
+                revoked.push(held);
             }
         }
         Ok(revoked)

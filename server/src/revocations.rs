@@ -1,12 +1,13 @@
 //! Follows the TTP's revocations: each holds from the moment it is heard, ends the device's session, is told, and is
 //! kept as soon as that can be done.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use parlour_protocol::authority::Revocation;
 use parlour_protocol::{Event, Farewell, RevokedDevice};
+use tokio::sync::Notify;
 use tracing::{debug, error, info, warn};
 
 use crate::audit::{Entry, Kind, SecurityEvent};
@@ -22,15 +23,21 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// Follows until the server stops, over restarts of the TTP.
 pub async fn follow(services: Arc<Services>) {
-    let stopping = services.stopping.clone();
+    let unkept = Unkept::default();
+    tokio::select! {
+        () = hear(&services, &unkept) => {}
+        // A disk that takes its time holds up the record and nothing else.
+        () = keep(&services, &unkept) => {}
+        () = services.stopping.cancelled() => {}
+    }
+}
+
+/// Hears revocations, and comes back when the TTP does.
+async fn hear(services: &Services, unkept: &Unkept) {
     let mut pause = Duration::from_millis(100);
     let mut reached_before = true;
-    let mut compared = false;
     loop {
-        let outcome = tokio::select! {
-            outcome = follow_once(&services, &mut compared) => outcome,
-            () = stopping.cancelled() => return,
-        };
+        let outcome = hear_once(services, unkept).await;
         services.metrics.ttp_connected.set(0);
         match outcome {
             Ok(()) => {
@@ -44,94 +51,98 @@ pub async fn follow(services: Arc<Services>) {
             }
             Err(error) => debug!(%error, "still no revocations"),
         }
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = stopping.cancelled() => return,
-        }
+        tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
-/// Follows on one connection: from the first revocation on, until all that is kept here was `compared` with
-/// what the TTP has.
-async fn follow_once(services: &Services, compared: &mut bool) -> Result<(), AuthorityError> {
-    let newest = services.store.newest_revocation().await;
-    // When it is not known what is kept, all are heard again.
-    let kept = newest.as_ref().copied().unwrap_or_default();
-    let mut revocations = services.authority.watch(if *compared { kept } else { 0 }).await?;
+/// Hears all of them on one connection, from the first on: what is kept here may be damaged, and a TTP that was set
+/// back to a backup gives numbers again that are known here as others.
+async fn hear_once(services: &Services, unkept: &Unkept) -> Result<(), AuthorityError> {
+    let mut revocations = services.authority.watch(0).await?;
     services.metrics.ttp_connected.set(1);
-    let mut unkept = Unkept::default();
-    loop {
-        let next = revocations.next();
-        tokio::pin!(next);
-        let heard = loop {
-            tokio::select! {
-                heard = &mut next => break heard?,
-                () = tokio::time::sleep(AGAIN), if !unkept.is_empty() => unkept.keep(services).await,
-            }
-        };
-        let Some(revocation) = heard else { return Ok(()) };
-        let number = revocation.number;
-        hold(services, &revocation).await;
-        unkept.add(services, revocation).await;
-        unkept.keep(services).await;
-        *compared |= newest.is_ok() && number >= kept && unkept.is_empty();
+    while let Some(revocation) = revocations.next().await? {
+        let is_news = hold(services, &revocation).await;
+        unkept.add(revocation, is_news);
     }
+    Ok(())
 }
 
-/// Has a revocation hold from now on, whatever becomes of the record of it.
-async fn hold(services: &Services, revocation: &Revocation) {
+/// Has a revocation hold from now on, whatever becomes of the record of it. Whether it did not before.
+async fn hold(services: &Services, revocation: &Revocation) -> bool {
     let Revocation { name, device, time, .. } = revocation;
     // While the list of the revoked is damaged nobody knows; then it is told once more.
     if services.directory.is_revoked(name, device).await.unwrap_or(false) {
-        return;
+        return false;
     }
     // In this order: who logs in meanwhile finds it in the directory, or is found in the hub.
-    if services.directory.hold(name, RevokedDevice { device: device.clone(), time: *time }) {
+    let is_news = services.directory.hold(name, RevokedDevice { device: device.clone(), time: *time });
+    if is_news {
         info!(user = %name, %device, "a device was revoked");
         services.hub.dismiss(name, device, Farewell::Revoked);
         services.hub.broadcast(&Event::Revoked { user: name.clone(), device: device.clone(), time: *time });
     }
+    is_news
 }
 
-/// Revocations that hold and are not kept yet, in their order: a later one that were kept before an earlier one
-/// would have the earlier one never be heard again.
+/// Revocations that hold and are not kept yet, by their number, each with whether it is news. There are never more than
+/// the TTP has.
 #[derive(Default)]
 struct Unkept {
-    waiting: VecDeque<(Revocation, Entry)>,
-    /// Whether the log says so.
-    told: bool,
+    waiting: Mutex<BTreeMap<u64, (Revocation, bool)>>,
+    more: Notify,
 }
 
 impl Unkept {
-    fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+    fn add(&self, revocation: Revocation, is_news: bool) {
+        self.waiting().entry(revocation.number).or_insert((revocation, is_news));
+        self.more.notify_one();
     }
 
-    async fn add(&mut self, services: &Services, revocation: Revocation) {
-        let event = SecurityEvent::new(Kind::DeviceRevoked).of(&revocation.name).on(&revocation.device);
-        let entry = services.recorder.entry(event).await;
-        self.waiting.push_back((revocation, entry));
+    fn first(&self) -> Option<(Revocation, bool)> {
+        self.waiting().first_key_value().map(|(_, first)| first.clone())
     }
 
-    /// Keeps as many as can be kept.
-    async fn keep(&mut self, services: &Services) {
-        while let Some((revocation, entry)) = self.waiting.front() {
-            let Revocation { number, name, device, .. } = revocation;
-            match services.store.add_revocation(revocation.clone(), entry.clone()).await {
-                Ok(()) => services.directory.kept(name, device),
-                Err(StoreError::OtherRevocation) => {
-                    error!(number, user = %name, %device, "the authority has another revocation than is kept; both hold");
-                }
-                Err(failure) => {
-                    if !std::mem::replace(&mut self.told, true) {
-                        error!(number, %failure, "a revocation holds and cannot be kept now; trying again");
-                    }
-                    return;
-                }
+    fn done(&self, number: u64) {
+        self.waiting().remove(&number);
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<u64, (Revocation, bool)>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps what waits, again and again until it can be kept.
+async fn keep(services: &Services, unkept: &Unkept) {
+    let mut told = false;
+    loop {
+        let Some((revocation, is_news)) = unkept.first() else {
+            unkept.more.notified().await;
+            continue;
+        };
+        let Revocation { number, name, device, .. } = &revocation;
+        let event = SecurityEvent::new(Kind::DeviceRevoked).of(name).on(device);
+        let entry = if is_news && !told {
+            services.recorder.entry(event).await
+        } else {
+            // It is written only where there was none.
+            Entry { time: services.clock.now(), event, times: 1 }
+        };
+        match services.store.add_revocation(revocation.clone(), entry).await {
+            Ok(()) => services.directory.kept(name, device),
+            // It stays held, which is told again after each start.
+            Err(StoreError::OtherRevocation) => {
+                error!(number, user = %name, %device, "the authority has another revocation than is kept; both hold");
             }
-            self.waiting.pop_front();
+            Err(failure) => {
+                if !std::mem::replace(&mut told, true) {
+                    error!(number, %failure, "a revocation holds and cannot be kept now; trying again");
+                }
+                tokio::time::sleep(AGAIN).await;
+                continue;
+            }
         }
-        self.told = false;
+        told = false;
+        unkept.done(*number);
     }
 }

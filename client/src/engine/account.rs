@@ -108,6 +108,8 @@ impl Account {
         for sending in &mut self.sending {
             sending.asked = None;
         }
+        // What is the server's is fetched again.
+        self.held.keep_asked();
         // A new connection brings new knowledge.
         self.peers = Peers::default();
     }

@@ -36,6 +36,12 @@ impl HeldMessages {
         self.held.len() >= MOST || self.bytes >= MOST_BYTES
     }
 
+    /// Lets go of those for which nobody waits.
+    pub(super) fn keep_asked(&mut self) {
+        self.held.retain(|held| held.answer.is_some());
+        self.bytes = self.held.iter().map(|held| bytes(&held.message)).sum();
+    }
+
     /// Takes them out.
     pub(super) fn take(&mut self) -> Vec<Held> {
         std::mem::take(self).held
@@ -56,24 +62,34 @@ mod tests {
 
     use super::*;
 
+    fn message(length: usize) -> Message {
+        Message {
+            to: "#lobby".parse().unwrap(),
+            from: "erik".parse().unwrap(),
+            seq: 1,
+            id: MessageId::from_bytes([1; 16]),
+            time: Timestamp::from_millis(0),
+            body: Body::Text(SafeText::parse(&"x".repeat(length)).unwrap()),
+        }
+    }
+
     #[test]
     fn long_messages_are_bounded_in_bytes_and_short_ones_in_number() {
         for (length, least, most) in [(8_000, 2_000, 2_200), (1, MOST, MOST)] {
             let mut held = HeldMessages::default();
             while !held.is_full() {
-                let message = Message {
-                    to: "#lobby".parse().unwrap(),
-                    from: "erik".parse().unwrap(),
-                    seq: 1,
-                    id: MessageId::from_bytes([1; 16]),
-                    time: Timestamp::from_millis(0),
-                    body: Body::Text(SafeText::parse(&"x".repeat(length)).unwrap()),
-                };
-                held.push(Held { message, answer: None });
+                held.push(Held { message: message(length), answer: None });
             }
-            let count = held.take().len();
+            // The next connection begins with none of those that it will fetch.
+            let (answer, _asked) = tokio::sync::oneshot::channel();
+            held.push(Held { message: message(length), answer: Some(answer) });
+            assert!(held.is_full());
+            let count = held.held.len() - 1;
             assert!((least..=most).contains(&count), "{count} of {length} bytes");
+            held.keep_asked();
             assert!(!held.is_full());
+            assert_eq!(held.bytes, bytes(&message(length)));
+            assert_eq!(held.take().len(), 1);
         }
     }
 }

@@ -243,7 +243,7 @@ fn a_message_that_the_server_could_not_store_waits_at_its_sender_and_arrives_onc
 
 #[test]
 fn revocations_that_cannot_be_kept_hold_all_the_same_and_are_kept_later() -> Result<()> {
-    let (world, disk) = world()?;
+    let (mut world, disk) = world()?;
     let mut sam = world.json_line("sam")?;
     disk.fails(&full())?;
     world.run_ttp(&["revoke", "sam"])?;
@@ -258,18 +258,39 @@ fn revocations_that_cannot_be_kept_hold_all_the_same_and_are_kept_later() -> Res
     let mut erik = world.json_line("erik")?;
     let account = erik.call(&json!({"id": 1, "cmd": "account", "name": "sam"}))?;
     ensure!(account["revoked"].as_array().map(Vec::len) == Some(1), "{account}");
-    let kept = || -> Result<u64> {
-        let database = Connection::open(world.database())?;
-        Ok(database.query_row("SELECT count(*) FROM revocations", [], |row| row.get(0))?)
-    };
     // The first one is no reason not to hear of the next.
     world.run_ttp(&["revoke", "erik"])?;
     ensure!(erik.lines.event("goodbye")?["reason"] == "revoked");
-    ensure!(kept()? == 0);
+    ensure!(kept(&world)? == 0);
+    // Nor need the TTP be there when they can be kept.
+    world.stop_ttp()?;
     disk.heals()?;
-    wait_until("the revocations in the database", || Ok(kept()? == 2))?;
+    wait_until("the revocations in the database", || Ok(kept(&world)? == 2))?;
     ensure!(world.audit_entries(&["--kind", "device_revoked"])?.len() == 2);
     Ok(())
+}
+
+/// How many revocations the server has recorded.
+fn kept(world: &World) -> Result<u64> {
+    let database = Connection::open(world.database())?;
+    Ok(database.query_row("SELECT count(*) FROM revocations", [], |row| row.get(0))?)
+}
+
+#[test]
+fn a_disk_that_takes_its_time_holds_up_no_revocation() -> Result<()> {
+    let world = World::peopled()?;
+    let mut sessions = [world.json_line("sam")?, world.json_line("erik")?];
+    let mut database = Connection::open(world.database())?;
+    let writing = database.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    for user in ["sam", "erik"] {
+        world.run_ttp(&["revoke", user])?;
+    }
+    for session in &mut sessions {
+        ensure!(session.lines.event("goodbye")?["reason"] == "revoked");
+    }
+    writing.rollback()?;
+    ensure!(kept(&world)? == 0, "the server could write meanwhile");
+    wait_until("the revocations in the database", || Ok(kept(&world)? == 2))
 }
 
 #[test]

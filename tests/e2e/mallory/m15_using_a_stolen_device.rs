@@ -67,3 +67,29 @@ fn a_revoked_device_is_not_renewed() -> Result<()> {
     ensure!(std::fs::read(world.profile("sam").join("device.crt"))? == before);
     Ok(())
 }
+
+#[test]
+fn a_ttp_that_was_set_back_revokes_all_the_same() -> Result<()> {
+    let mut world = World::peopled()?;
+    let (database, older) = (world.path("keys/ttp/ttp.db"), world.path("older.db"));
+    world.stop_ttp()?;
+    std::fs::copy(&database, &older)?;
+    world.start_ttp()?;
+    let mut sam = world.logged_in_line("sam")?;
+    let mut anna = world.logged_in_line("anna")?;
+    world.run_ttp(&["revoke", "sam"])?;
+    sam.expect("goodbye: this device was revoked")?;
+    world.stop_ttp()?;
+    std::fs::copy(&older, &database)?;
+    world.start_ttp()?;
+    // It has the number that sam's had.
+    world.run_ttp(&["revoke", "anna"])?;
+    anna.expect("goodbye: this device was revoked")?;
+    wait_for_log(&world, "the authority has another revocation than is kept; both hold")?;
+    for name in ["sam", "anna"] {
+        let mut line = world.line_as(name)?;
+        let signature = line.signature(&world.profile(name), &user(name)?)?;
+        fails(&world, &mut line, name, &signature, "the device is revoked")?;
+    }
+    Ok(())
+}
