@@ -70,10 +70,21 @@ fn nothing_is_lost_doubled_or_moved_when_the_server_is_killed_between_messages()
         }
         world.start_server()?;
     }
-    for client in [&mut sam, &mut erik] {
+    let leave = |client: &mut Client| {
         let status = client.leave()?;
-        ensure!(status == 0, "something was refused: {:#?} {seen_by_sam:#?}", client.process.out.so_far());
+        ensure!(status == 0, "something was refused: {:#?}", client.process.out.so_far());
+        Ok(())
+    };
+    leave(&mut sam)?;
+    // Who leaves while fetching what was said meanwhile does not see all of it.
+    let mut seen_by_erik = Vec::new();
+    let mut awaited = vec![format!(" sam: sam {last}"), format!(" sam: @erik secret {last}")];
+    while !awaited.is_empty() {
+        let line = erik.process.out.next_line()?;
+        awaited.retain(|text| !line.ends_with(text));
+        seen_by_erik.push(line);
     }
+    leave(&mut erik)?;
 
     // Everything, once, and each one's own in the order in which it was typed.
     let kept = lobby(&world)?;
@@ -85,7 +96,7 @@ fn nothing_is_lost_doubled_or_moved_when_the_server_is_killed_between_messages()
     }
     // Both saw the same, once, in the order in which the server keeps it.
     seen_by_sam.extend(sam.process.out.rest()?);
-    let seen_by_erik = erik.process.out.rest()?;
+    seen_by_erik.extend(erik.process.out.rest()?);
     let text = |line: &String| line.get("2026-11-21 10:48:51 ".len()..).unwrap_or_default().to_owned();
     for seen in [seen_by_sam, seen_by_erik] {
         let seen: Vec<String> = seen.iter().map(text).collect();
