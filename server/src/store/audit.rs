@@ -239,7 +239,8 @@ impl AuditLog {
             ends.save(connection)
         });
         self.notice(&outcome);
-        run("ROLLBACK").map(drop)
+        // Some failures have taken it back already.
+        if connection.is_autocommit() { Ok(()) } else { run("ROLLBACK").map(drop) }
     }
 
     /// Appends entries, and removes those that are not to be kept any more. A log that was tampered with is the failure
