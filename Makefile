@@ -8,6 +8,7 @@ SHELL := /bin/bash
 LISTEN ?= 127.0.0.1:7275
 HOST ?=
 PROGRAMS := parlour parlour-server parlour-ttp
+PROGRAM_CRATES := parlour-client parlour-server parlour-ttp
 
 export LISTEN HOST
 
@@ -17,7 +18,7 @@ help: ## List what make can do
 
 .PHONY: programs
 programs:
-	@cargo build --release --locked --bins
+	@cargo build --release --locked --bins $(addprefix --package ,$(PROGRAM_CRATES))
 	@mkdir -p bin
 	@for program in $(PROGRAMS); do \
 		cmp -s "target/release/$$program" "bin/$$program" || install "target/release/$$program" bin/; \

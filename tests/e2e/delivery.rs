@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
-use parlour_tests::{Client, Relay, World, wait_until};
+use parlour_tests::{Client, Relay, World, in_time, wait_until};
 use serde_json::json;
 
 /// The texts of the lobby as the server keeps them, in the order of `seq`; `seq` has no gaps.
@@ -325,7 +325,7 @@ fn a_server_that_is_stopped_says_goodbye_finishes_and_ends_well() -> Result<()> 
     let _silent = std::net::TcpStream::connect(world.address()?)?;
     let begun = Instant::now();
     world.stop_server()?;
-    ensure!(begun.elapsed() < Duration::from_secs(5), "it took {:?}", begun.elapsed());
+    in_time("stopping", begun.elapsed(), Duration::from_secs(5))?;
     sam.expect("goodbye: server is stopping")?;
     sam.lines.expect_end()?;
     guest.expect("goodbye: server is stopping")?;

@@ -4,8 +4,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
-use parlour_tests::World;
+use anyhow::Result;
+use parlour_tests::{World, in_time};
 
 /// How often a measurement may be repeated.
 const ROUNDS: usize = 5;
@@ -32,8 +32,7 @@ fn is_below(what: &str, most: Duration, mut measure: impl FnMut() -> Result<Vec<
             return Ok(());
         }
     }
-    ensure!(best < most, "{what}: {best:?}, at most {most:?}");
-    Ok(())
+    in_time(what, best, most)
 }
 
 #[test]

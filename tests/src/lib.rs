@@ -5,7 +5,8 @@
 //! [`robot`](World::robot)s (the same with its json face) or [`line`](World::line)s (a bare TLS
 //! connection on which the test types the protocol itself); [`seed::PEOPLE`] can be registered before a
 //! world begins. All are heard through [`Lines`]: a test says what must come, and waits for that with a
-//! deadline, never for a time. [`wait_until`] does the same for anything else, a [`Relay`] is a
+//! deadline, never for a time. [`wait_until`] does the same for anything else, and [`in_time`] bounds what must be
+//! fast. A [`Relay`] is a
 //! network that can fail, and a [`Disk`] a disk. A [`transcript`] is such a conversation as a file.
 //!
 //! Mallory has tools of her own: an [`Author`] seals messages with anybody's keys, and what is not true in
@@ -27,6 +28,7 @@ pub mod line;
 mod lines;
 mod operator;
 pub mod outside;
+mod pace;
 mod process;
 mod relay;
 pub mod scrape;
@@ -42,6 +44,7 @@ pub use garbage::Garbage;
 pub use line::Line;
 pub use lines::{DEADLINE, Lines, wait_until};
 pub use operator::{Logins, Operator, edited, escaped};
+pub use pace::{in_time, slowdown};
 pub use process::{Client, Finished, Process, program, run_to_end};
 pub use relay::Relay;
 pub use scrape::Scrape;

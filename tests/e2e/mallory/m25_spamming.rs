@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use parlour_tests::{Line, World};
+use parlour_tests::{Line, World, in_time};
 use serde_json::json;
 
 use super::{fast, user};
@@ -42,7 +42,7 @@ fn of_a_thousand_messages_in_a_second_the_burst_and_twenty_a_second_come_through
     let (heard, longest) = heard_of_a_thousand(&World::peopled()?)?;
     // The login was one of the burst of sixty.
     ensure!((50..=120).contains(&heard), "{heard} came through");
-    ensure!(longest < Duration::from_secs(1), "erik waited {longest:?}");
+    in_time("erik's longest wait", longest, Duration::from_secs(1))?;
     let (unlimited, _) = heard_of_a_thousand(&fast()?)?;
     ensure!(unlimited > 2 * heard, "{unlimited} came through without the limit");
     Ok(())
@@ -93,7 +93,7 @@ fn who_is_too_fast_is_slowed_down_and_refused_nothing() -> Result<()> {
     }
     // The burst was begun by the login.
     ensure!(begun.elapsed() >= Duration::from_millis(1_400), "85 lines took {:?}", begun.elapsed());
-    ensure!(others < Duration::from_secs(1), "erik waited {others:?}");
+    in_time("erik's wait", others, Duration::from_secs(1))?;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
 use parlour_tests::scrape::{ask, get};
-use parlour_tests::{DEADLINE, Process, World, run_to_end, wait_until};
+use parlour_tests::{DEADLINE, Process, World, in_time, run_to_end, wait_until};
 use rusqlite::Connection;
 
 use super::expect;
@@ -192,10 +192,10 @@ fn whatever_is_asked_costs_little_and_ends_soon() -> Result<()> {
         slow.push(stream);
     }
     sam.ask("hello", "{} sam: hello")?;
-    ensure!(begun.elapsed() < Duration::from_secs(2), "chat waited for {:?}", begun.elapsed());
+    in_time("chat", begun.elapsed(), Duration::from_secs(2))?;
     let during = world.scrape()?.get("process_open_fds")?;
     ensure!(during - before < 16.0, "{during} files after {before}");
-    ensure!(begun.elapsed() < Duration::from_secs(4), "it took {:?}", begun.elapsed());
+    in_time("looking beside silent connections", begun.elapsed(), Duration::from_secs(4))?;
     for mut stream in slow {
         stream.set_read_timeout(Some(DEADLINE))?;
         // A reset is an end as well; a timeout is none.
@@ -221,7 +221,7 @@ fn who_connects_and_says_nothing_does_not_delay_a_probe() -> Result<()> {
             let begun = Instant::now();
             ensure!(get(operator, "/healthz")?.body == "ok\n");
             ensure!(get(operator, "/readyz")?.status == 200);
-            ensure!(begun.elapsed() < Duration::from_secs(2), "{number}: it took {:?}", begun.elapsed());
+            in_time(&format!("probe {number}"), begun.elapsed(), Duration::from_secs(2))?;
         }
     }
     Ok(())
