@@ -206,7 +206,10 @@ fn a_disk_or_database_that_is_full_refuses_messages_and_still_takes_what_matters
         sam.expect("goodbye: this device was revoked")?;
         erik.lines.event("revoked")?;
         ensure!(world.logged_in_line("sam").is_err(), "a revoked device came in");
-        ensure!(!world.audit_entries(&["--kind", "device_revoked"])?.is_empty());
+        // It holds before it is kept.
+        wait_until("the revocation in the audit log", || {
+            Ok(!world.audit_entries(&["--kind", "device_revoked"])?.is_empty())
+        })?;
         let warned = world.server_log().matches("no room for more messages: make room").count();
         ensure!(warned == 1, "{warned} warnings:\n{}", world.server_log());
     }
