@@ -2,7 +2,7 @@
 //!
 //! Counting costs an atomic addition without any order, for each batch where there are batches. What is
 //! there to be looked at anyway (sessions, queues) is not counted but looked at when somebody asks:
-//! [`crate::monitoring`].
+//! [`crate::operations::monitoring`].
 
 mod labels;
 mod process;

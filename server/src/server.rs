@@ -14,24 +14,25 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
+use crate::accounts::directory::Directory;
+use crate::accounts::revocations;
+use crate::accounts::ttp_client::Authority;
 use crate::audit::{Kind, Recorder, SecurityEvent};
-use crate::authority::Authority;
 use crate::clock::Clock;
-use crate::config::Settings;
-use crate::danger::{self, Danger};
-use crate::data::DataDirectory;
+use crate::delivery::hub::Hub;
 use crate::delivery::{Posting, deliver};
-use crate::directory::Directory;
-use crate::gate::Gate;
-use crate::hub::Hub;
+use crate::edge::gate::Gate;
+use crate::edge::listener;
+use crate::edge::tls::{self, Identity};
 use crate::metrics::{Metrics, Process};
-use crate::monitoring::{self, Monitoring};
-use crate::services::Services;
-use crate::startup::StartError;
+use crate::operations::config::Settings;
+use crate::operations::danger::{self, Danger};
+use crate::operations::data::DataDirectory;
+use crate::operations::monitoring::{self, Monitoring};
+use crate::operations::startup::StartError;
+use crate::session::services::Services;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Bounds, Store};
-use crate::tls::{self, Identity};
-use crate::{listener, revocations};
 
 /// Connections that the system keeps until they are accepted; it may keep fewer.
 const BACKLOG: i32 = 1_024;

@@ -5,8 +5,8 @@ use rustls::{CertificateError, Error};
 
 use super::labels::{Label, labels, words};
 use crate::audit::Kind;
-use crate::credentials::CredentialFault;
-use crate::gate::Full;
+use crate::edge::gate::Full;
+use crate::session::credentials::CredentialFault;
 
 labels! {
     /// Who may read a message.

@@ -8,10 +8,10 @@ use parlour_protocol::json::{self, RequestId};
 use parlour_protocol::{LineSplitter, Refusal, Request, plain};
 
 use super::Session;
-use crate::commands::{self, After};
+use crate::delivery::wire::Incoming;
 use crate::metrics::Bound;
-use crate::rights::{Deed, may};
-use crate::wire::Incoming;
+use crate::session::commands::{self, After};
+use crate::session::rights::{Deed, may};
 
 impl Session {
     /// Reads until the client's side ends or a command ends the session.

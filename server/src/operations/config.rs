@@ -1,0 +1,239 @@
+//! What the server runs with: command line before environment before file before default.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use parlour_protocol::{DEFAULT_PORT, Limits};
+use parlour_sandbox::Mode;
+use parlour_upkeep::logging::{LogFormat, LogTarget};
+use serde::Deserialize;
+
+use crate::operations::cli::{Options, RunArguments};
+use crate::operations::danger::Danger;
+use crate::operations::startup::StartError;
+
+/// Everything that `run` needs to know.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `HOST:PORT` to listen on.
+    pub listen: String,
+    /// Folder with the server's key and certificates.
+    pub keys: PathBuf,
+    /// Socket of the TTP.
+    pub ttp: PathBuf,
+    /// Folder for the database.
+    pub data: PathBuf,
+    /// `HOST:PORT` for the operator, if it is wanted.
+    pub metrics: Option<String>,
+    /// The limits that hold.
+    pub limits: Limits,
+    /// What is unsafe and may be done all the same.
+    pub allow_unsafe: Vec<Danger>,
+    /// How log lines are written.
+    pub log: LogFormat,
+    /// Where to.
+    pub log_target: LogTarget,
+    /// Which are.
+    pub log_level: String,
+    /// User to run as when started as root.
+    pub run_as: Option<String>,
+    /// Whether this process confines itself.
+    pub sandbox: Mode,
+    /// Seconds by which the clock is ahead, for tests.
+    pub clock_offset: i64,
+}
+
+/// What was said on the command line, in the environment or in the file; no defaults but those of limits.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// `HOST:PORT` to listen on.
+    pub listen: Option<String>,
+    /// Folder with the server's key and certificates.
+    pub keys: Option<PathBuf>,
+    /// Socket of the TTP.
+    pub ttp: Option<PathBuf>,
+    /// Folder for the database.
+    pub data: Option<PathBuf>,
+    /// `HOST:PORT` for the operator, if it is wanted.
+    pub metrics: Option<String>,
+    /// The limits that hold.
+    pub limits: Limits,
+    /// What is unsafe and may be done all the same.
+    pub allow_unsafe: Vec<Danger>,
+    /// To whom backups are encrypted.
+    pub backup_recipient: Option<String>,
+    /// Seconds by which the clock is ahead, for tests.
+    pub clock_offset: i64,
+    log: Option<LogFormat>,
+    log_file: Option<PathBuf>,
+    log_level: Option<String>,
+    user: Option<String>,
+    sandbox: Option<Mode>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct File {
+    listen: Option<String>,
+    keys: Option<PathBuf>,
+    ttp: Option<PathBuf>,
+    data: Option<PathBuf>,
+    metrics: Option<String>,
+    #[serde(default)]
+    limits: BTreeMap<String, toml::Value>,
+    #[serde(default, alias = "allow_unsafe")]
+    allow_unsafe: Vec<Danger>,
+    #[serde(alias = "backup_recipient")]
+    backup_recipient: Option<String>,
+    log: Option<LogFormat>,
+    #[serde(rename = "log-file", alias = "log_file")]
+    log_to: Option<PathBuf>,
+    log_level: Option<String>,
+    #[serde(alias = "run-as")]
+    user: Option<String>,
+    sandbox: Option<Mode>,
+}
+
+impl Told {
+    /// Reads the file, if one is named, and lets the options go before it.
+    pub fn new(options: Options) -> Result<Self, StartError> {
+        let file = file(options.config.as_deref())?;
+        let mut limits = Limits::default();
+        for (name, value) in &file.limits {
+            let value = value.as_integer().and_then(|value| u64::try_from(value).ok());
+            limits.set_value(name, value)?;
+        }
+        for assignment in &options.limits {
+            limits.set(assignment)?;
+        }
+        let allowed = options.allow_unsafe;
+        Ok(Self {
+            listen: options.listen.or(file.listen),
+            keys: options.keys.or(file.keys),
+            ttp: options.ttp.or(file.ttp),
+            data: options.data.or(file.data),
+            metrics: options.metrics.or(file.metrics),
+            limits,
+            allow_unsafe: if allowed.is_empty() { file.allow_unsafe } else { allowed },
+            backup_recipient: file.backup_recipient,
+            clock_offset: options.clock_offset.unwrap_or(0),
+            log: file.log,
+            log_file: file.log_to,
+            log_level: file.log_level,
+            user: file.user,
+            sandbox: file.sandbox,
+        })
+    }
+}
+
+impl Told {
+    /// Whether the sandbox is not turned off.
+    pub fn wants_sandbox(&self) -> bool {
+        self.sandbox != Some(Mode::Off)
+    }
+}
+
+impl Settings {
+    /// What was told, completed by the defaults.
+    pub fn new(arguments: RunArguments) -> Result<Self, StartError> {
+        let told = Told::new(arguments.options)?;
+        let log_file = arguments.log_file.or(told.log_file);
+        let log_target = log_file.map_or(LogTarget::StandardError, |path| LogTarget::File {
+            path,
+            bytes: told.limits.log_bytes,
+            older: told.limits.log_files,
+        });
+        Ok(Self {
+            listen: told.listen.unwrap_or_else(|| format!("127.0.0.1:{DEFAULT_PORT}")),
+            keys: told.keys.unwrap_or_else(|| "keys/server".into()),
+            ttp: told.ttp.unwrap_or_else(|| "keys/ttp/ttp.sock".into()),
+            data: told.data.unwrap_or_else(default_data),
+            metrics: told.metrics,
+            limits: told.limits,
+            allow_unsafe: told.allow_unsafe,
+            log: arguments.log.or(told.log).unwrap_or_default(),
+            log_target,
+            log_level: arguments.log_level.or(told.log_level).unwrap_or_else(|| "info".to_owned()),
+            run_as: arguments.run_as.or(told.user),
+            sandbox: arguments.sandbox.mode(told.sandbox),
+            clock_offset: told.clock_offset,
+        })
+    }
+}
+
+/// What a backup or a restore needs from the configuration: the folder for the database, and the recipient.
+pub fn for_backup(
+    config: Option<&Path>,
+    data: Option<PathBuf>,
+) -> Result<(PathBuf, Option<String>), StartError> {
+    let file = file(config)?;
+    Ok((data.or(file.data).unwrap_or_else(default_data), file.backup_recipient))
+}
+
+fn default_data() -> PathBuf {
+    "var/server".into()
+}
+
+fn file(path: Option<&Path>) -> Result<File, StartError> {
+    path.map_or_else(|| Ok(File::default()), read)
+}
+
+fn read(path: &Path) -> Result<File, StartError> {
+    let wrong = |reason: String| StartError::Config { path: path.to_owned(), reason };
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    toml::from_str(&text).map_err(|error| wrong(one_line(&text, &error)))
+}
+
+/// The error's message and the line that it is about, without the drawing around it.
+fn one_line(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let message = error.message().lines().collect::<Vec<_>>().join(" ");
+    format!("line {line}: {}", message.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::operations::cli::{Cli, Command};
+
+    fn settings(file: &str, arguments: &[&str]) -> Result<Settings, StartError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("server.toml");
+        std::fs::write(&path, file).unwrap();
+        let line = ["parlour-server", "run", "--config", path.to_str().unwrap()];
+        let cli = Cli::try_parse_from(line.iter().chain(arguments)).unwrap();
+        match cli.command {
+            Command::Run(arguments) => Settings::new(*arguments),
+            _ => unreachable!("run was asked for"),
+        }
+    }
+
+    #[test]
+    fn the_command_line_goes_before_the_file_and_the_file_before_the_default() {
+        let file = "listen = \"0.0.0.0:1\"\ndata = \"d\"\n[limits]\nconnections = 5\n";
+        let settings = settings(file, &["--listen", "127.0.0.1:2", "--limit", "command_burst=7"]).unwrap();
+        assert_eq!(settings.listen, "127.0.0.1:2");
+        assert_eq!(settings.data, Path::new("d"));
+        assert_eq!(settings.keys, Path::new("keys/server"));
+        assert_eq!((settings.limits.connections, settings.limits.command_burst), (5, 7));
+    }
+
+    #[test]
+    fn what_the_file_may_not_hold_is_an_error() {
+        for file in
+            ["colour = 1", "listen = 5", "[limits]\nnonsense = 1", "[limits]\nconnections = -1", "x ="]
+        {
+            assert!(settings(file, &[]).is_err(), "{file}");
+        }
+        for (file, said) in [
+            ("listen = \"[::1]:1\"\ncolour = 1", ": line 2: unknown field `colour`"),
+            ("\n\nlisten = 5", ": line 3: invalid type: integer `5`, expected a string"),
+        ] {
+            let error = settings(file, &[]).unwrap_err().to_string();
+            assert!(error.contains(said) && !error.contains('\n'), "{error}");
+        }
+    }
+}
