@@ -16,6 +16,7 @@ pub mod clock;
 pub mod delivery;
 pub mod edge;
 pub mod metrics;
+mod network;
 pub mod operations;
 pub mod server;
 pub mod session;

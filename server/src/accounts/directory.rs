@@ -1,5 +1,5 @@
-//! Accounts, remembered once they were read: an account, once made, does not change, and what is revoked
-//! is noted here as it happens.
+//! Accounts, remembered after they are first read. An account does not change once it is made, and revocations are
+//! noted here as they happen.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -21,13 +21,13 @@ pub struct Directory {
 #[derive(Default)]
 struct Memory {
     known: HashMap<UserName, Known>,
-    /// Revocations that were noted: what was read before one of them is not remembered after it.
+    /// Revocations noted so far. An account that was read before one of them is not remembered after it.
     revocations: u64,
     /// Revocations that hold although the store does not keep them, or not yet.
     held: HashMap<UserName, Vec<RevokedDevice>>,
 }
 
-/// What is known of a user.
+/// A user, as far as the server knows.
 #[derive(Clone)]
 struct Known {
     account: Arc<Account>,
@@ -45,7 +45,7 @@ impl Directory {
         Ok(self.known(name).await?.map(|known| known.account))
     }
 
-    /// Whether a device was revoked.
+    /// Returns whether a device was revoked.
     pub async fn is_revoked(&self, name: &UserName, device: &DeviceId) -> Result<bool, StoreError> {
         Ok(self.known(name).await?.is_some_and(|known| known.revoked.contains(device)))
     }
@@ -63,7 +63,7 @@ impl Directory {
         Ok(revoked)
     }
 
-    /// Has a revocation hold, which the store need not have. Whether that is news.
+    /// Makes a revocation hold, even if the store does not have it. Returns whether it is new.
     pub fn hold(&self, name: &UserName, revoked: RevokedDevice) -> bool {
         let mut memory = self.write();
         memory.revocations += 1;
@@ -83,7 +83,7 @@ impl Directory {
     /// Notes that the store has a revocation.
     pub fn kept(&self, name: &UserName, device: &DeviceId) {
         let mut memory = self.write();
-        // Who has read the store before that, and looks here only now, reads again.
+        // A task that read the store before this and looks here only now reads again.
         memory.revocations += 1;
         if let Some(held) = memory.held.get_mut(name) {
             held.retain(|held| held.device != *device);

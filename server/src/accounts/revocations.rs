@@ -1,5 +1,5 @@
-//! Follows the TTP's revocations: each holds from the moment it is heard, ends the device's session, is told, and is
-//! kept as soon as that can be done.
+//! Follows the TTP's revocations. Each one holds from the moment it is heard: it ends the device's session and is told
+//! to everyone. It is kept as soon as the store can do so.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,37 +8,56 @@ use std::time::Duration;
 use parlour_protocol::authority::Revocation;
 use parlour_protocol::{Event, Farewell, RevokedDevice};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use crate::accounts::ttp_client::AuthorityError;
-use crate::audit::{Entry, Kind, SecurityEvent};
-use crate::session::services::Services;
-use crate::store::StoreError;
+use crate::accounts::directory::Directory;
+use crate::accounts::ttp_client::{TtpClient, TtpError};
+use crate::audit::{Entry, Kind, Recorder, SecurityEvent};
+use crate::clock::Clock;
+use crate::delivery::Posting;
+use crate::delivery::hub::Hub;
+use crate::metrics::Metrics;
+use crate::store::{Store, StoreError};
 
 /// The longest pause between attempts to reach the TTP.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// How often is tried again to keep what could not be kept.
+/// The pause before the next attempt to keep a revocation that could not be kept.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Follows until the server stops, over restarts of the TTP.
-pub async fn follow(services: Arc<Services>) {
-    let unkept = Unkept::default();
-    tokio::select! {
-        () = hear(&services, &unkept) => {}
-        // A disk that takes its time holds up the record and nothing else.
-        () = keep(&services, &unkept) => {}
-        () = services.stopping.cancelled() => {}
+/// Follows the TTP's revocations.
+#[allow(missing_docs)] // each is what its type says
+pub struct Follower {
+    pub ttp: TtpClient,
+    pub directory: Arc<Directory>,
+    pub store: Arc<dyn Store<Posting>>,
+    pub hub: Arc<Hub>,
+    pub recorder: Arc<Recorder>,
+    pub metrics: Arc<Metrics>,
+    pub clock: Clock,
+}
+
+impl Follower {
+    /// Follows until the server stops, over restarts of the TTP.
+    pub async fn follow(self, stopping: CancellationToken) {
+        let unkept = Unkept::default();
+        tokio::select! {
+            () = hear(&self, &unkept) => {}
+            // A slow disk holds up the record and nothing else.
+            () = keep(&self, &unkept) => {}
+            () = stopping.cancelled() => {}
+        }
     }
 }
 
 /// Hears revocations, and comes back when the TTP does.
-async fn hear(services: &Services, unkept: &Unkept) {
+async fn hear(follower: &Follower, unkept: &Unkept) {
     let mut pause = Duration::from_millis(100);
     let mut reached_before = true;
     loop {
-        let outcome = hear_once(services, unkept).await;
-        services.metrics.ttp_connected.set(0);
+        let outcome = hear_once(follower, unkept).await;
+        follower.metrics.ttp_connected.set(0);
         match outcome {
             Ok(()) => {
                 debug!("the authority ended the watch");
@@ -58,29 +77,29 @@ async fn hear(services: &Services, unkept: &Unkept) {
 
 /// Hears all of them on one connection, from the first on: what is kept here may be damaged, and a TTP that was set
 /// back to a backup gives numbers again that are known here as others.
-async fn hear_once(services: &Services, unkept: &Unkept) -> Result<(), AuthorityError> {
-    let mut revocations = services.authority.watch(0).await?;
-    services.metrics.ttp_connected.set(1);
+async fn hear_once(follower: &Follower, unkept: &Unkept) -> Result<(), TtpError> {
+    let mut revocations = follower.ttp.watch(0).await?;
+    follower.metrics.ttp_connected.set(1);
     while let Some(revocation) = revocations.next().await? {
-        let is_news = hold(services, &revocation).await;
+        let is_news = hold(follower, &revocation).await;
         unkept.add(revocation, is_news);
     }
     Ok(())
 }
 
-/// Has a revocation hold from now on, whatever becomes of the record of it. Whether it did not before.
-async fn hold(services: &Services, revocation: &Revocation) -> bool {
+/// Makes a revocation hold from now on, even if it cannot be recorded. Returns whether it is new.
+async fn hold(follower: &Follower, revocation: &Revocation) -> bool {
     let Revocation { name, device, time, .. } = revocation;
-    // While the list of the revoked is damaged nobody knows; then it is told once more.
-    if services.directory.is_revoked(name, device).await.unwrap_or(false) {
+    // While the list of revoked devices is damaged this cannot be known; everyone then hears of it again.
+    if follower.directory.is_revoked(name, device).await.unwrap_or(false) {
         return false;
     }
-    // In this order: who logs in meanwhile finds it in the directory, or is found in the hub.
-    let is_news = services.directory.hold(name, RevokedDevice { device: device.clone(), time: *time });
+    // In this order, a login that is under way either finds the revocation in the directory or is found in the hub.
+    let is_news = follower.directory.hold(name, RevokedDevice { device: device.clone(), time: *time });
     if is_news {
         info!(user = %name, %device, "a device was revoked");
-        services.hub.dismiss(name, device, Farewell::Revoked);
-        services.hub.broadcast(&Event::Revoked { user: name.clone(), device: device.clone(), time: *time });
+        follower.hub.dismiss(name, device, Farewell::Revoked);
+        follower.hub.broadcast(&Event::Revoked { user: name.clone(), device: device.clone(), time: *time });
     }
     is_news
 }
@@ -113,7 +132,7 @@ impl Unkept {
 }
 
 /// Keeps what waits, again and again until it can be kept.
-async fn keep(services: &Services, unkept: &Unkept) {
+async fn keep(follower: &Follower, unkept: &Unkept) {
     let mut told = false;
     loop {
         let Some((revocation, is_news)) = unkept.first() else {
@@ -123,14 +142,14 @@ async fn keep(services: &Services, unkept: &Unkept) {
         let Revocation { number, name, device, .. } = &revocation;
         let event = SecurityEvent::new(Kind::DeviceRevoked).of(name).on(device);
         let entry = if is_news && !told {
-            services.recorder.entry(event).await
+            follower.recorder.entry(event).await
         } else {
             // It is written only where there was none.
-            Entry { time: services.clock.now(), event, times: 1 }
+            Entry { time: follower.clock.now(), event, times: 1 }
         };
-        match services.store.add_revocation(revocation.clone(), entry).await {
-            Ok(()) => services.directory.kept(name, device),
-            // It stays held, which is told again after each start.
+        match follower.store.add_revocation(revocation.clone(), entry).await {
+            Ok(()) => follower.directory.kept(name, device),
+            // It stays held. The TTP sends it again after each start.
             Err(StoreError::OtherRevocation) => {
                 error!(number, user = %name, %device, "the authority has another revocation than is kept; both hold");
             }

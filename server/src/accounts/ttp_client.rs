@@ -1,4 +1,4 @@
-//! The server's line to the TTP: requests go through it, revocations come over it.
+//! The way to the TTP: it takes requests, and hands out revocations as they happen.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,68 +10,68 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-/// How long the TTP may take for an answer.
+/// The time that the TTP has for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why there is no certificate.
 #[derive(Debug, Error)]
-pub enum AuthorityError {
+pub enum TtpError {
     /// The TTP says no.
     #[error("the authority refuses: {0}")]
     Refused(#[from] AuthorityRefusal),
-    /// The TTP cannot be reached, or says what is not understood.
+    /// The TTP cannot be reached, or its answer is not understood.
     #[error("the authority is not available: {0}")]
     Unavailable(String),
 }
 
-impl From<std::io::Error> for AuthorityError {
+impl From<std::io::Error> for TtpError {
     fn from(error: std::io::Error) -> Self {
         Self::Unavailable(error.to_string())
     }
 }
 
-/// Where the TTP listens.
+/// A client of the TTP.
 #[derive(Debug, Clone)]
-pub struct Authority {
+pub struct TtpClient {
     socket: PathBuf,
 }
 
-impl Authority {
+impl TtpClient {
     /// The TTP behind this Unix socket.
     pub fn new(socket: &Path) -> Self {
         Self { socket: socket.to_owned() }
     }
 
     /// Passes a request on and returns what was issued.
-    pub async fn ask(&self, request: &AuthorityRequest) -> Result<Issued, AuthorityError> {
+    pub async fn ask(&self, request: &AuthorityRequest) -> Result<Issued, TtpError> {
         let exchange = async {
             let mut lines = self.open(request).await?;
             match next(&mut lines).await? {
                 Some(AuthorityAnswer::Issued(issued)) => Ok(issued),
-                Some(AuthorityAnswer::Error(refusal)) => Err(AuthorityError::Refused(refusal)),
-                _ => Err(AuthorityError::Unavailable("an answer of the wrong kind".to_owned())),
+                Some(AuthorityAnswer::Error(refusal)) => Err(TtpError::Refused(refusal)),
+                _ => Err(TtpError::Unavailable("an answer of the wrong kind".to_owned())),
             }
         };
         timeout(PATIENCE, exchange)
             .await
-            .map_err(|_| AuthorityError::Unavailable("no answer in time".to_owned()))?
+            .map_err(|_| TtpError::Unavailable("no answer in time".to_owned()))?
     }
 
     /// Hears revocations after number `after`, as they happen.
-    pub async fn watch(&self, after: u64) -> Result<Revocations, AuthorityError> {
+    pub async fn watch(&self, after: u64) -> Result<Revocations, TtpError> {
         let mut lines = self.open(&AuthorityRequest::Watch { after }).await?;
         match timeout(PATIENCE, next(&mut lines)).await {
             Ok(Ok(Some(AuthorityAnswer::Watching {}))) => Ok(Revocations { lines }),
-            Ok(Ok(_)) => Err(AuthorityError::Unavailable("an answer of the wrong kind".to_owned())),
+            Ok(Ok(_)) => Err(TtpError::Unavailable("an answer of the wrong kind".to_owned())),
             Ok(Err(error)) => Err(error),
-            Err(_) => Err(AuthorityError::Unavailable("no answer in time".to_owned())),
+            Err(_) => Err(TtpError::Unavailable("no answer in time".to_owned())),
         }
     }
 
-    async fn open(&self, request: &AuthorityRequest) -> Result<Lines, AuthorityError> {
+    async fn open(&self, request: &AuthorityRequest) -> Result<Lines, TtpError> {
         let mut stream = UnixStream::connect(&self.socket).await?;
         let mut line =
-            serde_json::to_string(request).map_err(|error| AuthorityError::Unavailable(error.to_string()))?;
+            serde_json::to_string(request).map_err(|error| TtpError::Unavailable(error.to_string()))?;
         line.push('\n');
         stream.write_all(line.as_bytes()).await?;
         Ok(BufReader::new(stream.take(0)))
@@ -87,17 +87,17 @@ pub struct Revocations {
 
 impl Revocations {
     /// The next; `None` when the TTP ends the connection.
-    pub async fn next(&mut self) -> Result<Option<Revocation>, AuthorityError> {
+    pub async fn next(&mut self) -> Result<Option<Revocation>, TtpError> {
         match next(&mut self.lines).await? {
             None => Ok(None),
             Some(AuthorityAnswer::Revoked(revocation)) => Ok(Some(revocation)),
-            Some(_) => Err(AuthorityError::Unavailable("an answer of the wrong kind".to_owned())),
+            Some(_) => Err(TtpError::Unavailable("an answer of the wrong kind".to_owned())),
         }
     }
 }
 
 /// Reads a line that is not longer than it may be.
-async fn next(lines: &mut Lines) -> Result<Option<AuthorityAnswer>, AuthorityError> {
+async fn next(lines: &mut Lines) -> Result<Option<AuthorityAnswer>, TtpError> {
     lines.get_mut().set_limit(AUTHORITY_LINE_BYTES as u64 + 1);
     let mut line = String::new();
     if lines.read_line(&mut line).await? == 0 {
@@ -105,5 +105,5 @@ async fn next(lines: &mut Lines) -> Result<Option<AuthorityAnswer>, AuthorityErr
     }
     serde_json::from_str(line.trim_end())
         .map(Some)
-        .map_err(|error| AuthorityError::Unavailable(format!("an answer is not understood: {error}")))
+        .map_err(|error| TtpError::Unavailable(format!("an answer is not understood: {error}")))
 }

@@ -1,4 +1,4 @@
-//! Brings what was stored to everyone who may hear it, and its answer to who said it.
+//! Brings each stored message to everyone who may hear it, and the answer to its sender.
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -12,15 +12,15 @@ use tokio::task::JoinSet;
 use crate::delivery::hub::Hub;
 use crate::delivery::outbox::InJson;
 use crate::delivery::peer::{Encoded, Peer, append_event};
+use crate::delivery::store_refusal;
 use crate::metrics::{Audience, Metrics};
-use crate::session::commands::store_refusal;
 use crate::store::{Appended, Outcome};
 
-/// Who waits for a message to be stored.
+/// A session that waits for its message to be stored.
 pub struct Posting {
     /// The session that said it.
     pub peer: Arc<Peer>,
-    /// What the answer bears.
+    /// The id of the command, which its answer repeats.
     pub id: Option<RequestId>,
     /// The message's place among those of this session that are being stored; free when it is answered.
     pub place: OwnedSemaphorePermit,
@@ -45,21 +45,20 @@ pub async fn deliver(
                 Run::Channel(told) => Arc::new(Broadcast::new(&hub, told, &metrics)).bring().await,
                 Run::Others(told) => bring_each(&hub, &told, &metrics),
             }
-            // Those who have waited meanwhile have a turn.
+            // Let other tasks run.
             tokio::task::yield_now().await;
         }
     }
 }
 
-/// An outcome in the form in which it is told.
-struct Told {
+/// An outcome as it is announced: the answer to the sender, and the event for everyone else.
+struct Announcement {
     posting: Posting,
     answer: Result<Reply, Refusal>,
-    /// What the others hear.
     event: Option<Event>,
 }
 
-impl Told {
+impl Announcement {
     fn new((posting, outcome): Outcome<Posting>) -> Self {
         match outcome {
             Ok(Appended { message, fresh }) => {
@@ -83,24 +82,24 @@ impl Told {
     }
 }
 
-/// Outcomes that follow one another and are told in one go.
+/// Outcomes that follow one another and are announced together.
 enum Run {
     /// Messages in one channel.
-    Channel(Vec<Told>),
-    /// Direct messages, and what nobody else hears.
-    Others(Vec<Told>),
+    Channel(Vec<Announcement>),
+    /// Direct messages, and answers that nobody else hears.
+    Others(Vec<Announcement>),
 }
 
 fn runs(batch: Vec<Outcome<Posting>>) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     let mut size = 0;
     for outcome in batch {
-        let told = Told::new(outcome);
+        let told = Announcement::new(outcome);
         let bytes = told.message().map_or(0, |message| message.body.line_bytes());
         match (runs.last_mut(), told.channel()) {
             (Some(Run::Others(run)), None) => run.push(told),
             (Some(Run::Channel(run)), Some(channel))
-                if size + bytes <= BURST && run.first().and_then(Told::channel) == Some(channel) =>
+                if size + bytes <= BURST && run.first().and_then(Announcement::channel) == Some(channel) =>
             {
                 size += bytes;
                 run.push(told);
@@ -115,8 +114,8 @@ fn runs(batch: Vec<Outcome<Posting>>) -> Vec<Run> {
     runs
 }
 
-/// Tells direct messages to both users' sessions and every answer to who waits for it.
-fn bring_each(hub: &Hub, run: &[Told], metrics: &Metrics) {
+/// Brings direct messages to both users' sessions, and each answer to the session that waits for it.
+fn bring_each(hub: &Hub, run: &[Announcement], metrics: &Metrics) {
     let mut touched = Vec::with_capacity(2 * run.len());
     let (mut messages, mut deliveries) = (0, 0);
     for told in run {
@@ -168,9 +167,9 @@ fn count(length: usize) -> u64 {
 
 /// Messages in one channel on their way to all who are in it.
 struct Broadcast {
-    run: Vec<Told>,
+    run: Vec<Announcement>,
     audience: Arc<[Arc<Peer>]>,
-    /// Who said something in it: they hear an answer instead of their own.
+    /// The sessions that said something in it: they hear an answer instead of their own message.
     writers: Vec<Arc<Peer>>,
     metrics: Arc<Metrics>,
     plain: OnceLock<Lines>,
@@ -180,12 +179,12 @@ struct Broadcast {
 /// All lines of a run in one dialect.
 struct Lines {
     bytes: Vec<u8>,
-    /// Where each line stands.
+    /// The place of each line.
     lines: Vec<Range<usize>>,
 }
 
 impl Broadcast {
-    fn new(hub: &Hub, run: Vec<Told>, metrics: &Arc<Metrics>) -> Self {
+    fn new(hub: &Hub, run: Vec<Announcement>, metrics: &Arc<Metrics>) -> Self {
         let mut writers: Vec<Arc<Peer>> = run.iter().map(|told| Arc::clone(&told.posting.peer)).collect();
         writers.sort_unstable_by_key(|peer| peer.id);
         writers.dedup_by_key(|peer| peer.id);
@@ -252,7 +251,7 @@ impl Broadcast {
 }
 
 impl Lines {
-    fn write(run: &[Told], in_json: InJson) -> Self {
+    fn write(run: &[Announcement], in_json: InJson) -> Self {
         let (mut bytes, mut lines) = (Vec::new(), Vec::with_capacity(run.len()));
         for told in run {
             let begin = bytes.len();
@@ -307,7 +306,7 @@ mod tests {
         Posting { peer: Arc::clone(peer), id: None, place }
     }
 
-    /// What was counted of it.
+    /// Delivers a batch and returns what was counted.
     async fn deliver_all(hub: &Arc<Hub>, batch: Vec<Outcome<Posting>>) -> Arc<Metrics> {
         let metrics = Arc::new(Metrics::default());
         let (told, outcomes) = mpsc::unbounded_channel();
@@ -360,7 +359,7 @@ mod tests {
         let batch = batch.map(|(text, peer)| stored(peer, "#lobby", text)).collect();
         let metrics = deliver_all(&hub, batch).await;
         assert_eq!(metrics.messages.get(Audience::Public), 500);
-        // Nobody is told of what she said herself.
+        // Nobody hears her own message as an event.
         assert_eq!(metrics.deliveries.get(Audience::Public), 500 * 199);
         for peer in peers {
             assert_eq!(heard(&peer), texts);

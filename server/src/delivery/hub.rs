@@ -1,4 +1,4 @@
-//! Who is online.
+//! The users who are online, and their sessions.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -22,14 +22,13 @@ pub struct Hub {
 #[derive(Default)]
 struct Register {
     by_user: HashMap<UserName, Vec<Online>>,
-    /// All of them, as they are gone through for each message; `None` after somebody came or went, until
-    /// it is needed.
+    /// A list of all sessions, to go through for each message. `None` after somebody came or went, until it is needed.
     list: Option<Arc<[Arc<Peer>]>>,
 }
 
 impl Hub {
-    /// Makes `peer` the session of this device. When the device has one already, that is returned
-    /// and nothing changes, unless it is the one with the id `replace`.
+    /// Makes `peer` the session of this device. If the device already has a session, that one is returned and nothing
+    /// changes, unless its id is `replace`.
     pub fn join(
         self: &Arc<Self>,
         user: &UserName,

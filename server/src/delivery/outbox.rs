@@ -1,4 +1,4 @@
-//! What waits to be sent to one session: bounded, and closed with a reason when it is full.
+//! Lines that wait to be sent to one session: bounded, and closed with a reason when full.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ pub enum Closing {
     Said(Farewell),
 }
 
-/// Whether a line is for json (or for plain).
+/// True for json, false for plain.
 pub type InJson = bool;
 
 /// Room for lines that is kept for the next ones, in bytes: a short message is passed on without asking
@@ -26,10 +26,10 @@ const KEPT: usize = 512;
 /// that grows on would be moved again and again, and leave holes of memory behind it.
 const FIRST_PIECE: usize = 62 * 1024;
 
-/// Bytes of memory of each further piece, which waits for somebody who is slow.
+/// Bytes of memory of each further piece; there are such pieces only for a slow reader.
 const PIECE: usize = 16 * 1024;
 
-/// What of it stays free for a line that is longer than what is left.
+/// Bytes of a piece that stay free, for a line that is longer than the rest of the piece.
 const SPARE: usize = 1_024;
 
 /// Whole lines on their way, and the dialect that they are in. Anyone may put lines in, and whoever sends
@@ -57,7 +57,7 @@ struct Piece {
 struct State {
     /// Pieces that are full, oldest first.
     full: VecDeque<Piece>,
-    /// What comes after them.
+    /// The piece after them.
     last: Piece,
     /// Bytes of all pieces.
     bytes: usize,
@@ -108,8 +108,8 @@ impl Outbox {
         self.state().held.get_or_insert_default();
     }
 
-    /// Lets events through again; those that were held come first, or are dropped unless `with_held`,
-    /// because the session may not hear them after all.
+    /// Lets events through again. Those that were held come first if `with_held`. Otherwise they are dropped, because
+    /// the session may not hear them after all.
     pub fn release(&self, with_held: bool) {
         let mut state = self.state();
         let held = state.held.take().unwrap_or_default();
@@ -136,7 +136,7 @@ impl Outbox {
         state.in_json = in_json;
     }
 
-    /// Whether the dialect that is spoken is json.
+    /// Returns whether the dialect is json.
     pub fn in_json(&self) -> InJson {
         self.state().in_json
     }
@@ -214,7 +214,7 @@ impl Outbox {
         self.attention.notified().await;
     }
 
-    /// Whether at most half of the outbox is used.
+    /// Returns whether at most half of the outbox is used.
     pub fn has_room(&self) -> bool {
         self.state().used() <= self.limit / 2
     }
@@ -385,7 +385,7 @@ mod tests {
         let waiting = tokio::time::timeout(std::time::Duration::from_millis(20), outbox.room());
         assert!(waiting.await.is_err());
         assert_eq!(taken(&outbox), Some(500));
-        // What was asked for does not make somebody a slow reader of what was not.
+        // A long reply does not make the client a slow reader of events.
         outbox.push(line(100), nothing);
         assert_eq!(outbox.closing(), None);
         outbox.push(line(1), nothing);

@@ -1,4 +1,4 @@
-//! A connection as others reach it: what happens is put into its outbox and sent.
+//! A connection as the rest of the server reaches it: events are put into its outbox and sent.
 
 use std::cell::OnceCell;
 use std::io;
@@ -11,17 +11,17 @@ use parlour_protocol::{Event, Farewell, Refusal, Reply, plain};
 use crate::delivery::outbox::{Closing, InJson, Outbox};
 use crate::delivery::wire::{Sent, Wire};
 
-/// What a session takes of memory besides its queue, in bytes. It counts as a part of the queue, so that a
-/// client that does not read costs no more than the limit says.
+/// Bytes of memory that a session takes besides its queue. They count as part of the queue, so that a client that does
+/// not read costs no more than the limit says.
 const SESSION_BYTES: usize = 32 * 1024;
 
 /// One connection.
 pub struct Peer {
     /// Unique in this process.
     pub id: u64,
-    /// What waits to be sent.
+    /// Lines that wait to be sent.
     pub outbox: Outbox,
-    /// Where it is sent; tests read the outbox instead.
+    /// The connection that lines are sent on; tests read the outbox instead.
     wire: Option<Wire>,
     /// The system takes no more for now: the session's own task waits for room, and sends all there is then.
     blocked: AtomicBool,
@@ -45,17 +45,17 @@ impl Peer {
         }
     }
 
-    /// Where it is sent.
+    /// The connection that lines are sent on.
     pub fn wire(&self) -> Option<&Wire> {
         self.wire.as_ref()
     }
 
-    /// Whether it speaks json.
+    /// Returns whether it speaks json.
     pub fn speaks_json(&self) -> bool {
         self.outbox.in_json()
     }
 
-    /// Whether it belongs to a user.
+    /// Returns whether it belongs to a user.
     pub fn is_logged_in(&self) -> bool {
         self.logged_in.load(Ordering::Acquire)
     }
@@ -70,7 +70,7 @@ impl Peer {
         self.heard.store(self.age_millis(), Ordering::Release);
     }
 
-    /// How long the client has said nothing.
+    /// The time since the client last said something.
     pub fn silence(&self) -> Duration {
         Duration::from_millis(self.age_millis().saturating_sub(self.heard.load(Ordering::Acquire)))
     }
@@ -79,8 +79,8 @@ impl Peer {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Queues lines of events, which `write` appends in the dialect that is spoken. Who is too slow to
-    /// take them is told so instead, and closed.
+    /// Queues the lines of events that `write` appends in the dialect of this connection. A client too slow to take
+    /// them is sent a goodbye instead, and closed.
     pub fn queue(&self, write: impl FnOnce(InJson, &mut Vec<u8>)) {
         self.outbox.push(write, |in_json, lines| {
             append_event(&Event::Goodbye(Farewell::SlowReader), in_json, lines);
@@ -105,8 +105,8 @@ impl Peer {
         });
     }
 
-    /// Sends what is queued, as far as the system takes it without waiting. The session's own task sees
-    /// to the rest, and to a connection that is broken.
+    /// Sends queued lines as far as the system takes them without waiting. The session's own task sends the rest, and
+    /// notices a broken connection.
     pub fn flush(&self) {
         // Whoever finds this set has queued something before the task unsets it, and then looks into the queue.
         if self.blocked.load(Ordering::SeqCst) {

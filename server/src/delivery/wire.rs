@@ -1,5 +1,5 @@
-//! The TLS connection under a session. Whoever has something for it sends at once, as much as the system
-//! takes; only the session's own task reads. Nothing is held for a connection that says and hears nothing.
+//! The TLS connection under a session. Any task may send on it, as much as the system takes at once; only the session's
+//! own task reads. An idle connection holds no buffers.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -26,13 +26,13 @@ use crate::metrics::Metrics;
 const READ: usize = 32 * 1024;
 
 thread_local! {
-    /// What was read and not yet decrypted. Sessions take turns at it: none holds it while it waits.
+    /// Bytes that were read and not yet decrypted. Sessions take turns at it: none holds it while it waits.
     static ENCRYPTED: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into());
-    /// What is about to be encrypted.
+    /// Bytes that are about to be encrypted.
     static PLAIN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// How much of what was handed over the system took.
+/// The part of the bytes handed over that the system took.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sent {
     /// All of it.
@@ -56,7 +56,7 @@ pub struct Incoming {
 /// Takes a connection apart after its handshake.
 pub fn split(stream: TlsStream<TcpStream>, metrics: Arc<Metrics>) -> (Wire, Incoming) {
     let (socket, mut tls) = stream.into_inner();
-    // What waits is bounded by the outbox; TLS itself would refuse a part of it.
+    // The outbox bounds what waits; TLS itself would refuse a part of it.
     tls.set_buffer_limit(None);
     let (read, write) = socket.into_split();
     (Wire { socket: write, tls: Mutex::new(tls), metrics }, Incoming { socket: read })

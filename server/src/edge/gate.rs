@@ -1,32 +1,20 @@
-//! Who may come in, how many, and how often: every limit that counts by address or in all.
+//! The gate counts connections, by address and in all, and refuses those above the limits.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
-use std::num::NonZeroU32;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
-use governor::clock::{Clock as _, DefaultClock};
-use governor::state::keyed::DefaultKeyedStateStore;
-use governor::{Quota, RateLimiter};
 use parlour_protocol::Limits;
 use thiserror::Error;
 
 use crate::edge::handshakes::{Handshakes, Underway};
-use crate::session::lockout::Lockouts;
+use crate::metrics::Bound;
+use crate::network::network;
 
-/// Addresses whose rates are remembered; with more, those that have recovered are forgotten first.
-const REMEMBERED: usize = 65_536;
-
-type Rate = RateLimiter<IpAddr, DefaultKeyedStateStore<IpAddr>, DefaultClock>;
-
-/// Counts connections and attempts, and refuses above the limits.
+/// Counts connections, and refuses above the limits.
 pub struct Gate {
     limits: Arc<Limits>,
     counts: Mutex<Counts>,
-    registrations: Rate,
-    renewals: Rate,
-    lockouts: Mutex<Lockouts>,
     handshakes: Arc<Handshakes>,
 }
 
@@ -46,15 +34,7 @@ struct Address {
 impl Gate {
     /// A gate that holds these limits.
     pub fn new(limits: Arc<Limits>) -> Self {
-        let per_hour = quota(limits.registrations_per_hour, Duration::from_hours(1));
-        Self {
-            counts: Mutex::default(),
-            registrations: RateLimiter::keyed(per_hour),
-            renewals: RateLimiter::keyed(quota(limits.renewals_per_hour, Duration::from_hours(1))),
-            lockouts: Mutex::new(Lockouts::new(&limits, REMEMBERED)),
-            handshakes: Arc::default(),
-            limits,
-        }
+        Self { counts: Mutex::default(), handshakes: Arc::default(), limits }
     }
 
     /// Counts a connection in, or says of what there is too much. When there are as many as there may be,
@@ -85,10 +65,6 @@ impl Gate {
         self.handshakes.count() as u64
     }
 
-    fn lockouts(&self) -> MutexGuard<'_, Lockouts> {
-        self.lockouts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn counts(&self) -> MutexGuard<'_, Counts> {
         // Numbers cannot be left half-changed in a way that matters more than refusing everyone.
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
@@ -110,6 +86,17 @@ pub enum Full {
     /// Its address has as many guests as it may have.
     #[error("too many guests from this address")]
     GuestsFromAddress,
+}
+
+impl From<Full> for Bound {
+    fn from(full: Full) -> Self {
+        match full {
+            Full::InAll => Self::Connections,
+            Full::FromAddress => Self::ConnectionsPerAddress,
+            Full::Guests => Self::Guests,
+            Full::GuestsFromAddress => Self::GuestsPerAddress,
+        }
+    }
 }
 
 /// A connection's place. Dropping it gives the place back.
@@ -142,27 +129,6 @@ impl Pass {
         self.guest = true;
         Ok(())
     }
-
-    /// Counts a registration; `Err` says in how many seconds one will be allowed.
-    pub fn register(&self) -> Result<(), u64> {
-        attempt(&self.gate.registrations, self.address)
-    }
-
-    /// Counts a renewal; `Err` says in how many seconds one will be allowed.
-    pub fn renew(&self) -> Result<(), u64> {
-        attempt(&self.gate.renewals, self.address)
-    }
-
-    /// Whether a login may be tried now; `Err` says in how many seconds it may.
-    pub fn may_login(&self) -> Result<(), u64> {
-        let left = self.gate.lockouts().locked(self.address, Instant::now());
-        left.map_or(Ok(()), |left| Err(left.as_secs() + 1))
-    }
-
-    /// Counts a failed login; when that locks its address out, returns for how long.
-    pub fn login_failed(&self) -> Option<Duration> {
-        self.gate.lockouts().failed(self.address, Instant::now())
-    }
 }
 
 impl Drop for Pass {
@@ -181,33 +147,6 @@ impl Drop for Pass {
                 counts.by_address.remove(&self.address);
             }
         }
-    }
-}
-
-fn attempt(rate: &Rate, address: IpAddr) -> Result<(), u64> {
-    if rate.len() > REMEMBERED {
-        rate.retain_recent();
-    }
-    rate.check_key(&address).map_err(|not_until| {
-        let wait = not_until.wait_time_from(DefaultClock::default().now());
-        wait.as_secs() + 1
-    })
-}
-
-/// So many at once, and given back evenly over the period.
-fn quota(count: u64, period: Duration) -> Quota {
-    let count = NonZeroU32::new(u32::try_from(count).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
-    Quota::with_period(period / count.get()).unwrap_or(Quota::per_second(NonZeroU32::MIN)).allow_burst(count)
-}
-
-/// The address by which a client is counted: IPv6 by its /64, of which one client has all addresses.
-pub(crate) fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
@@ -282,26 +221,5 @@ mod tests {
         let _slow = other.handshake();
         let _third = gate.enter("10.0.0.2".parse().unwrap()).unwrap();
         assert_eq!(gate.enter("10.0.0.3".parse().unwrap()).err(), Some(Full::InAll));
-    }
-
-    #[test]
-    fn failed_logins_lock_their_address_and_no_other() {
-        let gate = gate(&["failed_logins_per_minute=2"]);
-        let pass = gate.enter(here()).unwrap();
-        let other = gate.enter("10.0.0.1".parse().unwrap()).unwrap();
-        for locked in [None, Some(Duration::from_mins(1))] {
-            assert_eq!(pass.may_login(), Ok(()));
-            assert_eq!(pass.login_failed(), locked);
-        }
-        assert!(pass.may_login().is_err_and(|seconds| (1..=61).contains(&seconds)));
-        assert_eq!(other.may_login(), Ok(()));
-    }
-
-    #[test]
-    fn registrations_are_bounded_by_address() {
-        let gate = gate(&["registrations_per_hour=2"]);
-        let pass = gate.enter(here()).unwrap();
-        assert_eq!((pass.register(), pass.register()), (Ok(()), Ok(())));
-        assert!(pass.register().is_err_and(|seconds| seconds > 60));
     }
 }

@@ -1,6 +1,6 @@
-//! TLS handshakes that are under way: bounded, and the oldest gives way to a new one. Who begins handshakes
-//! and does not go on with them has only its own ones ended: an honest handshake takes a fraction of a
-//! second, and would have to be the oldest of all by then.
+//! TLS handshakes that are under way: bounded, and the oldest gives way to a new one. A client
+//! that begins handshakes and does not go on with them only loses its own: an honest handshake takes a fraction of a
+//! second, and is not the oldest of all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -17,7 +17,7 @@ pub struct Handshakes {
 #[derive(Default)]
 struct State {
     next: u64,
-    /// From the oldest on.
+    /// Oldest first.
     by_age: BTreeMap<u64, (IpAddr, oneshot::Sender<()>)>,
     by_address: BTreeSet<(IpAddr, u64)>,
 }
@@ -57,7 +57,7 @@ impl Handshakes {
         oldest.is_some_and(|(_, number)| state.end(number))
     }
 
-    /// How many are under way.
+    /// The number of handshakes that are under way.
     pub fn count(&self) -> usize {
         self.state().by_age.len()
     }

@@ -18,18 +18,19 @@ use tracing::{debug, warn};
 use crate::audit::{Kind, SecurityEvent};
 use crate::delivery::peer::Peer;
 use crate::delivery::wire;
+use crate::edge::entrance::Entrance;
 use crate::edge::gate::Pass;
 use crate::edge::handshakes::Underway;
 use crate::metrics::{Bound, HandshakeFault};
-use crate::session::services::Services;
 use crate::session::{Connection, Session};
 
-/// How long to wait after the system could not accept, for instance because files ran out.
+/// The pause after the system could not accept, for instance because files ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts until the server stops. Sessions run in `sessions`.
-pub async fn listen(listener: TcpListener, services: Arc<Services>, sessions: TaskTracker) {
-    let numbers = Arc::new(AtomicU64::new(1));
+pub async fn listen(listener: TcpListener, entrance: Arc<Entrance>, sessions: TaskTracker) {
+    let services = &entrance.services;
+    let numbers = AtomicU64::new(1);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -37,7 +38,7 @@ pub async fn listen(listener: TcpListener, services: Arc<Services>, sessions: Ta
         };
         match accepted {
             Ok((stream, address)) => {
-                let pass = match services.gate.enter(address.ip()) {
+                let pass = match entrance.gate.enter(address.ip()) {
                     Ok(pass) => pass,
                     Err(full) => {
                         debug!(peer = %address, "{full}");
@@ -50,8 +51,8 @@ pub async fn listen(listener: TcpListener, services: Arc<Services>, sessions: Ta
                 // Here rather than in its task, so that they are in order of age.
                 let place = pass.handshake();
                 let number = numbers.fetch_add(1, Ordering::Relaxed);
-                let services = Arc::clone(&services);
-                sessions.spawn(welcome(services, stream, address, (pass, place), number, sessions.clone()));
+                let entrance = Arc::clone(&entrance);
+                sessions.spawn(welcome(entrance, stream, address, (pass, place), number, sessions.clone()));
             }
             Err(error) => {
                 warn!(%error, "cannot accept a connection");
@@ -62,7 +63,7 @@ pub async fn listen(listener: TcpListener, services: Arc<Services>, sessions: Ta
 }
 
 async fn welcome(
-    services: Arc<Services>,
+    entrance: Arc<Entrance>,
     stream: TcpStream,
     address: SocketAddr,
     (mut pass, mut place): (Pass, Underway),
@@ -73,7 +74,9 @@ async fn welcome(
         debug!(peer = %address, %error, "socket options");
         return;
     }
-    let identity = services.identity();
+    let services = Arc::clone(&entrance.services);
+    let identity = entrance.identity();
+    drop(entrance);
     let handshake = TlsAcceptor::from(Arc::clone(&identity.config)).accept(stream);
     let patience = Duration::from_secs(services.limits.handshake_seconds);
     let handshake = tokio::select! {
@@ -124,18 +127,18 @@ async fn welcome(
     }
     debug!(session = number, peer = %address, guest = certificate.is_none(), "connected");
     let root = Arc::clone(&identity.root);
-    let connection = Connection { address, pass, certificate, exporter, root };
+    let connection = Connection { address, certificate, exporter, root };
     // A task of its own, so that nothing of the handshake is held for as long as the session lasts.
     let counted = services.metrics.session();
     sessions.spawn(async move {
-        let _counted = counted;
+        let _places = (pass, counted);
         Session::new(services, peer, connection).run(incoming).await;
         debug!(session = number, "gone");
     });
 }
 
-/// What is wrong with the client's certificate, if that is why the handshake failed. In fixed words: a
-/// stranger chooses what else is in a certificate.
+/// Names the fault of the client's certificate, if that is why the handshake failed. The words are fixed, since a
+/// stranger chooses what is in a certificate.
 fn certificate_fault(error: &std::io::Error) -> Option<&'static str> {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     let Some(rustls::Error::InvalidCertificate(fault)) = tls else { return None };

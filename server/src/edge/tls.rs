@@ -10,25 +10,45 @@ use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use thiserror::Error;
 use tracing::warn;
 use zeroize::Zeroizing;
 
 use crate::clock::Clock;
-use crate::operations::startup::StartError;
 
-/// What the files in the keys directory give.
+/// Why a key or certificate cannot be used.
+#[derive(Debug, Error)]
+pub enum IdentityError {
+    /// The file is missing, or does not hold what it has to.
+    #[error("{path}: {reason}")]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The file is there, and this user may not read it.
+    #[error("{path}: cannot be read: {source}")]
+    Withheld {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// The server as its clients see it, from the files in the keys directory.
 pub struct Identity {
     /// Settings for every connection.
     pub config: Arc<ServerConfig>,
     /// The root that clients' certificates must come from.
     pub root: Arc<RootCertificate>,
-    /// When the server's own certificate runs out; nothing when it is none of our kind, which clients
-    /// refuse.
+    /// When the server's own certificate runs out; `None` if it is not of our kind, and clients refuse it.
     pub expires: Option<i64>,
 }
 
 /// Reads `server.key`, `server.crt` (with the root behind it) and `ca.crt` from `keys`.
-pub fn load(keys: &Path, clock: Clock) -> Result<Identity, StartError> {
+pub fn load(keys: &Path, clock: Clock) -> Result<Identity, IdentityError> {
     let key_path = keys.join("server.key");
     let key = private_key(&key_path).map_err(|error| unusable(&key_path, error))?;
     let Chain { path: chain_path, certificates: chain, root, root_der } = read_chain(keys)?;
@@ -36,20 +56,20 @@ pub fn load(keys: &Path, clock: Clock) -> Result<Identity, StartError> {
     let expires = leaf.as_ref().and_then(|leaf| Some(leaf.as_ref().ok()?.not_after()));
     warn_of_certificate(leaf, &root, clock);
     let config = config(chain, &key, root_der, clock)
-        .map_err(|reason| StartError::Key { path: chain_path, reason })?;
+        .map_err(|reason| IdentityError::Unusable { path: chain_path, reason })?;
     Ok(Identity { config: Arc::new(config), root: Arc::new(root), expires })
 }
 
 /// The server's own certificate and the root, without the key.
-pub fn certificates(keys: &Path) -> Result<(ServerCertificate, RootCertificate), StartError> {
+pub fn certificates(keys: &Path) -> Result<(ServerCertificate, RootCertificate), IdentityError> {
     let Chain { path, certificates, root, .. } = read_chain(keys)?;
-    let wrong = |reason: String| StartError::Key { path: path.clone(), reason };
+    let wrong = |reason: String| IdentityError::Unusable { path: path.clone(), reason };
     let leaf = certificates.first().ok_or_else(|| wrong("holds no certificate".to_owned()))?;
     let leaf = ServerCertificate::from_der(leaf).map_err(|error| wrong(error.to_string()))?;
     Ok((leaf, root))
 }
 
-/// What `server.crt` and `ca.crt` give.
+/// The contents of `server.crt` and `ca.crt`.
 struct Chain {
     path: PathBuf,
     certificates: Vec<CertificateDer<'static>>,
@@ -57,7 +77,7 @@ struct Chain {
     root_der: CertificateDer<'static>,
 }
 
-fn read_chain(keys: &Path) -> Result<Chain, StartError> {
+fn read_chain(keys: &Path) -> Result<Chain, IdentityError> {
     let path = keys.join("server.crt");
     let root_path = keys.join("ca.crt");
     let certificates = CertificateDer::pem_file_iter(&path)
@@ -65,10 +85,10 @@ fn read_chain(keys: &Path) -> Result<Chain, StartError> {
         .map_err(|error| unusable(&path, error))?;
     let root_der = CertificateDer::from_pem_file(&root_path).map_err(|error| unusable(&root_path, error))?;
     let root = RootCertificate::from_der(&root_der)
-        .map_err(|error| StartError::Key { path: root_path, reason: error.to_string() })?;
+        .map_err(|error| IdentityError::Unusable { path: root_path, reason: error.to_string() })?;
     if !certificates.contains(&root_der) {
         let reason = "its chain does not end in the root in ca.crt".to_owned();
-        return Err(StartError::Key { path, reason });
+        return Err(IdentityError::Unusable { path, reason });
     }
     Ok(Chain { path, certificates, root, root_der })
 }
@@ -120,14 +140,14 @@ fn config(
     Ok(config)
 }
 
-fn unusable(path: &Path, error: pem::Error) -> StartError {
+fn unusable(path: &Path, error: pem::Error) -> IdentityError {
     let reason = match error {
         pem::Error::Io(source) if source.kind() == ErrorKind::PermissionDenied => {
-            return StartError::KeyWithheld { path: path.to_owned(), source };
+            return IdentityError::Withheld { path: path.to_owned(), source };
         }
         pem::Error::Io(error) => format!("cannot be read: {error}"),
         pem::Error::NoItemsFound => "holds no key or certificate in PEM".to_owned(),
         other => format!("is not understood: {other}"),
     };
-    StartError::Key { path: path.to_owned(), reason }
+    IdentityError::Unusable { path: path.to_owned(), reason }
 }

@@ -11,27 +11,29 @@ use tempfile::TempDir;
 use thiserror::Error;
 
 use crate::operations::cli::{BackupArguments, RestoreArguments, VerifyArguments};
-use crate::operations::config;
-use crate::operations::data::{DataDirectory, database_in};
-use crate::operations::startup::StartError;
+use crate::operations::config::{self, ConfigError};
+use crate::operations::data::{DataDirectory, DataError, database_in};
 use crate::store::{AuditFile, Verdict, inspect};
 
-/// What backups of this program are marked with.
+/// The mark of this program's backups.
 const PROGRAM: &str = "parlour-server";
 
-/// What is in a backup.
+/// The file in a backup.
 const DATABASE: &str = "chat.db";
 
 /// Why a backup was not made or not used.
 #[derive(Debug, Error)]
 pub enum BackupError {
-    /// The configuration, or the data directory, cannot be used.
+    /// The configuration cannot be used.
     #[error(transparent)]
-    Start(#[from] StartError),
+    Config(#[from] ConfigError),
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// A key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// Nobody said to whom it is to be encrypted.
+    /// No recipient is named.
     #[error("nobody is named to whom the backup is to be encrypted")]
     NoRecipient,
     /// The database cannot be copied.
@@ -46,7 +48,7 @@ pub enum BackupError {
     /// The database is not sound.
     #[error("the database is damaged: {0}")]
     Damaged(String),
-    /// What is in the backup is not what the backup says.
+    /// The contents of the backup do not fit its description.
     #[error("the backup is not sound: {0}")]
     Unsound(String),
     /// There is a database already.
@@ -61,7 +63,8 @@ impl BackupError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Start(error) => return error.hint(),
+            Self::Config(error) => error.hint().to_owned(),
+            Self::Data(error) => error.hint().to_owned(),
             Self::Key(error) => error.hint(PROGRAM),
             Self::NoRecipient => {
                 "'parlour-server backup-key FILE' makes a key and prints its recipient; give that with \
@@ -90,7 +93,7 @@ impl BackupError {
         })
     }
 
-    /// Whether the backup itself is at fault.
+    /// Returns whether the backup itself is at fault.
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Unpack(error) => error.is_damage(),
@@ -189,13 +192,13 @@ fn open(
     Ok((manifest, audit(&database)))
 }
 
-/// What is in a database, if nothing of it is damaged.
+/// The inventory of a database that is not damaged.
 fn sound(path: &Path) -> Result<Inspection, String> {
     let inspection = inspect(path, None)?;
     inspection.damage().map_or(Ok(inspection), Err)
 }
 
-/// What is in the audit log of a database, or what is wrong with it.
+/// The state of the audit log in a database, or what is wrong with it.
 fn audit(database: &Path) -> Result<String, String> {
     let verdict =
         AuditFile::open(database).and_then(|log| log.verify()).map_err(|error| error.to_string())?;

@@ -1,4 +1,4 @@
-//! `check`: looks whether everything is as it should be. Reads, and changes nothing.
+//! `check`: looks for anything that is not as it should be. It reads, and changes nothing.
 
 mod audit;
 mod port;
@@ -13,25 +13,25 @@ use parlour_protocol::limits::{CLOCK_TOLERANCE_MS, TABLE};
 use parlour_upkeep::{Finding, Report, look};
 
 use crate::clock::Clock;
-use crate::edge::tls;
-use crate::operations::config::Told;
+use crate::edge::{socket, tls};
+use crate::operations::config::Configuration;
 use crate::operations::danger;
 use crate::operations::data::database_in;
 use crate::operations::startup::StartError;
 use crate::store::inspect;
 
-/// Looks at all that was told.
-pub async fn check(told: &Told) -> Report {
-    let clock = Clock::with_offset(told.clock_offset);
+/// Looks at all that was configured.
+pub async fn check(configured: &Configuration) -> Report {
+    let clock = Clock::with_offset(configured.clock_offset);
     let mut report = Report::default();
-    let root = keys(told.keys.as_deref(), clock, &mut report);
-    data(told.data.as_deref(), root.as_ref(), clock, &mut report);
-    report.add(port::find(told.listen.as_deref(), told.data.as_deref()).await);
-    report.add(port::find_metrics(told.metrics.as_deref(), told.data.as_deref()).await);
-    report.add(limits(told));
-    report.add(ttp::find(told.ttp.as_deref()).await);
-    report.add(look::recipient(told.backup_recipient.as_deref(), "parlour-server"));
-    report.add(look::sandbox(parlour_sandbox::available(), told.wants_sandbox()));
+    let root = keys(configured.keys.as_deref(), clock, &mut report);
+    data(configured.data.as_deref(), root.as_ref(), clock, &mut report);
+    report.add(port::find(configured.listen.as_deref(), configured.data.as_deref()).await);
+    report.add(port::find_metrics(configured.metrics.as_deref(), configured.data.as_deref()).await);
+    report.add(limits(configured));
+    report.add(ttp::find(configured.ttp.as_deref()).await);
+    report.add(look::recipient(configured.backup_recipient.as_deref(), "parlour-server"));
+    report.add(look::sandbox(parlour_sandbox::available(), configured.wants_sandbox()));
     report
 }
 
@@ -65,9 +65,9 @@ fn keys(keys: Option<&Path>, clock: Clock, report: &mut Report) -> Option<RootCe
             let fix = "a root cannot be renewed: make a new one with 'parlour-ttp init' and register anew";
             let (from, until) = (root.not_before(), root.not_after());
             report.add(look::certificate_dates("root", &name, from, until, now, fix));
-            // Whether key and certificate are a pair shows when both are loaded.
+            // Loading both shows whether key and certificate are a pair.
             if let Err(error) = tls::load(keys, clock) {
-                report.add(look::withheld("keys", &key).unwrap_or_else(|| wrong("keys", &error)));
+                report.add(look::withheld("keys", &key).unwrap_or_else(|| wrong("keys", &error.into())));
             }
             Some(root)
         }
@@ -75,13 +75,13 @@ fn keys(keys: Option<&Path>, clock: Clock, report: &mut Report) -> Option<RootCe
             let withheld = ["server.crt", "ca.crt"]
                 .iter()
                 .find_map(|name| look::withheld("certificate", &keys.join(name)));
-            report.add(withheld.unwrap_or_else(|| wrong("certificate", &error)));
+            report.add(withheld.unwrap_or_else(|| wrong("certificate", &error.into())));
             None
         }
     }
 }
 
-/// What would keep a server from starting.
+/// A finding for an error that would keep a server from starting.
 fn wrong(what: &'static str, error: &StartError) -> Finding {
     Finding::wrong(what, error.to_string(), error.hint().unwrap_or_default())
 }
@@ -147,14 +147,14 @@ fn beside(database: &Path) -> String {
 const RESTORE: &str = "stop the server, move the folder away and put back the newest good backup with \
     'parlour-server restore'";
 
-/// What `run` would refuse to do with these limits on this address.
-fn limits(told: &Told) -> Finding {
-    let Some(listen) = told.listen.as_deref() else {
+/// Looks whether `run` would refuse these limits on this address.
+fn limits(configured: &Configuration) -> Finding {
+    let Some(listen) = configured.listen.as_deref() else {
         return Finding::not_checked("limits", "no --listen was given");
     };
-    match crate::server::resolve(listen) {
-        Err(error) => wrong("limits", &error),
-        Ok(address) => match danger::of_limits(address, &told.limits) {
+    match socket::resolve(listen) {
+        Err(error) => wrong("limits", &error.into()),
+        Ok(address) => match danger::of_limits(address, &configured.limits) {
             Some(problem) => Finding::wrong("limits", problem, "take the limit back to its default"),
             None => Finding::well("limits", format!("they fit {address}")),
         },

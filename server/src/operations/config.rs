@@ -1,16 +1,43 @@
-//! What the server runs with: command line before environment before file before default.
+//! The configuration. The command line goes before the environment, that before the file, and that before the defaults.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use parlour_protocol::limits::LimitError;
 use parlour_protocol::{DEFAULT_PORT, Limits};
 use parlour_sandbox::Mode;
 use parlour_upkeep::logging::{LogFormat, LogTarget};
 use serde::Deserialize;
+use thiserror::Error;
 
 use crate::operations::cli::{Options, RunArguments};
 use crate::operations::danger::Danger;
-use crate::operations::startup::StartError;
+
+/// Why the configuration cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The configuration file cannot be read, or holds what it may not.
+    #[error("configuration {path}: {reason}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A limit cannot be set.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
+}
+
+impl ConfigError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::File { .. } => "parlour-server run --help lists the options and their names",
+            Self::Limit(_) => "parlour-server run --help lists the limits",
+        }
+    }
+}
 
 /// Everything that `run` needs to know.
 #[derive(Debug, Clone)]
@@ -27,25 +54,25 @@ pub struct Settings {
     pub metrics: Option<String>,
     /// The limits that hold.
     pub limits: Limits,
-    /// What is unsafe and may be done all the same.
+    /// Unsafe things that are allowed all the same.
     pub allow_unsafe: Vec<Danger>,
-    /// How log lines are written.
+    /// The form of log lines.
     pub log: LogFormat,
-    /// Where to.
+    /// Where log lines go.
     pub log_target: LogTarget,
-    /// Which are.
+    /// Which log lines are written.
     pub log_level: String,
     /// User to run as when started as root.
     pub run_as: Option<String>,
-    /// Whether this process confines itself.
+    /// The mode of the sandbox.
     pub sandbox: Mode,
     /// Seconds by which the clock is ahead, for tests.
     pub clock_offset: i64,
 }
 
-/// What was said on the command line, in the environment or in the file; no defaults but those of limits.
+/// The command line, the environment and the file taken together. No defaults but those of limits.
 #[derive(Debug, Clone)]
-pub struct Told {
+pub struct Configuration {
     /// `HOST:PORT` to listen on.
     pub listen: Option<String>,
     /// Folder with the server's key and certificates.
@@ -58,9 +85,9 @@ pub struct Told {
     pub metrics: Option<String>,
     /// The limits that hold.
     pub limits: Limits,
-    /// What is unsafe and may be done all the same.
+    /// Unsafe things that are allowed all the same.
     pub allow_unsafe: Vec<Danger>,
-    /// To whom backups are encrypted.
+    /// The recipient that backups are encrypted to.
     pub backup_recipient: Option<String>,
     /// Seconds by which the clock is ahead, for tests.
     pub clock_offset: i64,
@@ -94,9 +121,9 @@ struct File {
     sandbox: Option<Mode>,
 }
 
-impl Told {
+impl Configuration {
     /// Reads the file, if one is named, and lets the options go before it.
-    pub fn new(options: Options) -> Result<Self, StartError> {
+    pub fn new(options: Options) -> Result<Self, ConfigError> {
         let file = file(options.config.as_deref())?;
         let mut limits = Limits::default();
         for (name, value) in &file.limits {
@@ -126,46 +153,46 @@ impl Told {
     }
 }
 
-impl Told {
-    /// Whether the sandbox is not turned off.
+impl Configuration {
+    /// Returns whether the sandbox is not turned off.
     pub fn wants_sandbox(&self) -> bool {
         self.sandbox != Some(Mode::Off)
     }
 }
 
 impl Settings {
-    /// What was told, completed by the defaults.
-    pub fn new(arguments: RunArguments) -> Result<Self, StartError> {
-        let told = Told::new(arguments.options)?;
-        let log_file = arguments.log_file.or(told.log_file);
+    /// The configuration, completed by the defaults.
+    pub fn new(arguments: RunArguments) -> Result<Self, ConfigError> {
+        let configured = Configuration::new(arguments.options)?;
+        let log_file = arguments.log_file.or(configured.log_file);
         let log_target = log_file.map_or(LogTarget::StandardError, |path| LogTarget::File {
             path,
-            bytes: told.limits.log_bytes,
-            older: told.limits.log_files,
+            bytes: configured.limits.log_bytes,
+            older: configured.limits.log_files,
         });
         Ok(Self {
-            listen: told.listen.unwrap_or_else(|| format!("127.0.0.1:{DEFAULT_PORT}")),
-            keys: told.keys.unwrap_or_else(|| "keys/server".into()),
-            ttp: told.ttp.unwrap_or_else(|| "keys/ttp/ttp.sock".into()),
-            data: told.data.unwrap_or_else(default_data),
-            metrics: told.metrics,
-            limits: told.limits,
-            allow_unsafe: told.allow_unsafe,
-            log: arguments.log.or(told.log).unwrap_or_default(),
+            listen: configured.listen.unwrap_or_else(|| format!("127.0.0.1:{DEFAULT_PORT}")),
+            keys: configured.keys.unwrap_or_else(|| "keys/server".into()),
+            ttp: configured.ttp.unwrap_or_else(|| "keys/ttp/ttp.sock".into()),
+            data: configured.data.unwrap_or_else(default_data),
+            metrics: configured.metrics,
+            limits: configured.limits,
+            allow_unsafe: configured.allow_unsafe,
+            log: arguments.log.or(configured.log).unwrap_or_default(),
             log_target,
-            log_level: arguments.log_level.or(told.log_level).unwrap_or_else(|| "info".to_owned()),
-            run_as: arguments.run_as.or(told.user),
-            sandbox: arguments.sandbox.mode(told.sandbox),
-            clock_offset: told.clock_offset,
+            log_level: arguments.log_level.or(configured.log_level).unwrap_or_else(|| "info".to_owned()),
+            run_as: arguments.run_as.or(configured.user),
+            sandbox: arguments.sandbox.mode(configured.sandbox),
+            clock_offset: configured.clock_offset,
         })
     }
 }
 
-/// What a backup or a restore needs from the configuration: the folder for the database, and the recipient.
+/// The part of the configuration that a backup or a restore needs: the folder for the database, and the recipient.
 pub fn for_backup(
     config: Option<&Path>,
     data: Option<PathBuf>,
-) -> Result<(PathBuf, Option<String>), StartError> {
+) -> Result<(PathBuf, Option<String>), ConfigError> {
     let file = file(config)?;
     Ok((data.or(file.data).unwrap_or_else(default_data), file.backup_recipient))
 }
@@ -174,12 +201,12 @@ fn default_data() -> PathBuf {
     "var/server".into()
 }
 
-fn file(path: Option<&Path>) -> Result<File, StartError> {
+fn file(path: Option<&Path>) -> Result<File, ConfigError> {
     path.map_or_else(|| Ok(File::default()), read)
 }
 
-fn read(path: &Path) -> Result<File, StartError> {
-    let wrong = |reason: String| StartError::Config { path: path.to_owned(), reason };
+fn read(path: &Path) -> Result<File, ConfigError> {
+    let wrong = |reason: String| ConfigError::File { path: path.to_owned(), reason };
     let text = std::fs::read_to_string(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
     toml::from_str(&text).map_err(|error| wrong(one_line(&text, &error)))
 }
@@ -199,7 +226,7 @@ mod tests {
     use super::*;
     use crate::operations::cli::{Cli, Command};
 
-    fn settings(file: &str, arguments: &[&str]) -> Result<Settings, StartError> {
+    fn settings(file: &str, arguments: &[&str]) -> Result<Settings, ConfigError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("server.toml");
         std::fs::write(&path, file).unwrap();

@@ -1,16 +1,15 @@
-//! What the server keeps when it has started, and giving up the rest.
+//! Confinement: a server that has started gives up all access that it does not need.
 
 use std::path::Path;
 
-use parlour_sandbox::{Access, Confinement, Signals, SystemCalls};
+use parlour_sandbox::{Access, Confinement, SandboxError, Signals, SystemCalls};
 use tracing::{info, warn};
 
 use crate::operations::config::Settings;
-use crate::operations::startup::StartError;
 
 /// Confines this process, which has one thread and everything that [`Prepared`](crate::server::Prepared)
 /// holds.
-pub fn apply(settings: &Settings) -> Result<(), StartError> {
+pub fn apply(settings: &Settings) -> Result<(), SandboxError> {
     if settings.run_as.is_none() && parlour_sandbox::is_root() {
         warn!("running as root; name a user to run as with --run-as");
     }

@@ -1,4 +1,4 @@
-//! What a server does only when it is told so, because it would be unsafe.
+//! Dangers: settings that are refused as unsafe unless they are allowed by name.
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -5,7 +5,40 @@ use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use crate::operations::startup::StartError;
+use thiserror::Error;
+
+/// Why a data directory cannot be taken or written to.
+#[derive(Debug, Error)]
+pub enum DataError {
+    /// The directory cannot be used.
+    #[error("data directory {path}: {reason}")]
+    Unusable {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// There is no room in the directory.
+    #[error("no space left on {0}")]
+    Full(PathBuf),
+    /// Another server uses the directory.
+    #[error("data directory {0} is in use by another server")]
+    InUse(PathBuf),
+}
+
+impl DataError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Unusable { .. } => "choose a directory that this user may write, with --data",
+            Self::Full(_) => FULL,
+            Self::InUse(_) => "stop the other server, or give this one a directory of its own with --data",
+        }
+    }
+}
+
+/// What to do about a full disk.
+pub(super) const FULL: &str = "free some space there, or choose another directory with --data";
 
 /// A data directory that this process owns while it lives.
 pub struct DataDirectory {
@@ -13,21 +46,22 @@ pub struct DataDirectory {
     lock: File,
 }
 
-/// Whether a server uses a data directory.
+/// The use of a data directory by a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Use {
-    /// None does.
+    /// No server uses it.
     Free,
-    /// One does; where it listens, as far as it has said so already: for clients, then for the operator.
+    /// A server uses it and listens on these addresses, for clients and then for the operator. There are none while it
+    /// is still starting.
     Running(Vec<SocketAddr>),
 }
 
 impl DataDirectory {
     /// Makes the directory if it is missing, and takes its lock.
-    pub fn open(path: &Path) -> Result<Self, StartError> {
+    pub fn open(path: &Path) -> Result<Self, DataError> {
         let unusable = |error: std::io::Error| {
             if error.kind() == ErrorKind::StorageFull {
-                return StartError::Full(path.to_owned());
+                return DataError::Full(path.to_owned());
             }
             let reason = match error.kind() {
                 ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
@@ -35,7 +69,7 @@ impl DataDirectory {
                 }
                 _ => error.to_string(),
             };
-            StartError::Data { path: path.to_owned(), reason }
+            DataError::Unusable { path: path.to_owned(), reason }
         };
         std::fs::create_dir_all(path).map_err(unusable)?;
         let lock = OpenOptions::new()
@@ -46,42 +80,42 @@ impl DataDirectory {
             .map_err(unusable)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), lock }),
-            Err(TryLockError::WouldBlock) => Err(StartError::DataInUse(path.to_owned())),
+            Err(TryLockError::WouldBlock) => Err(DataError::InUse(path.to_owned())),
             Err(TryLockError::Error(error)) => Err(unusable(error)),
         }
     }
 
-    /// Where the database is.
+    /// The path of the database.
     pub fn database(&self) -> PathBuf {
         database_in(&self.path)
     }
 
     /// Removes a directory that was made for nothing. One in which there is something by now stays.
     pub fn remove(self) {
-        // While the lock is held, so that it is nobody else's.
+        // While the lock is held, so that no other server has taken it.
         let _ = std::fs::remove_file(self.path.join("lock"));
         let _ = std::fs::remove_dir(&self.path);
     }
 
     /// Notes in the lock where this server listens, first for clients, for [`usage`]. Done once.
-    pub fn note_addresses(&mut self, addresses: &[SocketAddr]) -> Result<(), StartError> {
+    pub fn note_addresses(&mut self, addresses: &[SocketAddr]) -> Result<(), DataError> {
         let noted = self
             .lock
             .set_len(0)
             .and_then(|()| addresses.iter().try_for_each(|address| writeln!(self.lock, "{address}")));
         noted.map_err(|error| match error.kind() {
-            ErrorKind::StorageFull => StartError::Full(self.path.clone()),
-            _ => StartError::Data { path: self.path.clone(), reason: error.to_string() },
+            ErrorKind::StorageFull => DataError::Full(self.path.clone()),
+            _ => DataError::Unusable { path: self.path.clone(), reason: error.to_string() },
         })
     }
 }
 
-/// Where the database of a data directory is.
+/// The path of the database in a data directory.
 pub fn database_in(path: &Path) -> PathBuf {
     path.join("chat.db")
 }
 
-/// Whether a server uses this directory right now. Makes nothing.
+/// Finds out whether a server uses this directory right now. Makes nothing.
 pub fn usage(path: &Path) -> std::io::Result<Use> {
     let path = path.join("lock");
     let lock = match File::open(&path) {
@@ -89,7 +123,7 @@ pub fn usage(path: &Path) -> std::io::Result<Use> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Use::Free),
         Err(error) => return Err(error),
     };
-    // Shared, so that two who ask do not take each other for a server.
+    // Shared, so that two checks do not take each other for a server.
     match lock.try_lock_shared() {
         Ok(()) => Ok(Use::Free),
         Err(TryLockError::WouldBlock) => {

@@ -1,8 +1,8 @@
-//! Operations: what the person who runs a server meets.
+//! Operations: everything for the person who runs a server.
 //!
-//! [`cli`] and [`config`] say how it runs, and [`startup`] why it does not. [`data`] is the directory that it keeps
-//! everything in. [`danger`] is what it does only when it is told to, and [`confinement`] is how the process gives up
-//! what it does not need. While it runs, [`monitoring`] answers the operator; [`check`] and [`backup`] are commands of
+//! [`cli`] and [`config`] set how a server runs, and [`startup`] says why it does not start. [`data`] is its data
+//! directory. [`danger`] finds settings that have to be allowed by name, and [`confinement`] gives up all access that the
+//! process does not need. While it runs, [`monitoring`] answers the operator; [`check`] and [`backup`] are commands of
 //! their own.
 
 pub mod backup;

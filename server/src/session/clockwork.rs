@@ -40,7 +40,7 @@ pub(super) async fn keep_time(peer: &Peer, limits: &Limits, begun: Instant, with
     }
 }
 
-/// What is left of `seconds` after `spent`; `None` when nothing is.
+/// The rest of `seconds` after `spent`; `None` when nothing is left.
 fn remaining(seconds: u64, spent: Duration) -> Option<Duration> {
     Duration::from_secs(seconds).checked_sub(spent).filter(|left| !left.is_zero())
 }

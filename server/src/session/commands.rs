@@ -1,6 +1,7 @@
-//! What the server does for each command: one verb, one file.
+//! The commands: one verb, one file.
 
 mod account;
+mod conversations;
 mod history;
 mod login;
 mod post;
@@ -9,66 +10,90 @@ mod renew;
 
 use parlour_protocol::authority::AuthorityRefusal;
 use parlour_protocol::json::RequestId;
-use parlour_protocol::{Command, Refusal, Reply, Verb, plain};
-use tracing::{error, warn};
+use parlour_protocol::{Command, Dialect, Refusal, Reply, plain};
+use tracing::warn;
 
-use crate::accounts::ttp_client::AuthorityError;
-use crate::session::{Session, Standing};
-use crate::store::StoreError;
+use crate::accounts::ttp_client::TtpError;
+use crate::session::caller::Caller;
+use crate::session::connection::LoggedIn;
+use crate::session::posts::Posts;
 
-/// What becomes of the session after a command.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum After {
-    /// It goes on.
-    Stay,
-    /// It ends once everything queued was sent.
+/// The answer to a command, and what changes in the session that gave it.
+pub struct Outcome {
+    /// Goes to the client.
+    pub answer: Result<Reply, Refusal>,
+    /// Comes about together with the answer.
+    pub effect: Effect,
+}
+
+/// A change that a command makes to its session.
+pub enum Effect {
+    /// Nothing.
+    None,
+    /// The session belongs to a user from now on.
+    LogIn(LoggedIn),
+    /// After the answer another dialect is spoken.
+    Speak(Dialect),
+    /// The session ends once everything queued was sent.
     Leave,
 }
 
-/// Carries out one command, and queues its one reply.
-pub async fn run(session: &mut Session, id: Option<RequestId>, command: Command) -> After {
-    if let Command::Post(post) = command {
-        // Messages are answered when they are stored; the next may be read meanwhile.
-        if let Err(refusal) = post::run(session, id.clone(), post).await {
-            session.settle().await;
-            session.answer(id.as_ref(), &Err(refusal));
-        }
-        return After::Stay;
+impl From<Result<Reply, Refusal>> for Outcome {
+    /// An answer that changes nothing.
+    fn from(answer: Result<Reply, Refusal>) -> Self {
+        Self { answer, effect: Effect::None }
     }
-    // What was said before is sent: this may take its time.
-    session.peer.flush();
-    // Replies come in the order of commands.
-    session.settle().await;
-    let verb = command.verb();
-    let answer = match command {
-        Command::Post(_) => return After::Stay,
-        Command::Register { name, request } => register::run(session, &name, request).await,
-        Command::Renew { request } => renew::run(session, request).await,
-        Command::Login { name, signature } => login::run(session, &name, &signature).await,
-        Command::Users => Ok(Reply::Users(session.services.hub.users())),
-        Command::Exit => Ok(Reply::Goodbye),
-        Command::Help => Ok(Reply::Help(help(session))),
-        Command::Dialect(dialect) => Ok(Reply::Dialect(dialect)),
-        Command::Account { name } => account::run(session, &name).await,
-        Command::Conversations => conversations(session).await,
-        Command::History { conversation, range, limit } => {
-            history::run(session, &conversation, range, limit).await
-        }
-        Command::Pong => Ok(Reply::Pong),
-    };
-    session.answer(id.as_ref(), &answer);
-    let after = match answer {
-        Ok(Reply::Goodbye) => After::Leave,
-        // Each guess at a login costs a handshake.
-        Err(Refusal::InvalidCredentials) if verb == Verb::Login => After::Leave,
-        _ => After::Stay,
-    };
-    session.peer.outbox.release(after == After::Stay);
-    after
 }
 
-fn help(session: &Session) -> Vec<String> {
-    if session.peer.speaks_json() {
+/// Carries out one command. A message that the store has taken has no outcome here: delivery answers it when it is
+/// durable, and the next command may be read meanwhile.
+pub async fn run(
+    caller: &Caller<'_>,
+    posts: &Posts,
+    id: Option<&RequestId>,
+    command: Command,
+) -> Option<Outcome> {
+    if !matches!(command, Command::Post(_)) {
+        // Send earlier answers now: this command may take its time.
+        caller.peer.flush();
+        // Replies come in the order of commands.
+        posts.settle().await;
+    }
+    let services = caller.services;
+    let answer = match command {
+        Command::Post(post) => {
+            let refusal = post::run(caller, posts, id, post).await.err()?;
+            posts.settle().await;
+            Err(refusal)
+        }
+        Command::Login { name, signature } => return Some(login::run(caller, &name, &signature).await),
+        Command::Exit => return Some(Outcome { answer: Ok(Reply::Goodbye), effect: Effect::Leave }),
+        Command::Dialect(dialect) => {
+            return Some(Outcome { answer: Ok(Reply::Dialect(dialect)), effect: Effect::Speak(dialect) });
+        }
+        Command::Register { name, request } => register::run(caller, &name, request).await,
+        Command::Renew { request } => renew::run(caller, request).await,
+        Command::Users => Ok(Reply::Users(services.hub.users())),
+        Command::Help => Ok(Reply::Help(help(caller.peer.speaks_json()))),
+        Command::Account { name } => account::run(&services.directory, &name).await,
+        Command::Conversations => match caller.user() {
+            Ok(user) => conversations::run(user, &*services.store).await,
+            Err(refusal) => Err(refusal),
+        },
+        Command::History { conversation, range, limit } => match caller.user() {
+            Ok(user) => {
+                let asked = history::Asked { conversation: &conversation, range, limit };
+                history::run(user, &services.directory, &*services.store, asked).await
+            }
+            Err(refusal) => Err(refusal),
+        },
+        Command::Pong => Ok(Reply::Pong),
+    };
+    Some(answer.into())
+}
+
+fn help(in_json: bool) -> Vec<String> {
+    if in_json {
         [
             "register",
             "renew",
@@ -90,33 +115,6 @@ fn help(session: &Session) -> Vec<String> {
     }
 }
 
-async fn conversations(session: &Session) -> Result<Reply, Refusal> {
-    let Standing::User { user, .. } = &session.standing else { return Err(Refusal::NotNow) };
-    let heads = session.services.store.conversations(user.clone()).await;
-    heads.map(Reply::Conversations).map_err(|error| store_refusal(&error))
-}
-
-/// Our own fault gets an opaque number, under which the log says more.
-fn internal(error: &dyn std::fmt::Display) -> Refusal {
-    let incident = format!("{:08x}", rand::random::<u32>());
-    error!(incident, %error, "internal error");
-    Refusal::Internal { incident }
-}
-
-/// What a client hears of a failing store.
-pub(crate) fn store_refusal(error: &StoreError) -> Refusal {
-    match error {
-        StoreError::NameTaken => Refusal::UserExists,
-        StoreError::IdInUse => Refusal::IdInUse,
-        StoreError::AccountFull => Refusal::AccountFull,
-        // The writer tells the log, once for many.
-        StoreError::Full | StoreError::NotWritten => Refusal::NotStored,
-        StoreError::OtherRevocation | StoreError::Damaged(_) | StoreError::Failed(_) | StoreError::Closed => {
-            internal(error)
-        }
-    }
-}
-
 /// A refusal with its real reason, which is for the audit log alone.
 struct Refused {
     refusal: Refusal,
@@ -124,8 +122,8 @@ struct Refused {
 }
 
 impl Refused {
-    fn by_authority(error: &AuthorityError) -> Self {
-        Self { refusal: authority_refusal(error), reason: error.to_string() }
+    fn by_ttp(error: &TtpError) -> Self {
+        Self { refusal: ttp_refusal(error), reason: error.to_string() }
     }
 }
 
@@ -135,10 +133,10 @@ impl From<Refusal> for Refused {
     }
 }
 
-/// What a client hears of a failing authority.
-fn authority_refusal(error: &AuthorityError) -> Refusal {
+/// The refusal that a client hears when the TTP does not issue.
+fn ttp_refusal(error: &TtpError) -> Refusal {
     match error {
-        AuthorityError::Refused(refusal) => match refusal {
+        TtpError::Refused(refusal) => match refusal {
             AuthorityRefusal::NameTaken => Refusal::UserExists,
             AuthorityRefusal::UnknownDevice | AuthorityRefusal::Revoked => Refusal::InvalidCredentials,
             AuthorityRefusal::Format | AuthorityRefusal::BadRequest => Refusal::RequestRefused,
@@ -147,7 +145,7 @@ fn authority_refusal(error: &AuthorityError) -> Refusal {
                 Refusal::AuthorityUnavailable
             }
         },
-        AuthorityError::Unavailable(_) => {
+        TtpError::Unavailable(_) => {
             warn!(%error, "a request was not passed on");
             Refusal::AuthorityUnavailable
         }

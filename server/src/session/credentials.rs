@@ -1,17 +1,17 @@
-//! Whether a login holds: the certificate of this TLS connection, and a signature bound to it.
+//! The credentials of a login: the certificate of this TLS connection, and a signature bound to the connection.
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use parlour_keylog::{CertificateError, DeviceCertificate, RootCertificate};
 use parlour_protocol::{EXPORTER_BYTES, Timestamp, UserName, login_transcript};
 use thiserror::Error;
 
-/// What is wrong with a login. It goes to the log; the client hears `invalid credentials` whatever it is.
+/// Why credentials do not hold. It goes to the log; the client hears `invalid credentials` in every case.
 #[derive(Debug, Error)]
 pub enum CredentialFault {
     /// The connection came without a client certificate.
     #[error("no client certificate")]
     NoCertificate,
-    /// The certificate is not that of a device of this authority's, now.
+    /// The certificate is not one that this server's authority issued to a device, or it does not hold now.
     #[error("certificate: {0}")]
     Certificate(#[from] CertificateError),
     /// The certificate is another user's.
@@ -20,15 +20,9 @@ pub enum CredentialFault {
     /// The signature does not fit the key, the name and this connection.
     #[error("the signature does not hold")]
     Signature,
-    /// The server knows no account of this name.
-    #[error("no such account")]
-    NoAccount,
-    /// The device was revoked.
-    #[error("the device is revoked")]
-    Revoked,
 }
 
-/// What a client brings to a login.
+/// The credentials that a client brings to a login.
 pub struct Credentials<'a> {
     /// The leaf certificate of the TLS connection, DER, verified in its handshake to the root it is
     /// checked against.

@@ -1,5 +1,5 @@
-//! Addresses from which too many logins failed, and how long they are locked out. Never a name: nobody
-//! can lock out another.
+//! Lockouts of addresses from which too many logins failed. A name is never locked out, so nobody can lock out somebody
+//! else.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -25,18 +25,18 @@ struct Rules {
     first: Duration,
     /// The longest.
     longest: Duration,
-    /// How long lockouts are remembered after they are over.
+    /// The time for which a lockout is remembered after it is over.
     memory: Duration,
 }
 
-/// What is known of an address.
+/// The failed logins from an address.
 struct Failures {
-    /// When the minute began in which failures are counted.
+    /// The beginning of the minute in which failures are counted.
     since: Instant,
     count: u64,
     /// Lockouts without a long peace between them.
     lockouts: u32,
-    /// When the last of them is over.
+    /// The end of the last lockout.
     until: Option<Instant>,
 }
 
@@ -60,7 +60,7 @@ impl Failures {
 }
 
 impl Lockouts {
-    /// Nobody has failed yet; of at most `room` addresses is remembered that they did.
+    /// No login has failed yet. At most `room` addresses are remembered.
     pub fn new(limits: &Limits, room: usize) -> Self {
         let first = Duration::from_secs(limits.lockout_seconds);
         let rules = Rules {
@@ -72,7 +72,7 @@ impl Lockouts {
         Self { rules, addresses: HashMap::new(), room }
     }
 
-    /// How long an address is still locked out, if it is.
+    /// The time for which an address is still locked out, if it is.
     pub fn locked(&self, address: IpAddr, now: Instant) -> Option<Duration> {
         self.addresses.get(&address)?.locked(now)
     }

@@ -1,17 +1,26 @@
-//! Who may do what: the one place that decides it.
+//! Rights: the one place that decides who may do what.
 
-use parlour_protocol::{Conversation, UserName, Verb};
+use parlour_protocol::{Conversation, DeviceId, UserName, Verb};
 
-/// Who acts.
+/// The one who acts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Actor<'a> {
     /// A connection that is not logged in.
     Guest,
     /// A user.
-    User(&'a UserName),
+    User(User<'a>),
 }
 
-/// What is done to what.
+/// A user who has logged in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct User<'a> {
+    /// The user's name.
+    pub name: &'a UserName,
+    /// The device on which the user acts.
+    pub device: &'a DeviceId,
+}
+
+/// An act and its object.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Deed<'a> {
     /// Use a command at all.
@@ -22,7 +31,7 @@ pub enum Deed<'a> {
     Read(&'a Conversation),
 }
 
-/// Whether the actor may do it. A direct conversation is named by the other user, so nobody can name
+/// Returns whether the actor may do it. A direct conversation is named by the other user, so nobody can name
 /// one that is not theirs; of channels there is the lobby, which all users are in.
 pub fn may(actor: Actor<'_>, deed: Deed<'_>) -> bool {
     match (actor, deed) {
@@ -43,7 +52,8 @@ mod tests {
     #[test]
     fn the_table_of_rights_holds() {
         let sam: UserName = "sam".parse().unwrap();
-        let user = Actor::User(&sam);
+        let device: DeviceId = "1".repeat(16).parse().unwrap();
+        let user = Actor::User(User { name: &sam, device: &device });
         let lobby = Conversation::lobby();
         let other: Conversation = "#other".parse().unwrap();
         let direct: Conversation = "@erik".parse().unwrap();

@@ -1,4 +1,4 @@
-//! Whether the audit log is as the server wrote it.
+//! Checks that the audit log is as the server wrote it.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Whether an address can be listened on, or our own server does so already.
+//! Checks that an address can be listened on, unless our own server does so already.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -7,24 +7,25 @@ use std::path::Path;
 use parlour_upkeep::{Finding, look};
 use tokio::net::TcpListener;
 
+use crate::edge::socket::resolve;
 use crate::operations::data::{self, Use};
-use crate::operations::monitoring;
+use crate::operations::monitoring::{self, OperatorListenError};
 use crate::operations::startup::StartError;
-use crate::server::resolve;
 
-/// Which of its own addresses a server notes in which place, and what it is for.
+/// The purposes of the addresses that a server notes, in their order.
 const NOTED: [&str; 2] = ["clients", "the operator"];
 
 /// The address for clients.
 pub(super) async fn find(listen: Option<&str>, data: Option<&Path>) -> Finding {
     let port = Port { what: "port", option: "--listen", place: 0, data };
-    port.look(listen.map(resolve)).await
+    port.look(listen.map(|listen| Ok(resolve(listen)?))).await
 }
 
 /// The address for the operator.
 pub(super) async fn find_metrics(metrics: Option<&str>, data: Option<&Path>) -> Finding {
     let port = Port { what: "metrics", option: "--metrics", place: 1, data };
-    port.look(metrics.map(monitoring::address)).await
+    port.look(metrics.map(|metrics| Ok(monitoring::address(metrics).map_err(OperatorListenError::from)?)))
+        .await
 }
 
 /// An address that somebody named.

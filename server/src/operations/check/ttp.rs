@@ -1,4 +1,4 @@
-//! Whether the TTP answers.
+//! Checks that the TTP answers.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use parlour_upkeep::{Finding, look};
 use tokio::net::UnixStream;
 
-use crate::accounts::ttp_client::Authority;
+use crate::accounts::ttp_client::TtpClient;
 
 /// Asks it for revocations that are still to come, which changes nothing.
 pub(super) async fn find(socket: Option<&Path>) -> Finding {
@@ -17,7 +17,7 @@ pub(super) async fn find(socket: Option<&Path>) -> Finding {
     {
         return look::out_of_reach("ttp", &socket.display().to_string());
     }
-    match Authority::new(socket).watch(u64::MAX).await {
+    match TtpClient::new(socket).watch(u64::MAX).await {
         Ok(_) => Finding::well("ttp", format!("it answers on {}", socket.display())),
         Err(error) => Finding::wrong(
             "ttp",

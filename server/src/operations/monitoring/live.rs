@@ -1,4 +1,4 @@
-//! What is not counted but looked at, whenever somebody asks.
+//! Values that are not counted, but looked at when somebody asks.
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;
@@ -9,35 +9,35 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 
-use crate::session::services::Services;
+use crate::edge::entrance::Entrance;
 
 /// A look at the gate, the hub, the queues and the certificates.
 pub(super) struct Live {
-    services: Arc<Services>,
+    entrance: Arc<Entrance>,
 }
 
 impl Live {
-    pub(super) fn new(services: Arc<Services>) -> Self {
-        Self { services }
+    pub(super) fn new(entrance: Arc<Entrance>) -> Self {
+        Self { entrance }
     }
 
     /// Sessions that are logged in, and guests.
     fn sessions(&self) -> [(&'static str, u64); 2] {
-        let users = count(self.services.hub.everyone().len());
-        let all = u64::try_from(self.services.metrics.sessions.get()).unwrap_or(0);
+        let users = count(self.entrance.services.hub.everyone().len());
+        let all = u64::try_from(self.entrance.services.metrics.sessions.get()).unwrap_or(0);
         [("user", users), ("guest", all.saturating_sub(users))]
     }
 
     /// Bytes that wait for sessions that are logged in: in all, and for the one for which most do.
     fn outgoing(&self) -> (u64, u64) {
-        let everyone = self.services.hub.everyone();
+        let everyone = self.entrance.services.hub.everyone();
         let each = everyone.iter().map(|peer| count(peer.outbox.on_their_way()));
         each.fold((0, 0), |(all, most), bytes| (all + bytes, most.max(bytes)))
     }
 
-    /// When certificates run out, in seconds.
+    /// The end of each certificate, in seconds since 1970.
     fn expiries(&self) -> Vec<(&'static str, i64)> {
-        let identity = self.services.identity();
+        let identity = self.entrance.identity();
         let server = identity.expires.map(|expires| ("server", expires));
         server.into_iter().chain([("root", identity.root.not_after())]).collect()
     }
@@ -51,18 +51,18 @@ impl Collector for Live {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let (outgoing, longest) = self.outgoing();
         for (name, help, unit, value) in [
-            ("connections", "Connections, also without TLS so far.", None, self.services.gate.connections()),
+            ("connections", "Connections, also without TLS so far.", None, self.entrance.gate.connections()),
             (
                 "handshakes_under_way",
                 "Handshakes being computed.",
                 None,
-                self.services.gate.handshakes_under_way(),
+                self.entrance.gate.handshakes_under_way(),
             ),
             (
                 "writes_waiting",
                 "Writes that wait for the database.",
                 None,
-                count(self.services.store.waiting()),
+                count(self.entrance.services.store.waiting()),
             ),
             ("outgoing_waiting", "Waiting for all users' sessions.", Some(Unit::Bytes), outgoing),
             ("outgoing_longest", "Waiting for the session that lags most.", Some(Unit::Bytes), longest),

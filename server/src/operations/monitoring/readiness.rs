@@ -1,4 +1,4 @@
-//! Whether the server can do its work: it is not stopping, and its database takes writes and answers.
+//! Readiness: the server can do its work if it is not stopping, and its database takes writes and answers.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -10,16 +10,16 @@ use tokio::time::timeout;
 use crate::session::services::Services;
 use crate::store::StoreError;
 
-/// How long the database may take.
+/// The time that the database has.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// For how long what was found holds, so that nobody who asks often makes work for the disk.
+/// The time for which a finding holds, so that frequent questions make no work for the disk.
 const HOLDS: Duration = Duration::from_secs(1);
 
 /// Looks, one at a time.
 pub(super) struct Readiness {
     services: Arc<Services>,
-    /// When was last looked at the database, and what was wrong.
+    /// The time of the last look at the database, and what was wrong then.
     last: Mutex<Option<(Instant, Vec<String>)>>,
 }
 
@@ -28,7 +28,7 @@ impl Readiness {
         Self { services, last: Mutex::default() }
     }
 
-    /// Why it cannot; nothing when it can.
+    /// The reasons why it cannot; none if it can.
     pub(super) async fn reasons(&self) -> Vec<String> {
         let mut reasons = self.of_database().await;
         if self.services.stopping.is_cancelled() {
@@ -55,7 +55,7 @@ impl Readiness {
     }
 }
 
-/// What is wrong, if it fails or takes too long.
+/// Says what is wrong, if it fails or takes too long.
 async fn in_time<A>(what: &str, look: impl Future<Output = Result<A, StoreError>>) -> Option<String> {
     match timeout(PATIENCE, look).await {
         Ok(Ok(_)) => None,

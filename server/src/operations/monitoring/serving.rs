@@ -1,5 +1,5 @@
-//! HTTP for a few who ask rarely: one request a connection, and everything about it bounded. Who connects and
-//! does not ask keeps nobody else from asking.
+//! HTTP for a few programs that ask rarely: one request a connection, with bounds on everything. A program that connects
+//! and does not ask keeps no other from asking.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,7 +33,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Bytes of a request's head; a longer one is refused.
 const HEAD_BYTES: usize = 8 * 1024;
 
-/// How long to wait after the system could not accept, for instance because files ran out.
+/// The pause after the system could not accept, for instance because files ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until it is told to stop. What is left of connections then ends with this.
@@ -65,14 +65,14 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
 #[derive(Default)]
 struct Connections {
     tasks: JoinSet<()>,
-    /// From the oldest on; some may have ended.
+    /// Oldest first; some may have ended.
     places: Vec<Place>,
 }
 
 /// The place of one connection.
 struct Place {
     task: AbortHandle,
-    /// Whether it has asked, so that its answer is under way.
+    /// True once it has asked, so that its answer is under way.
     has_asked: Arc<AtomicBool>,
 }
 

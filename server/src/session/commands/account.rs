@@ -2,14 +2,13 @@
 
 use parlour_protocol::{AccountInfo, Refusal, Reply, UserName};
 
-use super::store_refusal;
-use crate::session::Session;
+use crate::accounts::directory::Directory;
+use crate::delivery::store_refusal;
 
-pub(super) async fn run(session: &Session, name: &UserName) -> Result<Reply, Refusal> {
-    let services = &session.services;
-    let account = services.directory.account(name).await.map_err(|error| store_refusal(&error))?;
+pub(super) async fn run(directory: &Directory, name: &UserName) -> Result<Reply, Refusal> {
+    let account = directory.account(name).await.map_err(|error| store_refusal(&error))?;
     let account = account.ok_or(Refusal::UserNotFound)?;
-    let revoked = services.directory.revoked(name).await.map_err(|error| store_refusal(&error))?;
+    let revoked = directory.revoked(name).await.map_err(|error| store_refusal(&error))?;
     Ok(Reply::Account(AccountInfo {
         user: account.name.clone(),
         certificate: account.certificate.clone(),

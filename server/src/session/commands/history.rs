@@ -2,27 +2,32 @@
 
 use parlour_protocol::{Conversation, HistoryRange, Refusal, Reply};
 
-use super::store_refusal;
-use crate::session::rights::{Deed, may};
-use crate::session::{Session, Standing};
-use crate::store::ConversationKey;
+use crate::accounts::directory::Directory;
+use crate::delivery::{Posting, store_refusal};
+use crate::session::rights::{Actor, Deed, User, may};
+use crate::store::{ConversationKey, Store};
+
+/// The page that is asked for.
+pub(super) struct Asked<'a> {
+    pub conversation: &'a Conversation,
+    pub range: HistoryRange,
+    pub limit: u16,
+}
 
 pub(super) async fn run(
-    session: &Session,
-    conversation: &Conversation,
-    range: HistoryRange,
-    limit: u16,
+    user: User<'_>,
+    directory: &Directory,
+    store: &dyn Store<Posting>,
+    Asked { conversation, range, limit }: Asked<'_>,
 ) -> Result<Reply, Refusal> {
-    let Standing::User { user, .. } = &session.standing else { return Err(Refusal::NotNow) };
-    if !may(session.actor(), Deed::Read(conversation)) {
+    if !may(Actor::User(user), Deed::Read(conversation)) {
         return Err(Refusal::ConversationNotFound);
     }
-    let services = &session.services;
     if let Conversation::Direct(other) = conversation {
-        let account = services.directory.account(other).await.map_err(|error| store_refusal(&error))?;
+        let account = directory.account(other).await.map_err(|error| store_refusal(&error))?;
         account.ok_or(Refusal::UserNotFound)?;
     }
-    let key = ConversationKey::seen_by(user, conversation);
-    let page = services.store.history(key, range, limit).await.map_err(|error| store_refusal(&error))?;
+    let key = ConversationKey::seen_by(user.name, conversation);
+    let page = store.history(key, range, limit).await.map_err(|error| store_refusal(&error))?;
     Ok(Reply::History { messages: page.messages, last: page.last })
 }

@@ -1,126 +1,169 @@
 //! `login`: the session becomes a user's, if certificate and signature hold.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parlour_protocol::{DeviceId, Event, Farewell, Refusal, Reply, UserName};
+use thiserror::Error;
 use tracing::{info, warn};
 
-use super::store_refusal;
+use super::{Effect, Outcome};
 use crate::audit::{Kind, SecurityEvent};
 use crate::delivery::hub::Presence;
+use crate::delivery::outbox::Outbox;
 use crate::delivery::peer::{Encoded, Peer};
+use crate::delivery::store_refusal;
 use crate::metrics::{Bound, LoginFault};
+use crate::session::caller::Caller;
+use crate::session::connection::LoggedIn;
 use crate::session::credentials::{CredentialFault, Credentials};
-use crate::session::{Session, Standing};
 use crate::store::StoreError;
 
-/// How often an older session is looked at while it may answer.
+/// The pause between looks at an older session while it may answer.
 const LOOK: Duration = Duration::from_millis(20);
 
-enum Fault {
-    Credentials(CredentialFault),
-    Store(StoreError),
+/// Why a login failed. The client hears `invalid credentials`, or that the fault is ours.
+#[derive(Debug, Error)]
+enum LoginError {
+    #[error(transparent)]
+    Credentials(#[from] CredentialFault),
+    #[error("no such account")]
+    NoAccount,
+    #[error("the device is revoked")]
+    Revoked,
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
-impl From<&Fault> for LoginFault {
-    fn from(fault: &Fault) -> Self {
-        match fault {
-            Fault::Credentials(fault) => fault.into(),
-            Fault::Store(_) => Self::Store,
+impl From<&LoginError> for LoginFault {
+    fn from(error: &LoginError) -> Self {
+        match error {
+            LoginError::Credentials(fault) => match fault {
+                CredentialFault::NoCertificate => Self::NoCertificate,
+                CredentialFault::Certificate(_) => Self::Certificate,
+                CredentialFault::OtherUser(_) => Self::OtherUser,
+                CredentialFault::Signature => Self::Signature,
+            },
+            LoginError::NoAccount => Self::NoAccount,
+            LoginError::Revoked => Self::Revoked,
+            LoginError::Store(_) => Self::Store,
         }
     }
 }
 
-pub(super) async fn run(session: &mut Session, name: &UserName, signature: &[u8]) -> Result<Reply, Refusal> {
-    session.connection.pass.may_login().map_err(|seconds| {
-        session.services.metrics.limits.count(Bound::LockoutSeconds);
-        // Without the name, which is not even looked at.
-        session.services.recorder.record(session.event(Kind::RateLimit).because("login while locked out"));
-        Refusal::TooMany { seconds }
-    })?;
-    let attempt = session.event(Kind::LoginFailed).of(name);
-    let device =
-        check(session, name, signature).await.map_err(|fault| refusal(session, attempt.clone(), &fault))?;
-    let attempt = attempt.on(&device);
-    // From here on the session can be told of what happens; the reply to this login still comes first.
-    session.peer.outbox.hold();
-    let claimed = claim(session, name, &device).await;
-    let presence = claimed.inspect_err(|refusal| {
-        session.services.metrics.login_failures.count(LoginFault::AlreadyLoggedIn);
-        session.services.recorder.record(attempt.clone().because(refusal));
-    })?;
-    // Only now: a revocation that comes later finds the session in the hub, and ends it.
-    let revoked = check_revoked(session, name, &device).await;
-    revoked.map_err(|fault| refusal(session, attempt, &fault))?;
-    session.services.recorder.record(session.event(Kind::Login).of(name).on(&device));
-    info!(user = %name, %device, peer = %session.connection.address, session = session.peer.id, "logged in");
-    session.services.metrics.logins.inc();
-    session.peer.logged_in();
-    session.standing = Standing::User { user: name.clone(), device: device.clone(), presence };
-    Ok(Reply::LoggedIn { user: name.clone(), device, time: session.services.clock.now() })
+pub(super) async fn run(caller: &Caller<'_>, name: &UserName, signature: &[u8]) -> Outcome {
+    match log_in(caller, name, signature).await {
+        Ok(login) => {
+            let (user, device) = (login.user.clone(), login.device.clone());
+            let time = caller.services.clock.now();
+            Outcome { answer: Ok(Reply::LoggedIn { user, device, time }), effect: Effect::LogIn(login) }
+        }
+        // Each guess at a login costs a handshake.
+        Err(Refusal::InvalidCredentials) => {
+            Outcome { answer: Err(Refusal::InvalidCredentials), effect: Effect::Leave }
+        }
+        Err(refusal) => Err(refusal).into(),
+    }
 }
 
-async fn check(session: &Session, name: &UserName, signature: &[u8]) -> Result<DeviceId, Fault> {
-    let services = &session.services;
-    let connection = &session.connection;
+async fn log_in(caller: &Caller<'_>, name: &UserName, signature: &[u8]) -> Result<LoggedIn, Refusal> {
+    let services = caller.services;
+    let address = caller.connection.address;
+    services.attempts.may_login(address.ip()).map_err(|seconds| {
+        services.metrics.limits.count(Bound::LockoutSeconds);
+        // Without the name, which is not even looked at.
+        services.recorder.record(caller.event(Kind::RateLimit).because("login while locked out"));
+        Refusal::TooMany { seconds }
+    })?;
+    let attempt = caller.event(Kind::LoginFailed).of(name);
+    let device =
+        check(caller, name, signature).await.map_err(|error| refusal(caller, attempt.clone(), &error))?;
+    let presence = holding(&caller.peer.outbox, enter(caller, name, &device, attempt.on(&device))).await?;
+    services.recorder.record(caller.event(Kind::Login).of(name).on(&device));
+    info!(user = %name, %device, peer = %address, session = caller.peer.id, "logged in");
+    services.metrics.logins.inc();
+    Ok(LoggedIn { user: name.clone(), device, presence })
+}
+
+/// Holds events back while the session enters the hub, since the reply to the login comes first. If the session does
+/// not enter after all, they are dropped: a guest may not hear them.
+async fn holding<A, E>(outbox: &Outbox, entering: impl Future<Output = Result<A, E>>) -> Result<A, E> {
+    outbox.hold();
+    let entered = entering.await;
+    if entered.is_err() {
+        outbox.release(false);
+    }
+    entered
+}
+
+async fn enter(
+    caller: &Caller<'_>,
+    name: &UserName,
+    device: &DeviceId,
+    attempt: SecurityEvent,
+) -> Result<Presence, Refusal> {
+    let services = caller.services;
+    let presence = claim(caller, name, device).await.inspect_err(|refusal| {
+        services.metrics.login_failures.count(LoginFault::AlreadyLoggedIn);
+        services.recorder.record(attempt.clone().because(refusal));
+    })?;
+    // Only now: a revocation that comes later finds the session in the hub, and ends it.
+    match services.directory.is_revoked(name, device).await {
+        Ok(false) => Ok(presence),
+        Ok(true) => Err(refusal(caller, attempt, &LoginError::Revoked)),
+        Err(error) => Err(refusal(caller, attempt, &error.into())),
+    }
+}
+
+/// Checks all that can be checked before the session enters the hub.
+async fn check(caller: &Caller<'_>, name: &UserName, signature: &[u8]) -> Result<DeviceId, LoginError> {
+    let services = caller.services;
+    let connection = caller.connection;
     let credentials = Credentials {
         certificate: connection.certificate.as_deref(),
         name,
         signature,
         exporter: &connection.exporter,
     };
-    let certificate =
-        credentials.check(&connection.root, services.clock.now()).map_err(Fault::Credentials)?;
-    let account = services.directory.account(name).await.map_err(Fault::Store)?;
-    if account.is_none() {
-        return Err(Fault::Credentials(CredentialFault::NoAccount));
-    }
+    let certificate = credentials.check(&connection.root, services.clock.now())?;
+    services.directory.account(name).await?.ok_or(LoginError::NoAccount)?;
     Ok(certificate.device().clone())
 }
 
-async fn check_revoked(session: &Session, name: &UserName, device: &DeviceId) -> Result<(), Fault> {
-    if session.services.directory.is_revoked(name, device).await.map_err(Fault::Store)? {
-        return Err(Fault::Credentials(CredentialFault::Revoked));
+/// The refusal that the client hears. The real reason goes to the logs alone.
+fn refusal(caller: &Caller<'_>, attempt: SecurityEvent, error: &LoginError) -> Refusal {
+    let services = caller.services;
+    let recorder = &services.recorder;
+    services.metrics.login_failures.count(error.into());
+    if let LoginError::Store(error) = error {
+        let refusal = store_refusal(error);
+        recorder.record(attempt.because(&refusal));
+        return refusal;
     }
-    Ok(())
-}
-
-/// What the client hears, and what the logs: the real reason is for the latter alone.
-fn refusal(session: &Session, attempt: SecurityEvent, fault: &Fault) -> Refusal {
-    let recorder = &session.services.recorder;
-    session.services.metrics.login_failures.count(fault.into());
-    match fault {
-        Fault::Store(error) => {
-            let refusal = store_refusal(error);
-            recorder.record(attempt.because(&refusal));
-            refusal
-        }
-        Fault::Credentials(fault) => {
-            if let Some(name) = &attempt.user {
-                warn!(user = %name, peer = %session.connection.address, %fault, "login failed");
-            }
-            recorder.record(attempt.because(fault));
-            if let Some(wait) = session.connection.pass.login_failed() {
-                let seconds = wait.as_secs();
-                session.services.metrics.limits.count(Bound::FailedLoginsPerMinute);
-                warn!(peer = %session.connection.address, seconds, "locked out");
-                let event = session.event(Kind::Lockout);
-                recorder.record(event.because(format_args!("no logins for {seconds} seconds")));
-            }
-            Refusal::InvalidCredentials
-        }
+    let address = caller.connection.address;
+    if let Some(name) = &attempt.user {
+        warn!(user = %name, peer = %address, fault = %error, "login failed");
     }
+    recorder.record(attempt.because(error));
+    if let Some(wait) = services.attempts.login_failed(address.ip()) {
+        let seconds = wait.as_secs();
+        services.metrics.limits.count(Bound::FailedLoginsPerMinute);
+        warn!(peer = %address, seconds, "locked out");
+        let event = caller.event(Kind::Lockout);
+        recorder.record(event.because(format_args!("no logins for {seconds} seconds")));
+    }
+    Refusal::InvalidCredentials
 }
 
 /// Takes the device's place in the hub. An older session that lives keeps it; one that does not answer
 /// a ping in time, or cannot because it speaks plain, gives way.
-async fn claim(session: &Session, name: &UserName, device: &DeviceId) -> Result<Presence, Refusal> {
-    let services = &session.services;
+async fn claim(caller: &Caller<'_>, name: &UserName, device: &DeviceId) -> Result<Presence, Refusal> {
+    let services = caller.services;
     let patience = Duration::from_secs(services.limits.takeover_seconds);
     let mut replace = None;
     loop {
-        let older = match services.hub.join(name, device, &session.peer, replace) {
+        let older = match services.hub.join(name, device, caller.peer, replace) {
             Ok(presence) => return Ok(presence),
             Err(older) => older,
         };
@@ -133,7 +176,7 @@ async fn claim(session: &Session, name: &UserName, device: &DeviceId) -> Result<
     }
 }
 
-/// Whether the session says anything within the time, after it was pinged.
+/// Pings the session, and returns whether it says anything in time.
 async fn answers(older: &Arc<Peer>, patience: Duration) -> bool {
     let asked = Instant::now();
     older.tell(&Encoded::new(&Event::Ping));
@@ -147,4 +190,41 @@ async fn answers(older: &Arc<Peer>, patience: Duration) -> bool {
         }
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn say(outbox: &Outbox, text: &str) {
+        outbox.push(|_, lines| lines.extend_from_slice(text.as_bytes()), |_, _| ());
+    }
+
+    fn heard(outbox: &Outbox) -> String {
+        let mut lines = Vec::new();
+        outbox.take(&mut lines);
+        String::from_utf8(lines).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_session_that_does_not_enter_hears_nothing_of_what_it_would_have_heard() {
+        let outbox = Outbox::new(1_000);
+        for refusal in [Refusal::InvalidCredentials, Refusal::Internal { incident: "1".to_owned() }] {
+            let entering = async {
+                say(&outbox, "secret");
+                Err::<(), _>(refusal.clone())
+            };
+            assert_eq!(holding(&outbox, entering).await, Err(refusal.clone()));
+            assert_eq!(heard(&outbox), "");
+        }
+        // A later login is not affected.
+        let entering = async {
+            say(&outbox, "event");
+            Ok::<_, Refusal>(())
+        };
+        assert_eq!(holding(&outbox, entering).await, Ok(()));
+        outbox.push_reply(|_, lines| lines.extend_from_slice(b"reply "));
+        outbox.release(true);
+        assert_eq!(heard(&outbox), "reply event");
+    }
 }

@@ -8,16 +8,17 @@ use parlour_protocol::{Refusal, Reply, UserName};
 use serde::Deserialize;
 use tracing::{error, info};
 
-use super::{Refused, internal, store_refusal};
+use super::Refused;
 use crate::audit::Kind;
+use crate::delivery::{internal, store_refusal};
 use crate::metrics::Bound;
-use crate::session::Session;
+use crate::session::caller::Caller;
 use crate::store::Account;
 
-pub(super) async fn run(session: &Session, name: &UserName, request: String) -> Result<Reply, Refusal> {
-    let recorder = &session.services.recorder;
-    let refused = session.event(Kind::RegistrationRefused);
-    // Names of which nobody has even signed that they are wanted are not kept.
+pub(super) async fn run(caller: &Caller<'_>, name: &UserName, request: String) -> Result<Reply, Refusal> {
+    let recorder = &caller.services.recorder;
+    let refused = caller.event(Kind::RegistrationRefused);
+    // A name is kept only if somebody has at least signed a request for it.
     match requested_name(&request) {
         None => {
             recorder.record(refused.because("not a request"));
@@ -29,22 +30,22 @@ pub(super) async fn run(session: &Session, name: &UserName, request: String) -> 
         }
         Some(_) => {}
     }
-    session.connection.pass.register().map_err(|seconds| {
-        session.services.metrics.limits.count(Bound::RegistrationsPerHour);
-        recorder.record(session.event(Kind::RateLimit).because("too many registrations"));
+    caller.services.attempts.register(caller.connection.address.ip()).map_err(|seconds| {
+        caller.services.metrics.limits.count(Bound::RegistrationsPerHour);
+        recorder.record(caller.event(Kind::RateLimit).because("too many registrations"));
         Refusal::TooMany { seconds }
     })?;
-    let enrolled = enrol(session, name, request).await;
+    let enrolled = enrol(caller, name, request).await;
     enrolled.map_err(|Refused { refusal, reason }| {
         recorder.record(refused.of(name).because(reason));
         refusal
     })
 }
 
-async fn enrol(session: &Session, name: &UserName, request: String) -> Result<Reply, Refused> {
-    let services = &session.services;
-    let issued = services.authority.ask(&AuthorityRequest::Enrol { request }).await;
-    let issued = issued.map_err(|error| Refused::by_authority(&error))?;
+async fn enrol(caller: &Caller<'_>, name: &UserName, request: String) -> Result<Reply, Refused> {
+    let services = &caller.services;
+    let issued = services.ttp.ask(&AuthorityRequest::Enrol { request }).await;
+    let issued = issued.map_err(|error| Refused::by_ttp(&error))?;
     let Some(account_certificate) = issued.account_certificate else {
         return Err(internal(&"the authority issued no account certificate").into());
     };
@@ -59,13 +60,13 @@ async fn enrol(session: &Session, name: &UserName, request: String) -> Result<Re
         kid: certificate.kid().to_owned(),
         created: services.clock.now(),
     };
-    let entry = services.recorder.entry(session.event(Kind::Registration).of(name)).await;
+    let entry = services.recorder.entry(caller.event(Kind::Registration).of(name)).await;
     services.store.create_account(account, entry).await.map_err(|failure| {
         error!(user = %name, %failure, "the authority and the store disagree about an account");
         store_refusal(&failure)
     })?;
     services.metrics.registrations.inc();
-    info!(user = %name, peer = %session.connection.address, "registered");
+    info!(user = %name, peer = %caller.connection.address, "registered");
     Ok(Reply::Registered {
         device_certificate: issued.device_certificate.0,
         account_certificate: account_certificate.0,
