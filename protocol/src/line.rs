@@ -43,7 +43,7 @@ impl LineSplitter {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Whether a begun line is held.
+    /// Whether no line has begun: all that was fed was handed out.
     pub fn is_empty(&self) -> bool {
         self.start == self.bytes.len() && !self.skipping
     }
@@ -131,6 +131,7 @@ mod tests {
         let mut splitter = LineSplitter::new(10);
         splitter.feed(b"a\r\nb\n\nc");
         assert_eq!(all(&mut splitter), [Ok("a".into()), Ok("b".into()), Ok(String::new())]);
+        assert!(!splitter.is_empty());
         splitter.feed(b"d\n");
         assert_eq!(all(&mut splitter), [Ok("cd".into())]);
         assert!(splitter.is_empty());

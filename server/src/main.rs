@@ -9,13 +9,14 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use parlour_sandbox::Probe;
 use parlour_server::audit::report::{self, Finding};
-use parlour_server::backup::{self, BackupError};
-use parlour_server::cli::{AuditArguments, CheckArguments, Cli, Command};
-use parlour_server::config::{Settings, Told};
-use parlour_server::data::database_in;
+use parlour_server::operations::backup::{self, BackupError};
+use parlour_server::operations::cli::{AuditArguments, CheckArguments, Cli, Command, RunArguments};
+use parlour_server::operations::config::{Configuration, Settings};
+use parlour_server::operations::data::database_in;
+use parlour_server::operations::startup::StartError;
+use parlour_server::operations::{check, confinement};
+use parlour_server::server;
 use parlour_server::server::{Listening, Prepared};
-use parlour_server::startup::StartError;
-use parlour_server::{check, confinement, server};
 use parlour_upkeep::{key, logging};
 use tracing::warn;
 
@@ -28,10 +29,10 @@ const NOT_WELL: u8 = 1;
 fn main() -> ExitCode {
     let out = &mut std::io::stdout();
     match Cli::parse().command {
-        Command::Run(arguments) => ended(Settings::new(*arguments).and_then(run)),
+        Command::Run(arguments) => ended(settings(*arguments).and_then(run)),
         Command::Audit(arguments) => audit(arguments),
         Command::Probe { probe, arguments } => {
-            ended(Settings::new(*arguments).and_then(|settings| try_out(&settings, &probe.probe)))
+            ended(settings(*arguments).and_then(|settings| try_out(&settings, &probe.probe)))
         }
         Command::Check(arguments) => match check(*arguments) {
             Ok(true) => ExitCode::SUCCESS,
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
         Command::Verify(arguments) => backed_up(owners_alone(|| backup::verify(&arguments, out))),
         Command::BackupKey { file } => match key::make(&file) {
             Ok(recipient) => {
-                // Who closed the output can still read the recipient in the file.
+                // If the output was closed, the recipient can still be read in the file.
                 let _ = writeln!(out, "{recipient}");
                 ExitCode::SUCCESS
             }
@@ -62,7 +63,7 @@ fn main() -> ExitCode {
 
 fn audit(arguments: AuditArguments) -> ExitCode {
     let database = database_in(arguments.folder());
-    // Who may not look would be told that there is none.
+    // Without the right to look, the file would seem to be missing.
     if let Err(error) = database.metadata()
         && error.kind() == ErrorKind::PermissionDenied
     {
@@ -75,6 +76,10 @@ fn audit(arguments: AuditArguments) -> ExitCode {
         Ok(Finding::Broken) => ExitCode::from(NOT_WELL),
         Err(error) => fail(&error, report::hint(&error).map(str::to_owned), FAILED),
     }
+}
+
+fn settings(arguments: RunArguments) -> Result<Settings, StartError> {
+    Ok(Settings::new(arguments)?)
 }
 
 fn ended(outcome: Result<(), StartError>) -> ExitCode {
@@ -102,13 +107,13 @@ fn backed_up(outcome: Result<(), BackupError>) -> ExitCode {
     }
 }
 
-/// Whether all is well.
+/// Returns whether all is well.
 fn check(arguments: CheckArguments) -> Result<bool, StartError> {
-    let told = Told::new(arguments.options)?;
+    let configured = Configuration::new(arguments.options)?;
     let refused = |error: std::io::Error| StartError::System(error.to_string());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(refused)?;
-    let report = runtime.block_on(check::check(&told));
-    check::write(&report, &told.limits, arguments.json, &mut std::io::stdout()).map_err(refused)?;
+    let report = runtime.block_on(check::check(&configured));
+    check::write(&report, &configured.limits, arguments.json, &mut std::io::stdout()).map_err(refused)?;
     Ok(report.is_well())
 }
 
@@ -139,7 +144,7 @@ fn prepare(settings: &Settings) -> Result<Prepared, StartError> {
 
 fn run(settings: Settings) -> Result<(), StartError> {
     let prepared = prepare(&settings)?;
-    // Where a container bounds this, it stands in files that are out of reach afterwards.
+    // A container's bound on this stands in files that are out of reach after confinement.
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
     confinement::apply(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -1,8 +1,8 @@
-//! What the server counts, for its operator: numbers, never a name, an address or a word of anybody.
+//! Counters for the operator: numbers, never a name, an address or a word of anybody.
 //!
-//! Counting costs an atomic addition without any order, for each batch where there are batches. What is
-//! there to be looked at anyway (sessions, queues) is not counted but looked at when somebody asks:
-//! [`crate::monitoring`].
+//! Counting costs an atomic addition without any order, for each batch where there are batches. Sessions
+//! and queues, which are there to be looked at, are not counted but looked at when somebody asks:
+//! [`crate::operations::monitoring`].
 
 mod labels;
 mod process;
@@ -10,7 +10,7 @@ mod words;
 
 use std::time::Duration;
 
-use parlour_protocol::{Farewell, Refusal, Verb};
+use parlour_protocol::{Farewell, Refusal};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
@@ -18,7 +18,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 pub use self::labels::{Label, Labelled};
 pub use self::process::Process;
-pub use self::words::{Audience, Bound, ErrorCode, HandshakeFault, LoginFault};
+pub use self::words::{Audience, Bound, ErrorCode, HandshakeFault, Line, LoginFault};
 use crate::audit::Kind;
 
 /// The upper ends, in seconds, by which commits are told apart.
@@ -40,15 +40,16 @@ pub struct Metrics {
     pub received: Counter,
     /// Bytes of TLS that were sent after the handshakes.
     pub sent: Counter,
-    /// Commands that were understood as such, also when they were refused.
-    pub commands: Labelled<Verb>,
+    /// Commands, also those that were refused, and lines in which there is none. Unknown commands are counted as
+    /// errors only.
+    pub commands: Labelled<Line>,
     /// Commands and lines that were answered with an error.
     pub errors: Labelled<ErrorCode>,
-    /// What the writer commits.
+    /// Transactions of the writer.
     pub commits: Commits,
     /// TLS handshakes that succeeded.
     pub handshakes: Counter,
-    /// Those that did not.
+    /// TLS handshakes that failed.
     pub handshake_failures: Labelled<HandshakeFault>,
     /// Devices that logged in.
     pub logins: Counter,
@@ -64,18 +65,18 @@ pub struct Metrics {
     pub audit_events: Labelled<Kind>,
     /// Entries of the audit log that could not be written.
     pub audit_losses: Counter,
-    /// Connections that have their TLS: guests, and who is logged in.
+    /// Sessions: those of guests, and those of users.
     pub sessions: Gauge,
     /// 1 while the TTP's revocations are followed.
     pub ttp_connected: Gauge,
 }
 
-/// What the writer commits. One thread observes.
+/// Transactions of the writer. One thread observes.
 #[derive(Debug, Clone)]
 pub struct Commits {
-    /// How long transactions took until they were durable, in seconds.
+    /// Seconds until a transaction was durable.
     pub duration: Histogram,
-    /// How many writes they held.
+    /// Writes in a transaction.
     pub batch: Histogram,
     /// Transactions that failed.
     pub failures: Counter,
@@ -154,7 +155,7 @@ impl Metrics {
         let (received, sent) = (self.received.clone(), self.sent.clone());
         registry.register_with_unit("received", "TLS received after handshakes", Unit::Bytes, received);
         registry.register_with_unit("sent", "TLS sent after handshakes", Unit::Bytes, sent);
-        registry.register("commands", "Commands understood", self.commands.clone());
+        registry.register("commands", "Commands understood, and unreadable lines", self.commands.clone());
         registry.register("errors", "Commands and lines answered with an error", self.errors.clone());
         self.commits.register(registry);
         registry.register("handshakes", "TLS handshakes that succeeded", self.handshakes.clone());

@@ -1,12 +1,11 @@
 //! Puts the server together from its parts and runs it until it is told to stop. The only place that
 //! names the backends.
 
-use std::io::ErrorKind;
-use std::net::{SocketAddr, ToSocketAddrs as _};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::Socket;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -14,29 +13,28 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
+use crate::accounts::directory::Directory;
+use crate::accounts::revocations::Follower;
+use crate::accounts::ttp_client::TtpClient;
 use crate::audit::{Kind, Recorder, SecurityEvent};
-use crate::authority::Authority;
 use crate::clock::Clock;
-use crate::config::Settings;
-use crate::danger::{self, Danger};
-use crate::data::DataDirectory;
+use crate::delivery::hub::Hub;
 use crate::delivery::{Posting, deliver};
-use crate::directory::Directory;
-use crate::gate::Gate;
-use crate::hub::Hub;
+use crate::edge::entrance::Entrance;
+use crate::edge::tls::{self, Identity};
+use crate::edge::{listener, socket};
 use crate::metrics::{Metrics, Process};
-use crate::monitoring::{self, Monitoring};
-use crate::services::Services;
-use crate::startup::StartError;
+use crate::operations::config::Settings;
+use crate::operations::danger::{self, Danger};
+use crate::operations::data::DataDirectory;
+use crate::operations::monitoring::{self, Monitoring};
+use crate::operations::startup::StartError;
+use crate::session::attempts::Attempts;
+use crate::session::services::Services;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Bounds, Store};
-use crate::tls::{self, Identity};
-use crate::{listener, revocations};
 
-/// Connections that the system keeps until they are accepted; it may keep fewer.
-const BACKLOG: i32 = 1_024;
-
-/// What a server holds before it confines itself: what it could not get afterwards.
+/// Everything that a server has to take before it confines itself, because it could not get it afterwards.
 pub struct Prepared {
     begun: Instant,
     clock: Clock,
@@ -53,11 +51,11 @@ impl Prepared {
     pub fn new(settings: &Settings) -> Result<Self, StartError> {
         let begun = Instant::now();
         let clock = Clock::with_offset(settings.clock_offset);
-        // From what is cheapest to undo to what is not: a server that cannot start leaves nothing behind.
+        // The steps that are cheapest to undo come first: a server that cannot start leaves nothing behind.
         // Ports below 1024 are root's; keys and data are the user's who reads and writes them later.
-        let address = resolve(&settings.listen)?;
+        let address = socket::resolve(&settings.listen)?;
         let buffer = usize::try_from(settings.limits.send_buffer_bytes).unwrap_or(usize::MAX);
-        let socket = bind(address, Some(buffer));
+        let socket = socket::bind(address, Some(buffer));
         let socket = socket.map_err(|error| StartError::Listen { address, reason: error.to_string() })?;
         let operator = settings.metrics.as_deref().map(monitoring::listen).transpose()?;
         if let Some(user) = &settings.run_as {
@@ -71,7 +69,7 @@ impl Prepared {
     }
 }
 
-/// Where a server listens.
+/// The addresses on which a server listens.
 #[derive(Debug, Clone, Copy)]
 pub struct Listening {
     /// For clients.
@@ -104,29 +102,39 @@ pub async fn run(
     let hub = Arc::new(Hub::default());
     let delivery = tokio::spawn(deliver(Arc::clone(&hub), outcomes, Arc::clone(&metrics)));
     let recorder = Arc::new(Recorder::new(Arc::clone(&shared), clock, Arc::clone(&metrics)));
+    let directory = Arc::new(Directory::new(Arc::clone(&shared)));
+    let follower = Follower {
+        ttp: TtpClient::new(&settings.ttp),
+        directory: Arc::clone(&directory),
+        store: Arc::clone(&shared),
+        hub: Arc::clone(&hub),
+        recorder: Arc::clone(&recorder),
+        metrics: Arc::clone(&metrics),
+        clock,
+    };
     let services = Arc::new(Services {
-        directory: Directory::new(Arc::clone(&shared)),
+        directory,
         store: shared,
         hub,
         metrics,
         recorder: Arc::clone(&recorder),
-        authority: Authority::new(&settings.ttp),
-        gate: Arc::new(Gate::new(Arc::clone(&limits))),
+        ttp: follower.ttp.clone(),
+        attempts: Attempts::new(&limits),
         limits,
         clock,
         stopping: CancellationToken::new(),
-        identity: RwLock::new(Arc::new(identity)),
     });
+    let entrance = Arc::new(Entrance::new(Arc::clone(&services), identity));
     let sessions = TaskTracker::new();
     let workers = TaskTracker::new();
-    workers.spawn(listener::listen(socket, Arc::clone(&services), sessions.clone()));
-    workers.spawn(revocations::follow(Arc::clone(&services)));
+    workers.spawn(listener::listen(socket, Arc::clone(&entrance), sessions.clone()));
+    workers.spawn(follower.follow(services.stopping.clone()));
     workers.spawn(Arc::clone(&recorder).run(services.stopping.clone()));
-    // It answers also while sessions end, so it is told apart to stop.
+    // It still answers while sessions end, so it has a signal to stop of its own.
     let watched = CancellationToken::new();
     let monitoring = TaskTracker::new();
     if let Some((socket, address)) = operator {
-        let serving = Monitoring::new(Arc::clone(&services), process).serve(socket, watched.clone());
+        let serving = Monitoring::new(Arc::clone(&entrance), process).serve(socket, watched.clone());
         monitoring.spawn(serving);
         info!(%address, "metrics");
     }
@@ -135,7 +143,7 @@ pub async fn run(
     ready(listening);
 
     while let Heard::Reload = signals.next().await {
-        reload(&services, &settings);
+        reload(&entrance, &settings);
     }
     info!("stopping");
     services.stopping.cancel();
@@ -177,30 +185,6 @@ fn refuse_dangers(settings: &Settings, address: SocketAddr) -> Result<(), StartE
     Ok(())
 }
 
-/// The first address that `HOST:PORT` stands for.
-pub(crate) fn resolve(listen: &str) -> Result<SocketAddr, StartError> {
-    let unknown = || StartError::Address(listen.to_owned());
-    match listen.to_socket_addrs() {
-        Ok(mut found) => found.next().ok_or_else(unknown),
-        Err(error) if error.kind() == ErrorKind::InvalidInput => Err(unknown()),
-        Err(source) => Err(StartError::UnknownHost { listen: listen.to_owned(), source }),
-    }
-}
-
-/// Listens. Who connects waits until the server accepts.
-pub(crate) fn bind(address: SocketAddr, send_buffer: Option<usize>) -> std::io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    // Connections inherit it. Left alone, the system would hold megabytes for each who does not read.
-    if let Some(bytes) = send_buffer {
-        socket.set_send_buffer_size(bytes)?;
-    }
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket)
-}
-
 /// The same on the runtime, with its address.
 fn opened(socket: Socket) -> Result<(TcpListener, SocketAddr), StartError> {
     let opened = TcpListener::from_std(socket.into()).and_then(|listener| {
@@ -211,10 +195,11 @@ fn opened(socket: Socket) -> Result<(TcpListener, SocketAddr), StartError> {
 }
 
 /// Reads keys and certificates again; when they cannot be used the old ones stay.
-fn reload(services: &Services, settings: &Settings) {
+fn reload(entrance: &Entrance, settings: &Settings) {
+    let services = &entrance.services;
     match tls::load(&settings.keys, services.clock) {
         Ok(identity) => {
-            *services.identity.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(identity);
+            entrance.show(identity);
             info!("keys and certificates were read again");
             services
                 .recorder
@@ -229,7 +214,7 @@ fn reload(services: &Services, settings: &Settings) {
     }
 }
 
-/// What the signals mean.
+/// The meaning of a signal.
 enum Heard {
     Stop,
     Reload,

@@ -6,7 +6,7 @@ use anyhow::Result;
 use parlour_crypto::{AccountKey, Content, DeviceKey, Draft, Role, message};
 use parlour_keylog::RootCertificate;
 use parlour_protocol::{EXPORTER_BYTES, Timestamp, login_transcript};
-use parlour_server::credentials::Credentials;
+use parlour_server::session::credentials::Credentials;
 use parlour_ttp::profile;
 use rand::rngs::ThreadRng;
 use rcgen::{Issuer, KeyPair};

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use parlour_protocol::{DeviceId, Message, UserName};
+use parlour_server::delivery::hub::{Hub, Presence};
+use parlour_server::delivery::peer::Peer;
 use parlour_server::delivery::{Posting, deliver as deliver_outcomes};
-use parlour_server::hub::{Hub, Presence};
 use parlour_server::metrics::Metrics;
-use parlour_server::peer::Peer;
 use parlour_server::store::Appended;
 use tokio::sync::{Semaphore, mpsc};
 

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, anyhow};
 use parlour_protocol::json::{self, RequestId};
 use parlour_protocol::limits::LINE_BYTES;
 use parlour_protocol::{Body, Command, Dialect, Event, LineSplitter, Message, Post, Refusal, Request, plain};
-use parlour_server::peer::append_event;
+use parlour_server::delivery::peer::append_event;
 
 use super::Work;
 

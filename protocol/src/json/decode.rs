@@ -57,11 +57,11 @@ pub fn parse(line: &str) -> Incoming {
 /// What is asked for first, then the rest of it: a wrong line is told from one that asks for nothing.
 pub(super) fn parse_in_two(line: &str) -> Incoming {
     let Ok(head) = from_object::<CommandHead>(line) else {
-        return Incoming { id: None, request: Ok(refused(Verb::Help)) };
+        return Incoming { id: None, request: Err(Refusal::Format) };
     };
     let id = head.id.filter(RequestId::is_sound);
     let Some(cmd) = head.cmd else {
-        return Incoming { id, request: Ok(refused(Verb::Help)) };
+        return Incoming { id, request: Err(Refusal::Format) };
     };
     let request = match verb(&cmd) {
         None => Err(Refusal::unknown(&cmd)),
@@ -71,7 +71,6 @@ pub(super) fn parse_in_two(line: &str) -> Incoming {
     Incoming { id, request }
 }
 
-/// A line that names no command is one of a wrong format, whoever sends it: `help` is open to all.
 fn refused(verb: Verb) -> Request {
     Request { verb, command: Err(Refusal::Format) }
 }

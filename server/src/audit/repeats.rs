@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use parlour_protocol::{DeviceId, Timestamp, UserName};
 
 use super::event::{Detail, Entry, Kind, SecurityEvent};
-use crate::gate::network;
+use crate::network::network;
 
 /// For how long repetitions are counted before their number is written, in milliseconds.
 const COUNTED_MS: i64 = 60_000;

@@ -7,8 +7,8 @@ use std::path::Path;
 use parlour_protocol::{Timestamp, clean};
 use serde::Serialize;
 
-use crate::cli::{AuditArguments, AuditCommand, AuditVerifyArguments};
 use crate::clock::Clock;
+use crate::operations::cli::{AuditArguments, AuditCommand, AuditVerifyArguments};
 use crate::store::{AuditFile, AuditFileError, AuditRow, Verdict, Wanted, hex};
 
 /// Whether all is well.

@@ -44,7 +44,7 @@ impl<L: Label> Labelled<L> {
         }
     }
 
-    /// How many were counted.
+    /// The count so far.
     pub fn get(&self, label: L) -> u64 {
         self.series.get(label.index()).map_or(0, |(_, counter)| counter.load(Ordering::Relaxed))
     }

@@ -20,7 +20,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 /// Bytes of `/proc/self/status` that are read; the kernel writes less.
 const STATUS_BYTES: usize = 8 * 1024;
 
-/// What can be told of this process. What the system does not tell is left out.
+/// The numbers of this process. Those that the system does not give are left out.
 #[derive(Debug)]
 pub struct Process {
     status: Option<File>,

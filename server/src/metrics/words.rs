@@ -5,11 +5,9 @@ use rustls::{CertificateError, Error};
 
 use super::labels::{Label, labels, words};
 use crate::audit::Kind;
-use crate::credentials::CredentialFault;
-use crate::gate::Full;
 
 labels! {
-    /// Who may read a message.
+    /// The readers of a message.
     Audience, "kind",
     /// Said in a channel.
     Public = "public";
@@ -18,7 +16,7 @@ labels! {
 }
 
 impl Audience {
-    /// Who may read what is said there.
+    /// The readers of that conversation.
     pub fn of(conversation: &Conversation) -> Self {
         match conversation {
             Conversation::Channel(_) => Self::Public,
@@ -38,7 +36,7 @@ labels! {
     ByClient = "refused_by_client";
     /// The client knows no TLS 1.3, or none of our algorithms.
     Incompatible = "incompatible";
-    /// What came was no TLS, or broke its rules.
+    /// The client spoke no TLS, or broke its rules.
     NoTls = "not_tls";
     /// A client certificate that has run out.
     CertificateExpired = "certificate_expired";
@@ -53,7 +51,7 @@ labels! {
 }
 
 impl HandshakeFault {
-    /// What an error of a handshake was about.
+    /// The fault behind an error of a handshake.
     pub fn of(error: &std::io::Error) -> Self {
         match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
             None => Self::of_system(error.kind()),
@@ -114,19 +112,6 @@ labels! {
     Store = "store";
 }
 
-impl From<&CredentialFault> for LoginFault {
-    fn from(fault: &CredentialFault) -> Self {
-        match fault {
-            CredentialFault::NoCertificate => Self::NoCertificate,
-            CredentialFault::Certificate(_) => Self::Certificate,
-            CredentialFault::OtherUser(_) => Self::OtherUser,
-            CredentialFault::Signature => Self::Signature,
-            CredentialFault::NoAccount => Self::NoAccount,
-            CredentialFault::Revoked => Self::Revoked,
-        }
-    }
-}
-
 labels! {
     /// A limit that somebody met, under its name in the configuration.
     Bound, "limit",
@@ -168,17 +153,6 @@ labels! {
     PostsInFlight = "posts_in_flight";
     /// A message was refused because its sender has stored enough.
     StoredBytesPerAccount = "stored_bytes_per_account";
-}
-
-impl From<Full> for Bound {
-    fn from(full: Full) -> Self {
-        match full {
-            Full::InAll => Self::Connections,
-            Full::FromAddress => Self::ConnectionsPerAddress,
-            Full::Guests => Self::Guests,
-            Full::GuestsFromAddress => Self::GuestsPerAddress,
-        }
-    }
 }
 
 impl Bound {
@@ -251,22 +225,44 @@ codes! {
     Refusal::Internal { .. } => Internal = "internal";
 }
 
-words!(
-    Verb,
-    "command",
-    Register = "register",
-    Renew = "renew",
-    Login = "login",
-    Users = "users",
-    Exit = "exit",
-    Help = "help",
-    Dialect = "dialect",
-    Post = "post",
-    Account = "account",
-    Conversations = "conversations",
-    History = "history",
-    Pong = "pong",
-);
+/// Makes [`Line`], a word for each verb and one more.
+macro_rules! lines {
+    ($( $verb:ident = $word:literal; )+) => {
+        labels! {
+            /// The command that a line holds.
+            Line, "command",
+            $(
+                #[doc = concat!("`", $word, "`.")]
+                $verb = $word;
+            )+
+            /// A line in the json dialect that is no JSON object, or names no command.
+            Unreadable = "unreadable";
+        }
+
+        impl From<Verb> for Line {
+            fn from(verb: Verb) -> Self {
+                match verb {
+                    $( Verb::$verb => Self::$verb, )+
+                }
+            }
+        }
+    };
+}
+
+lines! {
+    Register = "register";
+    Renew = "renew";
+    Login = "login";
+    Users = "users";
+    Exit = "exit";
+    Help = "help";
+    Dialect = "dialect";
+    Post = "post";
+    Account = "account";
+    Conversations = "conversations";
+    History = "history";
+    Pong = "pong";
+}
 
 words!(
     Farewell,
@@ -321,7 +317,7 @@ mod tests {
         hold::<Audience>();
         hold::<HandshakeFault>();
         hold::<LoginFault>();
-        hold::<Verb>();
+        hold::<Line>();
         hold::<Kind>();
         assert_eq!(hold::<Farewell>().len(), Farewell::ALL.len());
         hold::<Bound>();

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use parlour_protocol::{Event, Farewell, Limits};
 
-use crate::peer::{Encoded, Peer};
+use crate::delivery::peer::{Encoded, Peer};
 
 /// Returns after it has dismissed the peer for one of these reasons.
 pub(super) async fn keep_time(peer: &Peer, limits: &Limits, begun: Instant, with_certificate: bool) {
@@ -40,7 +40,7 @@ pub(super) async fn keep_time(peer: &Peer, limits: &Limits, begun: Instant, with
     }
 }
 
-/// What is left of `seconds` after `spent`; `None` when nothing is.
+/// The rest of `seconds` after `spent`; `None` when nothing is left.
 fn remaining(seconds: u64, spent: Duration) -> Option<Duration> {
     Duration::from_secs(seconds).checked_sub(spent).filter(|left| !left.is_zero())
 }

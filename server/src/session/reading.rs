@@ -1,17 +1,17 @@
 //! The loop that reads lines and has them carried out, one after the other.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use governor::clock::{Clock as _, DefaultClock};
-use parlour_protocol::json::{self, RequestId};
-use parlour_protocol::{LineSplitter, Refusal, Request, plain};
+use parlour_protocol::{Command, LineSplitter, Refusal, Request, json, plain};
 
-use super::Session;
-use crate::commands::{self, After};
-use crate::metrics::Bound;
-use crate::rights::{Deed, may};
-use crate::wire::Incoming;
+use crate::delivery::wire::Incoming;
+use crate::metrics::{Bound, Line};
+use crate::session::Session;
+use crate::session::commands;
+use crate::session::rights::{Deed, may};
 
 impl Session {
     /// Reads until the client's side ends or a command ends the session.
@@ -24,12 +24,13 @@ impl Session {
         loop {
             while let Some(line) = lines.next_line() {
                 self.pace().await;
-                let after = match line {
-                    Ok(line) => self.carry_out(line).await,
+                match line {
+                    Ok(line) => {
+                        if self.carry_out(line).await.is_break() {
+                            return Ok(());
+                        }
+                    }
                     Err(fault) => self.refuse_in_turn(None, fault.into()).await,
-                };
-                if after == After::Leave {
-                    return Ok(());
                 }
             }
             peer.flush();
@@ -57,7 +58,7 @@ impl Session {
         }
     }
 
-    async fn carry_out(&mut self, line: &str) -> After {
+    async fn carry_out(&mut self, line: &str) -> ControlFlow<()> {
         let (id, request) = if self.peer.speaks_json() {
             let incoming = json::parse(line);
             (incoming.id, incoming.request)
@@ -65,25 +66,29 @@ impl Session {
             (None, plain::parse(line))
         };
         match self.checked(request) {
-            Ok(command) => commands::run(self, id, command).await,
-            Err(refusal) => self.refuse_in_turn(id, refusal).await,
+            Ok(command) => match commands::run(&self.caller(), &self.posts, id.as_ref(), command).await {
+                Some(outcome) => self.conclude(id.as_ref(), outcome),
+                None => ControlFlow::Continue(()),
+            },
+            Err(refusal) => {
+                self.refuse_in_turn(id.as_ref(), refusal).await;
+                ControlFlow::Continue(())
+            }
         }
     }
 
     /// Unknown comes first, then not now, then the format.
-    fn checked(&self, request: Result<Request, Refusal>) -> Result<parlour_protocol::Command, Refusal> {
-        let request = request?;
-        self.services.metrics.commands.count(request.verb);
-        if !may(self.actor(), Deed::Use(request.verb)) {
+    fn checked(&self, request: Result<Request, Refusal>) -> Result<Command, Refusal> {
+        let commands = &self.services.metrics.commands;
+        let request = request.inspect_err(|refusal| {
+            if *refusal == Refusal::Format {
+                commands.count(Line::Unreadable);
+            }
+        })?;
+        commands.count(request.verb.into());
+        if !may(self.standing.actor(), Deed::Use(request.verb)) {
             return Err(Refusal::NotNow);
         }
         request.command
-    }
-
-    /// Refuses after the messages before it were answered: replies come in the order of commands.
-    async fn refuse_in_turn(&self, id: Option<RequestId>, refusal: Refusal) -> After {
-        self.settle().await;
-        self.answer(id.as_ref(), &Err(refusal));
-        After::Stay
     }
 }

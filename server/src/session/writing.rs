@@ -2,8 +2,8 @@
 
 use std::io;
 
-use crate::peer::Peer;
-use crate::wire::Sent;
+use crate::delivery::peer::Peer;
+use crate::delivery::wire::Sent;
 
 /// Sends until the outbox is closed and empty.
 pub(super) async fn write(peer: &Peer) -> io::Result<()> {

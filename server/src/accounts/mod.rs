@@ -1,0 +1,8 @@
+//! Accounts, as far as a server knows them: it makes none itself.
+//!
+//! The [`directory`] remembers accounts that the store has. The TTP, which issues certificates, is reached through
+//! [`ttp_client`]; [`revocations`] follows what it revokes.
+
+pub mod directory;
+pub mod revocations;
+pub mod ttp_client;

@@ -1,0 +1,167 @@
+//! Follows the TTP's revocations. Each one holds from the moment it is heard: it ends the device's session and is told
+//! to everyone. It is kept as soon as the store can do so.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use parlour_protocol::authority::Revocation;
+use parlour_protocol::{Event, Farewell, RevokedDevice};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use crate::accounts::directory::Directory;
+use crate::accounts::ttp_client::{TtpClient, TtpError};
+use crate::audit::{Entry, Kind, Recorder, SecurityEvent};
+use crate::clock::Clock;
+use crate::delivery::Posting;
+use crate::delivery::hub::Hub;
+use crate::metrics::Metrics;
+use crate::store::{Store, StoreError};
+
+/// The longest pause between attempts to reach the TTP.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The pause before the next attempt to keep a revocation that could not be kept.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Follows the TTP's revocations.
+#[allow(missing_docs)] // each is what its type says
+pub struct Follower {
+    pub ttp: TtpClient,
+    pub directory: Arc<Directory>,
+    pub store: Arc<dyn Store<Posting>>,
+    pub hub: Arc<Hub>,
+    pub recorder: Arc<Recorder>,
+    pub metrics: Arc<Metrics>,
+    pub clock: Clock,
+}
+
+impl Follower {
+    /// Follows until the server stops, over restarts of the TTP.
+    pub async fn follow(self, stopping: CancellationToken) {
+        let unkept = Unkept::default();
+        tokio::select! {
+            () = hear(&self, &unkept) => {}
+            // A slow disk holds up the record and nothing else.
+            () = keep(&self, &unkept) => {}
+            () = stopping.cancelled() => {}
+        }
+    }
+}
+
+/// Hears revocations, and comes back when the TTP does.
+async fn hear(follower: &Follower, unkept: &Unkept) {
+    let mut pause = Duration::from_millis(100);
+    let mut reached_before = true;
+    loop {
+        let outcome = hear_once(follower, unkept).await;
+        follower.metrics.ttp_connected.set(0);
+        match outcome {
+            Ok(()) => {
+                debug!("the authority ended the watch");
+                pause = Duration::from_millis(100);
+                reached_before = true;
+            }
+            Err(error) if reached_before => {
+                warn!(%error, "revocations cannot be followed now; trying again");
+                reached_before = false;
+            }
+            Err(error) => debug!(%error, "still no revocations"),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Hears all of them on one connection, from the first on: what is kept here may be damaged, and a TTP that was set
+/// back to a backup gives numbers again that are known here as others.
+async fn hear_once(follower: &Follower, unkept: &Unkept) -> Result<(), TtpError> {
+    let mut revocations = follower.ttp.watch(0).await?;
+    follower.metrics.ttp_connected.set(1);
+    while let Some(revocation) = revocations.next().await? {
+        let is_news = hold(follower, &revocation).await;
+        unkept.add(revocation, is_news);
+    }
+    Ok(())
+}
+
+/// Makes a revocation hold from now on, even if it cannot be recorded. Returns whether it is new.
+async fn hold(follower: &Follower, revocation: &Revocation) -> bool {
+    let Revocation { name, device, time, .. } = revocation;
+    // While the list of revoked devices is damaged this cannot be known; everyone then hears of it again.
+    if follower.directory.is_revoked(name, device).await.unwrap_or(false) {
+        return false;
+    }
+    // In this order, a login that is under way either finds the revocation in the directory or is found in the hub.
+    let is_news = follower.directory.hold(name, RevokedDevice { device: device.clone(), time: *time });
+    if is_news {
+        info!(user = %name, %device, "a device was revoked");
+        follower.hub.dismiss(name, device, Farewell::Revoked);
+        follower.hub.broadcast(&Event::Revoked { user: name.clone(), device: device.clone(), time: *time });
+    }
+    is_news
+}
+
+/// Revocations that hold and are not kept yet, by their number, each with whether it is news. There are never more than
+/// the TTP has.
+#[derive(Default)]
+struct Unkept {
+    waiting: Mutex<BTreeMap<u64, (Revocation, bool)>>,
+    more: Notify,
+}
+
+impl Unkept {
+    fn add(&self, revocation: Revocation, is_news: bool) {
+        self.waiting().entry(revocation.number).or_insert((revocation, is_news));
+        self.more.notify_one();
+    }
+
+    fn first(&self) -> Option<(Revocation, bool)> {
+        self.waiting().first_key_value().map(|(_, first)| first.clone())
+    }
+
+    fn done(&self, number: u64) {
+        self.waiting().remove(&number);
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<u64, (Revocation, bool)>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps what waits, again and again until it can be kept.
+async fn keep(follower: &Follower, unkept: &Unkept) {
+    let mut told = false;
+    loop {
+        let Some((revocation, is_news)) = unkept.first() else {
+            unkept.more.notified().await;
+            continue;
+        };
+        let Revocation { number, name, device, .. } = &revocation;
+        let event = SecurityEvent::new(Kind::DeviceRevoked).of(name).on(device);
+        let entry = if is_news && !told {
+            follower.recorder.entry(event).await
+        } else {
+            // It is written only where there was none.
+            Entry { time: follower.clock.now(), event, times: 1 }
+        };
+        match follower.store.add_revocation(revocation.clone(), entry).await {
+            Ok(()) => follower.directory.kept(name, device),
+            // It stays held. The TTP sends it again after each start.
+            Err(StoreError::OtherRevocation) => {
+                error!(number, user = %name, %device, "the authority has another revocation than is kept; both hold");
+            }
+            Err(failure) => {
+                if !std::mem::replace(&mut told, true) {
+                    error!(number, %failure, "a revocation holds and cannot be kept now; trying again");
+                }
+                tokio::time::sleep(AGAIN).await;
+                continue;
+            }
+        }
+        told = false;
+        unkept.done(*number);
+    }
+}

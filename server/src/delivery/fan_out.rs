@@ -1,0 +1,382 @@
+//! Brings each stored message to everyone who may hear it, and the answer to its sender.
+
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use parlour_protocol::json::RequestId;
+use parlour_protocol::{Conversation, Event, Message, Refusal, Reply};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::task::JoinSet;
+
+use crate::delivery::hub::Hub;
+use crate::delivery::outbox::InJson;
+use crate::delivery::peer::{Encoded, Peer, append_event};
+use crate::delivery::store_refusal;
+use crate::metrics::{Audience, Metrics};
+use crate::store::{Appended, Outcome};
+
+/// A session that waits for its message to be stored.
+pub struct Posting {
+    /// The session that said it.
+    pub peer: Arc<Peer>,
+    /// The id of the command, which its answer repeats.
+    pub id: Option<RequestId>,
+    /// The message's place among those of this session that are being stored; free when it is answered.
+    pub place: OwnedSemaphorePermit,
+}
+
+/// Bytes that gather for one session before they are sent: well below the least that its outbox may be
+/// limited to, so that nobody who reads is taken for a slow reader.
+const BURST: usize = 32 * 1024;
+
+/// Sessions that one task sends to, one after the other.
+const SHARE: usize = 64;
+
+/// Delivers until the store ends.
+pub async fn deliver(
+    hub: Arc<Hub>,
+    mut outcomes: mpsc::UnboundedReceiver<Vec<Outcome<Posting>>>,
+    metrics: Arc<Metrics>,
+) {
+    while let Some(batch) = outcomes.recv().await {
+        for run in runs(batch) {
+            match run {
+                Run::Channel(told) => Arc::new(Broadcast::new(&hub, told, &metrics)).bring().await,
+                Run::Others(told) => bring_each(&hub, &told, &metrics),
+            }
+            // Let other tasks run.
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// An outcome as it is announced: the answer to the sender, and the event for everyone else.
+struct Announcement {
+    posting: Posting,
+    answer: Result<Reply, Refusal>,
+    event: Option<Event>,
+}
+
+impl Announcement {
+    fn new((posting, outcome): Outcome<Posting>) -> Self {
+        match outcome {
+            Ok(Appended { message, fresh }) => {
+                let event = fresh.then(|| Event::Message(message.clone()));
+                Self { posting, answer: Ok(Reply::Posted(message)), event }
+            }
+            Err(error) => Self { posting, answer: Err(store_refusal(&error)), event: None },
+        }
+    }
+
+    fn message(&self) -> Option<&Message> {
+        match &self.event {
+            Some(Event::Message(message)) => Some(message),
+            _ => None,
+        }
+    }
+
+    /// The channel in which it is heard.
+    fn channel(&self) -> Option<&Conversation> {
+        self.message().map(|message| &message.to).filter(|to| matches!(to, Conversation::Channel(_)))
+    }
+}
+
+/// Outcomes that follow one another and are announced together.
+enum Run {
+    /// Messages in one channel.
+    Channel(Vec<Announcement>),
+    /// Direct messages, and answers that nobody else hears.
+    Others(Vec<Announcement>),
+}
+
+fn runs(batch: Vec<Outcome<Posting>>) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    let mut size = 0;
+    for outcome in batch {
+        let told = Announcement::new(outcome);
+        let bytes = told.message().map_or(0, |message| message.body.line_bytes());
+        match (runs.last_mut(), told.channel()) {
+            (Some(Run::Others(run)), None) => run.push(told),
+            (Some(Run::Channel(run)), Some(channel))
+                if size + bytes <= BURST && run.first().and_then(Announcement::channel) == Some(channel) =>
+            {
+                size += bytes;
+                run.push(told);
+            }
+            (_, None) => runs.push(Run::Others(vec![told])),
+            (_, Some(_)) => {
+                size = bytes;
+                runs.push(Run::Channel(vec![told]));
+            }
+        }
+    }
+    runs
+}
+
+/// Brings direct messages to both users' sessions, and each answer to the session that waits for it.
+fn bring_each(hub: &Hub, run: &[Announcement], metrics: &Metrics) {
+    let mut touched = Vec::with_capacity(2 * run.len());
+    let (mut messages, mut deliveries) = (0, 0);
+    for told in run {
+        let writer = &told.posting.peer;
+        if let (Some(event), Some(Message { to: Conversation::Direct(to), from, .. })) =
+            (&told.event, told.message())
+        {
+            messages += 1;
+            let encoded = Encoded::new(event);
+            let mut tell = |peer: &Arc<Peer>| {
+                if peer.id != writer.id {
+                    peer.queue(|in_json, lines| lines.extend_from_slice(encoded.line(in_json)));
+                    touch(&mut touched, peer);
+                    deliveries += 1;
+                }
+            };
+            hub.visit(to, &mut tell);
+            if to != from {
+                hub.visit(from, &mut tell);
+            }
+        }
+        if let Err(refusal) = &told.answer {
+            metrics.refused(refusal);
+        }
+        writer.answer(told.posting.id.as_ref(), &told.answer);
+        touch(&mut touched, writer);
+    }
+    metrics.messages.add(Audience::Private, messages);
+    metrics.deliveries.add(Audience::Private, deliveries);
+    touched.sort_unstable_by_key(|peer| peer.id);
+    touched.dedup_by_key(|peer| peer.id);
+    for peer in touched {
+        peer.flush();
+    }
+}
+
+/// Notes that there is something to be sent; when much has gathered, it is sent at once.
+fn touch(touched: &mut Vec<Arc<Peer>>, peer: &Arc<Peer>) {
+    if peer.outbox.waiting() > BURST {
+        peer.flush();
+    } else {
+        touched.push(Arc::clone(peer));
+    }
+}
+
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+/// Messages in one channel on their way to all who are in it.
+struct Broadcast {
+    run: Vec<Announcement>,
+    audience: Arc<[Arc<Peer>]>,
+    /// The sessions that said something in it: they hear an answer instead of their own message.
+    writers: Vec<Arc<Peer>>,
+    metrics: Arc<Metrics>,
+    plain: OnceLock<Lines>,
+    json: OnceLock<Lines>,
+}
+
+/// All lines of a run in one dialect.
+struct Lines {
+    bytes: Vec<u8>,
+    /// The place of each line.
+    lines: Vec<Range<usize>>,
+}
+
+impl Broadcast {
+    fn new(hub: &Hub, run: Vec<Announcement>, metrics: &Arc<Metrics>) -> Self {
+        let mut writers: Vec<Arc<Peer>> = run.iter().map(|told| Arc::clone(&told.posting.peer)).collect();
+        writers.sort_unstable_by_key(|peer| peer.id);
+        writers.dedup_by_key(|peer| peer.id);
+        Self {
+            run,
+            audience: hub.everyone(),
+            writers,
+            metrics: Arc::clone(metrics),
+            plain: OnceLock::new(),
+            json: OnceLock::new(),
+        }
+    }
+
+    /// Sends to everyone, on as many cores as there are.
+    async fn bring(self: Arc<Self>) {
+        self.metrics.messages.add(Audience::Public, count(self.run.len()));
+        for writer in &self.writers {
+            self.bring_to_writer(writer);
+        }
+        let everyone = 0..self.audience.len();
+        if everyone.len() <= SHARE || Handle::current().metrics().num_workers() == 1 {
+            return self.bring_to(everyone);
+        }
+        let mut tasks = JoinSet::new();
+        for begin in everyone.clone().step_by(SHARE) {
+            let broadcast = Arc::clone(&self);
+            let share = begin..everyone.end.min(begin + SHARE);
+            tasks.spawn(async move { broadcast.bring_to(share) });
+        }
+        tasks.join_all().await;
+    }
+
+    fn bring_to(&self, share: Range<usize>) {
+        let writers: Vec<u64> = self.writers.iter().map(|peer| peer.id).collect();
+        let mut others = 0;
+        for peer in self.audience.get(share).unwrap_or_default() {
+            if !writers.contains(&peer.id) {
+                peer.queue(|in_json, lines| lines.extend_from_slice(&self.lines(in_json).bytes));
+                peer.flush();
+                others += 1;
+            }
+        }
+        self.metrics.deliveries.add(Audience::Public, others * count(self.run.len()));
+    }
+
+    fn bring_to_writer(&self, writer: &Peer) {
+        let mut told_of_others = 0;
+        for (index, told) in self.run.iter().enumerate() {
+            if told.posting.peer.id == writer.id {
+                writer.answer(told.posting.id.as_ref(), &told.answer);
+            } else {
+                writer.queue(|in_json, lines| lines.extend_from_slice(self.lines(in_json).line(index)));
+                told_of_others += 1;
+            }
+        }
+        self.metrics.deliveries.add(Audience::Public, told_of_others);
+        writer.flush();
+    }
+
+    fn lines(&self, in_json: InJson) -> &Lines {
+        let lines = if in_json { &self.json } else { &self.plain };
+        lines.get_or_init(|| Lines::write(&self.run, in_json))
+    }
+}
+
+impl Lines {
+    fn write(run: &[Announcement], in_json: InJson) -> Self {
+        let (mut bytes, mut lines) = (Vec::new(), Vec::with_capacity(run.len()));
+        for told in run {
+            let begin = bytes.len();
+            if let Some(event) = &told.event {
+                append_event(event, in_json, &mut bytes);
+            }
+            lines.push(begin..bytes.len());
+        }
+        Self { bytes, lines }
+    }
+
+    fn line(&self, index: usize) -> &[u8] {
+        self.lines.get(index).and_then(|line| self.bytes.get(line.clone())).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parlour_protocol::{Body, DeviceId, MessageId, SafeText, Timestamp, UserName};
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::delivery::hub::Presence;
+    use crate::metrics::ErrorCode;
+    use crate::store::StoreError;
+
+    fn peer(id: u64) -> Arc<Peer> {
+        Arc::new(Peer::new(id, 1_000_000, None))
+    }
+
+    fn join(hub: &Arc<Hub>, name: &str, device: char, peer: &Arc<Peer>) -> Presence {
+        let device: DeviceId = device.to_string().repeat(16).parse().unwrap();
+        hub.join(&name.parse().unwrap(), &device, peer, None).ok().unwrap()
+    }
+
+    /// A message from sam that was stored, posted by `peer`.
+    fn stored(peer: &Arc<Peer>, to: &str, text: &str) -> Outcome<Posting> {
+        let from: UserName = "sam".parse().unwrap();
+        let message = Message {
+            to: to.parse().unwrap(),
+            from,
+            seq: 1,
+            id: MessageId::from_bytes([1; 16]),
+            time: Timestamp::from_millis(0),
+            body: Body::Text(SafeText::parse(text).unwrap()),
+        };
+        (posting(peer), Ok(Appended { message, fresh: true }))
+    }
+
+    fn posting(peer: &Arc<Peer>) -> Posting {
+        let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        Posting { peer: Arc::clone(peer), id: None, place }
+    }
+
+    /// Delivers a batch and returns what was counted.
+    async fn deliver_all(hub: &Arc<Hub>, batch: Vec<Outcome<Posting>>) -> Arc<Metrics> {
+        let metrics = Arc::new(Metrics::default());
+        let (told, outcomes) = mpsc::unbounded_channel();
+        told.send(batch).ok().unwrap();
+        drop(told);
+        deliver(Arc::clone(hub), outcomes, Arc::clone(&metrics)).await;
+        metrics
+    }
+
+    /// The last words of each line that a session was sent.
+    fn heard(peer: &Peer) -> Vec<String> {
+        let (mut lines, mut piece) = (Vec::new(), Vec::new());
+        while peer.outbox.take(&mut piece) {
+            lines.append(&mut piece);
+        }
+        let lines = String::from_utf8(lines).unwrap();
+        lines.lines().map(|line| line.rsplit(' ').next().unwrap().to_owned()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_direct_message_reaches_both_users_devices_and_nobody_else() {
+        let hub = Arc::new(Hub::default());
+        let [writing, other_device, erik, anna] = [1, 2, 3, 4].map(peer);
+        let _presences = [
+            join(&hub, "sam", '1', &writing),
+            join(&hub, "sam", '2', &other_device),
+            join(&hub, "erik", '1', &erik),
+            join(&hub, "anna", '1', &anna),
+        ];
+        let batch = vec![stored(&writing, "@erik", "one"), stored(&writing, "#lobby", "two")];
+        let metrics = deliver_all(&hub, batch).await;
+        assert_eq!(heard(&writing), ["one", "two"]);
+        assert_eq!(heard(&other_device), ["one", "two"]);
+        assert_eq!(heard(&erik), ["one", "two"]);
+        assert_eq!(heard(&anna), ["two"]);
+        let counted = |audience| (metrics.messages.get(audience), metrics.deliveries.get(audience));
+        assert_eq!(counted(Audience::Private), (1, 2));
+        assert_eq!(counted(Audience::Public), (1, 3));
+    }
+
+    #[tokio::test]
+    async fn everyone_hears_a_channel_in_the_order_in_which_it_was_stored() {
+        let hub = Arc::new(Hub::default());
+        let peers: Vec<Arc<Peer>> = (0..200).map(peer).collect();
+        let names = (0..200).map(|number| format!("u{number}"));
+        let _presences: Vec<Presence> =
+            peers.iter().zip(names).map(|(peer, name)| join(&hub, &name, '1', peer)).collect();
+        let texts: Vec<String> = (0..500).map(|number| format!("{number}-{}", "x".repeat(300))).collect();
+        let batch = texts.iter().zip(peers.iter().cycle().take(500));
+        let batch = batch.map(|(text, peer)| stored(peer, "#lobby", text)).collect();
+        let metrics = deliver_all(&hub, batch).await;
+        assert_eq!(metrics.messages.get(Audience::Public), 500);
+        // Nobody hears her own message as an event.
+        assert_eq!(metrics.deliveries.get(Audience::Public), 500 * 199);
+        for peer in peers {
+            assert_eq!(heard(&peer), texts);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_not_stored_is_told_to_nobody_else_and_answered_in_turn() {
+        let hub = Arc::new(Hub::default());
+        let [writing, other] = [1, 2].map(peer);
+        let _presences = [join(&hub, "sam", '1', &writing), join(&hub, "erik", '1', &other)];
+        let refused = (posting(&writing), Err(StoreError::IdInUse));
+        let batch = vec![stored(&writing, "#lobby", "one"), refused, stored(&writing, "#lobby", "two")];
+        let metrics = deliver_all(&hub, batch).await;
+        assert_eq!(metrics.errors.get(ErrorCode::IdInUse), 1);
+        assert_eq!(heard(&other), ["one", "two"]);
+        let lines = heard(&writing);
+        assert_eq!((lines.len(), &lines[0], &lines[2]), (3, &"one".to_owned(), &"two".to_owned()));
+    }
+}

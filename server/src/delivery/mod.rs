@@ -1,0 +1,14 @@
+//! Delivery: a stored message reaches everyone who may hear it.
+//!
+//! [`fan_out`] takes what became durable and brings it to everyone in the [`hub`]. Each of them is a [`peer`]: an
+//! [`outbox`], and the [`wire`] on which what is in it is sent.
+
+pub mod fan_out;
+pub mod hub;
+pub mod outbox;
+pub mod peer;
+mod refusals;
+pub mod wire;
+
+pub use self::fan_out::{Posting, deliver};
+pub(crate) use self::refusals::{internal, store_refusal};

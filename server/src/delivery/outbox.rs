@@ -1,0 +1,414 @@
+//! Lines that wait to be sent to one session: bounded, and closed with a reason when full.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use parlour_protocol::Farewell;
+use tokio::sync::Notify;
+
+/// Why no more is sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Closing {
+    /// The client asked for it, or its side ended; what is queued is still sent.
+    Quiet,
+    /// The server ends it, and says why.
+    Said(Farewell),
+}
+
+/// True for json, false for plain.
+pub type InJson = bool;
+
+/// Room for lines that is kept for the next ones, in bytes: a short message is passed on without asking
+/// for memory, and a session that was busy once does not hold more for ever.
+const KEPT: usize = 512;
+
+/// Bytes after which the next lines begin a piece of their own: more than is usually sent at once. One piece
+/// that grows on would be moved again and again, and leave holes of memory behind it.
+const FIRST_PIECE: usize = 62 * 1024;
+
+/// Bytes of memory of each further piece; there are such pieces only for a slow reader.
+const PIECE: usize = 16 * 1024;
+
+/// Bytes of a piece that stay free, for a line that is longer than the rest of the piece.
+const SPARE: usize = 1_024;
+
+/// Whole lines on their way, and the dialect that they are in. Anyone may put lines in, and whoever sends
+/// takes all that is there at once.
+pub struct Outbox {
+    limit: usize,
+    state: Mutex<State>,
+    /// The session's own task has to send, or to see that it is closed.
+    attention: Notify,
+    /// Room again.
+    room: Notify,
+    /// The end alone.
+    closing: Notify,
+}
+
+/// Lines, one after the other, that are sent together.
+#[derive(Default)]
+struct Piece {
+    lines: Vec<u8>,
+    /// Bytes of them that are events; replies do not count against the limit.
+    events: usize,
+}
+
+#[derive(Default)]
+struct State {
+    /// Pieces that are full, oldest first.
+    full: VecDeque<Piece>,
+    /// The piece after them.
+    last: Piece,
+    /// Bytes of all pieces.
+    bytes: usize,
+    /// Bytes of them that are events.
+    events: usize,
+    /// Events that wait for a reply to go before them; `None` while none have to.
+    held: Option<Vec<u8>>,
+    /// Bytes that were taken and are being written.
+    writing: usize,
+    /// Bytes of those that are events.
+    writing_events: usize,
+    closing: Option<Closing>,
+    in_json: InJson,
+}
+
+impl Outbox {
+    /// An outbox for at most `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            state: Mutex::default(),
+            attention: Notify::new(),
+            room: Notify::new(),
+            closing: Notify::new(),
+        }
+    }
+
+    /// Queues what `write` appends: lines with their line feeds, in the dialect that is spoken. When that
+    /// is more than there is room for the outbox is closed, and what `farewell` appends, which says so,
+    /// takes the place of everything queued. The caller sends, or [calls](Self::call) the session.
+    pub fn push(
+        &self,
+        write: impl FnOnce(InJson, &mut Vec<u8>),
+        farewell: impl FnOnce(InJson, &mut Vec<u8>),
+    ) {
+        let mut state = self.state();
+        if state.closing.is_some() {
+            return;
+        }
+        state.append_event(write);
+        if state.used_by_events() > self.limit {
+            self.end(&mut state, Closing::Said(Farewell::SlowReader), farewell);
+        }
+    }
+
+    /// Holds events back until [`release`](Self::release): a reply is coming that has to be first.
+    pub fn hold(&self) {
+        self.state().held.get_or_insert_default();
+    }
+
+    /// Lets events through again. Those that were held come first if `with_held`. Otherwise they are dropped, because
+    /// the session may not hear them after all.
+    pub fn release(&self, with_held: bool) {
+        let mut state = self.state();
+        let held = state.held.take().unwrap_or_default();
+        if with_held && state.closing.is_none() {
+            state.append_event(|_, lines| lines.extend_from_slice(&held));
+        }
+    }
+
+    /// Queues a reply. It is never too much: the next command is read only when there is [`room`](Self::room).
+    pub fn push_reply(&self, write: impl FnOnce(InJson, &mut Vec<u8>)) {
+        let mut state = self.state();
+        if state.closing.is_none() {
+            state.append(write, false);
+        }
+    }
+
+    /// Queues a reply after which another dialect is spoken, so that no event comes in between in the
+    /// wrong one.
+    pub fn push_switch(&self, write: impl FnOnce(InJson, &mut Vec<u8>), in_json: InJson) {
+        let mut state = self.state();
+        if state.closing.is_none() {
+            state.append(write, false);
+        }
+        state.in_json = in_json;
+    }
+
+    /// Returns whether the dialect is json.
+    pub fn in_json(&self) -> InJson {
+        self.state().in_json
+    }
+
+    /// Closes after what is queued and what `write` appends. The first reason holds.
+    pub fn close(&self, closing: Closing, write: impl FnOnce(InJson, &mut Vec<u8>)) {
+        let mut state = self.state();
+        if state.closing.is_none() {
+            self.end(&mut state, closing, write);
+        }
+    }
+
+    fn end(&self, state: &mut State, closing: Closing, write: impl FnOnce(InJson, &mut Vec<u8>)) {
+        if closing == Closing::Said(Farewell::SlowReader) {
+            state.forget_waiting();
+        }
+        state.append(write, false);
+        state.closing = Some(closing);
+        self.attention.notify_one();
+        self.room.notify_one();
+        self.closing.notify_waiters();
+    }
+
+    /// Why it was closed, if it was.
+    pub fn closing(&self) -> Option<Closing> {
+        self.state().closing
+    }
+
+    /// Takes the lines that are there into `buffer`, in place of what is in it: all of them, or a piece when
+    /// there are many. What was taken before was sent by now. Returns false when there are none.
+    pub fn take(&self, buffer: &mut Vec<u8>) -> bool {
+        let mut state = self.state();
+        if state.writing > 0 {
+            state.writing = 0;
+            state.writing_events = 0;
+            self.room.notify_one();
+        }
+        if let Some(piece) = state.full.pop_front() {
+            *buffer = piece.lines;
+            state.writing_events = piece.events;
+        } else if state.last.lines.is_empty() {
+            return false;
+        } else {
+            if state.last.lines.capacity() <= KEPT {
+                buffer.clear();
+                buffer.append(&mut state.last.lines);
+            } else {
+                *buffer = std::mem::take(&mut state.last.lines);
+            }
+            state.writing_events = std::mem::take(&mut state.last.events);
+        }
+        state.writing = buffer.len();
+        state.bytes -= state.writing;
+        state.events -= state.writing_events;
+        true
+    }
+
+    /// Bytes that nobody has taken yet.
+    pub fn waiting(&self) -> usize {
+        self.state().bytes
+    }
+
+    /// Bytes on their way: those, and what the system has not taken yet.
+    pub fn on_their_way(&self) -> usize {
+        self.state().used()
+    }
+
+    /// Lets the session's own task send, or see that there is an end.
+    pub fn call(&self) {
+        self.attention.notify_one();
+    }
+
+    /// Waits until somebody [calls](Self::call).
+    pub async fn called(&self) {
+        self.attention.notified().await;
+    }
+
+    /// Returns whether at most half of the outbox is used.
+    pub fn has_room(&self) -> bool {
+        self.state().used() <= self.limit / 2
+    }
+
+    /// Waits until at most half of the outbox is used, so that the next reply fits. A client that asks
+    /// without reading waits here. Returns at once when closed.
+    pub async fn room(&self) {
+        loop {
+            {
+                let state = self.state();
+                if state.used() <= self.limit / 2 || state.closing.is_some() {
+                    return;
+                }
+            }
+            self.room.notified().await;
+        }
+    }
+
+    /// Waits until it is closed.
+    pub async fn closed(&self) -> Closing {
+        loop {
+            let notified = self.closing.notified();
+            tokio::pin!(notified);
+            // Registered before the look, so that a close in between is not missed.
+            notified.as_mut().enable();
+            if let Some(closing) = self.closing() {
+                return closing;
+            }
+            notified.await;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Bytes on their way.
+    fn used(&self) -> usize {
+        self.bytes + self.held.as_ref().map_or(0, Vec::len) + self.writing
+    }
+
+    /// Bytes on their way that count against the limit.
+    fn used_by_events(&self) -> usize {
+        self.events + self.held.as_ref().map_or(0, Vec::len) + self.writing_events
+    }
+
+    /// As [`append`](Self::append), counted as an event; to what is held back while events are.
+    fn append_event(&mut self, write: impl FnOnce(InJson, &mut Vec<u8>)) {
+        match &mut self.held {
+            None => self.append(write, true),
+            Some(held) => write(self.in_json, held),
+        }
+    }
+
+    fn append(&mut self, write: impl FnOnce(InJson, &mut Vec<u8>), is_event: bool) {
+        let before = self.last.lines.len();
+        write(self.in_json, &mut self.last.lines);
+        let count = self.last.lines.len() - before;
+        self.bytes += count;
+        if is_event {
+            self.events += count;
+            self.last.events += count;
+        }
+        let most = if self.full.is_empty() { FIRST_PIECE } else { PIECE - SPARE };
+        if self.last.lines.len() >= most {
+            let next = Piece { lines: Vec::with_capacity(PIECE), events: 0 };
+            self.full.push_back(std::mem::replace(&mut self.last, next));
+        }
+    }
+
+    /// Drops what nobody has taken yet.
+    fn forget_waiting(&mut self) {
+        self.full = VecDeque::new();
+        self.last = Piece::default();
+        self.bytes = 0;
+        self.events = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(size: usize) -> impl FnOnce(InJson, &mut Vec<u8>) {
+        move |_, lines| lines.extend(std::iter::repeat_n(b'x', size))
+    }
+
+    fn nothing(_: InJson, _: &mut Vec<u8>) {}
+
+    fn lines(outbox: &Outbox) -> Vec<u8> {
+        let mut lines = Vec::new();
+        outbox.take(&mut lines);
+        lines
+    }
+
+    fn taken(outbox: &Outbox) -> Option<usize> {
+        Some(lines(outbox).len()).filter(|length| *length > 0)
+    }
+
+    #[test]
+    fn lines_come_out_together_and_room_comes_back_when_they_are_sent() {
+        let outbox = Outbox::new(100);
+        outbox.push(line(40), nothing);
+        outbox.push(line(20), nothing);
+        assert_eq!(taken(&outbox), Some(60));
+        // Taken is not sent: the bytes still count.
+        outbox.push(line(40), nothing);
+        assert_eq!(outbox.closing(), None);
+        assert_eq!(taken(&outbox), Some(40));
+        outbox.push(line(60), nothing);
+        assert_eq!(outbox.closing(), None);
+        outbox.push(line(1), nothing);
+        assert_eq!(outbox.closing(), Some(Closing::Said(Farewell::SlowReader)));
+    }
+
+    #[test]
+    fn what_is_long_comes_out_in_pieces_and_in_order() {
+        let outbox = Outbox::new(1 << 20);
+        let mut expected = Vec::new();
+        for number in 0..3_000 {
+            let text = format!("{number}-{}\n", "x".repeat(number % 200));
+            expected.extend_from_slice(text.as_bytes());
+            if number % 3 == 0 {
+                outbox.push_reply(|_, lines| lines.extend_from_slice(text.as_bytes()));
+            } else {
+                outbox.push(|_, lines| lines.extend_from_slice(text.as_bytes()), nothing);
+            }
+        }
+        assert_eq!(outbox.waiting(), expected.len());
+        let (mut pieces, mut taken, mut buffer) = (0, Vec::new(), Vec::new());
+        while outbox.take(&mut buffer) {
+            pieces += 1;
+            taken.extend_from_slice(&buffer);
+        }
+        assert_eq!(taken, expected);
+        assert!(pieces > expected.len() / FIRST_PIECE, "{pieces} pieces");
+        let state = outbox.state();
+        assert_eq!((state.used(), state.used_by_events(), state.bytes, state.events), (0, 0, 0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_full_outbox_is_closed_and_says_so_instead() {
+        let outbox = Outbox::new(100);
+        outbox.push(line(60), nothing);
+        outbox.push(line(60), line(7));
+        assert_eq!(outbox.closed().await, Closing::Said(Farewell::SlowReader));
+        assert_eq!(taken(&outbox), Some(7));
+        assert_eq!(taken(&outbox), None);
+    }
+
+    #[test]
+    fn what_is_queued_is_sent_before_the_end() {
+        let outbox = Outbox::new(100);
+        outbox.push(line(1), nothing);
+        outbox.close(Closing::Quiet, nothing);
+        outbox.push(line(2), nothing);
+        assert_eq!(taken(&outbox), Some(1));
+        assert_eq!(taken(&outbox), None);
+    }
+
+    #[tokio::test]
+    async fn a_reply_is_queued_even_when_it_is_long_and_the_next_command_waits() {
+        let outbox = Outbox::new(100);
+        outbox.push_reply(line(500));
+        assert_eq!(outbox.closing(), None);
+        let waiting = tokio::time::timeout(std::time::Duration::from_millis(20), outbox.room());
+        assert!(waiting.await.is_err());
+        assert_eq!(taken(&outbox), Some(500));
+        // A long reply does not make the client a slow reader of events.
+        outbox.push(line(100), nothing);
+        assert_eq!(outbox.closing(), None);
+        outbox.push(line(1), nothing);
+        assert_eq!(outbox.closing(), Some(Closing::Said(Farewell::SlowReader)));
+    }
+
+    #[test]
+    fn another_dialect_is_spoken_right_after_the_reply_that_says_so() {
+        let outbox = Outbox::new(100);
+        let dialect = |in_json: InJson, lines: &mut Vec<u8>| lines.push(if in_json { b'j' } else { b'p' });
+        outbox.push_switch(dialect, true);
+        outbox.push(dialect, nothing);
+        assert_eq!(lines(&outbox), b"pj");
+    }
+
+    #[test]
+    fn events_that_are_held_come_after_the_reply() {
+        let outbox = Outbox::new(100);
+        outbox.hold();
+        outbox.push(|_, lines| lines.extend_from_slice(b"event"), nothing);
+        outbox.push_reply(|_, lines| lines.extend_from_slice(b"reply "));
+        outbox.release(true);
+        outbox.push(|_, lines| lines.extend_from_slice(b" later"), nothing);
+        assert_eq!(lines(&outbox), b"reply event later");
+    }
+}

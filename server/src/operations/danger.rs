@@ -1,0 +1,140 @@
+//! Dangers: settings that are refused as unsafe unless they are allowed by name.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use clap::ValueEnum;
+use parlour_protocol::Limits;
+use parlour_upkeep::look;
+
+/// Something unsafe, under the name by which `allow-unsafe` allows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Danger {
+    /// Others than the owner can read the server's key
+    WorldReadableKeys,
+    /// Others than the owner can change the server's key, or put another in its place
+    WritableKeys,
+    /// Others than the owner can change what is in the data directory
+    WritableData,
+    /// Listen publicly while a raised limit for one address no longer holds anybody back
+    PublicWithoutLimits,
+}
+
+/// From which value on a limit for one address holds nobody back.
+enum Pointless {
+    /// From the number of all connections on: one address can take all places then.
+    AtConnections,
+    /// From the number of all guests on.
+    AtGuests,
+    /// From this number on.
+    At(u64),
+}
+
+/// Limits that hold a single address back, and from which value on they do so no more, if they were raised
+/// at all.
+const PER_ADDRESS: &[(&str, Pointless)] = &[
+    ("connections_per_address", Pointless::AtConnections),
+    ("guests_per_address", Pointless::AtGuests),
+    ("registrations_per_hour", Pointless::At(6_000)),
+    ("failed_logins_per_minute", Pointless::At(1_000)),
+];
+
+impl Pointless {
+    fn bound(&self, limits: &Limits) -> u64 {
+        match self {
+            Self::AtConnections => limits.connections,
+            // A guest is a connection too.
+            Self::AtGuests => limits.guests.min(limits.connections),
+            Self::At(bound) => *bound,
+        }
+    }
+}
+
+impl Danger {
+    /// The name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::WorldReadableKeys => "world-readable-keys",
+            Self::WritableKeys => "writable-keys",
+            Self::WritableData => "writable-data",
+            Self::PublicWithoutLimits => "public-without-limits",
+        }
+    }
+}
+
+/// Says that others can read the key in `keys`.
+pub fn of_keys(keys: &Path) -> Option<String> {
+    let key = keys.join("server.key");
+    look::is_readable_by_others(&key).then(|| {
+        format!("others than its owner can read {0}; 'chmod 600 {0}' takes that away", key.display())
+    })
+}
+
+/// Says that others can change the key in `keys`, or exchange it.
+pub fn of_keys_folder(keys: &Path) -> Option<String> {
+    let key = keys.join("server.key");
+    of_folder(keys).or_else(|| {
+        look::is_writable_by_others(&key).then(|| {
+            format!("others than its owner can change {0}; 'chmod go-w {0}' takes that away", key.display())
+        })
+    })
+}
+
+/// Says that others can write into `data`.
+pub fn of_data(data: &Path) -> Option<String> {
+    of_folder(data)
+}
+
+fn of_folder(folder: &Path) -> Option<String> {
+    look::is_writable_by_others(folder).then(|| {
+        format!(
+            "others than its owner can change what is in {0}; 'chmod go-w {0}' takes that away",
+            folder.display()
+        )
+    })
+}
+
+/// Says which limit does not hold anybody back on an address that others reach.
+pub fn of_limits(address: SocketAddr, limits: &Limits) -> Option<String> {
+    if address.ip().is_loopback() {
+        return None;
+    }
+    let default = Limits::default();
+    let pointless = |(name, from): &&(&str, Pointless)| {
+        let value = limits.get(name).unwrap_or_default();
+        Some(value) > default.get(name) && value >= from.bound(limits)
+    };
+    PER_ADDRESS.iter().find(pointless).map(|(name, _)| {
+        format!("the server would listen on {address} with a limit {name} that holds nobody back")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_address_wants_limits_that_bind() {
+        let (public, local) = ("0.0.0.0:7275".parse().unwrap(), "127.0.0.1:7275".parse().unwrap());
+        for (assignments, dangerous) in [
+            (&[][..], false),
+            (&["connections=10"], false),
+            (&["connections_per_address=9999"], false),
+            (&["connections_per_address=10000"], true),
+            (&["guests_per_address=999"], false),
+            (&["guests_per_address=5000"], true),
+            (&["guests_per_address=5000", "guests=5001"], false),
+            (&["guests_per_address=5000", "guests=9000", "connections=5000"], true),
+            (&["registrations_per_hour=6000"], true),
+            (&["failed_logins_per_minute=999"], false),
+        ] {
+            let mut limits = Limits::default();
+            for assignment in assignments {
+                limits.set(assignment).unwrap();
+            }
+            assert_eq!(of_limits(public, &limits).is_some(), dangerous, "{assignments:?}");
+            assert_eq!(of_limits(local, &limits), None);
+        }
+    }
+}

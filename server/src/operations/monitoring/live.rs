@@ -1,0 +1,100 @@
+//! Values that are not counted, but looked at when somebody asks.
+
+use std::fmt::{self, Debug};
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Unit;
+
+use crate::edge::entrance::Entrance;
+
+/// A look at the gate, the hub, the queues and the certificates.
+pub(super) struct Live {
+    entrance: Arc<Entrance>,
+}
+
+impl Live {
+    pub(super) fn new(entrance: Arc<Entrance>) -> Self {
+        Self { entrance }
+    }
+
+    /// Sessions that are logged in, and guests.
+    fn sessions(&self) -> [(&'static str, u64); 2] {
+        let users = count(self.entrance.services.hub.everyone().len());
+        let all = u64::try_from(self.entrance.services.metrics.sessions.get()).unwrap_or(0);
+        [("user", users), ("guest", all.saturating_sub(users))]
+    }
+
+    /// Bytes that wait for sessions that are logged in: in all, and for the one for which most do.
+    fn outgoing(&self) -> (u64, u64) {
+        let everyone = self.entrance.services.hub.everyone();
+        let each = everyone.iter().map(|peer| count(peer.outbox.on_their_way()));
+        each.fold((0, 0), |(all, most), bytes| (all + bytes, most.max(bytes)))
+    }
+
+    /// The end of each certificate, in seconds since 1970.
+    fn expiries(&self) -> Vec<(&'static str, i64)> {
+        let identity = self.entrance.identity();
+        let server = identity.expires.map(|expires| ("server", expires));
+        server.into_iter().chain([("root", identity.root.not_after())]).collect()
+    }
+}
+
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+impl Collector for Live {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let (outgoing, longest) = self.outgoing();
+        for (name, help, unit, value) in [
+            ("connections", "Connections, also without TLS so far.", None, self.entrance.gate.connections()),
+            (
+                "handshakes_under_way",
+                "Handshakes being computed.",
+                None,
+                self.entrance.gate.handshakes_under_way(),
+            ),
+            (
+                "writes_waiting",
+                "Writes that wait for the database.",
+                None,
+                count(self.entrance.services.store.waiting()),
+            ),
+            ("outgoing_waiting", "Waiting for all users' sessions.", Some(Unit::Bytes), outgoing),
+            ("outgoing_longest", "Waiting for the session that lags most.", Some(Unit::Bytes), longest),
+        ] {
+            let gauge = ConstGauge::new(value);
+            gauge.encode(encoder.encode_descriptor(name, help, unit.as_ref(), MetricType::Gauge)?)?;
+        }
+        let mut family = encoder.encode_descriptor(
+            "sessions",
+            "Sessions of users, and of guests who are not logged in.",
+            None,
+            MetricType::Gauge,
+        )?;
+        for (kind, value) in self.sessions() {
+            ConstGauge::new(value).encode(family.encode_family(&[("kind", kind)])?)?;
+        }
+        let mut family = encoder.encode_descriptor(
+            "certificate_expiry_timestamp",
+            "When the certificate runs out.",
+            Some(&Unit::Seconds),
+            MetricType::Gauge,
+        )?;
+        for (certificate, value) in self.expiries() {
+            ConstGauge::new(value).encode(family.encode_family(&[("certificate", certificate)])?)?;
+        }
+        Ok(())
+    }
+}
+
+impl Debug for Live {
+    /// Without what it looks at.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Live").finish_non_exhaustive()
+    }
+}

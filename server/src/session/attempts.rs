@@ -1,0 +1,163 @@
+//! Limits on attempts at what costs the server something: registering, renewing, and guessing at logins.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use governor::clock::{Clock as _, DefaultClock};
+use governor::state::keyed::DefaultKeyedStateStore;
+use governor::{Quota, RateLimiter};
+use parlour_protocol::Limits;
+
+use crate::network::network;
+use crate::session::lockout::Lockouts;
+
+/// Addresses that are remembered; with more, those that have recovered are forgotten.
+const REMEMBERED: usize = 65_536;
+
+/// Counts attempts by address.
+pub struct Attempts {
+    registrations: Rate,
+    renewals: Rate,
+    lockouts: Mutex<Lockouts>,
+}
+
+impl Attempts {
+    /// No attempts yet.
+    pub fn new(limits: &Limits) -> Self {
+        let hour = Duration::from_hours(1);
+        Self {
+            registrations: Rate::new(quota(limits.registrations_per_hour, hour), REMEMBERED),
+            renewals: Rate::new(quota(limits.renewals_per_hour, hour), REMEMBERED),
+            lockouts: Mutex::new(Lockouts::new(limits, REMEMBERED)),
+        }
+    }
+
+    /// Counts a registration; `Err` says in how many seconds one will be allowed.
+    pub fn register(&self, address: IpAddr) -> Result<(), u64> {
+        self.registrations.attempt(network(address))
+    }
+
+    /// Counts a renewal; `Err` says in how many seconds one will be allowed.
+    pub fn renew(&self, address: IpAddr) -> Result<(), u64> {
+        self.renewals.attempt(network(address))
+    }
+
+    /// Refuses a login while its address is locked out; `Err` says for how many more seconds.
+    pub fn may_login(&self, address: IpAddr) -> Result<(), u64> {
+        let left = self.lockouts().locked(network(address), Instant::now());
+        left.map_or(Ok(()), |left| Err(left.as_secs() + 1))
+    }
+
+    /// Counts a failed login; when that locks its address out, returns for how long.
+    pub fn login_failed(&self, address: IpAddr) -> Option<Duration> {
+        self.lockouts().failed(network(address), Instant::now())
+    }
+
+    fn lockouts(&self) -> MutexGuard<'_, Lockouts> {
+        self.lockouts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// So many attempts in a period, for each address.
+struct Rate {
+    limiter: RateLimiter<IpAddr, DefaultKeyedStateStore<IpAddr>, DefaultClock>,
+    /// Addresses that are remembered without looking whether some can be forgotten.
+    remembered: usize,
+    /// With more addresses than this, those that have recovered are forgotten.
+    sweep_above: AtomicUsize,
+}
+
+impl Rate {
+    fn new(quota: Quota, remembered: usize) -> Self {
+        Self { limiter: RateLimiter::keyed(quota), remembered, sweep_above: AtomicUsize::new(remembered) }
+    }
+
+    fn attempt(&self, address: IpAddr) -> Result<(), u64> {
+        self.sweep_when_due();
+        self.limiter.check_key(&address).map_err(|not_until| {
+            let wait = not_until.wait_time_from(DefaultClock::default().now());
+            wait.as_secs() + 1
+        })
+    }
+
+    /// Forgets addresses that have recovered. A sweep looks at every address, so the next one waits until there are
+    /// twice as many as this one left. Returns whether it swept.
+    fn sweep_when_due(&self) -> bool {
+        if self.limiter.len() <= self.sweep_above.load(Ordering::Relaxed) {
+            return false;
+        }
+        self.limiter.retain_recent();
+        let next = self.limiter.len().saturating_mul(2).max(self.remembered);
+        self.sweep_above.store(next, Ordering::Relaxed);
+        true
+    }
+}
+
+/// So many at once, and given back evenly over the period.
+fn quota(count: u64, period: Duration) -> Quota {
+    let count = NonZeroU32::new(u32::try_from(count).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
+    Quota::with_period(period / count.get()).unwrap_or(Quota::per_second(NonZeroU32::MIN)).allow_burst(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempts(assignment: &str) -> Attempts {
+        let mut limits = Limits::default();
+        limits.set(assignment).unwrap();
+        Attempts::new(&limits)
+    }
+
+    fn here() -> IpAddr {
+        "127.0.0.1".parse().unwrap()
+    }
+
+    fn address(number: u32) -> IpAddr {
+        IpAddr::V4(number.into())
+    }
+
+    #[test]
+    fn failed_logins_lock_their_address_and_no_other() {
+        let attempts = attempts("failed_logins_per_minute=2");
+        for locked in [None, Some(Duration::from_mins(1))] {
+            assert_eq!(attempts.may_login(here()), Ok(()));
+            assert_eq!(attempts.login_failed(here()), locked);
+        }
+        assert!(attempts.may_login(here()).is_err_and(|seconds| (1..=61).contains(&seconds)));
+        assert_eq!(attempts.may_login("10.0.0.1".parse().unwrap()), Ok(()));
+    }
+
+    #[test]
+    fn registrations_are_bounded_by_address() {
+        let attempts = attempts("registrations_per_hour=2");
+        assert_eq!((attempts.register(here()), attempts.register(here())), (Ok(()), Ok(())));
+        assert!(attempts.register(here()).is_err_and(|seconds| seconds > 60));
+        assert_eq!(attempts.register("10.0.0.1".parse().unwrap()), Ok(()));
+    }
+
+    #[test]
+    fn many_addresses_that_have_not_recovered_are_not_gone_through_at_each_attempt() {
+        let rate = Rate::new(quota(1, Duration::from_hours(1)), 10);
+        let mut sweeps = 0;
+        for number in 0..1_000 {
+            sweeps += usize::from(rate.sweep_when_due());
+            assert_eq!(rate.attempt(address(number)), Ok(()));
+        }
+        assert!((1..=8).contains(&sweeps), "{sweeps} sweeps");
+        // None was forgotten: each has used up what it had.
+        assert!((0..1_000).all(|number| rate.attempt(address(number)).is_err()));
+    }
+
+    #[test]
+    fn addresses_that_have_recovered_are_forgotten_when_there_are_many() {
+        let rate = Rate::new(quota(1_000_000, Duration::from_secs(1)), 10);
+        for number in 0..1_000 {
+            assert_eq!(rate.attempt(address(number)), Ok(()));
+        }
+        assert!(rate.limiter.len() < 1_000, "{} are remembered", rate.limiter.len());
+    }
+}

@@ -1,0 +1,12 @@
+//! `conversations`: the conversations that a user has, and how far each goes.
+
+use parlour_protocol::{Refusal, Reply};
+
+use crate::delivery::{Posting, store_refusal};
+use crate::session::rights::User;
+use crate::store::Store;
+
+pub(super) async fn run(user: User<'_>, store: &dyn Store<Posting>) -> Result<Reply, Refusal> {
+    let heads = store.conversations(user.name.clone()).await;
+    heads.map(Reply::Conversations).map_err(|error| store_refusal(&error))
+}

@@ -1,0 +1,59 @@
+//! The credentials of a login: the certificate of this TLS connection, and a signature bound to the connection.
+
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
+use parlour_keylog::{CertificateError, DeviceCertificate, RootCertificate};
+use parlour_protocol::{EXPORTER_BYTES, Timestamp, UserName, login_transcript};
+use thiserror::Error;
+
+/// Why credentials do not hold. It goes to the log; the client hears `invalid credentials` in every case.
+#[derive(Debug, Error)]
+pub enum CredentialFault {
+    /// The connection came without a client certificate.
+    #[error("no client certificate")]
+    NoCertificate,
+    /// The certificate is not one that this server's authority issued to a device, or it does not hold now.
+    #[error("certificate: {0}")]
+    Certificate(#[from] CertificateError),
+    /// The certificate is another user's.
+    #[error("the certificate is for {0}")]
+    OtherUser(UserName),
+    /// The signature does not fit the key, the name and this connection.
+    #[error("the signature does not hold")]
+    Signature,
+}
+
+/// The credentials that a client brings to a login.
+pub struct Credentials<'a> {
+    /// The leaf certificate of the TLS connection, DER, verified in its handshake to the root it is
+    /// checked against.
+    pub certificate: Option<&'a [u8]>,
+    /// The name that it wants to log in as.
+    pub name: &'a UserName,
+    /// The signature, ASN.1 DER.
+    pub signature: &'a [u8],
+    /// The RFC 9266 value of the connection.
+    pub exporter: &'a [u8; EXPORTER_BYTES],
+}
+
+impl Credentials<'_> {
+    /// Checks everything that needs no store, and returns the device's certificate.
+    pub fn check(
+        &self,
+        root: &RootCertificate,
+        now: Timestamp,
+    ) -> Result<DeviceCertificate, CredentialFault> {
+        let der = self.certificate.ok_or(CredentialFault::NoCertificate)?;
+        let certificate = DeviceCertificate::from_der(der)?;
+        // That the root issued it was verified in the handshake, without which there is no certificate here;
+        // the time may have run out since.
+        certificate.check_time(root, now.as_seconds())?;
+        if certificate.user() != self.name {
+            return Err(CredentialFault::OtherUser(certificate.user().clone()));
+        }
+        let transcript = login_transcript(self.name, self.exporter);
+        UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, certificate.public_point())
+            .verify(&transcript, self.signature)
+            .map_err(|_| CredentialFault::Signature)?;
+        Ok(certificate)
+    }
+}

@@ -1,0 +1,217 @@
+//! Lockouts of addresses from which too many logins failed. A name is never locked out, so nobody can lock out somebody
+//! else.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use parlour_protocol::Limits;
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// Counts failed logins by address. Time is an argument.
+pub struct Lockouts {
+    rules: Rules,
+    addresses: HashMap<IpAddr, Failures>,
+    /// Addresses that are remembered at most.
+    room: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Rules {
+    /// Failures in a minute.
+    most: u64,
+    /// The first lockout.
+    first: Duration,
+    /// The longest.
+    longest: Duration,
+    /// The time for which a lockout is remembered after it is over.
+    memory: Duration,
+}
+
+/// The failed logins from an address.
+struct Failures {
+    /// The beginning of the minute in which failures are counted.
+    since: Instant,
+    count: u64,
+    /// Lockouts without a long peace between them.
+    lockouts: u32,
+    /// The end of the last lockout.
+    until: Option<Instant>,
+}
+
+impl Failures {
+    fn new(now: Instant) -> Self {
+        Self { since: now, count: 0, lockouts: 0, until: None }
+    }
+
+    fn locked(&self, now: Instant) -> Option<Duration> {
+        let left = self.until?.saturating_duration_since(now);
+        (!left.is_zero()).then_some(left)
+    }
+
+    fn in_memory(&self, now: Instant, memory: Duration) -> bool {
+        self.until.is_some_and(|until| now.saturating_duration_since(until) < memory)
+    }
+
+    fn in_minute(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) < MINUTE
+    }
+}
+
+impl Lockouts {
+    /// No login has failed yet. At most `room` addresses are remembered.
+    pub fn new(limits: &Limits, room: usize) -> Self {
+        let first = Duration::from_secs(limits.lockout_seconds);
+        let rules = Rules {
+            most: limits.failed_logins_per_minute,
+            first,
+            longest: Duration::from_secs(limits.longest_lockout_seconds).max(first),
+            memory: Duration::from_secs(limits.lockout_memory_seconds),
+        };
+        Self { rules, addresses: HashMap::new(), room }
+    }
+
+    /// The time for which an address is still locked out, if it is.
+    pub fn locked(&self, address: IpAddr, now: Instant) -> Option<Duration> {
+        self.addresses.get(&address)?.locked(now)
+    }
+
+    /// Counts a failed login. When that locks the address out, returns for how long.
+    pub fn failed(&mut self, address: IpAddr, now: Instant) -> Option<Duration> {
+        let rules = self.rules;
+        if !self.addresses.contains_key(&address) && !self.make_room(now) {
+            return None;
+        }
+        let failures = self.addresses.entry(address).or_insert_with(|| Failures::new(now));
+        if failures.locked(now).is_some() {
+            // It was under way when the lockout began.
+            return None;
+        }
+        if !failures.in_memory(now, rules.memory) {
+            failures.lockouts = 0;
+            failures.until = None;
+        }
+        if !failures.in_minute(now) {
+            failures.since = now;
+            failures.count = 0;
+        }
+        failures.count += 1;
+        if failures.count < rules.most {
+            return None;
+        }
+        let wait = rules.first.saturating_mul(2_u32.saturating_pow(failures.lockouts)).min(rules.longest);
+        failures.lockouts = failures.lockouts.saturating_add(1);
+        failures.until = now.checked_add(wait);
+        failures.count = 0;
+        Some(wait)
+    }
+
+    /// With too many addresses forgets those about which there is nothing left to know; if that is not
+    /// enough all that are not locked out. When even those are too many there is no room: no further
+    /// address is counted.
+    fn make_room(&mut self, now: Instant) -> bool {
+        if self.addresses.len() >= self.room {
+            let memory = self.rules.memory;
+            self.addresses.retain(|_, failures| failures.in_minute(now) || failures.in_memory(now, memory));
+        }
+        if self.addresses.len() >= self.room {
+            self.addresses.retain(|_, failures| failures.locked(now).is_some());
+        }
+        self.addresses.len() < self.room
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn lockouts(room: usize) -> Lockouts {
+        Lockouts::new(&Limits::default(), room)
+    }
+
+    fn address(last: u8) -> IpAddr {
+        [10, 0, 0, last].into()
+    }
+
+    /// Fails until the address is locked out; for how many minutes.
+    fn fail(lockouts: &mut Lockouts, address: IpAddr, now: Instant) -> u64 {
+        for _ in 1..10 {
+            assert_eq!(lockouts.failed(address, now), None);
+            assert_eq!(lockouts.locked(address, now), None);
+        }
+        let wait = lockouts.failed(address, now).unwrap();
+        assert_eq!(lockouts.locked(address, now), Some(wait));
+        wait.as_secs() / 60
+    }
+
+    #[test]
+    fn each_further_lockout_within_an_hour_lasts_twice_as_long_up_to_an_hour() {
+        let mut lockouts = lockouts(10);
+        let mut now = Instant::now();
+        for minutes in [1, 2, 4, 8, 16, 32, 60, 60] {
+            assert_eq!(fail(&mut lockouts, address(1), now), minutes);
+            now += Duration::from_secs(minutes * 60 - 1);
+            assert_eq!(lockouts.locked(address(1), now), Some(Duration::from_secs(1)));
+            now += Duration::from_secs(1);
+            assert_eq!(lockouts.locked(address(1), now), None);
+            // Somebody else's are counted apart.
+            assert_eq!(lockouts.locked(address(2), now), None);
+            now += Duration::from_secs(3_599);
+        }
+    }
+
+    #[test]
+    fn after_an_hour_of_peace_it_begins_anew() {
+        let mut lockouts = lockouts(10);
+        let now = Instant::now();
+        assert_eq!(fail(&mut lockouts, address(1), now), 1);
+        assert_eq!(fail(&mut lockouts, address(1), now + Duration::from_mins(1)), 2);
+        assert_eq!(fail(&mut lockouts, address(1), now + Duration::from_mins(3) + HOUR), 1);
+    }
+
+    #[test]
+    fn nine_in_a_minute_lock_nobody_out_and_neither_does_what_was_under_way() {
+        let mut lockouts = lockouts(10);
+        let mut now = Instant::now();
+        for _ in 0..20 {
+            for _ in 1..10 {
+                assert_eq!(lockouts.failed(address(1), now), None);
+            }
+            now += MINUTE;
+        }
+        assert_eq!(fail(&mut lockouts, address(1), now), 1);
+        for _ in 0..100 {
+            assert_eq!(lockouts.failed(address(1), now + Duration::from_secs(1)), None);
+        }
+        assert_eq!(fail(&mut lockouts, address(1), now + MINUTE), 2);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_locked_out_stay_locked_out() {
+        let mut lockouts = lockouts(10);
+        let now = Instant::now();
+        for last in 0..5 {
+            fail(&mut lockouts, address(last), now);
+        }
+        for last in 5..=255 {
+            lockouts.failed(address(last), now);
+            assert!(lockouts.addresses.len() <= 10);
+        }
+        for last in 0..5 {
+            assert!(lockouts.locked(address(last), now).is_some());
+        }
+        // When nothing but lockouts is left, further addresses are not counted.
+        for last in 5..10 {
+            fail(&mut lockouts, address(last), now);
+        }
+        for _ in 0..20 {
+            assert_eq!(lockouts.failed(address(99), now), None);
+        }
+        assert_eq!(lockouts.addresses.len(), 10);
+        fail(&mut lockouts, address(99), now + HOUR * 3);
+        assert_eq!(lockouts.addresses.len(), 1);
+    }
+}
