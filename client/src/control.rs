@@ -9,10 +9,10 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
-use crate::action::{Action, Answer};
+use crate::asking::action::{Action, Answer};
+use crate::asking::failure::Failure;
 use crate::engine::Asker;
 use crate::face::json::{self, Told, Wanted};
-use crate::failure::Failure;
 
 /// One-shot commands at the same time; further ones wait.
 const AT_ONCE: usize = 16;

@@ -12,6 +12,7 @@ mod reconnect;
 mod register;
 mod renew;
 mod say;
+pub mod setup;
 mod sync;
 
 use std::sync::Arc;
@@ -22,12 +23,12 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use account::Account;
 
-use crate::action::{Action, Answer, Asked};
-use crate::failure::Failure;
+use crate::asking::action::{Action, Answer, Asked};
+use crate::asking::failure::Failure;
+use crate::asking::update::{Connection, Update};
+use crate::engine::setup::{Home, Setup};
+use crate::link::trust::{RootPin, Tls};
 use crate::link::{Heard, Link};
-use crate::setup::{Home, Setup};
-use crate::trust::{RootPin, Tls};
-use crate::update::{Connection, Update};
 use catch_up::{Behind, Joining, next_page};
 use fetch::Fetched;
 use reconnect::Reconnect;

@@ -1,5 +1,6 @@
 //! A connection to the server: TLS, the json dialect, and the value that binds a login to it.
 
+pub mod trust;
 mod waiting;
 
 use std::collections::HashMap;
@@ -21,9 +22,9 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::asking::failure::Failure;
 use crate::clock::DOUBT;
-use crate::failure::Failure;
-use crate::trust::Tls;
+use crate::link::trust::Tls;
 use waiting::Waiting;
 
 /// How long connecting and the first answer may take.

@@ -7,14 +7,15 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 use jiff::tz::TimeZone;
 use nix::sys::stat::{Mode, umask};
-use parlour_client::action::Action;
-use parlour_client::cli::{Cli, Command, Options};
-use parlour_client::config::{self, Settled};
+use parlour_client::asking::action::Action;
+use parlour_client::asking::failure::Failure;
+use parlour_client::engine;
+use parlour_client::engine::setup::Setup;
 use parlour_client::face::plain::{Ended, Plain};
 use parlour_client::face::{json, tui};
-use parlour_client::failure::Failure;
-use parlour_client::setup::Setup;
-use parlour_client::{confinement, engine, oneshot};
+use parlour_client::start::cli::{Cli, Command, Options};
+use parlour_client::start::config::{self, Settled};
+use parlour_client::start::{confinement, oneshot};
 use parlour_protocol::UserName;
 use parlour_sandbox::Probe;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -129,7 +130,7 @@ async fn chat(options: &Options, setup: Setup, user: Option<UserName>) -> Result
 async fn serve_json(
     input: impl AsyncRead + Unpin,
     asker: engine::Asker,
-    updates: tokio::sync::mpsc::Receiver<parlour_client::update::Update>,
+    updates: tokio::sync::mpsc::Receiver<parlour_client::asking::update::Update>,
     login: Option<json::Outcome>,
 ) -> Result<bool, Failure> {
     json::serve(input, tokio::io::stdout(), asker, Some(updates), login)

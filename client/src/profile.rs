@@ -18,7 +18,7 @@ pub use files::{
 };
 pub use lock::ProfileLock;
 
-use crate::failure::Failure;
+use crate::asking::failure::Failure;
 
 /// Where the profiles of this machine's users are.
 #[derive(Debug, Clone)]

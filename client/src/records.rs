@@ -26,10 +26,10 @@ pub use chains::PageChains;
 use disk::{Left, sqlite};
 pub use outbox::{Outgoing, OutgoingBody};
 
-use crate::failure::{DAMAGED, Failure};
-use crate::judge::{Chain, ChainKey};
+use crate::asking::failure::{DAMAGED, Failure};
 use crate::profile::{read_key, write_private};
-use crate::shown::Shown;
+use crate::reading::judge::{Chain, ChainKey};
+use crate::reading::shown::Shown;
 
 const SCHEMA: &[&str] = &["
     CREATE TABLE facts (tag BLOB NOT NULL PRIMARY KEY, kind INTEGER NOT NULL, body BLOB NOT NULL) STRICT, WITHOUT ROWID;

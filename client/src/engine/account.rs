@@ -8,15 +8,15 @@ use tokio::sync::oneshot;
 
 use super::held::HeldMessages;
 use super::peers::Peers;
-use crate::action::Answer;
+use crate::asking::action::Answer;
+use crate::asking::failure::Failure;
+use crate::asking::update::Waiting;
 use crate::control::Control;
-use crate::failure::Failure;
-use crate::judge::ChainKey;
-use crate::opening::Opener;
 use crate::profile::{Profile, ProfileLock};
+use crate::reading::judge::ChainKey;
+use crate::reading::opening::Opener;
+use crate::reading::shown::Shown;
 use crate::records::{Learned, Outgoing, OwnChain, Records};
-use crate::shown::Shown;
-use crate::update::Waiting;
 
 /// Who waits for a message to be stored.
 pub(super) type Answering = oneshot::Sender<Result<Answer, Failure>>;

@@ -15,10 +15,10 @@ use super::fetch::{Errand, Fetched, Fetcher, Page, Part, fetch};
 use super::held::Held;
 use super::history::BACKLOG;
 use super::sync::Taken;
-use crate::action::Answer;
-use crate::failure::Failure;
+use crate::asking::action::Answer;
+use crate::asking::failure::Failure;
+use crate::asking::update::Update;
 use crate::records::Extent;
-use crate::update::Update;
 
 /// A gap longer than this is not filled: what is kept of the conversation begins anew after it.
 const LONGEST_GAP: u64 = 20_000;

@@ -7,9 +7,9 @@ use parlour_protocol::limits::HISTORY_PAGE;
 use parlour_protocol::{Command, Conversation, HistoryRange, Message, Reply, Seq};
 use tokio::sync::mpsc;
 
-use crate::failure::Failure;
+use crate::asking::failure::Failure;
 use crate::link::Requests;
-use crate::opening::{Opener, Opening};
+use crate::reading::opening::{Opener, Opening};
 
 /// What is wanted of one conversation.
 pub(super) struct Errand {

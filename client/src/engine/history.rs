@@ -4,10 +4,10 @@ use parlour_protocol::limits::HISTORY_PAGE;
 use parlour_protocol::{Command, Conversation, HistoryRange, Message, Refusal, Reply, Seq};
 
 use super::Engine;
-use crate::action::Answer;
-use crate::failure::Failure;
+use crate::asking::action::Answer;
+use crate::asking::failure::Failure;
+use crate::reading::shown::Shown;
 use crate::records::Extent;
-use crate::shown::Shown;
 
 /// The newest messages of each conversation that a login shows.
 pub(super) const BACKLOG: usize = 100;

@@ -6,14 +6,14 @@ use parlour_protocol::{Command, Refusal, Reply, UserName, login_transcript};
 use super::account::Answering;
 use super::catch_up::Joining;
 use super::{Account, Engine};
-use crate::action::Answer;
+use crate::asking::action::Answer;
+use crate::asking::failure::Failure;
+use crate::asking::update::{Connection, Update};
 use crate::control;
-use crate::failure::Failure;
 use crate::link::Link;
+use crate::link::trust::Tls;
 use crate::profile::{Profile, ProfileLock};
 use crate::records::Records;
-use crate::trust::Tls;
-use crate::update::{Connection, Update};
 
 impl Engine {
     /// Becomes this user. `answer` hears it when everything that was missed is there.

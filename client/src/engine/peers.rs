@@ -7,10 +7,10 @@ use parlour_keylog::AccountCertificate;
 use parlour_protocol::{AccountInfo, Command, DeviceId, Refusal, Reply, RevokedDevice, Timestamp, UserName};
 
 use super::Engine;
-use crate::action::Answer;
+use crate::asking::action::Answer;
+use crate::asking::failure::Failure;
+use crate::asking::update::Update;
 use crate::clock::doubted;
-use crate::failure::Failure;
-use crate::update::Update;
 
 /// Revoked devices of one user that are kept in mind: more than anybody has, and few enough to look through.
 const REVOKED: usize = 1_000;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Engine;
-use crate::failure::Failure;
-use crate::update::{Connection, Update};
+use crate::asking::failure::Failure;
+use crate::asking::update::{Connection, Update};
 
 const SHORTEST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(15);

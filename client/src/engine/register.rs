@@ -3,10 +3,10 @@
 use parlour_protocol::{Command, Refusal, Reply, UserName};
 
 use super::Engine;
-use crate::action::Answer;
-use crate::failure::Failure;
+use crate::asking::action::Answer;
+use crate::asking::failure::Failure;
+use crate::asking::update::Update;
 use crate::profile::Pending;
-use crate::update::Update;
 
 /// What to do about a folder in the place of a profile that is none.
 const OCCUPIED: &str = "nothing in it is overwritten: put back what is missing in it from a copy, or register another \

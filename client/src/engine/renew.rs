@@ -6,10 +6,10 @@ use parlour_keylog::DeviceCertificate;
 use parlour_protocol::{Command, Refusal, Reply};
 
 use super::{Engine, open_guest};
+use crate::asking::failure::Failure;
+use crate::asking::update::Update;
 use crate::clock::doubted;
-use crate::failure::Failure;
 use crate::profile::Profile;
-use crate::update::Update;
 
 impl Engine {
     /// Renews over the live connection, past half of the certificate's time.

@@ -10,11 +10,11 @@ use parlour_protocol::{
 use super::Engine;
 use super::account::Answering;
 use super::sync::Taken;
-use crate::action::Answer;
-use crate::failure::Failure;
+use crate::asking::action::Answer;
+use crate::asking::failure::Failure;
+use crate::asking::update::Update;
+use crate::reading::shown::Shown;
 use crate::records::{Outgoing, OutgoingBody, OwnChain};
-use crate::shown::Shown;
-use crate::update::Update;
 
 impl Engine {
     /// Takes a message on; `answer` hears when it is stored, or why it is not.

@@ -8,12 +8,12 @@ use parlour_protocol::{
 
 use super::history::BACKLOG;
 use super::{Account, Engine};
-use crate::failure::Failure;
-use crate::judge::{ChainKey, judge};
-use crate::opening::Opened;
+use crate::asking::failure::Failure;
+use crate::asking::update::Update;
+use crate::reading::judge::{ChainKey, judge};
+use crate::reading::opening::Opened;
+use crate::reading::shown::{Shown, Verdict};
 use crate::records::{Extent, PageChains};
-use crate::shown::{Shown, Verdict};
-use crate::update::Update;
 
 /// What became of a message that came.
 pub(super) enum Taken {

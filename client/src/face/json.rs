@@ -14,11 +14,11 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::action::{Action, Answer};
+use crate::asking::action::{Action, Answer};
+use crate::asking::failure::Failure;
+use crate::asking::update::{Connection, Update};
 use crate::engine::Asker;
-use crate::failure::Failure;
-use crate::oneshot::PATIENCE;
-use crate::update::{Connection, Update};
+use crate::start::oneshot::PATIENCE;
 
 /// What somebody wants, with the name that they give it.
 #[derive(Serialize, Deserialize)]

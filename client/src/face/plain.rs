@@ -11,13 +11,13 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-use crate::action::{Action, Answer};
+use crate::asking::action::{Action, Answer};
+use crate::asking::failure::Failure;
+use crate::asking::update::{Connection, Update};
 use crate::engine::Asker;
-use crate::failure::Failure;
-use crate::shown::Shown;
-use crate::update::{Connection, Update};
-use crate::wording;
-use crate::words::{self, Intent};
+use crate::face::wording;
+use crate::face::words::{self, Intent};
+use crate::reading::shown::Shown;
 
 /// How long a message may wait for a lost server before the next line is read.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::Heard;
-use crate::failure::Failure;
+use crate::asking::failure::Failure;
 
 /// How many bytes of lines are kept while an answer is waited for. A server queues 256 KiB for a session before it
 /// takes it for a slow reader, and an answer is waited for half a minute at most; so an honest one, however busy,

@@ -7,8 +7,8 @@ use parlour_keylog::{AccountCertificate, DeviceCertificate, RootCertificate};
 use parlour_protocol::{ServerAddress, UserName};
 
 use super::{Notes, ProfileLock, Profiles, file, files};
+use crate::asking::failure::Failure;
 use crate::clock::doubted;
-use crate::failure::Failure;
 
 /// The enrolment request as it was signed; sent again after a crash, it gets the same answer.
 const REQUEST: &str = "request.jws";

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use crate::failure::Failure;
+use crate::asking::failure::Failure;
 
 /// The bits of a file's mode that let group and others read it.
 const READ_BY_OTHERS: u32 = 0o044;

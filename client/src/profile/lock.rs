@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use crate::failure::Failure;
+use crate::asking::failure::Failure;
 
 /// Owns a profile while it lives; the system gives it back when the process ends, however it ends.
 #[derive(Debug)]

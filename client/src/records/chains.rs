@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use parlour_protocol::{Conversation, DeviceId, UserName};
 
 use super::Records;
-use crate::judge::{Chain, ChainKey, Chains};
+use crate::reading::judge::{Chain, ChainKey, Chains};
 
 /// Chains, and how far each was seen.
 pub(crate) type Learned = Vec<(ChainKey, Chain)>;

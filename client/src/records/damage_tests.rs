@@ -8,8 +8,8 @@ use rand::{RngExt as _, SeedableRng as _};
 use tempfile::TempDir;
 
 use super::*;
-use crate::judge::{Chain, Chains as _};
-use crate::shown::Verdict;
+use crate::reading::judge::{Chain, Chains as _};
+use crate::reading::shown::Verdict;
 
 const PEERS: [&str; 2] = ["@erik", "@anna"];
 

@@ -5,7 +5,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ErrorCode, ffi};
 
 use super::Records;
-use crate::failure::Failure;
+use crate::asking::failure::Failure;
 
 /// The records' file, while they are in memory instead.
 pub(super) struct Left {

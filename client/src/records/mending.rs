@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::{Extent, Kind, Outgoing, Records, context, message_context, sqlite};
-use crate::failure::Failure;
+use crate::asking::failure::Failure;
 use parlour_protocol::MessageId;
 
 /// Writes both tables anew, without what was damaged.

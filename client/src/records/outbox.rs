@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 
 use super::{Kind, Records, sqlite};
-use crate::failure::Failure;
+use crate::asking::failure::Failure;
 
 /// A message on its way.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -12,9 +12,9 @@ use ratatui::layout::Size;
 
 use super::keys::{self, Press};
 use super::view::{Scroll, View};
-use crate::action::Action;
-use crate::state::State;
-use crate::update::{Connection, Update};
+use crate::asking::action::Action;
+use crate::asking::update::{Connection, Update};
+use crate::face::tui::state::State;
 
 pub(super) use answers::Purpose;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use parlour_protocol::{Conversation, UserName};
 
-use crate::state::State;
-use crate::words::{Completes, OpenTo, WORDS};
+use crate::face::tui::state::State;
+use crate::face::words::{Completes, OpenTo, WORDS};
 
 /// Candidates, one of which stands in the input.
 #[derive(Debug, Clone, PartialEq, Eq)]

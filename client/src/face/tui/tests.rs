@@ -6,10 +6,10 @@ use parlour_protocol::{Conversation, MessageId, Refusal, Seq, Timestamp, UserNam
 
 use super::app::{App, Effect, Purpose};
 use super::view::Scroll;
-use crate::action::{Action, Answer};
-use crate::failure::Failure;
-use crate::shown::{Shown, Verdict};
-use crate::update::{Connection, Update};
+use crate::asking::action::{Action, Answer};
+use crate::asking::failure::Failure;
+use crate::asking::update::{Connection, Update};
+use crate::reading::shown::{Shown, Verdict};
 
 /// 2019-11-01 09:30:00 UTC.
 pub(super) const NOW: Timestamp = Timestamp::from_millis(1_572_600_600_000);

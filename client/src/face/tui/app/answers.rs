@@ -3,10 +3,10 @@
 use parlour_protocol::{Conversation, Refusal, Timestamp, UserName};
 
 use super::{App, GUEST_RETRY};
-use crate::action::{Action, Answer};
-use crate::failure::Failure;
-use crate::state::NoticeKind;
-use crate::update::{Connection, Update};
+use crate::asking::action::{Action, Answer};
+use crate::asking::failure::Failure;
+use crate::asking::update::{Connection, Update};
+use crate::face::tui::state::NoticeKind;
 
 /// What an action was for; `line` is what the user typed, to be given back when nothing comes of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

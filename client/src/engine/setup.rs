@@ -2,10 +2,10 @@
 
 use parlour_protocol::{DEFAULT_PORT, ServerAddress, UserName};
 
+use crate::asking::failure::Failure;
 use crate::clock::Clock;
-use crate::failure::Failure;
+use crate::link::trust::RootPin;
 use crate::profile::{Profile, Profiles};
-use crate::trust::RootPin;
 
 /// Settled before anything is connected.
 #[derive(Debug, Clone)]

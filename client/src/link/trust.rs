@@ -12,8 +12,8 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
+use crate::asking::failure::Failure;
 use crate::clock::Clock;
-use crate::failure::Failure;
 use crate::profile::Profile;
 
 /// What identifies the one root.

@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 
 use parlour_protocol::{Conversation, Seq, UserName};
 
-use crate::failure::Failure;
-use crate::shown::Shown;
-use crate::update::{Connection, Update, Waiting};
+use crate::asking::failure::Failure;
+use crate::asking::update::{Connection, Update, Waiting};
+use crate::reading::shown::Shown;
 
 /// Notices that are kept; the oldest go first.
 const NOTICES: usize = 200;
@@ -253,7 +253,7 @@ mod tests {
     use parlour_protocol::{MessageId, Timestamp};
 
     use super::*;
-    use crate::shown::Verdict;
+    use crate::reading::shown::Verdict;
 
     fn shown(conversation: &str, from: &str, seq: Seq) -> Shown {
         Shown {

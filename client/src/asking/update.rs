@@ -1,11 +1,11 @@
-//! What the engine says without being asked. A face's [`State`](crate::state::State) is made of these.
+//! What the engine says without being asked. A face's [`State`](crate::face::tui::state::State) is made of these.
 
 use std::time::Duration;
 
 use parlour_protocol::{Conversation, DeviceId, Seq, ServerAddress, UserName};
 
-use crate::failure::Failure;
-use crate::shown::Shown;
+use crate::asking::failure::Failure;
+use crate::reading::shown::Shown;
 
 /// Something that changed.
 #[derive(Clone, PartialEq, Eq, Debug)]

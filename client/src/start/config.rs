@@ -6,12 +6,12 @@ use parlour_protocol::{Invitation, ServerAddress, UserName};
 use parlour_sandbox::Mode;
 use serde::Deserialize;
 
-use crate::cli::Options;
+use crate::asking::failure::Failure;
 use crate::clock::Clock;
-use crate::failure::Failure;
+use crate::engine::setup::Setup;
+use crate::link::trust::RootPin;
 use crate::profile::Profiles;
-use crate::setup::Setup;
-use crate::trust::RootPin;
+use crate::start::cli::Options;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]

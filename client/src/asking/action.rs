@@ -4,8 +4,8 @@ use parlour_protocol::{Conversation, SafeText, Seq, UserName};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use crate::failure::Failure;
-use crate::shown::Shown;
+use crate::asking::failure::Failure;
+use crate::reading::shown::Shown;
 
 /// Something a user wants. In json it is an object whose `do` names it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -5,8 +5,8 @@ use parlour_protocol::limits::CLOCK_TOLERANCE_MS;
 use parlour_protocol::{Body, Conversation, DeviceId, RevokedDevice, Timestamp, UserName};
 use serde::{Deserialize, Serialize};
 
-use crate::opening::{Believed, Inside, Opened};
-use crate::shown::{Shown, Verdict};
+use crate::reading::opening::{Believed, Inside, Opened};
+use crate::reading::shown::{Shown, Verdict};
 
 /// A chain of one device's messages in one conversation, as far as it was seen.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

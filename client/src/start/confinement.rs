@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use parlour_sandbox::{Access, Confinement, Mode, Signals, SystemCalls};
 
-use crate::failure::Failure;
+use crate::asking::failure::Failure;
+use crate::engine::setup::Setup;
 use crate::profile::make_private;
-use crate::setup::Setup;
 
 /// What looking up names and local time reads: name services and their libraries, addresses of name servers
 /// where others write them, zones. `/etc` as a whole, since its files are replaced while the client runs.

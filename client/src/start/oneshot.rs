@@ -6,14 +6,15 @@ use std::io::{Read as _, Write as _};
 use jiff::tz::TimeZone;
 use parlour_protocol::{Conversation, Refusal, SafeText, UserName};
 
-use crate::action::{Action, Answer};
-use crate::cli::OneShot;
+use crate::asking::action::{Action, Answer};
+use crate::asking::failure::Failure;
+use crate::control;
+use crate::engine::setup::Setup;
 use crate::engine::{self, Asker};
-use crate::failure::Failure;
+use crate::face::wording;
 use crate::profile::ProfileLock;
-use crate::setup::Setup;
-use crate::shown::Shown;
-use crate::{control, wording};
+use crate::reading::shown::Shown;
+use crate::start::cli::OneShot;
 
 /// How long a server that is away is waited for.
 pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
