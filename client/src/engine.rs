@@ -15,15 +15,17 @@ mod say;
 pub mod setup;
 mod sync;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parlour_protocol::{Command, Event, Farewell, Refusal, Reply, UserName};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 pub use account::Account;
 
-use crate::asking::action::{Action, Answer, Asked};
+use crate::asking::action::{Action, Answer};
+use crate::asking::asker::{Asked, Asker};
 use crate::asking::failure::Failure;
 use crate::asking::update::{Connection, Update};
 use crate::engine::setup::{Home, Setup};
@@ -33,40 +35,25 @@ use catch_up::{Behind, Joining, next_page};
 use fetch::Fetched;
 use reconnect::Reconnect;
 
-/// Actions that wait; with more, the face waits.
-const ACTIONS: usize = 64;
-
 /// Updates that a face has not taken; with more, the engine waits for it.
 const UPDATES: usize = 1_024;
 
 /// How often it is looked whether the device certificate wants to be renewed.
 const RENEWAL_LOOK: Duration = Duration::from_mins(1);
 
-/// How a face asks.
-#[derive(Clone)]
-pub struct Asker {
-    actions: mpsc::Sender<Asked>,
-}
+/// A way for other processes of this user to reach the engine while it has a profile. It closes when it is
+/// dropped.
+pub type Door = Box<dyn Send>;
 
-impl Asker {
-    /// Has an action done, and waits for what comes of it.
-    pub async fn ask(&self, action: Action) -> Result<Answer, Failure> {
-        self.begin(action).await?.await.map_err(|_| Failure::Ending)?
-    }
-
-    /// Has an action done; what comes of it can be waited for later.
-    pub async fn begin(&self, action: Action) -> Result<oneshot::Receiver<Result<Answer, Failure>>, Failure> {
-        let (answer, answered) = oneshot::channel();
-        self.actions.send(Asked { action, answer }).await.map_err(|_| Failure::Ending)?;
-        Ok(answered)
-    }
-}
+/// Opens a door in a profile's folder. The engine does so whenever it takes a profile.
+pub type OpenDoor = Box<dyn Fn(&Path, Asker) -> Door + Send>;
 
 /// The engine's state.
 pub struct Engine {
     setup: Arc<Setup>,
     actions: mpsc::Receiver<Asked>,
     asker: Asker,
+    open_door: OpenDoor,
     updates: mpsc::Sender<Update>,
     link: Option<Link>,
     /// The server of the profile that was used last: a guest turns to no other by itself.
@@ -86,14 +73,14 @@ pub struct Engine {
 }
 
 /// Makes an engine, to be run in a task of its own, and the two ends of it.
-pub fn new(setup: Setup) -> (Engine, Asker, mpsc::Receiver<Update>) {
-    let (actions, asked) = mpsc::channel(ACTIONS);
+pub fn new(setup: Setup, open_door: OpenDoor) -> (Engine, Asker, mpsc::Receiver<Update>) {
+    let (asker, asked) = Asker::new();
     let (updates, updated) = mpsc::channel(UPDATES);
-    let asker = Asker { actions };
     let engine = Engine {
         setup: Arc::new(setup),
         actions: asked,
         asker: asker.clone(),
+        open_door,
         updates,
         link: None,
         home: None,

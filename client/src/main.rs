@@ -8,14 +8,15 @@ use clap::{CommandFactory as _, Parser as _};
 use jiff::tz::TimeZone;
 use nix::sys::stat::{Mode, umask};
 use parlour_client::asking::action::Action;
+use parlour_client::asking::asker::{Asker, Outcome};
 use parlour_client::asking::failure::Failure;
-use parlour_client::engine;
 use parlour_client::engine::setup::Setup;
 use parlour_client::face::plain::{Ended, Plain};
 use parlour_client::face::{json, tui};
 use parlour_client::start::cli::{Cli, Command, Options};
 use parlour_client::start::config::{self, Settled};
 use parlour_client::start::{confinement, oneshot};
+use parlour_client::{control, engine};
 use parlour_protocol::UserName;
 use parlour_sandbox::Probe;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -98,7 +99,7 @@ fn refused(error: &std::io::Error) -> Failure {
 async fn chat(options: &Options, setup: Setup, user: Option<UserName>) -> Result<bool, Failure> {
     let on_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let profiles = setup.profiles.names();
-    let (engine, asker, updates) = engine::new(setup);
+    let (engine, asker, updates) = engine::new(setup, control::door());
     let running = tokio::spawn(engine.run());
     let outcome = if options.json {
         let login = match user {
@@ -129,9 +130,9 @@ async fn chat(options: &Options, setup: Setup, user: Option<UserName>) -> Result
 
 async fn serve_json(
     input: impl AsyncRead + Unpin,
-    asker: engine::Asker,
+    asker: Asker,
     updates: tokio::sync::mpsc::Receiver<parlour_client::asking::update::Update>,
-    login: Option<json::Outcome>,
+    login: Option<Outcome>,
 ) -> Result<bool, Failure> {
     json::serve(input, tokio::io::stdout(), asker, Some(updates), login)
         .await

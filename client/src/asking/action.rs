@@ -2,9 +2,7 @@
 
 use parlour_protocol::{Conversation, SafeText, Seq, UserName};
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
 
-use crate::asking::failure::Failure;
 use crate::reading::shown::Shown;
 
 /// Something a user wants. In json it is an object whose `do` names it.
@@ -102,12 +100,4 @@ pub enum Answer {
         /// Whether nothing came before it.
         complete: bool,
     },
-}
-
-/// An action, and where its answer goes.
-pub struct Asked {
-    /// What to do.
-    pub action: Action,
-    /// Who waits.
-    pub answer: oneshot::Sender<Result<Answer, Failure>>,
 }

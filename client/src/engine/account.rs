@@ -4,22 +4,18 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use parlour_protocol::{Conversation, Message, UserName};
-use tokio::sync::oneshot;
 
+use super::Door;
 use super::held::HeldMessages;
 use super::peers::Peers;
-use crate::asking::action::Answer;
+use crate::asking::asker::Answering;
 use crate::asking::failure::Failure;
 use crate::asking::update::Waiting;
-use crate::control::Control;
 use crate::profile::{Profile, ProfileLock};
 use crate::reading::judge::ChainKey;
 use crate::reading::opening::Opener;
 use crate::reading::shown::Shown;
 use crate::records::{Learned, Outgoing, OwnChain, Records};
-
-/// Who waits for a message to be stored.
-pub(super) type Answering = oneshot::Sender<Result<Answer, Failure>>;
 
 /// A message on its way, in memory.
 pub(super) struct Sending {
@@ -50,7 +46,7 @@ pub struct Account {
     pub(super) held: HeldMessages,
     /// Account keys that the user was told of and has not accepted.
     pub(super) suspects: HashMap<UserName, String>,
-    pub(super) _control: Control,
+    pub(super) _door: Door,
     pub(super) _lock: ProfileLock,
 }
 
@@ -59,7 +55,7 @@ impl Account {
     pub(super) fn new(
         profile: Profile,
         records: Records,
-        control: Control,
+        door: Door,
         lock: ProfileLock,
     ) -> Result<Self, Failure> {
         let sending = records
@@ -80,7 +76,7 @@ impl Account {
             shown_ahead: HashSet::new(),
             held: HeldMessages::default(),
             suspects: HashMap::new(),
-            _control: control,
+            _door: door,
             _lock: lock,
         })
     }

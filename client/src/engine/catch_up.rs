@@ -10,12 +10,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::Engine;
-use super::account::Answering;
 use super::fetch::{Errand, Fetched, Fetcher, Page, Part, fetch};
 use super::held::Held;
 use super::history::BACKLOG;
 use super::sync::Taken;
 use crate::asking::action::Answer;
+use crate::asking::asker::Answering;
 use crate::asking::failure::Failure;
 use crate::asking::update::Update;
 use crate::records::Extent;

@@ -2,7 +2,7 @@
 
 use parlour_protocol::{Body, Message};
 
-use super::account::Answering;
+use crate::asking::asker::Answering;
 
 /// Messages that are held at most. With more the connection begins anew: then they are fetched as well.
 const MOST: usize = 10_000;

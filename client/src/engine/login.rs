@@ -3,13 +3,12 @@
 
 use parlour_protocol::{Command, Refusal, Reply, UserName, login_transcript};
 
-use super::account::Answering;
 use super::catch_up::Joining;
 use super::{Account, Engine};
 use crate::asking::action::Answer;
+use crate::asking::asker::Answering;
 use crate::asking::failure::Failure;
 use crate::asking::update::{Connection, Update};
-use crate::control;
 use crate::link::Link;
 use crate::link::trust::Tls;
 use crate::profile::{Profile, ProfileLock};
@@ -90,8 +89,8 @@ impl Engine {
         let lock = ProfileLock::take(&folder)?;
         let profile = Profile::load(&folder, name)?;
         let records = Records::open(&folder)?;
-        let control = control::listen(&folder, self.asker.clone());
-        Account::new(profile, records, control, lock)
+        let door = (self.open_door)(&folder, self.asker.clone());
+        Account::new(profile, records, door, lock)
     }
 
     /// Connects as the user, logs in, and begins to fetch what was missed.

@@ -8,9 +8,9 @@ use parlour_protocol::{
 };
 
 use super::Engine;
-use super::account::Answering;
 use super::sync::Taken;
 use crate::asking::action::Answer;
+use crate::asking::asker::Answering;
 use crate::asking::failure::Failure;
 use crate::asking::update::Update;
 use crate::reading::shown::Shown;

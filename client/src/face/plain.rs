@@ -12,15 +12,12 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use crate::asking::action::{Action, Answer};
+use crate::asking::asker::{Asker, PATIENCE};
 use crate::asking::failure::Failure;
 use crate::asking::update::{Connection, Update};
-use crate::engine::Asker;
 use crate::face::wording;
 use crate::face::words::{self, Intent};
 use crate::reading::shown::Shown;
-
-/// How long a message may wait for a lost server before the next line is read.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How a plain face ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

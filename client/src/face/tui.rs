@@ -29,10 +29,10 @@ use parlour_protocol::UserName;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
+use crate::asking::asker::Asker;
 use crate::asking::failure::Failure;
 use crate::asking::update::Update;
 use crate::clock::Clock;
-use crate::engine::Asker;
 use app::{App, Effect};
 use draw::Moment;
 use terminal::{Screen, Signals};

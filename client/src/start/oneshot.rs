@@ -7,17 +7,15 @@ use jiff::tz::TimeZone;
 use parlour_protocol::{Conversation, Refusal, SafeText, UserName};
 
 use crate::asking::action::{Action, Answer};
+use crate::asking::asker::{Asker, PATIENCE};
 use crate::asking::failure::Failure;
 use crate::control;
+use crate::engine;
 use crate::engine::setup::Setup;
-use crate::engine::{self, Asker};
 use crate::face::wording;
 use crate::profile::ProfileLock;
 use crate::reading::shown::Shown;
 use crate::start::cli::OneShot;
-
-/// How long a server that is away is waited for.
-pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// Does it, and prints what came of it.
 pub async fn run(command: OneShot, setup: Setup, user: Option<UserName>) -> Result<(), Failure> {
@@ -87,7 +85,7 @@ async fn done_somewhere(action: Action, setup: Setup, user: UserName) -> Result<
             Err(failure) => return Err(failure),
         }
     }
-    let (engine, asker, mut updates) = engine::new(setup);
+    let (engine, asker, mut updates) = engine::new(setup, control::door());
     let running = tokio::spawn(engine.run());
     // Nobody looks at updates here, but the engine waits until they are taken.
     let ignoring = tokio::spawn(async move { while updates.recv().await.is_some() {} });
