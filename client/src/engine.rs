@@ -3,11 +3,11 @@
 
 mod account;
 mod catch_up;
+mod contacts;
 mod fetch;
 mod held;
 mod history;
 mod login;
-mod peers;
 mod reconnect;
 mod register;
 mod renew;
@@ -180,7 +180,7 @@ impl Engine {
         match heard {
             Heard::Event(Event::Message(message)) => self.hear_message(message).await,
             Heard::Event(Event::Revoked { user, device, time }) => {
-                let noted = self.account.as_mut().map(|account| account.peers.revoke(&user, device, time));
+                let noted = self.account.as_mut().map(|account| account.contacts.revoke(&user, device, time));
                 if let Some(Err(failure)) = noted {
                     self.lost(failure).await;
                 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use parlour_protocol::{Conversation, Message, UserName};
 
 use super::Door;
+use super::contacts::Contacts;
 use super::held::HeldMessages;
-use super::peers::Peers;
 use crate::asking::asker::Answering;
 use crate::asking::failure::Failure;
 use crate::asking::update::Waiting;
@@ -33,7 +33,7 @@ pub struct Account {
     pub(super) records: Records,
     /// Opens what is sealed to this user.
     pub(super) opener: Arc<Opener>,
-    pub(super) peers: Peers,
+    pub(super) contacts: Contacts,
     /// In the order in which they were written.
     pub(super) sending: Vec<Sending>,
     /// Whether the backlog was told: what is new after that is told message by message.
@@ -69,7 +69,7 @@ impl Account {
             profile,
             records,
             opener: Arc::new(opener),
-            peers: Peers::default(),
+            contacts: Contacts::default(),
             sending,
             told: false,
             untold: Vec::new(),
@@ -107,7 +107,7 @@ impl Account {
         // What is the server's is fetched again.
         self.held.keep_asked();
         // A new connection brings new knowledge.
-        self.peers = Peers::default();
+        self.contacts = Contacts::default();
     }
 
     /// The first message of each conversation that may be sent now: one at a time, so that each knows

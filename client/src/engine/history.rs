@@ -37,7 +37,7 @@ impl Engine {
         let Some(extent) = self.extent(&conversation)? else {
             // Nothing was said there, or nobody has that name: the server knows.
             if let Conversation::Direct(name) = &conversation {
-                self.peer(name).await?;
+                self.contact(name).await?;
             } else if conversation != Conversation::lobby() {
                 return Err(Failure::Refused(Refusal::ConversationNotFound));
             }

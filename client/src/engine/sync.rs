@@ -208,8 +208,8 @@ impl Engine {
         for message in page.iter().map(|opened| &opened.message) {
             let is_known = revoked.iter().any(|(name, _)| *name == message.from);
             if matches!(message.body, Body::Sealed(_)) && !is_known {
-                let devices = match self.peer(&message.from).await {
-                    Ok(peer) => peer.revoked,
+                let devices = match self.contact(&message.from).await {
+                    Ok(contact) => contact.revoked,
                     // Whether the signature holds does not hang on the account's certificate.
                     Err(Failure::BadAccount { .. } | Failure::Refused(_)) => Vec::new(),
                     Err(failure) => return Err(failure),

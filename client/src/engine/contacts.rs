@@ -17,7 +17,7 @@ const REVOKED: usize = 1_000;
 
 /// Somebody's account, verified.
 #[derive(Clone)]
-pub(super) struct Peer {
+pub(super) struct Contact {
     pub(super) key: AccountPublicKey,
     pub(super) kid: String,
     pub(super) revoked: Vec<RevokedDevice>,
@@ -25,12 +25,12 @@ pub(super) struct Peer {
 
 /// What was asked about others on this connection.
 #[derive(Default)]
-pub(super) struct Peers {
-    known: HashMap<UserName, Peer>,
+pub(super) struct Contacts {
+    known: HashMap<UserName, Contact>,
 }
 
-impl Peers {
-    pub(super) fn get(&self, name: &UserName) -> Option<&Peer> {
+impl Contacts {
+    pub(super) fn get(&self, name: &UserName) -> Option<&Contact> {
         self.known.get(name)
     }
 
@@ -41,24 +41,24 @@ impl Peers {
         device: DeviceId,
         time: Timestamp,
     ) -> Result<(), Failure> {
-        let Some(peer) = self.known.get_mut(user) else { return Ok(()) };
-        if peer.revoked.iter().any(|known| known.device == device) {
+        let Some(contact) = self.known.get_mut(user) else { return Ok(()) };
+        if contact.revoked.iter().any(|known| known.device == device) {
             return Ok(());
         }
-        if peer.revoked.len() >= REVOKED {
+        if contact.revoked.len() >= REVOKED {
             return Err(Failure::Flooded);
         }
-        peer.revoked.push(RevokedDevice { device, time });
+        contact.revoked.push(RevokedDevice { device, time });
         Ok(())
     }
 }
 
 impl Engine {
     /// Asks for an account, unless it was asked for on this connection, and verifies its certificate.
-    pub(super) async fn peer(&mut self, name: &UserName) -> Result<Peer, Failure> {
-        let known = self.account.as_ref().and_then(|account| account.peers.get(name).cloned());
-        if let Some(peer) = known {
-            return Ok(peer);
+    pub(super) async fn contact(&mut self, name: &UserName) -> Result<Contact, Failure> {
+        let known = self.account.as_ref().and_then(|account| account.contacts.get(name).cloned());
+        if let Some(contact) = known {
+            return Ok(contact);
         }
         let reply = self.ask_online(&Command::Account { name: name.clone() }).await?;
         let Reply::Account(info) = reply else {
@@ -67,37 +67,37 @@ impl Engine {
         let now = self.setup.clock.now().as_seconds();
         let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
         let bad = |reason: String| Failure::BadAccount { name: name.clone(), reason };
-        let peer = verified(&info, name, &account.profile.root, now).map_err(bad)?;
-        account.peers.known.insert(name.clone(), peer.clone());
-        Ok(peer)
+        let contact = verified(&info, name, &account.profile.root, now).map_err(bad)?;
+        account.contacts.known.insert(name.clone(), contact.clone());
+        Ok(contact)
     }
 
     /// The account to seal to. A key that is not the known one stops here until the user says yes.
-    pub(super) async fn recipient(&mut self, name: &UserName) -> Result<Peer, Failure> {
-        let peer = self.peer(name).await?;
+    pub(super) async fn recipient(&mut self, name: &UserName) -> Result<Contact, Failure> {
+        let contact = self.contact(name).await?;
         let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
         match account.records.pin(name)? {
-            Some(kid) if kid != peer.kid => Err(account.suspect(name, &peer.kid)),
-            Some(_) => Ok(peer),
+            Some(kid) if kid != contact.kid => Err(account.suspect(name, &contact.kid)),
+            Some(_) => Ok(contact),
             None => {
-                account.records.set_pin(name, &peer.kid)?;
-                Ok(peer)
+                account.records.set_pin(name, &contact.kid)?;
+                Ok(contact)
             }
         }
     }
 
     /// The user says that the key which the server has now is right.
     pub(super) async fn trust(&mut self, name: UserName) -> Result<Answer, Failure> {
-        let peer = self.peer(&name).await?;
+        let contact = self.contact(&name).await?;
         let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
         let pinned = account.records.pin(&name)?;
         // Only the very key that the user was told of can be accepted.
-        let unchanged = pinned.as_ref() == Some(&peer.kid);
-        if pinned.is_some() && !unchanged && account.suspects.get(&name) != Some(&peer.kid) {
-            return Err(account.suspect(&name, &peer.kid));
+        let unchanged = pinned.as_ref() == Some(&contact.kid);
+        if pinned.is_some() && !unchanged && account.suspects.get(&name) != Some(&contact.kid) {
+            return Err(account.suspect(&name, &contact.kid));
         }
         account.suspects.remove(&name);
-        account.records.set_pin(&name, &peer.kid)?;
+        account.records.set_pin(&name, &contact.kid)?;
         let notice = if unchanged {
             format!("the account key of {name} has not changed: there was nothing to accept")
         } else {
@@ -113,12 +113,12 @@ fn verified(
     name: &UserName,
     root: &parlour_keylog::RootCertificate,
     now: i64,
-) -> Result<Peer, String> {
+) -> Result<Contact, String> {
     let certificate = AccountCertificate::from_der(&info.certificate).map_err(|error| error.to_string())?;
     certificate.verify(root, now).map_err(|error| doubted(&error))?;
     if certificate.user() != name || info.user != *name {
         return Err(format!("it is for {}", certificate.user()));
     }
     let key = AccountPublicKey::from_spki_der(certificate.spki_der()).map_err(|error| error.to_string())?;
-    Ok(Peer { kid: certificate.kid().to_owned(), key, revoked: info.revoked.clone() })
+    Ok(Contact { kid: certificate.kid().to_owned(), key, revoked: info.revoked.clone() })
 }
