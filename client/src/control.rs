@@ -11,10 +11,12 @@ use tokio::task::JoinSet;
 
 use crate::asking::action::{Action, Answer};
 use crate::asking::asker::Asker;
-use crate::asking::failure::Failure;
 use crate::asking::json::{Request, Response};
 use crate::engine::OpenDoor;
 use crate::face::json;
+use crate::failure::Failure;
+use crate::link::LinkError;
+use crate::profile::ProfileError;
 
 /// One-shot commands at the same time; further ones wait.
 const AT_ONCE: usize = 16;
@@ -75,15 +77,15 @@ async fn accept(listener: UnixListener, asker: Asker) {
 
 /// Has the client that owns the profile in `folder` do something.
 pub async fn ask(folder: &Path, action: Action) -> Result<Answer, Failure> {
-    let gone = |_: std::io::Error| Failure::ProfileInUse;
+    let gone = |_: std::io::Error| Failure::from(ProfileError::InUse);
     let stream = UnixStream::connect(path(folder)).await.map_err(gone)?;
     let (input, mut output) = stream.into_split();
     let request = Request { id: Value::from(1), action };
-    let mut line = serde_json::to_vec(&request).map_err(|error| Failure::Usage(error.to_string()))?;
+    let mut line = serde_json::to_vec(&request).map_err(|error| Failure::usage(error.to_string()))?;
     line.push(b'\n');
     output.write_all(&line).await.map_err(gone)?;
     let mut answer = String::new();
     BufReader::new(input).read_line(&mut answer).await.map_err(gone)?;
-    let response: Response = serde_json::from_str(&answer).map_err(|_| Failure::Lost)?;
-    response.outcome().unwrap_or(Err(Failure::Lost))
+    let response: Response = serde_json::from_str(&answer).map_err(|_| LinkError::Lost)?;
+    response.outcome().unwrap_or(Err(LinkError::Lost.into()))
 }

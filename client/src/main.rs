@@ -9,10 +9,10 @@ use jiff::tz::TimeZone;
 use nix::sys::stat::{Mode, umask};
 use parlour_client::asking::action::Action;
 use parlour_client::asking::asker::{Asker, Outcome};
-use parlour_client::asking::failure::Failure;
 use parlour_client::engine::setup::Setup;
 use parlour_client::face::plain::{Ended, Plain};
 use parlour_client::face::{json, tui};
+use parlour_client::failure::Failure;
 use parlour_client::start::cli::{Cli, Command, Options};
 use parlour_client::start::config::{self, Settled};
 use parlour_client::start::{confinement, oneshot};
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         Some(Command::Manual) => clap_mangen::Man::new(Cli::command())
             .render(&mut std::io::stdout())
             .map(|()| true)
-            .map_err(|error| Failure::Usage(error.to_string())),
+            .map_err(|error| Failure::usage(error.to_string())),
         Some(Command::Probe(arguments)) => try_out(&cli.options, &arguments.probe),
         Some(Command::OneShot(command)) => confined(&cli.options, async |setup, user| {
             oneshot::run(command, setup, user).await.map(|()| true)
@@ -92,7 +92,7 @@ fn try_out(options: &Options, probe: &Probe) -> Result<bool, Failure> {
 }
 
 fn refused(error: &std::io::Error) -> Failure {
-    Failure::Usage(format!("the system refused: {error}"))
+    Failure::usage(format!("the system refused: {error}"))
 }
 
 /// Opens a face; returns whether everything was done.
@@ -136,5 +136,5 @@ async fn serve_json(
 ) -> Result<bool, Failure> {
     json::serve(input, tokio::io::stdout(), asker, Some(updates), login)
         .await
-        .map_err(|error| Failure::Usage(format!("standard input or output: {error}")))
+        .map_err(|error| Failure::usage(format!("standard input or output: {error}")))
 }

@@ -5,3 +5,7 @@ pub mod cli;
 pub mod config;
 pub mod confinement;
 pub mod oneshot;
+
+mod error;
+
+pub use error::StartError;

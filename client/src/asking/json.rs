@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::action::{Action, Answer};
-use super::failure::Failure;
+use crate::failure::Failure;
 
 /// An action with an id.
 #[derive(Serialize, Deserialize)]
 pub struct Request {
     /// Any JSON value; it goes back with the response.
     pub id: Value,
-    /// What to do.
+    /// The action.
     #[serde(flatten)]
     pub action: Action,
 }
@@ -39,7 +39,7 @@ pub struct ErrorObject {
     pub code: String,
     /// For people.
     pub message: String,
-    /// What to do.
+    /// What the user can do about it, for people.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub hint: Option<String>,
 }
@@ -69,7 +69,7 @@ impl Response {
         match (self.answer, self.error) {
             (Some(answer), _) => Some(Ok(answer)),
             (None, Some(ErrorObject { code, message, hint })) => {
-                Some(Err(Failure::Elsewhere { code, message, hint }))
+                Some(Err(Failure::elsewhere(code, message, hint)))
             }
             (None, None) => None,
         }
@@ -79,6 +79,10 @@ impl Response {
 impl ErrorObject {
     /// A failure as JSON.
     pub fn new(failure: &Failure) -> Self {
-        Self { code: failure.code().to_owned(), message: failure.to_string(), hint: failure.hint() }
+        Self {
+            code: failure.code().to_owned(),
+            message: failure.to_string(),
+            hint: failure.hint().map(str::to_owned),
+        }
     }
 }

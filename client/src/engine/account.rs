@@ -1,4 +1,4 @@
-//! The user that is logged in: keys, records, what is under way.
+//! The user who is logged in: keys, records, and messages under way.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -6,16 +6,16 @@ use std::sync::Arc;
 use parlour_protocol::{Conversation, Message, UserName};
 
 use super::Door;
+use super::contacts::ContactError;
 use super::contacts::Contacts;
 use super::held::HeldMessages;
 use crate::asking::asker::Answering;
-use crate::asking::failure::Failure;
 use crate::asking::update::Waiting;
 use crate::profile::{Profile, ProfileLock};
 use crate::reading::judge::ChainKey;
 use crate::reading::opening::Opener;
 use crate::reading::shown::Shown;
-use crate::records::{Learned, Outgoing, OwnChain, Records};
+use crate::records::{Learned, Outgoing, OwnChain, Records, RecordsError};
 
 /// A message on its way, in memory.
 pub(super) struct Sending {
@@ -23,7 +23,7 @@ pub(super) struct Sending {
     pub(super) outgoing: Outgoing,
     /// The number of its command, while an answer is waited for.
     pub(super) asked: Option<u64>,
-    /// Who waits; nobody after a restart.
+    /// Takes the answer; there is none after a restart.
     pub(super) answer: Option<Answering>,
 }
 
@@ -36,13 +36,13 @@ pub struct Account {
     pub(super) contacts: Contacts,
     /// In the order in which they were written.
     pub(super) sending: Vec<Sending>,
-    /// Whether the backlog was told: what is new after that is told message by message.
+    /// The backlog was told: what is new after that is told message by message.
     pub(super) told: bool,
-    /// What is kept in the records and no face has heard of yet.
+    /// Messages in the records that no face has heard of yet.
     pub(super) untold: Vec<Shown>,
     /// Conversations whose newest messages were shown ahead of what comes before them.
     pub(super) shown_ahead: HashSet<Conversation>,
-    /// What came while something before it was being fetched.
+    /// Messages that came while others before them were being fetched.
     pub(super) held: HeldMessages,
     /// Account keys that the user was told of and has not accepted.
     pub(super) suspects: HashMap<UserName, String>,
@@ -57,7 +57,7 @@ impl Account {
         records: Records,
         door: Door,
         lock: ProfileLock,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, RecordsError> {
         let sending = records
             .outgoing()?
             .into_iter()
@@ -82,13 +82,13 @@ impl Account {
     }
 
     /// Notes a key that is not the known one, and says so.
-    pub(super) fn suspect(&mut self, name: &UserName, kid: &str) -> Failure {
+    pub(super) fn suspect(&mut self, name: &UserName, kid: &str) -> ContactError {
         self.suspects.insert(name.clone(), kid.to_owned());
-        Failure::KeyChanged { name: name.clone(), kid: kid.to_owned() }
+        ContactError::KeyChanged { name: name.clone(), kid: kid.to_owned() }
     }
 
     /// Our own chain goes on from what was read of it.
-    pub(super) fn advance_own(&mut self, name: &Conversation, learned: &Learned) -> Result<(), Failure> {
+    pub(super) fn advance_own(&mut self, name: &Conversation, learned: &Learned) -> Result<(), RecordsError> {
         let own =
             |key: &ChainKey| key.from == self.profile.name && key.device == *self.profile.device.device();
         for (key, chain) in learned.iter().filter(|(key, _)| own(key)) {
@@ -132,7 +132,7 @@ impl Account {
         })
     }
 
-    /// What waits, as a face shows it.
+    /// The messages that wait, as a face shows them.
     pub(super) fn waiting(&self) -> Vec<Waiting> {
         self.sending
             .iter()
@@ -153,7 +153,7 @@ impl Account {
         &mut self,
         outgoing: Outgoing,
         answer: Answering,
-    ) -> Result<(), (Failure, Answering)> {
+    ) -> Result<(), (RecordsError, Answering)> {
         match self.records.push_outgoing(&outgoing) {
             Ok(position) => {
                 self.sending.push(Sending { position, outgoing, asked: None, answer: Some(answer) });

@@ -14,9 +14,9 @@ use tokio::time::Instant;
 
 use crate::asking::action::Action;
 use crate::asking::asker::{Asker, Outcome, PATIENCE};
-use crate::asking::failure::Failure;
 use crate::asking::json::{ErrorObject, Request, Response};
 use crate::asking::update::{Connection, Update};
+use crate::failure::Failure;
 
 /// Serves one side until its input ends or it quits. Returns whether everything was done. `login` is one that nobody
 /// asked for by a line: events tell that it succeeded, and one tells that it did not.
@@ -45,7 +45,7 @@ pub async fn serve(
                 }
                 Err((id, reason)) => {
                     all_done = false;
-                    let refused = Response::new(id, Err(Failure::Usage(reason)));
+                    let refused = Response::new(id, Err(Failure::usage(reason)));
                     say(&mut output, &refused).await?;
                 }
             }

@@ -29,10 +29,11 @@ use parlour_protocol::UserName;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
+use crate::asking::asker::AskError;
 use crate::asking::asker::Asker;
-use crate::asking::failure::Failure;
 use crate::asking::update::Update;
 use crate::clock::Clock;
+use crate::failure::Failure;
 use app::{App, Effect};
 use draw::Moment;
 use terminal::{Screen, Signals};
@@ -79,11 +80,11 @@ pub async fn run(
             () = signals.come() => return Ok(()),
             event = events.recv() => match event {
                 Some(event) => app.event(event.map_err(failed)?),
-                None => return Err(Failure::Ending),
+                None => return Err(AskError::Ending.into()),
             },
             update = updates.recv() => match update {
                 Some(update) => app.update(update, clock.now()),
-                None => return Err(Failure::Ending),
+                None => return Err(AskError::Ending.into()),
             },
             Some((purpose, outcome)) = answers.next(), if !answers.is_empty() => {
                 // What the engine said before its answer comes before it.
@@ -106,5 +107,5 @@ pub async fn run(
 
 #[allow(clippy::needless_pass_by_value)] // for `map_err`
 fn failed(error: io::Error) -> Failure {
-    Failure::Usage(format!("the terminal: {error}"))
+    Failure::usage(format!("the terminal: {error}"))
 }

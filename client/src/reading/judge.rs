@@ -32,18 +32,18 @@ pub trait Chains {
     /// Whether messages between what was seen of this chain and what is judged now may be there, and just
     /// not have been read yet.
     fn skips(&self, key: &ChainKey) -> bool;
-    /// Remembers.
+    /// Remembers how far a chain was seen.
     fn remember(&mut self, key: ChainKey, chain: Chain);
 }
 
-/// Which chain.
+/// The name of a chain.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct ChainKey {
-    /// Where.
+    /// The conversation that it is in.
     pub conversation: Conversation,
-    /// Whose.
+    /// The sender.
     pub from: UserName,
-    /// Which device's.
+    /// The sender's device.
     pub device: DeviceId,
     /// The sender's random name for it.
     pub chain: String,

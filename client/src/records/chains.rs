@@ -40,7 +40,7 @@ impl<'a> PageChains<'a> {
         Self { records: Some(records), from_beginning: false, skips: true, learned: HashMap::new() }
     }
 
-    /// What the page taught.
+    /// The chains of the page, as far as it was read.
     pub(crate) fn learned(self) -> Learned {
         self.learned.into_iter().collect()
     }

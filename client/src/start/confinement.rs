@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use parlour_sandbox::{Access, Confinement, Mode, Signals, SystemCalls};
 
-use crate::asking::failure::Failure;
+use super::StartError;
 use crate::engine::setup::Setup;
 use crate::profile::make_private;
 
@@ -41,7 +41,7 @@ pub struct Confined {
 }
 
 /// Confines this process, which has one thread. Says on standard error what is missing.
-pub fn apply(setup: &Setup, mode: Mode) -> Result<Confined, Failure> {
+pub fn apply(setup: &Setup, mode: Mode) -> Result<Confined, StartError> {
     let folder = setup.profiles.folder();
     let made = if mode == Mode::Off { Vec::new() } else { make(folder) };
     match confinement(setup, &made).apply(mode)? {

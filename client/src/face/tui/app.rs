@@ -49,7 +49,7 @@ pub(super) struct App {
     marks_known: bool,
     /// Whether the last key was the first of two that leave.
     leaving: bool,
-    /// Whose drafts and typed lines there are.
+    /// The user whose drafts and typed lines are kept.
     typist: Option<UserName>,
 }
 

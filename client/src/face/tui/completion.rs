@@ -12,7 +12,7 @@ use crate::face::words::{Completes, OpenTo, WORDS};
 pub(super) struct Completion {
     /// What can stand there, with what follows it.
     pub(super) candidates: Vec<String>,
-    /// Which one does.
+    /// The candidate that stands there.
     pub(super) chosen: usize,
     /// Bytes before the cursor that it takes the place of.
     pub(super) replaces: usize,
