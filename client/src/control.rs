@@ -9,10 +9,14 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
-use crate::action::{Action, Answer};
-use crate::engine::Asker;
-use crate::face::json::{self, Told, Wanted};
+use crate::asking::action::{Action, Answer};
+use crate::asking::asker::Asker;
+use crate::asking::json::{Request, Response};
+use crate::engine::OpenDoor;
+use crate::face::json;
 use crate::failure::Failure;
+use crate::link::LinkError;
+use crate::profile::ProfileError;
 
 /// One-shot commands at the same time; further ones wait.
 const AT_ONCE: usize = 16;
@@ -21,9 +25,14 @@ fn path(folder: &Path) -> PathBuf {
     folder.join("parlour.sock")
 }
 
+/// Has an engine listen in the folder of the profile that it has taken.
+pub fn door() -> OpenDoor {
+    Box::new(|folder, asker| Box::new(listen(folder, asker)))
+}
+
 /// Listens in the profile's folder while what is returned lives. Without a socket (its path may be too
 /// long for the system) the client works as well; then one-shot commands cannot reach it.
-pub fn listen(folder: &Path, asker: Asker) -> Control {
+fn listen(folder: &Path, asker: Asker) -> Control {
     let mut control = Control { path: path(folder), tasks: JoinSet::new() };
     // The caller holds the profile's lock, so nobody listens on what an earlier run left.
     let _ = std::fs::remove_file(&control.path);
@@ -36,7 +45,7 @@ pub fn listen(folder: &Path, asker: Asker) -> Control {
 }
 
 /// Listens while it lives.
-pub struct Control {
+struct Control {
     path: PathBuf,
     tasks: JoinSet<()>,
 }
@@ -68,21 +77,15 @@ async fn accept(listener: UnixListener, asker: Asker) {
 
 /// Has the client that owns the profile in `folder` do something.
 pub async fn ask(folder: &Path, action: Action) -> Result<Answer, Failure> {
-    let gone = |_: std::io::Error| Failure::ProfileInUse;
+    let gone = |_: std::io::Error| Failure::from(ProfileError::InUse);
     let stream = UnixStream::connect(path(folder)).await.map_err(gone)?;
     let (input, mut output) = stream.into_split();
-    let wanted = Wanted { id: Value::from(1), action };
-    let mut line = serde_json::to_vec(&wanted).map_err(|error| Failure::Usage(error.to_string()))?;
+    let request = Request { id: Value::from(1), action };
+    let mut line = serde_json::to_vec(&request).map_err(|error| Failure::usage(error.to_string()))?;
     line.push(b'\n');
     output.write_all(&line).await.map_err(gone)?;
     let mut answer = String::new();
     BufReader::new(input).read_line(&mut answer).await.map_err(gone)?;
-    let told: Told = serde_json::from_str(&answer).map_err(|_| Failure::Lost)?;
-    match (told.answer, told.error) {
-        (Some(answer), _) => Ok(answer),
-        (None, Some(error)) => {
-            Err(Failure::Elsewhere { code: error.code, message: error.message, hint: error.hint })
-        }
-        (None, None) => Err(Failure::Lost),
-    }
+    let response: Response = serde_json::from_str(&answer).map_err(|_| LinkError::Lost)?;
+    response.outcome().unwrap_or(Err(LinkError::Lost.into()))
 }

@@ -3,37 +3,44 @@
 
 mod account;
 mod catch_up;
+mod contacts;
 mod fetch;
 mod held;
 mod history;
 mod login;
-mod peers;
 mod reconnect;
 mod register;
 mod renew;
 mod say;
+pub mod setup;
 mod sync;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parlour_protocol::{Command, Event, Farewell, Refusal, Reply, UserName};
-use tokio::sync::{mpsc, oneshot};
+use thiserror::Error;
+use tokio::sync::mpsc;
 
 pub use account::Account;
+pub use contacts::ContactError;
+pub use login::LoginError;
+pub use register::RegisterError;
+pub use renew::RenewError;
+pub use say::SayError;
+pub use sync::SyncError;
 
-use crate::action::{Action, Answer, Asked};
-use crate::failure::Failure;
-use crate::link::{Heard, Link};
-use crate::setup::{Home, Setup};
-use crate::trust::{RootPin, Tls};
-use crate::update::{Connection, Update};
+use crate::asking::action::{Action, Answer};
+use crate::asking::asker::{AskError, Asked, Asker};
+use crate::asking::update::{Connection, Update};
+use crate::engine::setup::{Home, Setup};
+use crate::failure::{Explain, Explanation, Failure};
+use crate::link::trust::{RootPin, Tls};
+use crate::link::{Heard, Link, LinkError};
 use catch_up::{Behind, Joining, next_page};
 use fetch::Fetched;
 use reconnect::Reconnect;
-
-/// Actions that wait; with more, the face waits.
-const ACTIONS: usize = 64;
 
 /// Updates that a face has not taken; with more, the engine waits for it.
 const UPDATES: usize = 1_024;
@@ -41,37 +48,25 @@ const UPDATES: usize = 1_024;
 /// How often it is looked whether the device certificate wants to be renewed.
 const RENEWAL_LOOK: Duration = Duration::from_mins(1);
 
-/// How a face asks.
-#[derive(Clone)]
-pub struct Asker {
-    actions: mpsc::Sender<Asked>,
-}
+/// A way for other processes of this user to reach the engine while it has a profile. It closes when it is
+/// dropped.
+pub type Door = Box<dyn Send>;
 
-impl Asker {
-    /// Has an action done, and waits for what comes of it.
-    pub async fn ask(&self, action: Action) -> Result<Answer, Failure> {
-        self.begin(action).await?.await.map_err(|_| Failure::Ending)?
-    }
-
-    /// Has an action done; what comes of it can be waited for later.
-    pub async fn begin(&self, action: Action) -> Result<oneshot::Receiver<Result<Answer, Failure>>, Failure> {
-        let (answer, answered) = oneshot::channel();
-        self.actions.send(Asked { action, answer }).await.map_err(|_| Failure::Ending)?;
-        Ok(answered)
-    }
-}
+/// Opens a door in a profile's folder. The engine does so whenever it takes a profile.
+pub type OpenDoor = Box<dyn Fn(&Path, Asker) -> Door + Send>;
 
 /// The engine's state.
 pub struct Engine {
     setup: Arc<Setup>,
     actions: mpsc::Receiver<Asked>,
     asker: Asker,
+    open_door: OpenDoor,
     updates: mpsc::Sender<Update>,
     link: Option<Link>,
     /// The server of the profile that was used last: a guest turns to no other by itself.
     home: Option<Home>,
     account: Option<Account>,
-    /// What was missed and is being fetched.
+    /// Missed messages that are being fetched.
     behind: Option<Behind>,
     /// A login that is under way.
     joining: Option<Joining>,
@@ -85,14 +80,14 @@ pub struct Engine {
 }
 
 /// Makes an engine, to be run in a task of its own, and the two ends of it.
-pub fn new(setup: Setup) -> (Engine, Asker, mpsc::Receiver<Update>) {
-    let (actions, asked) = mpsc::channel(ACTIONS);
+pub fn new(setup: Setup, open_door: OpenDoor) -> (Engine, Asker, mpsc::Receiver<Update>) {
+    let (asker, asked) = Asker::new();
     let (updates, updated) = mpsc::channel(UPDATES);
-    let asker = Asker { actions };
     let engine = Engine {
         setup: Arc::new(setup),
         actions: asked,
         asker: asker.clone(),
+        open_door,
         updates,
         link: None,
         home: None,
@@ -107,7 +102,27 @@ pub fn new(setup: Setup) -> (Engine, Asker, mpsc::Receiver<Update>) {
     (engine, asker, updated)
 }
 
-/// What woke the engine.
+/// Why there is no connection as a guest.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ConnectError {
+    /// Somebody is logged in.
+    #[error(transparent)]
+    LoggedIn(#[from] AskError),
+    /// The server cannot be reached, or not be trusted.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+}
+
+impl Explain for ConnectError {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::LoggedIn(error) => error.explain(),
+            Self::Link(error) => error.explain(),
+        }
+    }
+}
+
+/// An event that wakes the engine.
 enum Woken {
     Asked(Option<Asked>),
     Heard(Heard),
@@ -123,7 +138,7 @@ impl Engine {
         let mut renewal = tokio::time::interval(RENEWAL_LOOK);
         renewal.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            // Who does not wait for a server expects everything to be there before the next action.
+            // After an impatient login everything is there before the next action.
             let may_act = self.joining.as_ref().is_none_or(|joining| joining.patient);
             let woken = tokio::select! {
                 // What is fetched comes last, so that nobody waits for it; and why a connection is over is
@@ -169,19 +184,21 @@ impl Engine {
         {
             return self.postponed.push(Asked { action, answer });
         }
-        let outcome = match action {
+        let outcome: Result<Answer, Failure> = match action {
             // Answered when the server has stored it.
             Action::Say { to, text } => return self.say(to, &text, answer).await,
             // Answered when everything that was missed is there.
             Action::Login { name, patient } => return self.login(name, patient, answer).await,
-            Action::Connect => self.guest().await.map(|_| Answer::Done),
-            Action::Register { name } => self.register(name).await,
-            Action::Users => self.users().await,
+            Action::Connect => self.guest().await.map(|_| Answer::Done).map_err(Failure::from),
+            Action::Register { name } => self.register(name).await.map_err(Failure::from),
+            Action::Users => self.users().await.map_err(Failure::from),
             Action::History { conversation, before, limit } => {
-                self.history(conversation, before, limit).await
+                self.history(conversation, before, limit).await.map_err(Failure::from)
             }
-            Action::MarkRead { conversation, seq } => self.mark_read(&conversation, seq),
-            Action::Trust { name } => self.trust(name).await,
+            Action::MarkRead { conversation, seq } => {
+                self.mark_read(&conversation, seq).map_err(Failure::from)
+            }
+            Action::Trust { name } => self.trust(name).await.map_err(Failure::from),
             Action::Quit => Ok(Answer::Done),
         };
         // A face that does not wait any more does not need to know.
@@ -192,7 +209,7 @@ impl Engine {
         match heard {
             Heard::Event(Event::Message(message)) => self.hear_message(message).await,
             Heard::Event(Event::Revoked { user, device, time }) => {
-                let noted = self.account.as_mut().map(|account| account.peers.revoke(&user, device, time));
+                let noted = self.account.as_mut().map(|account| account.contacts.revoke(&user, device, time));
                 if let Some(Err(failure)) = noted {
                     self.lost(failure).await;
                 }
@@ -205,25 +222,28 @@ impl Engine {
     }
 
     /// The connection is over.
-    pub(super) async fn lost(&mut self, failure: Failure) {
+    pub(super) async fn lost(&mut self, failure: LinkError) {
         self.disconnect().await;
         if let Some(joining) = self.joining.take() {
-            return self.not_joined(joining, failure).await;
+            return self.not_joined(joining, failure.into()).await;
         }
         let final_word = [Farewell::Revoked, Farewell::TakenOver]
             .into_iter()
-            .any(|farewell| failure == Failure::Dismissed(farewell.to_string()));
+            .any(|farewell| failure == LinkError::Dismissed(farewell.to_string()));
         if self.account.is_some() {
             if final_word {
                 self.account = None;
-                self.tell(Update::LoggedOut { reason: failure }).await;
+                self.tell(Update::LoggedOut { reason: failure.into() }).await;
             } else {
                 let pause = self.reconnect.again();
-                self.tell(Update::Connection(Connection::Offline { reason: failure, retry: Some(pause) }))
-                    .await;
+                self.tell(Update::Connection(Connection::Offline {
+                    reason: failure.into(),
+                    retry: Some(pause),
+                }))
+                .await;
             }
         } else {
-            self.tell(Update::Connection(Connection::Offline { reason: failure, retry: None })).await;
+            self.tell(Update::Connection(Connection::Offline { reason: failure.into(), retry: None })).await;
         }
     }
 
@@ -237,7 +257,7 @@ impl Engine {
     }
 
     /// A connection as a guest, opened when there is none.
-    async fn guest(&mut self) -> Result<&mut Link, Failure> {
+    async fn guest(&mut self) -> Result<&mut Link, ConnectError> {
         self.be_nobody()?;
         if self.link.is_none() {
             let Home { server, pin } = self.home.clone().map_or_else(|| self.setup.guest_home(), Ok)?;
@@ -245,36 +265,36 @@ impl Engine {
             let link = match open_guest(&server, &pin, &self.setup).await {
                 Ok(link) => link,
                 Err(failure) => {
-                    let reason = failure.clone();
+                    let reason = failure.clone().into();
                     self.tell(Update::Connection(Connection::Offline { reason, retry: None })).await;
-                    return Err(failure);
+                    return Err(failure.into());
                 }
             };
             self.link = Some(link);
             self.tell(Update::Connection(Connection::Guest { server })).await;
         }
-        self.link.as_mut().ok_or(Failure::Lost)
+        Ok(self.link.as_mut().ok_or(LinkError::Lost)?)
     }
 
-    async fn users(&mut self) -> Result<Answer, Failure> {
+    async fn users(&mut self) -> Result<Answer, LinkError> {
         match self.ask_online(&Command::Users).await? {
             Reply::Users(users) => Ok(Answer::Users { users }),
-            _ => Err(Failure::Protocol("it does not say who is online".to_owned())),
+            _ => Err(LinkError::Protocol("it does not say who is online".to_owned())),
         }
     }
 
     /// Asks as the logged-in user.
-    async fn ask_online(&mut self, command: &Command) -> Result<Reply, Failure> {
+    async fn ask_online(&mut self, command: &Command) -> Result<Reply, LinkError> {
         if self.account.is_none() {
-            return Err(Failure::Refused(Refusal::NotNow));
+            return Err(LinkError::Refused(Refusal::NotNow));
         }
-        let link = self.link.as_mut().ok_or(Failure::NotConnected)?;
+        let link = self.link.as_mut().ok_or(LinkError::NotConnected)?;
         link.ask(command).await
     }
 
     /// An error when we are logged in.
-    fn be_nobody(&self) -> Result<(), Failure> {
-        self.me().map_or(Ok(()), |name| Err(Failure::LoggedIn { name: name.clone() }))
+    fn be_nobody(&self) -> Result<(), AskError> {
+        self.me().map_or(Ok(()), |name| Err(AskError::LoggedIn(name.clone())))
     }
 
     /// The name of the logged-in user.
@@ -334,7 +354,7 @@ async fn open_guest(
     server: &parlour_protocol::ServerAddress,
     pin: &RootPin,
     setup: &Setup,
-) -> Result<Link, Failure> {
+) -> Result<Link, LinkError> {
     let tls = Tls::new(pin, None, setup.clock)?;
     Link::open(server, &tls, false).await
 }

@@ -1,5 +1,7 @@
 //! A connection to the server: TLS, the json dialect, and the value that binds a login to it.
 
+mod error;
+pub mod trust;
 mod waiting;
 
 use std::collections::HashMap;
@@ -22,9 +24,10 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::clock::DOUBT;
-use crate::failure::Failure;
-use crate::trust::Tls;
+use crate::link::trust::Tls;
 use waiting::Waiting;
+
+pub use error::LinkError;
 
 /// How long connecting and the first answer may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -47,7 +50,7 @@ const QUEUE: usize = 256;
 /// How many bytes of lines wait there at most: two of the longest, since no fewer than one must fit.
 const QUEUE_BYTES: usize = 2 * LONGEST;
 
-/// Something from the server, in the order in which it came.
+/// A line from the server, in the order in which it came.
 #[derive(Debug)]
 pub enum Heard {
     /// The answer to a command.
@@ -55,7 +58,7 @@ pub enum Heard {
     /// Something happened.
     Event(Event),
     /// The connection is over.
-    Closed(Failure),
+    Closed(LinkError),
 }
 
 /// Something from the server, and what it costs to keep.
@@ -66,20 +69,20 @@ struct Queued {
     _room: Option<OwnedSemaphorePermit>,
 }
 
-/// Who waits for which answer. Nobody can any more when the connection is over.
+/// Those who wait for an answer, by its number; `None` when the connection is over.
 type Expected = Arc<Mutex<Option<HashMap<u64, Waiter>>>>;
 
-/// Who waits for an answer.
+/// A part of the client that waits for an answer.
 enum Waiter {
-    /// Who has the link, and hears it in its place among events.
+    /// The owner of the link, who hears it in its place among events.
     Reader,
-    /// Somebody beside.
+    /// A task beside it.
     Other(Answering),
 }
 
 type Answering = oneshot::Sender<Result<Reply, Refusal>>;
 
-/// Asks over a link beside the one who has it.
+/// Asks over a link beside its owner.
 #[derive(Clone)]
 pub struct Requests {
     next_id: Arc<AtomicU64>,
@@ -89,30 +92,30 @@ pub struct Requests {
 
 impl Requests {
     /// Sends a command and waits for its answer.
-    pub async fn ask(&self, command: &Command) -> Result<Reply, Failure> {
+    pub async fn ask(&self, command: &Command) -> Result<Reply, LinkError> {
         let (answer, answered) = oneshot::channel();
         let id = self.next_id();
         self.expect(id, Waiter::Other(answer))?;
         // When it cannot be sent the reading side sees the end as well, and knows why.
         let _ = self.send(id, command).await;
         match timeout(ANSWER, answered).await {
-            Ok(Ok(reply)) => reply.map_err(Failure::Refused),
-            Ok(Err(_)) | Err(_) => Err(Failure::Lost),
+            Ok(Ok(reply)) => reply.map_err(LinkError::Refused),
+            Ok(Err(_)) | Err(_) => Err(LinkError::Lost),
         }
     }
 
-    /// Who waits for an answer is told that none will come.
+    /// Tells everyone who waits for an answer that none will come.
     fn close(&self) {
         self.expected.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    fn expect(&self, id: u64, waiter: Waiter) -> Result<(), Failure> {
+    fn expect(&self, id: u64, waiter: Waiter) -> Result<(), LinkError> {
         let mut expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
-        expected.as_mut().ok_or(Failure::Lost)?.insert(id, waiter);
+        expected.as_mut().ok_or(LinkError::Lost)?.insert(id, waiter);
         Ok(())
     }
 
-    /// Who waits for this answer, if it was asked for and did not come yet.
+    /// Takes out the one who waits for this answer, if it was asked for and did not come yet.
     fn waiter(&self, id: u64) -> Option<Waiter> {
         self.expected.lock().unwrap_or_else(PoisonError::into_inner).as_mut()?.remove(&id)
     }
@@ -121,15 +124,15 @@ impl Requests {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    async fn send(&self, id: u64, command: &Command) -> Result<(), Failure> {
+    async fn send(&self, id: u64, command: &Command) -> Result<(), LinkError> {
         let line = json::encode_command(&RequestId::Number(id), command);
-        self.out.send(line).await.map_err(|_| Failure::Lost)
+        self.out.send(line).await.map_err(|_| LinkError::Lost)
     }
 }
 
 /// A live connection. Dropping it closes it.
 pub struct Link {
-    /// Where it goes to.
+    /// The server at the other end.
     pub server: ServerAddress,
     /// Of this very connection (RFC 9266).
     pub exporter: [u8; EXPORTER_BYTES],
@@ -145,15 +148,15 @@ pub struct Link {
 impl Link {
     /// Connects and changes to json.
     /// A server pings those who are logged in; so one that says nothing to a `user` is taken for dead.
-    pub async fn open(server: &ServerAddress, tls: &Tls, user: bool) -> Result<Self, Failure> {
-        let unreachable = |reason: String| Failure::Unreachable { server: server.clone(), reason };
+    pub async fn open(server: &ServerAddress, tls: &Tls, user: bool) -> Result<Self, LinkError> {
+        let unreachable = |reason: String| LinkError::Unreachable { server: server.clone(), reason };
         let attempt = async {
             let stream = TcpStream::connect((server.host.as_str(), server.port))
                 .await
                 .map_err(|error| unreachable(plain_reason(&error)))?;
             stream.set_nodelay(true).map_err(|error| unreachable(error.to_string()))?;
-            let name = ServerName::try_from(server.host.clone())
-                .map_err(|_| Failure::Usage(format!("{server} is no address of a server")))?;
+            let name =
+                ServerName::try_from(server.host.clone()).map_err(|_| LinkError::Address(server.clone()))?;
             TlsConnector::from(Arc::clone(&tls.config))
                 .connect(name, stream)
                 .await
@@ -165,8 +168,8 @@ impl Link {
             .get_ref()
             .1
             .export_keying_material([0; EXPORTER_BYTES], EXPORTER_LABEL, None)
-            .map_err(|error| Failure::Protocol(error.to_string()))?;
-        let root = tls.root().ok_or(Failure::NoRoot)?;
+            .map_err(|error| LinkError::Protocol(error.to_string()))?;
+        let root = tls.root().ok_or(LinkError::NoRoot)?;
         let (mut read, mut write) = split(stream);
         let lost = |error: std::io::Error| tls_failure(server, &error);
         write.write_all(b"/dialect json\n").await.map_err(lost)?;
@@ -198,7 +201,7 @@ impl Link {
     }
 
     /// Sends a command; its answer will bear the number that is returned.
-    pub async fn send(&mut self, command: &Command) -> Result<u64, Failure> {
+    pub async fn send(&mut self, command: &Command) -> Result<u64, LinkError> {
         let id = self.requests.next_id();
         // When the connection is over, the reading side has said why.
         let _ = self.requests.expect(id, Waiter::Reader);
@@ -207,15 +210,15 @@ impl Link {
     }
 
     /// Sends a command and waits for its answer; what comes in between is kept for [`Link::next`].
-    pub async fn ask(&mut self, command: &Command) -> Result<Reply, Failure> {
+    pub async fn ask(&mut self, command: &Command) -> Result<Reply, LinkError> {
         let id = self.send(command).await?;
         let answer = async {
             loop {
                 let Some(Queued { heard, bytes, .. }) = self.heard.recv().await else {
-                    return Err(Failure::Lost);
+                    return Err(LinkError::Lost);
                 };
                 match heard {
-                    Heard::Reply(number, reply) if number == id => return reply.map_err(Failure::Refused),
+                    Heard::Reply(number, reply) if number == id => return reply.map_err(LinkError::Refused),
                     Heard::Closed(failure) => return Err(self.waiting.close(failure)),
                     other => self.waiting.keep(other, bytes)?,
                 }
@@ -224,7 +227,7 @@ impl Link {
         let answered = timeout(ANSWER, answer).await;
         answered.unwrap_or_else(|_| {
             // A server that does not answer is as good as gone; the engine hears so and comes back.
-            Err(self.waiting.close(Failure::Lost))
+            Err(self.waiting.close(LinkError::Lost))
         })
     }
 
@@ -233,7 +236,7 @@ impl Link {
         if let Some(heard) = self.waiting.next() {
             return heard;
         }
-        self.heard.recv().await.map_or(Heard::Closed(Failure::Lost), |queued| queued.heard)
+        self.heard.recv().await.map_or(Heard::Closed(LinkError::Lost), |queued| queued.heard)
     }
 }
 
@@ -249,24 +252,24 @@ async fn greeting(
     server: &ServerAddress,
     read: &mut ReadHalf<TlsStream<TcpStream>>,
     lines: &mut LineSplitter,
-) -> Result<(), Failure> {
+) -> Result<(), LinkError> {
     let mut chunk = vec![0; 4_096];
     loop {
         match lines.next_line() {
             Some(Ok(r#"{"dialect":"json"}"#)) => return Ok(()),
             Some(Ok(line)) => {
                 return Err(match line.strip_prefix("goodbye: ") {
-                    Some(reason) => Failure::Dismissed(parlour_protocol::clean(reason).into_owned()),
-                    None => Failure::Protocol("it does not speak json".to_owned()),
+                    Some(reason) => LinkError::Dismissed(parlour_protocol::clean(reason).into_owned()),
+                    None => LinkError::Protocol("it does not speak json".to_owned()),
                 });
             }
-            Some(Err(fault)) => return Err(Failure::Protocol(fault.to_string())),
+            Some(Err(fault)) => return Err(LinkError::Protocol(fault.to_string())),
             None => {}
         }
         let count = read.read(&mut chunk).await.map_err(|error| tls_failure(server, &error))?;
         match chunk.get(..count) {
             Some(bytes) if !bytes.is_empty() => lines.feed(bytes),
-            _ => return Err(Failure::Lost),
+            _ => return Err(LinkError::Lost),
         }
     }
 }
@@ -298,9 +301,9 @@ async fn read_lines(
         let mut chunk = vec![0; 16_384];
         match timeout(patience, read.read(&mut chunk)).await {
             Ok(Err(error)) if error.kind() == std::io::ErrorKind::InvalidData => {
-                break Failure::Protocol(error.to_string());
+                break LinkError::Protocol(error.to_string());
             }
-            Err(_) | Ok(Ok(0) | Err(_)) => break Failure::Lost,
+            Err(_) | Ok(Ok(0) | Err(_)) => break LinkError::Lost,
             Ok(Ok(count)) => lines.feed(chunk.get(..count).unwrap_or_default()),
         }
     };
@@ -315,26 +318,26 @@ async fn drain(
     tell: &mpsc::Sender<Queued>,
     room: &Arc<Semaphore>,
     requests: &Requests,
-) -> Result<(), Failure> {
+) -> Result<(), LinkError> {
     while let Some(line) = lines.next_line() {
-        let line = line.map_err(|fault| Failure::Protocol(fault.to_string()))?;
+        let line = line.map_err(|fault| LinkError::Protocol(fault.to_string()))?;
         // A short line takes more room when it was read.
         let bytes = line.len().max(size_of::<Queued>());
-        let line = json::parse_server_line(line).map_err(|error| Failure::Protocol(error.to_string()))?;
+        let line = json::parse_server_line(line).map_err(|error| LinkError::Protocol(error.to_string()))?;
         let heard = match line {
             ServerLine::Event(Event::Ping) => {
                 requests.send(0, &Command::Pong).await?;
                 continue;
             }
             ServerLine::Event(Event::Goodbye(farewell)) => {
-                return Err(Failure::Dismissed(farewell.to_string()));
+                return Err(LinkError::Dismissed(farewell.to_string()));
             }
-            ServerLine::UnknownFarewell(words) => return Err(Failure::Dismissed(words)),
+            ServerLine::UnknownFarewell(words) => return Err(LinkError::Dismissed(words)),
             ServerLine::Event(event) => Heard::Event(event),
             ServerLine::Reply { id: Some(RequestId::Number(id)), reply } => {
                 match requests.waiter(id) {
                     Some(Waiter::Other(asker)) => {
-                        // Who does not wait any more does not need to know.
+                        // One that does not wait any more does not need to know.
                         let _ = asker.send(reply);
                         continue;
                     }
@@ -346,8 +349,8 @@ async fn drain(
             ServerLine::Reply { .. } | ServerLine::UnknownEvent(_) => continue,
         };
         let share = u32::try_from(bytes.min(QUEUE_BYTES)).unwrap_or(u32::MAX);
-        let room = Arc::clone(room).acquire_many_owned(share).await.map_err(|_| Failure::Lost)?;
-        tell.send(Queued { heard, bytes, _room: Some(room) }).await.map_err(|_| Failure::Lost)?;
+        let room = Arc::clone(room).acquire_many_owned(share).await.map_err(|_| LinkError::Lost)?;
+        tell.send(Queued { heard, bytes, _room: Some(room) }).await.map_err(|_| LinkError::Lost)?;
     }
     Ok(())
 }
@@ -360,18 +363,18 @@ fn plain_reason(error: &std::io::Error) -> String {
     }
 }
 
-fn tls_failure(server: &ServerAddress, error: &std::io::Error) -> Failure {
+fn tls_failure(server: &ServerAddress, error: &std::io::Error) -> LinkError {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match tls {
         Some(rustls::Error::InvalidCertificate(reason)) => {
-            Failure::Untrusted { server: server.clone(), reason: certificate_reason(reason) }
+            LinkError::Untrusted { server: server.clone(), reason: certificate_reason(reason) }
         }
         // The server did not like our certificate: the same as any failed login.
-        Some(rustls::Error::AlertReceived(_)) => Failure::Refused(Refusal::InvalidCredentials),
+        Some(rustls::Error::AlertReceived(_)) => LinkError::Refused(Refusal::InvalidCredentials),
         Some(other) => {
-            Failure::Unreachable { server: server.clone(), reason: format!("no TLS 1.3: {other}") }
+            LinkError::Unreachable { server: server.clone(), reason: format!("no TLS 1.3: {other}") }
         }
-        None => Failure::Unreachable { server: server.clone(), reason: plain_reason(error) },
+        None => LinkError::Unreachable { server: server.clone(), reason: plain_reason(error) },
     }
 }
 

@@ -7,14 +7,16 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 use jiff::tz::TimeZone;
 use nix::sys::stat::{Mode, umask};
-use parlour_client::action::Action;
-use parlour_client::cli::{Cli, Command, Options};
-use parlour_client::config::{self, Settled};
+use parlour_client::asking::action::Action;
+use parlour_client::asking::asker::{Asker, Outcome};
+use parlour_client::engine::setup::Setup;
 use parlour_client::face::plain::{Ended, Plain};
 use parlour_client::face::{json, tui};
 use parlour_client::failure::Failure;
-use parlour_client::setup::Setup;
-use parlour_client::{confinement, engine, oneshot};
+use parlour_client::start::cli::{Cli, Command, Options};
+use parlour_client::start::config::{self, Settled};
+use parlour_client::start::{confinement, oneshot};
+use parlour_client::{control, engine};
 use parlour_protocol::UserName;
 use parlour_sandbox::Probe;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -31,7 +33,7 @@ fn main() -> ExitCode {
         Some(Command::Manual) => clap_mangen::Man::new(Cli::command())
             .render(&mut std::io::stdout())
             .map(|()| true)
-            .map_err(|error| Failure::Usage(error.to_string())),
+            .map_err(|error| Failure::usage(error.to_string())),
         Some(Command::Probe(arguments)) => try_out(&cli.options, &arguments.probe),
         Some(Command::OneShot(command)) => confined(&cli.options, async |setup, user| {
             oneshot::run(command, setup, user).await.map(|()| true)
@@ -90,14 +92,14 @@ fn try_out(options: &Options, probe: &Probe) -> Result<bool, Failure> {
 }
 
 fn refused(error: &std::io::Error) -> Failure {
-    Failure::Usage(format!("the system refused: {error}"))
+    Failure::usage(format!("the system refused: {error}"))
 }
 
 /// Opens a face; returns whether everything was done.
 async fn chat(options: &Options, setup: Setup, user: Option<UserName>) -> Result<bool, Failure> {
     let on_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let profiles = setup.profiles.names();
-    let (engine, asker, updates) = engine::new(setup);
+    let (engine, asker, updates) = engine::new(setup, control::door());
     let running = tokio::spawn(engine.run());
     let outcome = if options.json {
         let login = match user {
@@ -128,11 +130,11 @@ async fn chat(options: &Options, setup: Setup, user: Option<UserName>) -> Result
 
 async fn serve_json(
     input: impl AsyncRead + Unpin,
-    asker: engine::Asker,
-    updates: tokio::sync::mpsc::Receiver<parlour_client::update::Update>,
-    login: Option<json::Outcome>,
+    asker: Asker,
+    updates: tokio::sync::mpsc::Receiver<parlour_client::asking::update::Update>,
+    login: Option<Outcome>,
 ) -> Result<bool, Failure> {
     json::serve(input, tokio::io::stdout(), asker, Some(updates), login)
         .await
-        .map_err(|error| Failure::Usage(format!("standard input or output: {error}")))
+        .map_err(|error| Failure::usage(format!("standard input or output: {error}")))
 }

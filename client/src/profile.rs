@@ -1,6 +1,7 @@
 //! A user's keys on this machine: `keys/clients/NAME/`, and how they get there whole or not at all.
 
 mod enrolment;
+mod error;
 mod files;
 mod lock;
 
@@ -13,12 +14,11 @@ use parlour_protocol::{ServerAddress, UserName};
 use serde::{Deserialize, Serialize};
 
 pub use enrolment::Pending;
+pub use error::ProfileError;
 pub use files::{
     make_private, read_certificate as read_root, read_key, read_text, write_private, write_public,
 };
 pub use lock::ProfileLock;
-
-use crate::failure::Failure;
 
 /// Where the profiles of this machine's users are.
 #[derive(Debug, Clone)]
@@ -48,14 +48,14 @@ impl Profiles {
     }
 
     /// The folder of a profile that is there.
-    pub fn find(&self, name: &UserName) -> Result<PathBuf, Failure> {
+    pub fn find(&self, name: &UserName) -> Result<PathBuf, ProfileError> {
         let folder = self.of(name);
         if self.has(name) {
             Ok(folder)
         } else if folder.exists() {
             Err(files::missing_key(&folder.join(file::DEVICE_KEY)))
         } else {
-            Err(Failure::NoKeys { name: name.clone(), folder: self.folder.clone() })
+            Err(ProfileError::NoKeys { name: name.clone(), folder: self.folder.clone() })
         }
     }
 
@@ -89,9 +89,9 @@ impl Profiles {
 
 /// A profile's keys and certificates, checked against each other.
 pub struct Profile {
-    /// Whose.
+    /// The user.
     pub name: UserName,
-    /// Where it is kept.
+    /// The folder with its files.
     pub folder: PathBuf,
     /// Signs and logs in.
     pub device_key: DeviceKey,
@@ -105,7 +105,7 @@ pub struct Profile {
     pub account: AccountCertificate,
     /// The root that both come from.
     pub root: RootCertificate,
-    /// Where this user's server is.
+    /// The address of this user's server.
     pub server: ServerAddress,
 }
 
@@ -128,10 +128,10 @@ mod file {
 
 impl Profile {
     /// Reads a profile and checks that its parts belong together.
-    pub fn load(folder: &Path, name: &UserName) -> Result<Self, Failure> {
+    pub fn load(folder: &Path, name: &UserName) -> Result<Self, ProfileError> {
         let path = |file: &str| folder.join(file);
         let key = |file: &str| files::read_key(&path(file));
-        let wrong = |file: &str, reason: String| Failure::File { path: path(file), reason };
+        let wrong = |file: &str, reason: String| ProfileError::File { path: path(file), reason };
         let certificate = |file: &str| files::read_certificate(&path(file));
 
         let device_key = DeviceKey::from_pkcs8_pem(&key(file::DEVICE_KEY)?)
@@ -169,7 +169,7 @@ impl Profile {
     }
 
     /// Puts a fresh certificate of the same device in the place of the one that ends.
-    pub fn renew(&mut self, fresh: DeviceCertificate) -> Result<(), Failure> {
+    pub fn renew(&mut self, fresh: DeviceCertificate) -> Result<(), ProfileError> {
         files::write_public(
             &self.folder.join(file::DEVICE_CERTIFICATE),
             &files::certificate_pem(fresh.der()),

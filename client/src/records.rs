@@ -1,4 +1,4 @@
-//! What a client remembers on this machine: history, outbox, read marks, pins and chains, in one
+//! The memory of a client on this machine: history, outbox, read marks, pins and chains, in one
 //! SQLite file per profile in which every value is encrypted and every name is a keyed hash.
 //!
 //! Someone with the file alone learns how many messages there are in how many conversations, and how
@@ -6,6 +6,7 @@
 
 mod chains;
 mod disk;
+mod error;
 mod mending;
 mod outbox;
 
@@ -24,12 +25,13 @@ use zeroize::Zeroizing;
 pub(crate) use chains::Learned;
 pub use chains::PageChains;
 use disk::{Left, sqlite};
+use error::DAMAGED;
+pub use error::RecordsError;
 pub use outbox::{Outgoing, OutgoingBody};
 
-use crate::failure::{DAMAGED, Failure};
-use crate::judge::{Chain, ChainKey};
-use crate::profile::{read_key, write_private};
-use crate::shown::Shown;
+use crate::profile::{ProfileError, read_key, write_private};
+use crate::reading::judge::{Chain, ChainKey};
+use crate::reading::shown::Shown;
 
 const SCHEMA: &[&str] = &["
     CREATE TABLE facts (tag BLOB NOT NULL PRIMARY KEY, kind INTEGER NOT NULL, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -41,7 +43,7 @@ const SCHEMA: &[&str] = &["
     CREATE TABLE outbox (position INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL) STRICT;
 "];
 
-/// What kind of fact a row is; a part of what its encryption is bound to.
+/// The kind of fact that a row holds; its encryption is bound to it.
 #[derive(Clone, Copy)]
 enum Kind {
     Conversation = 1,
@@ -60,7 +62,7 @@ impl Kind {
 /// How far a conversation is known here.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Extent {
-    /// Which.
+    /// The conversation.
     pub name: Conversation,
     /// The oldest `seq` that is kept here; everything from it to `last` is.
     pub first: Seq,
@@ -93,7 +95,7 @@ pub struct Records {
 
 impl Records {
     /// Opens the records in a profile's folder; makes them, and their key, when there are none.
-    pub fn open(folder: &Path) -> Result<Self, Failure> {
+    pub fn open(folder: &Path) -> Result<Self, RecordsError> {
         let path = folder.join("local.db");
         let vault = vault(&folder.join("local.key"), &path)?;
         let mut connection = Connection::open(path).map_err(sqlite)?;
@@ -115,7 +117,7 @@ impl Records {
     }
 
     /// All conversations that are known here.
-    pub fn extents(&self) -> Result<Vec<Extent>, Failure> {
+    pub fn extents(&self) -> Result<Vec<Extent>, RecordsError> {
         let mut statement =
             self.connection.prepare_cached("SELECT tag, body FROM facts WHERE kind = ?1").map_err(sqlite)?;
         let rows = statement
@@ -131,7 +133,7 @@ impl Records {
     }
 
     /// One conversation.
-    pub fn extent(&self, name: &Conversation) -> Result<Option<Extent>, Failure> {
+    pub fn extent(&self, name: &Conversation) -> Result<Option<Extent>, RecordsError> {
         self.fact(Kind::Conversation, &name.to_string())
     }
 
@@ -141,7 +143,7 @@ impl Records {
         extent: &Extent,
         messages: &[Shown],
         chains: &[(ChainKey, Chain)],
-    ) -> Result<(), Failure> {
+    ) -> Result<(), RecordsError> {
         self.write(|records| {
             let transaction = records.connection.unchecked_transaction().map_err(sqlite)?;
             for message in messages {
@@ -169,7 +171,7 @@ impl Records {
         name: &Conversation,
         before: Option<Seq>,
         limit: usize,
-    ) -> Result<Vec<Shown>, Failure> {
+    ) -> Result<Vec<Shown>, RecordsError> {
         let tag = self.conversation_tag(name);
         let before = before.and_then(|seq| i64::try_from(seq).ok()).unwrap_or(i64::MAX);
         let mut statement = self
@@ -188,13 +190,13 @@ impl Records {
                 let (seq, body) = row.map_err(sqlite)?;
                 self.unseal(&message_context(&tag, seq), &body)
             })
-            .collect::<Result<Vec<Shown>, Failure>>()?;
+            .collect::<Result<Vec<Shown>, RecordsError>>()?;
         messages.reverse();
         Ok(messages)
     }
 
     /// Forgets what is kept of a conversation, because a gap too long to fill came after it.
-    pub fn forget(&mut self, name: &Conversation) -> Result<(), Failure> {
+    pub fn forget(&mut self, name: &Conversation) -> Result<(), RecordsError> {
         let tag = self.conversation_tag(name);
         self.write(|records| {
             let forget = "DELETE FROM messages WHERE conversation = ?1";
@@ -203,7 +205,7 @@ impl Records {
     }
 
     /// Notes how far the user has read.
-    pub fn mark_read(&mut self, name: &Conversation, seq: Seq) -> Result<(), Failure> {
+    pub fn mark_read(&mut self, name: &Conversation, seq: Seq) -> Result<(), RecordsError> {
         match self.extent(name)? {
             Some(extent) if extent.read < seq => {
                 let read = seq.min(extent.last);
@@ -215,23 +217,23 @@ impl Records {
     }
 
     /// The account key (its RFC 7638 thumbprint) that is known for a user.
-    pub fn pin(&self, name: &UserName) -> Result<Option<String>, Failure> {
+    pub fn pin(&self, name: &UserName) -> Result<Option<String>, RecordsError> {
         self.fact(Kind::Pin, name.as_str())
     }
 
     /// Makes an account key the known one for a user.
-    pub fn set_pin(&mut self, name: &UserName, kid: &str) -> Result<(), Failure> {
+    pub fn set_pin(&mut self, name: &UserName, kid: &str) -> Result<(), RecordsError> {
         self.write(|records| records.set_fact(Kind::Pin, name.as_str(), &kid))
     }
 
     /// Our own chain in a conversation.
-    pub fn own_chain(&self, name: &Conversation) -> Result<Option<OwnChain>, Failure> {
+    pub fn own_chain(&self, name: &Conversation) -> Result<Option<OwnChain>, RecordsError> {
         self.fact(Kind::OwnChain, &name.to_string())
     }
 
     /// Notes that our own chain has gone on to `next`, which the server's history shows: these records may
     /// be an older copy. Another chain, or one that is as far, is left alone.
-    pub fn advance_own_chain(&mut self, name: &Conversation, next: &OwnChain) -> Result<(), Failure> {
+    pub fn advance_own_chain(&mut self, name: &Conversation, next: &OwnChain) -> Result<(), RecordsError> {
         match self.own_chain(name)? {
             Some(own) if own.chain == next.chain && own.n < next.n => {
                 self.write(|records| records.set_own_chain(name, next))
@@ -240,19 +242,19 @@ impl Records {
         }
     }
 
-    fn set_own_chain(&self, name: &Conversation, chain: &OwnChain) -> Result<(), Failure> {
+    fn set_own_chain(&self, name: &Conversation, chain: &OwnChain) -> Result<(), RecordsError> {
         self.set_fact(Kind::OwnChain, &name.to_string(), chain)
     }
 
-    fn chain(&self, key: &ChainKey) -> Result<Option<Chain>, Failure> {
+    fn chain(&self, key: &ChainKey) -> Result<Option<Chain>, RecordsError> {
         self.fact(Kind::Chain, &chain_label(key))
     }
 
-    fn knows_device(&self, key: &ChainKey) -> Result<bool, Failure> {
+    fn knows_device(&self, key: &ChainKey) -> Result<bool, RecordsError> {
         Ok(self.fact::<bool>(Kind::Device, &device_label(key))?.unwrap_or(false))
     }
 
-    fn fact<T: DeserializeOwned>(&self, kind: Kind, label: &str) -> Result<Option<T>, Failure> {
+    fn fact<T: DeserializeOwned>(&self, kind: Kind, label: &str) -> Result<Option<T>, RecordsError> {
         let tag = self.tag(kind, label);
         let body: Option<Vec<u8>> = self
             .connection
@@ -262,7 +264,7 @@ impl Records {
         body.map(|body| self.unseal(&context(kind, &tag), &body)).transpose()
     }
 
-    fn set_fact<T: Serialize>(&self, kind: Kind, label: &str, fact: &T) -> Result<(), Failure> {
+    fn set_fact<T: Serialize>(&self, kind: Kind, label: &str, fact: &T) -> Result<(), RecordsError> {
         let tag = self.tag(kind, label);
         let body = self.seal(&context(kind, &tag), fact)?;
         self.connection
@@ -282,13 +284,14 @@ impl Records {
         self.vault.tag(&bytes).to_vec()
     }
 
-    fn seal<T: Serialize>(&self, context: &[u8], value: &T) -> Result<Vec<u8>, Failure> {
-        let json = Zeroizing::new(serde_json::to_vec(value).map_err(|e| Failure::Records(e.to_string()))?);
-        self.vault.seal(&mut rand::rng(), context, &json).map_err(|e| Failure::Records(e.to_string()))
+    fn seal<T: Serialize>(&self, context: &[u8], value: &T) -> Result<Vec<u8>, RecordsError> {
+        let json =
+            Zeroizing::new(serde_json::to_vec(value).map_err(|e| RecordsError::Unusable(e.to_string()))?);
+        self.vault.seal(&mut rand::rng(), context, &json).map_err(|e| RecordsError::Unusable(e.to_string()))
     }
 
-    fn unseal<T: DeserializeOwned>(&self, context: &[u8], body: &[u8]) -> Result<T, Failure> {
-        let damaged = || Failure::Damaged("a value in it does not open with local.key".to_owned());
+    fn unseal<T: DeserializeOwned>(&self, context: &[u8], body: &[u8]) -> Result<T, RecordsError> {
+        let damaged = || RecordsError::Damaged("a value in it does not open with local.key".to_owned());
         let json = self.vault.open(context, body).map_err(|_| damaged())?;
         serde_json::from_slice(&json).map_err(|_| damaged())
     }
@@ -317,10 +320,10 @@ fn message_context(tag: &[u8], seq: Seq) -> Vec<u8> {
     bytes
 }
 
-fn migrate(connection: &mut Connection) -> Result<(), Failure> {
+fn migrate(connection: &mut Connection) -> Result<(), RecordsError> {
     let found: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
     if found > SCHEMA.len() {
-        return Err(Failure::Records("local.db was written by a newer version of parlour".to_owned()));
+        return Err(RecordsError::Unusable("local.db was written by a newer version of parlour".to_owned()));
     }
     for (done, step) in SCHEMA.iter().enumerate().skip(found) {
         let transaction = connection.transaction().map_err(sqlite)?;
@@ -332,19 +335,19 @@ fn migrate(connection: &mut Connection) -> Result<(), Failure> {
 }
 
 /// The key of the records: read, or made on the first use. Records without theirs are left alone.
-fn vault(path: &Path, records: &Path) -> Result<Vault, Failure> {
-    let wrong = |reason: &str| Failure::File { path: path.to_owned(), reason: reason.to_owned() };
+fn vault(path: &Path, records: &Path) -> Result<Vault, RecordsError> {
+    let wrong = |reason: &str| ProfileError::File { path: path.to_owned(), reason: reason.to_owned() };
     if path.exists() {
         let text = Zeroizing::new(read_key(path)?);
         let bytes = URL_SAFE_NO_PAD.decode(text.trim()).map(Zeroizing::new).ok();
         let key: Option<[u8; 32]> = bytes.and_then(|bytes| bytes.as_slice().try_into().ok());
         let key = Zeroizing::new(key.ok_or_else(|| wrong("holds no key"))?);
-        return Vault::from_key(*key).map_err(|error| wrong(&error.to_string()));
+        return Vault::from_key(*key).map_err(|error| wrong(&error.to_string()).into());
     }
     if std::fs::metadata(records).is_ok_and(|records| records.len() > 0) {
         let reason = "is missing, and local.db does not open without it".to_owned();
         let hint = format!("put it back from a copy; if there is none, {DAMAGED}");
-        return Err(Failure::Keys { path: path.to_owned(), reason, hint });
+        return Err(ProfileError::Keys { path: path.to_owned(), reason, hint }.into());
     }
     let vault = Vault::generate(&mut rand::rng()).map_err(|error| wrong(&error.to_string()))?;
     let text = Zeroizing::new(URL_SAFE_NO_PAD.encode(vault.key_bytes().as_slice()));

@@ -3,8 +3,8 @@
 use std::hint::black_box;
 
 use anyhow::Result;
+use parlour_client::reading::shown::{Shown, Verdict};
 use parlour_client::records::{Extent, Records};
-use parlour_client::shown::{Shown, Verdict};
 use parlour_protocol::{Conversation, Seq, Timestamp};
 use tempfile::TempDir;
 

@@ -1,25 +1,21 @@
-//! The user that is logged in: keys, records, what is under way.
+//! The user who is logged in: keys, records, and messages under way.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use parlour_protocol::{Conversation, Message, UserName};
-use tokio::sync::oneshot;
 
+use super::Door;
+use super::contacts::ContactError;
+use super::contacts::Contacts;
 use super::held::HeldMessages;
-use super::peers::Peers;
-use crate::action::Answer;
-use crate::control::Control;
-use crate::failure::Failure;
-use crate::judge::ChainKey;
-use crate::opening::Opener;
+use crate::asking::asker::Answering;
+use crate::asking::update::Waiting;
 use crate::profile::{Profile, ProfileLock};
-use crate::records::{Learned, Outgoing, OwnChain, Records};
-use crate::shown::Shown;
-use crate::update::Waiting;
-
-/// Who waits for a message to be stored.
-pub(super) type Answering = oneshot::Sender<Result<Answer, Failure>>;
+use crate::reading::judge::ChainKey;
+use crate::reading::opening::Opener;
+use crate::reading::shown::Shown;
+use crate::records::{Learned, Outgoing, OwnChain, Records, RecordsError};
 
 /// A message on its way, in memory.
 pub(super) struct Sending {
@@ -27,7 +23,7 @@ pub(super) struct Sending {
     pub(super) outgoing: Outgoing,
     /// The number of its command, while an answer is waited for.
     pub(super) asked: Option<u64>,
-    /// Who waits; nobody after a restart.
+    /// Takes the answer; there is none after a restart.
     pub(super) answer: Option<Answering>,
 }
 
@@ -37,20 +33,20 @@ pub struct Account {
     pub(super) records: Records,
     /// Opens what is sealed to this user.
     pub(super) opener: Arc<Opener>,
-    pub(super) peers: Peers,
+    pub(super) contacts: Contacts,
     /// In the order in which they were written.
     pub(super) sending: Vec<Sending>,
-    /// Whether the backlog was told: what is new after that is told message by message.
+    /// The backlog was told: what is new after that is told message by message.
     pub(super) told: bool,
-    /// What is kept in the records and no face has heard of yet.
+    /// Messages in the records that no face has heard of yet.
     pub(super) untold: Vec<Shown>,
     /// Conversations whose newest messages were shown ahead of what comes before them.
     pub(super) shown_ahead: HashSet<Conversation>,
-    /// What came while something before it was being fetched.
+    /// Messages that came while others before them were being fetched.
     pub(super) held: HeldMessages,
     /// Account keys that the user was told of and has not accepted.
     pub(super) suspects: HashMap<UserName, String>,
-    pub(super) _control: Control,
+    pub(super) _door: Door,
     pub(super) _lock: ProfileLock,
 }
 
@@ -59,9 +55,9 @@ impl Account {
     pub(super) fn new(
         profile: Profile,
         records: Records,
-        control: Control,
+        door: Door,
         lock: ProfileLock,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, RecordsError> {
         let sending = records
             .outgoing()?
             .into_iter()
@@ -73,26 +69,26 @@ impl Account {
             profile,
             records,
             opener: Arc::new(opener),
-            peers: Peers::default(),
+            contacts: Contacts::default(),
             sending,
             told: false,
             untold: Vec::new(),
             shown_ahead: HashSet::new(),
             held: HeldMessages::default(),
             suspects: HashMap::new(),
-            _control: control,
+            _door: door,
             _lock: lock,
         })
     }
 
     /// Notes a key that is not the known one, and says so.
-    pub(super) fn suspect(&mut self, name: &UserName, kid: &str) -> Failure {
+    pub(super) fn suspect(&mut self, name: &UserName, kid: &str) -> ContactError {
         self.suspects.insert(name.clone(), kid.to_owned());
-        Failure::KeyChanged { name: name.clone(), kid: kid.to_owned() }
+        ContactError::KeyChanged { name: name.clone(), kid: kid.to_owned() }
     }
 
     /// Our own chain goes on from what was read of it.
-    pub(super) fn advance_own(&mut self, name: &Conversation, learned: &Learned) -> Result<(), Failure> {
+    pub(super) fn advance_own(&mut self, name: &Conversation, learned: &Learned) -> Result<(), RecordsError> {
         let own =
             |key: &ChainKey| key.from == self.profile.name && key.device == *self.profile.device.device();
         for (key, chain) in learned.iter().filter(|(key, _)| own(key)) {
@@ -111,7 +107,7 @@ impl Account {
         // What is the server's is fetched again.
         self.held.keep_asked();
         // A new connection brings new knowledge.
-        self.peers = Peers::default();
+        self.contacts = Contacts::default();
     }
 
     /// The first message of each conversation that may be sent now: one at a time, so that each knows
@@ -136,7 +132,7 @@ impl Account {
         })
     }
 
-    /// What waits, as a face shows it.
+    /// The messages that wait, as a face shows them.
     pub(super) fn waiting(&self) -> Vec<Waiting> {
         self.sending
             .iter()
@@ -157,7 +153,7 @@ impl Account {
         &mut self,
         outgoing: Outgoing,
         answer: Answering,
-    ) -> Result<(), (Failure, Answering)> {
+    ) -> Result<(), (RecordsError, Answering)> {
         match self.records.push_outgoing(&outgoing) {
             Ok(position) => {
                 self.sending.push(Sending { position, outgoing, asked: None, answer: Some(answer) });

@@ -10,15 +10,16 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::Engine;
-use super::account::Answering;
 use super::fetch::{Errand, Fetched, Fetcher, Page, Part, fetch};
 use super::held::Held;
 use super::history::BACKLOG;
-use super::sync::Taken;
-use crate::action::Answer;
-use crate::failure::Failure;
+use super::sync::{SyncError, Taken};
+use crate::asking::action::Answer;
+use crate::asking::asker::Answering;
+use crate::asking::update::Update;
+use crate::failure::{Explain as _, Failure};
+use crate::link::LinkError;
 use crate::records::Extent;
-use crate::update::Update;
 
 /// A gap longer than this is not filled: what is kept of the conversation begins anew after it.
 const LONGEST_GAP: u64 = 20_000;
@@ -26,12 +27,12 @@ const LONGEST_GAP: u64 = 20_000;
 /// Pages that are fetched and opened ahead of the one that is judged: enough to keep all cores busy.
 const AHEAD: usize = 3;
 
-/// What is still being fetched.
+/// Everything that is still being fetched.
 pub(super) struct Behind {
     /// The conversations of which something is missing.
     names: HashSet<Conversation>,
     /// Those that could not be fetched, and why.
-    failed: HashMap<Conversation, Failure>,
+    failed: HashMap<Conversation, SyncError>,
     pages: mpsc::Receiver<Fetched>,
     /// Taken from `pages`, and perhaps not opened yet.
     first: Option<Fetched>,
@@ -61,24 +62,24 @@ pub(super) async fn next_page(behind: &mut Option<Behind>) -> Option<Fetched> {
 
 impl Engine {
     /// Begins to fetch what was missed in every conversation.
-    pub(super) async fn catch_up(&mut self) -> Result<(), Failure> {
+    pub(super) async fn catch_up(&mut self) -> Result<(), SyncError> {
         let Reply::Conversations(heads) = self.ask_online(&Command::Conversations).await? else {
-            return Err(Failure::Protocol("it does not say which conversations there are".to_owned()));
+            return Err(LinkError::protocol("it does not say which conversations there are").into());
         };
         self.fetch_missed(heads).await?;
         self.tell_complete().await
     }
 
     /// Begins to fetch what is missing up to these heads.
-    pub(super) async fn fetch_missed(&mut self, heads: Vec<ConversationHead>) -> Result<(), Failure> {
+    pub(super) async fn fetch_missed(&mut self, heads: Vec<ConversationHead>) -> Result<(), SyncError> {
         let mut errands = Vec::new();
         for head in heads {
             let extent = self.extent(&head.name)?;
             self.tell_loss(&head, extent.as_ref()).await;
             errands.extend(self.errand(head, extent.as_ref()));
         }
-        let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
-        let link = self.link.as_ref().ok_or(Failure::Lost)?;
+        let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
+        let link = self.link.as_ref().ok_or(LinkError::Lost)?;
         let (room, pages) = mpsc::channel(AHEAD);
         let fetcher = Fetcher { requests: link.requests(), opener: Arc::clone(&account.opener), pages: room };
         let names = errands.iter().map(|errand| errand.name.clone()).collect();
@@ -128,7 +129,7 @@ impl Engine {
     }
 
     /// Shows what is complete as it is, while the rest is being fetched.
-    async fn tell_complete(&mut self) -> Result<(), Failure> {
+    async fn tell_complete(&mut self) -> Result<(), SyncError> {
         let Some(account) = self.account.as_ref().filter(|account| !account.told) else { return Ok(()) };
         for Extent { name, .. } in account.records.extents()? {
             if !self.is_behind_in(&name) {
@@ -148,19 +149,17 @@ impl Engine {
         let Some(Fetched { name, page }) = fetched else { return self.caught_up().await };
         let outcome = match page {
             Ok(page) => self.take_page(&name, page).await,
-            Err(failure) => Err(failure),
+            Err(failure) => Err(failure.into()),
         };
         match outcome {
             Ok(()) => {}
-            Err(failure) if failure.is_over() => self.lost(failure).await,
-            Err(failure @ (Failure::Records(_) | Failure::Disk(_) | Failure::Damaged(_))) => {
-                self.not_online(failure).await;
-            }
+            Err(SyncError::Link(failure)) if failure.is_over() => self.lost(failure).await,
+            Err(failure @ SyncError::Records(_)) => self.not_online(failure.into()).await,
             Err(failure) => self.tolerate(name, failure).await,
         }
     }
 
-    async fn take_page(&mut self, name: &Conversation, page: Page) -> Result<(), Failure> {
+    async fn take_page(&mut self, name: &Conversation, page: Page) -> Result<(), SyncError> {
         if self.behind.as_ref().is_some_and(|behind| behind.failed.contains_key(name)) {
             return Ok(());
         }
@@ -176,7 +175,7 @@ impl Engine {
     }
 
     /// One conversation that cannot be fetched does not keep the user from the others.
-    async fn tolerate(&mut self, name: Conversation, failure: Failure) {
+    async fn tolerate(&mut self, name: Conversation, failure: SyncError) {
         self.tell(Update::Notice(format!("{name} was not fetched: {failure}"))).await;
         if let Some(behind) = &mut self.behind {
             behind.failed.insert(name, failure);
@@ -202,11 +201,13 @@ impl Engine {
     async fn caught_up(&mut self) {
         let Some(Behind { failed, .. }) = self.behind.take() else { return };
         if let Err(failure) = self.tell_all().await {
-            return self.not_online(failure).await;
+            return self.not_online(failure.into()).await;
         }
         self.reconnect.succeeded();
         if let Some(Joining { name, answer, .. }) = self.joining.take() {
-            let _ = answer.send(self.backlog().map(|backlog| Answer::LoggedIn { name, backlog }));
+            let _ = answer.send(
+                self.backlog().map(|backlog| Answer::LoggedIn { name, backlog }).map_err(Failure::from),
+            );
         }
         self.take_held(failed).await;
         self.send_waiting().await;
@@ -214,9 +215,9 @@ impl Engine {
     }
 
     /// Tells what was kept: message by message, or all of it as the backlog of a login.
-    async fn tell_all(&mut self) -> Result<(), Failure> {
+    async fn tell_all(&mut self) -> Result<(), SyncError> {
         self.tell_untold().await;
-        let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
         account.shown_ahead.clear();
         if !std::mem::replace(&mut account.told, true) {
             // The backlog has it.
@@ -228,7 +229,7 @@ impl Engine {
     }
 
     /// Takes the messages that came meanwhile.
-    async fn take_held(&mut self, failed: HashMap<Conversation, Failure>) {
+    async fn take_held(&mut self, failed: HashMap<Conversation, SyncError>) {
         let Some(account) = &mut self.account else { return };
         let me = account.profile.name.clone();
         for Held { message, answer } in account.held.take() {
@@ -241,7 +242,7 @@ impl Engine {
                 (Ok(Taken::Later), answer) => self.hold(message, answer),
                 (Err(failure), answer) if failure.is_over() => self.hold(message, answer),
                 (Ok(Taken::Now(shown)), Some(answer)) => self.answer_said(&message, shown, answer),
-                (Err(failure), Some(answer)) => drop(answer.send(Err(failure))),
+                (Err(failure), Some(answer)) => drop(answer.send(Err(failure.into()))),
                 (outcome, None) => self.tell_not_taken(outcome).await,
             }
         }

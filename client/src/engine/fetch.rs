@@ -7,11 +7,11 @@ use parlour_protocol::limits::HISTORY_PAGE;
 use parlour_protocol::{Command, Conversation, HistoryRange, Message, Reply, Seq};
 use tokio::sync::mpsc;
 
-use crate::failure::Failure;
-use crate::link::Requests;
-use crate::opening::{Opener, Opening};
+use crate::failure::Explain as _;
+use crate::link::{LinkError, Requests};
+use crate::reading::opening::{Opener, Opening};
 
-/// What is wanted of one conversation.
+/// The part of one conversation that is to be fetched.
 pub(super) struct Errand {
     pub(super) name: Conversation,
     /// The newest `seq` that the server has.
@@ -26,7 +26,7 @@ pub(super) struct Errand {
     pub(super) count: u64,
 }
 
-/// What a page is to the engine.
+/// The use of a page to the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     /// The newest, in the place of whatever is kept.
@@ -42,7 +42,7 @@ pub(super) enum Part {
 /// A page of a conversation, or why it did not come.
 pub(super) struct Fetched {
     pub(super) name: Conversation,
-    pub(super) page: Result<Page, Failure>,
+    pub(super) page: Result<Page, LinkError>,
 }
 
 /// A page that came.
@@ -71,7 +71,7 @@ pub(super) async fn fetch(fetcher: Fetcher, mut errands: Vec<Errand>) {
 /// There is no use in going on: the connection or the engine is gone.
 struct Over;
 
-/// What it takes to fetch.
+/// Fetches over a connection and hands the pages on.
 pub(super) struct Fetcher {
     pub(super) requests: Requests,
     pub(super) opener: Arc<Opener>,
@@ -136,7 +136,7 @@ impl Fetcher {
         let command = Command::History { conversation, range, limit: HISTORY_PAGE };
         let failure = match self.requests.ask(&command).await {
             Ok(Reply::History { messages, .. }) => return Ok(Some(messages)),
-            Ok(_) => Failure::Protocol("it does not hand out the history".to_owned()),
+            Ok(_) => LinkError::Protocol("it does not hand out the history".to_owned()),
             Err(failure) => failure,
         };
         errand.end();
@@ -154,11 +154,11 @@ impl Fetcher {
     }
 
     async fn fail(&self, errand: &Errand, what: &str) -> Result<(), Over> {
-        let failure = Failure::Protocol(format!("it does not hand out what is {what} in {}", errand.name));
+        let failure = LinkError::Protocol(format!("it does not hand out what is {what} in {}", errand.name));
         self.send(errand, Err(failure)).await
     }
 
-    async fn send(&self, errand: &Errand, page: Result<Page, Failure>) -> Result<(), Over> {
+    async fn send(&self, errand: &Errand, page: Result<Page, LinkError>) -> Result<(), Over> {
         self.pages.send(Fetched { name: errand.name.clone(), page }).await.map_err(|_| Over)
     }
 }

@@ -2,7 +2,7 @@
 
 use parlour_protocol::{Body, Message};
 
-use super::account::Answering;
+use crate::asking::asker::Answering;
 
 /// Messages that are held at most. With more the connection begins anew: then they are fetched as well.
 const MOST: usize = 10_000;
@@ -14,7 +14,7 @@ const MOST_BYTES: usize = 16 * 1_024 * 1_024;
 /// A message that is taken after those before it.
 pub(super) struct Held {
     pub(super) message: Message,
-    /// Who waits for it to be taken, if it is ours.
+    /// Hears when it was taken, if somebody here has sent it.
     pub(super) answer: Option<Answering>,
 }
 
@@ -36,7 +36,7 @@ impl HeldMessages {
         self.held.len() >= MOST || self.bytes >= MOST_BYTES
     }
 
-    /// Lets go of those for which nobody waits.
+    /// Lets go of those that nobody here has sent.
     pub(super) fn keep_asked(&mut self) {
         self.held.retain(|held| held.answer.is_some());
         self.bytes = self.held.iter().map(|held| bytes(&held.message)).sum();

@@ -1,21 +1,23 @@
-//! What is kept here of what was said, and what is older than that.
+//! Pages of a conversation, from what is kept here and from the server.
 
 use parlour_protocol::limits::HISTORY_PAGE;
 use parlour_protocol::{Command, Conversation, HistoryRange, Message, Refusal, Reply, Seq};
 
 use super::Engine;
-use crate::action::Answer;
-use crate::failure::Failure;
+use super::sync::SyncError;
+use crate::asking::action::Answer;
+use crate::failure::Explain as _;
+use crate::link::LinkError;
+use crate::reading::shown::Shown;
 use crate::records::Extent;
-use crate::shown::Shown;
 
 /// The newest messages of each conversation that a login shows.
 pub(super) const BACKLOG: usize = 100;
 
 impl Engine {
     /// The newest messages of every conversation that are kept here, by the server's time.
-    pub(super) fn backlog(&self) -> Result<Vec<Shown>, Failure> {
-        let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
+    pub(super) fn backlog(&self) -> Result<Vec<Shown>, SyncError> {
+        let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let mut backlog = Vec::new();
         for extent in account.records.extents()? {
             backlog.append(&mut account.records.messages(&extent.name, None, BACKLOG)?);
@@ -30,16 +32,16 @@ impl Engine {
         conversation: Conversation,
         before: Option<Seq>,
         limit: usize,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Answer, SyncError> {
         if self.account.is_none() {
-            return Err(Failure::Refused(Refusal::NotNow));
+            return Err(LinkError::Refused(Refusal::NotNow).into());
         }
         let Some(extent) = self.extent(&conversation)? else {
             // Nothing was said there, or nobody has that name: the server knows.
             if let Conversation::Direct(name) = &conversation {
-                self.peer(name).await?;
+                self.contact(name).await?;
             } else if conversation != Conversation::lobby() {
-                return Err(Failure::Refused(Refusal::ConversationNotFound));
+                return Err(LinkError::Refused(Refusal::ConversationNotFound).into());
             }
             return Ok(Answer::History { messages: Vec::new(), complete: true });
         };
@@ -49,14 +51,14 @@ impl Engine {
             Err(failure) if !failure.is_over() => return Err(failure),
             _ => {}
         }
-        let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let messages = account.records.messages(&conversation, before, limit)?;
         let complete = messages.first().is_none_or(|first| first.seq <= 1);
         Ok(Answer::History { messages, complete })
     }
 
     /// Fetches older messages until `count` before `end` are kept, or the conversation begins.
-    async fn fill(&mut self, name: &Conversation, end: Seq, count: usize) -> Result<(), Failure> {
+    async fn fill(&mut self, name: &Conversation, end: Seq, count: usize) -> Result<(), SyncError> {
         loop {
             let Some(extent) = self.extent(name)? else { return Ok(()) };
             let kept = end.saturating_sub(extent.first);
@@ -64,28 +66,29 @@ impl Engine {
                 return Ok(());
             }
             let page = self.page(name, HistoryRange::Before(extent.first)).await?;
-            let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
+            let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
             let page = account.opener.begin(page).opened().await;
             self.take_older(name, page).await?;
         }
     }
 
-    pub(super) fn mark_read(&mut self, name: &Conversation, seq: Seq) -> Result<Answer, Failure> {
-        let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
+    pub(super) fn mark_read(&mut self, name: &Conversation, seq: Seq) -> Result<Answer, SyncError> {
+        let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
         account.records.mark_read(name, seq)?;
         Ok(Answer::Done)
     }
 
     /// How far a conversation is kept here.
-    pub(super) fn extent(&self, name: &Conversation) -> Result<Option<Extent>, Failure> {
-        self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?.records.extent(name)
+    pub(super) fn extent(&self, name: &Conversation) -> Result<Option<Extent>, SyncError> {
+        let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
+        Ok(account.records.extent(name)?)
     }
 
-    async fn page(&mut self, name: &Conversation, range: HistoryRange) -> Result<Vec<Message>, Failure> {
+    async fn page(&mut self, name: &Conversation, range: HistoryRange) -> Result<Vec<Message>, LinkError> {
         let conversation = name.clone();
         let command = Command::History { conversation, range, limit: HISTORY_PAGE };
         let Reply::History { messages, .. } = self.ask_online(&command).await? else {
-            return Err(Failure::Protocol("it does not hand out the history".to_owned()));
+            return Err(LinkError::Protocol("it does not hand out the history".to_owned()));
         };
         Ok(messages)
     }

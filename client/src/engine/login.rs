@@ -3,23 +3,67 @@
 
 use parlour_protocol::{Command, Refusal, Reply, UserName, login_transcript};
 
-use super::account::Answering;
 use super::catch_up::Joining;
+use super::renew::RenewError;
+use super::setup::OtherRoot;
+use super::sync::SyncError;
 use super::{Account, Engine};
-use crate::action::Answer;
-use crate::control;
-use crate::failure::Failure;
-use crate::link::Link;
-use crate::profile::{Profile, ProfileLock};
-use crate::records::Records;
-use crate::trust::Tls;
-use crate::update::{Connection, Update};
+use crate::asking::action::Answer;
+use crate::asking::asker::Answering;
+use crate::asking::asker::AskError;
+use crate::asking::update::{Connection, Update};
+use crate::failure::{Explain, Explanation, Failure};
+use crate::link::trust::Tls;
+use crate::link::{Link, LinkError};
+use crate::profile::{Profile, ProfileError, ProfileLock};
+use crate::records::{Records, RecordsError};
+use thiserror::Error;
+
+/// Why somebody is not logged in, or could not stay so.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum LoginError {
+    /// Somebody is already.
+    #[error(transparent)]
+    Asked(#[from] AskError),
+    /// The keys on this machine.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// The root that these keys come from.
+    #[error(transparent)]
+    OtherRoot(#[from] OtherRoot),
+    /// The device certificate had expired and was not renewed.
+    #[error(transparent)]
+    Renew(#[from] RenewError),
+    /// The connection, or the server says no.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The local history.
+    #[error(transparent)]
+    Records(#[from] RecordsError),
+    /// Fetching and keeping what was said meanwhile.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+}
+
+impl Explain for LoginError {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::Asked(error) => error.explain(),
+            Self::Profile(error) => error.explain(),
+            Self::OtherRoot(error) => error.explain(),
+            Self::Renew(error) => error.explain(),
+            Self::Link(error) => error.explain(),
+            Self::Records(error) => error.explain(),
+            Self::Sync(error) => error.explain(),
+        }
+    }
+}
 
 impl Engine {
     /// Becomes this user. `answer` hears it when everything that was missed is there.
     pub(super) async fn login(&mut self, name: UserName, patient: bool, answer: Answering) {
         if let Err(failure) = self.be_nobody() {
-            return drop(answer.send(Err(failure)));
+            return drop(answer.send(Err(failure.into())));
         }
         let taken = self.take_profile(&name);
         if taken.is_ok() || self.link.is_none() {
@@ -27,7 +71,7 @@ impl Engine {
         }
         match taken {
             Ok(account) => self.account = Some(account),
-            Err(failure) => return drop(answer.send(Err(failure))),
+            Err(failure) => return drop(answer.send(Err(failure.into()))),
         }
         self.off_disk = false;
         let damages = self.account.as_mut().map(|account| account.records.take_damages()).unwrap_or_default();
@@ -43,28 +87,30 @@ impl Engine {
     }
 
     /// A login came to nothing, or waits for a better time.
-    pub(super) async fn not_joined(&mut self, joining: Joining, failure: Failure) {
+    pub(super) async fn not_joined(&mut self, joining: Joining, failure: LoginError) {
         let Joining { name, patient, answer } = joining;
         let outcome = match failure {
-            failure if patient && failure.is_absence() => match self.wait_offline(failure).await {
-                Ok(()) => self.backlog().map(|backlog| Answer::LoggedIn { name, backlog }),
-                Err(failure) => Err(failure),
+            failure if patient && failure.is_absence() => match self.wait_offline(failure.into()).await {
+                Ok(()) => {
+                    self.backlog().map(|backlog| Answer::LoggedIn { name, backlog }).map_err(Failure::from)
+                }
+                Err(failure) => Err(failure.into()),
             },
             failure => {
                 self.account = None;
                 self.link = None;
                 // Back to a guest, as far as the server can be reached.
                 let _ = self.guest().await;
-                Err(failure)
+                Err(failure.into())
             }
         };
         let _ = answer.send(outcome);
     }
 
     /// Shows what is kept here, and tries again later.
-    async fn wait_offline(&mut self, reason: Failure) -> Result<(), Failure> {
+    async fn wait_offline(&mut self, reason: Failure) -> Result<(), SyncError> {
         self.link = None;
-        let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
         // The backlog has it.
         account.untold.clear();
         let user = account.profile.name.clone();
@@ -85,19 +131,19 @@ impl Engine {
         Ok(())
     }
 
-    fn take_profile(&self, name: &UserName) -> Result<Account, Failure> {
+    fn take_profile(&self, name: &UserName) -> Result<Account, LoginError> {
         let folder = self.setup.profiles.find(name)?;
         let lock = ProfileLock::take(&folder)?;
         let profile = Profile::load(&folder, name)?;
         let records = Records::open(&folder)?;
-        let control = control::listen(&folder, self.asker.clone());
-        Account::new(profile, records, control, lock)
+        let door = (self.open_door)(&folder, self.asker.clone());
+        Ok(Account::new(profile, records, door, lock)?)
     }
 
     /// Connects as the user, logs in, and begins to fetch what was missed.
-    pub(super) async fn go_online(&mut self) -> Result<(), Failure> {
+    pub(super) async fn go_online(&mut self) -> Result<(), LoginError> {
         self.renew_if_expired().await?;
-        let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let profile = &account.profile;
         let server = self.setup.server_of(profile);
         let pin = self.setup.pin_of(profile)?;
@@ -106,17 +152,20 @@ impl Engine {
         // Not `self.tell`, which would borrow all of the engine.
         let _ = self.updates.send(connecting).await;
         let mut link = Link::open(&server, &tls, true).await?;
-        let signature = profile.device_key.sign_asn1(&login_transcript(&profile.name, &link.exporter))?;
+        let signature = profile
+            .device_key
+            .sign_asn1(&login_transcript(&profile.name, &link.exporter))
+            .map_err(LinkError::from)?;
         let login = Command::Login { name: profile.name.clone(), signature };
         let Reply::LoggedIn { user, device, .. } = link.ask(&login).await? else {
-            return Err(Failure::Protocol("it does not say who we are".to_owned()));
+            return Err(LinkError::protocol("it does not say who we are").into());
         };
         if user != profile.name || device != *profile.device.device() {
-            return Err(Failure::Protocol("it takes us for somebody else".to_owned()));
+            return Err(LinkError::protocol("it takes us for somebody else").into());
         }
         self.link = Some(link);
         self.tell(Update::Connection(Connection::Online { server })).await;
         self.tell(Update::LoggedIn { user, device }).await;
-        self.catch_up().await
+        Ok(self.catch_up().await?)
     }
 }

@@ -6,13 +6,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Engine;
-use crate::failure::Failure;
-use crate::update::{Connection, Update};
+use super::login::LoginError;
+use crate::asking::update::{Connection, Update};
+use crate::failure::Explain as _;
 
 const SHORTEST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(15);
 
-/// When to try again.
+/// The time of the next try.
 #[derive(Default)]
 pub(super) struct Reconnect {
     tries: u32,
@@ -66,23 +67,23 @@ impl Engine {
     }
 
     /// Being online as the user came to nothing.
-    pub(super) async fn not_online(&mut self, failure: Failure) {
+    pub(super) async fn not_online(&mut self, failure: LoginError) {
         self.disconnect().await;
         if let Some(joining) = self.joining.take() {
             self.not_joined(joining, failure).await;
         } else if failure.passes() {
             let retry = Some(self.reconnect.again());
-            self.tell(Update::Connection(Connection::Offline { reason: failure, retry })).await;
+            self.tell(Update::Connection(Connection::Offline { reason: failure.into(), retry })).await;
         } else {
             self.log_out(failure).await;
         }
     }
 
     /// The server does not take this user any more.
-    async fn log_out(&mut self, failure: Failure) {
+    async fn log_out(&mut self, failure: LoginError) {
         self.link = None;
         self.account = None;
-        self.tell(Update::LoggedOut { reason: failure }).await;
+        self.tell(Update::LoggedOut { reason: failure.into() }).await;
     }
 }
 

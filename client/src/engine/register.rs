@@ -2,34 +2,66 @@
 
 use parlour_protocol::{Command, Refusal, Reply, UserName};
 
+use super::ConnectError;
 use super::Engine;
-use crate::action::Answer;
-use crate::failure::Failure;
-use crate::profile::Pending;
-use crate::update::Update;
+use crate::asking::action::Answer;
+use crate::asking::asker::AskError;
+use crate::asking::update::Update;
+use crate::failure::{Explain, Explanation};
+use crate::link::LinkError;
+use crate::profile::{Pending, ProfileError};
+use thiserror::Error;
 
 /// What to do about a folder in the place of a profile that is none.
 const OCCUPIED: &str = "nothing in it is overwritten: put back what is missing in it from a copy, or register another \
     name; a name that was taken once is not given again";
 
+/// Why a name was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RegisterError {
+    /// Somebody is logged in.
+    #[error(transparent)]
+    LoggedIn(#[from] AskError),
+    /// There is no connection as a guest.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The server did not answer, or said no.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The keys could not be made or kept, or the certificates do not fit them.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+}
+
+impl Explain for RegisterError {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::LoggedIn(error) => error.explain(),
+            Self::Connect(error) => error.explain(),
+            Self::Link(error) => error.explain(),
+            Self::Profile(error) => error.explain(),
+        }
+    }
+}
+
 impl Engine {
-    pub(super) async fn register(&mut self, name: UserName) -> Result<Answer, Failure> {
+    pub(super) async fn register(&mut self, name: UserName) -> Result<Answer, RegisterError> {
         self.be_nobody()?;
         if self.setup.profiles.has(&name) {
-            return Err(Failure::Refused(Refusal::UserExists));
+            return Err(LinkError::Refused(Refusal::UserExists).into());
         }
         // Nothing is overwritten, so do not take a name whose keys would have no place.
         let path = self.setup.profiles.of(&name);
         if path.exists() {
             let (reason, hint) = ("is there already".to_owned(), OCCUPIED.to_owned());
-            return Err(Failure::Keys { path, reason, hint });
+            return Err(ProfileError::Keys { path, reason, hint }.into());
         }
         self.guest().await?;
         self.tell(Update::Progress("making keys, which takes a moment".to_owned())).await;
         let (profiles, wanted) = (self.setup.profiles.clone(), name.clone());
         let pending = tokio::task::spawn_blocking(move || Pending::prepare(&profiles, &wanted))
             .await
-            .map_err(|error| Failure::Key(error.to_string()))??;
+            .map_err(|error| ProfileError::Key(error.to_string()))??;
         self.tell(Update::Progress("asking for certificates".to_owned())).await;
         let now = self.setup.clock.now().as_seconds();
         let link = self.guest().await?;
@@ -43,9 +75,9 @@ impl Engine {
                 self.link = None;
                 Ok(Answer::Registered { name })
             }
-            Ok(_) => Err(Failure::Protocol("it does not say whether the name is ours".to_owned())),
+            Ok(_) => Err(LinkError::protocol("it does not say whether the name is ours").into()),
             // The keys stay, whatever the server says: if the name was ours all the same, they are all there is.
-            Err(failure) => Err(failure),
+            Err(failure) => Err(failure.into()),
         }
     }
 }

@@ -5,11 +5,38 @@ use parlour_crypto::RenewalRequest;
 use parlour_keylog::DeviceCertificate;
 use parlour_protocol::{Command, Refusal, Reply};
 
+use super::setup::OtherRoot;
 use super::{Engine, open_guest};
+use crate::asking::update::Update;
 use crate::clock::doubted;
-use crate::failure::Failure;
-use crate::profile::Profile;
-use crate::update::Update;
+use crate::failure::{Explain, Explanation};
+use crate::link::LinkError;
+use crate::profile::{Profile, ProfileError};
+use thiserror::Error;
+
+/// Why the device certificate was not renewed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RenewError {
+    /// The connection, or the server says no.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The certificate that came does not fit the profile, or could not be kept.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// The root that this profile comes from.
+    #[error(transparent)]
+    OtherRoot(#[from] OtherRoot),
+}
+
+impl Explain for RenewError {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::Link(error) => error.explain(),
+            Self::Profile(error) => error.explain(),
+            Self::OtherRoot(error) => error.explain(),
+        }
+    }
+}
 
 impl Engine {
     /// Renews over the live connection, past half of the certificate's time.
@@ -27,8 +54,8 @@ impl Engine {
         }
     }
 
-    async fn renew_online(&mut self) -> Result<(), Failure> {
-        let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
+    async fn renew_online(&mut self) -> Result<(), RenewError> {
+        let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let command = renewal(&account.profile)?;
         let reply = self.ask_online(&command).await?;
         self.take_renewed(reply)
@@ -36,10 +63,10 @@ impl Engine {
 
     /// Renews as a guest when the certificate has expired, since it would not be let in; also shortly
     /// before, so that it does not expire on the way.
-    pub(super) async fn renew_if_expired(&mut self) -> Result<(), Failure> {
+    pub(super) async fn renew_if_expired(&mut self) -> Result<(), RenewError> {
         const ON_THE_WAY: i64 = 60;
         let now = self.setup.clock.now().as_seconds();
-        let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let profile = &account.profile;
         if now + ON_THE_WAY < profile.device.not_after() {
             return Ok(());
@@ -53,24 +80,24 @@ impl Engine {
         self.take_renewed(reply)
     }
 
-    fn take_renewed(&mut self, reply: Reply) -> Result<(), Failure> {
+    fn take_renewed(&mut self, reply: Reply) -> Result<(), RenewError> {
         let Reply::Renewed { device_certificate } = reply else {
-            return Err(Failure::Protocol("it does not say whether the certificate is renewed".to_owned()));
+            return Err(LinkError::protocol("it does not say whether the certificate is renewed").into());
         };
         let now = self.setup.clock.now().as_seconds();
-        let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let profile = &mut account.profile;
-        let wrong = |reason: String| Failure::WrongAnswer(format!("the renewed certificate: {reason}"));
+        let wrong = |reason: String| ProfileError::WrongAnswer(format!("the renewed certificate: {reason}"));
         let fresh = DeviceCertificate::from_der(&device_certificate).map_err(|e| wrong(e.to_string()))?;
         fresh.verify(&profile.root, now).map_err(|error| wrong(doubted(&error)))?;
         if fresh.spki_der() != profile.device_key.public_spki() || *fresh.user() != profile.name {
-            return Err(wrong("it is for another device".to_owned()));
+            return Err(wrong("it is for another device".to_owned()).into());
         }
-        profile.renew(fresh)
+        Ok(profile.renew(fresh)?)
     }
 }
 
-fn renewal(profile: &Profile) -> Result<Command, Failure> {
+fn renewal(profile: &Profile) -> Result<Command, ProfileError> {
     let request = RenewalRequest {
         name: profile.name.as_str(),
         device: profile.device.device().as_str(),

@@ -6,15 +6,61 @@ use parlour_crypto::{Content, Draft, message};
 use parlour_protocol::{
     Body, Command, Conversation, Message, MessageId, Post, Refusal, Reply, SafeText, SealedMessage, UserName,
 };
+use thiserror::Error;
 
 use super::Engine;
-use super::account::Answering;
-use super::sync::Taken;
-use crate::action::Answer;
-use crate::failure::Failure;
-use crate::records::{Outgoing, OutgoingBody, OwnChain};
-use crate::shown::Shown;
-use crate::update::Update;
+use super::contacts::ContactError;
+use super::sync::{SyncError, Taken};
+use crate::asking::action::Answer;
+use crate::asking::asker::Answering;
+use crate::asking::update::Update;
+use crate::failure::{Explain, Explanation, Failure, Kind};
+use crate::link::LinkError;
+use crate::reading::shown::Shown;
+use crate::records::{Outgoing, OutgoingBody, OwnChain, RecordsError};
+
+/// Why a message was not sent.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SayError {
+    /// The connection, or the server says no.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The outbox.
+    #[error(transparent)]
+    Records(#[from] RecordsError),
+    /// The recipient's account.
+    #[error(transparent)]
+    Contact(ContactError),
+    /// It could not be sealed.
+    #[error("a key could not be used: {0}")]
+    Seal(String),
+    /// The server has no room for it. It waits here, and is sent again by itself.
+    #[error("the server cannot store it now")]
+    PutOff,
+}
+
+impl From<ContactError> for SayError {
+    fn from(error: ContactError) -> Self {
+        match error {
+            ContactError::Link(error) => Self::Link(error),
+            ContactError::Records(error) => Self::Records(error),
+            error => Self::Contact(error),
+        }
+    }
+}
+
+impl Explain for SayError {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::Link(error) => error.explain(),
+            Self::Records(error) => error.explain(),
+            Self::Contact(error) => error.explain(),
+            Self::Seal(_) => Explanation::new("key", Kind::Broken),
+            Self::PutOff => Explanation::new(Refusal::NotStored.code(), Kind::PutOff)
+                .hint("it is kept here, and sent by itself later, at the latest after the next login"),
+        }
+    }
+}
 
 impl Engine {
     /// Takes a message on; `answer` hears when it is stored, or why it is not.
@@ -22,13 +68,13 @@ impl Engine {
         let id = MessageId::v7(self.setup.clock.now(), rand::random());
         let outgoing = match self.compose(id, to, text).await {
             Ok(outgoing) => outgoing,
-            Err(failure) => return drop(answer.send(Err(failure))),
+            Err(failure) => return drop(answer.send(Err(failure.into()))),
         };
         let Some(account) = &mut self.account else {
-            return drop(answer.send(Err(Failure::Refused(Refusal::NotNow))));
+            return drop(answer.send(Err(Refusal::NotNow.into())));
         };
         if let Err((failure, answer)) = account.queue(outgoing, answer) {
-            return drop(answer.send(Err(failure)));
+            return drop(answer.send(Err(failure.into())));
         }
         if self.link.is_none() {
             self.tell(Update::Notice("not connected; it will be sent".to_owned())).await;
@@ -49,8 +95,8 @@ impl Engine {
         id: MessageId,
         to: Conversation,
         text: &SafeText,
-    ) -> Result<Outgoing, Failure> {
-        let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
+    ) -> Result<Outgoing, SayError> {
+        let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let text = text.as_str();
         let body = match &to {
             Conversation::Direct(name) if self.link.is_some() && account.is_next(&to) => {
@@ -78,9 +124,9 @@ impl Engine {
         }
     }
 
-    async fn send(&mut self, index: usize) -> Result<(), Failure> {
+    async fn send(&mut self, index: usize) -> Result<(), SayError> {
         let post = self.post(index).await?;
-        let link = self.link.as_mut().ok_or(Failure::Lost)?;
+        let link = self.link.as_mut().ok_or(LinkError::Lost)?;
         let number = link.send(&Command::Post(post)).await?;
         if let Some(sending) = self.account.as_mut().and_then(|account| account.sending.get_mut(index)) {
             sending.asked = Some(number);
@@ -89,14 +135,16 @@ impl Engine {
     }
 
     /// The command for a message; a private one is sealed now, if it was not before.
-    async fn post(&mut self, index: usize) -> Result<Post, Failure> {
+    async fn post(&mut self, index: usize) -> Result<Post, SayError> {
         let outgoing = self
             .account
             .as_ref()
             .and_then(|account| account.sending.get(index))
             .map(|sending| sending.outgoing.clone())
-            .ok_or(Failure::Lost)?;
-        let text = |text: &str| SafeText::parse(text).map_err(|error| Failure::Refused(error.into()));
+            .ok_or(LinkError::Lost)?;
+        let text = |text: &str| {
+            SafeText::parse(text).map_err(|error| SayError::Link(LinkError::Refused(error.into())))
+        };
         let body = match (&outgoing.to, &outgoing.body) {
             (Conversation::Channel(_), body) => Body::Text(text(body.text())?),
             (Conversation::Direct(_), OutgoingBody::Sealed { jwe, .. }) => sealed(jwe)?,
@@ -109,21 +157,21 @@ impl Engine {
     }
 
     /// Keeps the envelope of a waiting message, so that it is sent as the same bytes each time.
-    fn keep_sealed(&mut self, index: usize, body: OutgoingBody) -> Result<Body, Failure> {
-        let OutgoingBody::Sealed { jwe, .. } = &body else { return Err(Failure::Lost) };
+    fn keep_sealed(&mut self, index: usize, body: OutgoingBody) -> Result<Body, SayError> {
+        let OutgoingBody::Sealed { jwe, .. } = &body else { return Err(LinkError::Lost.into()) };
         let envelope = sealed(jwe)?;
-        let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
-        let sending = account.sending.get_mut(index).ok_or(Failure::Lost)?;
+        let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
+        let sending = account.sending.get_mut(index).ok_or(LinkError::Lost)?;
         sending.outgoing.body = body;
         account.records.update_outgoing(sending.position, &sending.outgoing)?;
         Ok(envelope)
     }
 
     /// Seals a message as the next of our chain in its conversation.
-    async fn seal(&mut self, id: MessageId, to: UserName, text: &str) -> Result<OutgoingBody, Failure> {
+    async fn seal(&mut self, id: MessageId, to: UserName, text: &str) -> Result<OutgoingBody, SayError> {
         let recipient = self.recipient(&to).await?;
         let time = self.setup.clock.now().as_millis();
-        let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let conversation = Conversation::Direct(to.clone());
         let own = match account.records.own_chain(&conversation)? {
             Some(chain) => chain,
@@ -152,7 +200,7 @@ impl Engine {
             &recipient.key,
             profile.account_key.public(),
         )
-        .map_err(|error| Failure::Key(error.to_string()))?;
+        .map_err(|error| SayError::Seal(error.to_string()))?;
         Ok(OutgoingBody::Sealed {
             text: text.to_owned(),
             hash: message::jws_hash(&sealed.jws),
@@ -174,15 +222,15 @@ impl Engine {
             }
             // It stays in the outbox.
             Ok(Reply::Posted(_)) => {
-                let failure = Failure::Protocol("it confirms another message than was sent".to_owned());
+                let failure = LinkError::Protocol("it confirms another message than was sent".to_owned());
                 return self.lost(failure).await;
             }
             Ok(_) => {
-                let failure = Failure::Protocol("it does not say whether the message is stored".to_owned());
-                self.give_up(index, failure).await;
+                let failure = LinkError::Protocol("it does not say whether the message is stored".to_owned());
+                self.give_up(index, failure.into()).await;
             }
             Err(Refusal::NotStored) => self.put_off(index),
-            Err(refusal) => self.give_up(index, Failure::Refused(refusal)).await,
+            Err(refusal) => self.give_up(index, LinkError::Refused(refusal).into()).await,
         }
         self.send_waiting().await;
     }
@@ -197,7 +245,7 @@ impl Engine {
         for sending in account.sending.iter_mut().filter(|sending| sending.outgoing.to == to) {
             if let Some(answer) = sending.answer.take() {
                 // A face that does not wait any more does not need to know.
-                let _ = answer.send(Err(Failure::PutOff));
+                let _ = answer.send(Err(SayError::PutOff.into()));
             }
         }
         self.resend.again();
@@ -208,7 +256,7 @@ impl Engine {
         // What others said before it comes first.
         let taken = self.take(&message).await;
         let Some(account) = &mut self.account else { return };
-        if taken.as_ref().is_err_and(Failure::is_over) {
+        if taken.as_ref().is_err_and(SyncError::is_over) {
             // It stays in the outbox: sent again on the next connection, it is answered as it was now.
             if let Some(sending) = account.sending.get_mut(index) {
                 sending.asked = None;
@@ -229,7 +277,7 @@ impl Engine {
         match (taken, sending.answer) {
             (Ok(Taken::Later), answer) => self.hold(message, answer),
             (Ok(Taken::Now(shown)), Some(answer)) => self.answer_said(&message, shown, answer),
-            (Err(failure), Some(answer)) => drop(answer.send(Err(failure))),
+            (Err(failure), Some(answer)) => drop(answer.send(Err(failure.into()))),
             (_, None) => {}
         }
     }
@@ -239,23 +287,25 @@ impl Engine {
         let said = match shown {
             Some(shown) => Ok(Answer::Said { message: Box::new(shown) }),
             // Fetched before its answer came.
-            None => self.kept(message),
+            None => self.kept(message).map_err(Failure::from),
         };
         let _ = answer.send(said);
     }
 
-    fn kept(&self, message: &Message) -> Result<Answer, Failure> {
-        let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
+    fn kept(&self, message: &Message) -> Result<Answer, SyncError> {
+        let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let conversation = message.conversation(&account.profile.name);
         let found = account.records.messages(&conversation, Some(message.seq + 1), 1)?.pop();
         found
             .filter(|shown| shown.seq == message.seq && shown.id == message.id)
             .map(|shown| Answer::Said { message: Box::new(shown) })
-            .ok_or_else(|| Failure::Records("a message that was stored is not kept here".to_owned()))
+            .ok_or_else(|| {
+                RecordsError::Unusable("a message that was stored is not kept here".to_owned()).into()
+            })
     }
 
     /// A message will not be sent; its chain does not move on.
-    async fn give_up(&mut self, index: usize, failure: Failure) {
+    async fn give_up(&mut self, index: usize, failure: SayError) {
         let Some(account) = &mut self.account else { return };
         if index >= account.sending.len() {
             return;
@@ -266,7 +316,7 @@ impl Engine {
         }
         self.tell_outbox().await;
         if let Some(answer) = sending.answer {
-            let _ = answer.send(Err(failure));
+            let _ = answer.send(Err(failure.into()));
         } else {
             let notice = format!("a message to {} was not sent: {failure}", sending.outgoing.to);
             self.tell(Update::Notice(notice)).await;
@@ -280,7 +330,7 @@ impl Engine {
     }
 }
 
-fn sealed(jwe: &str) -> Result<Body, Failure> {
-    let sealed = SealedMessage::from_json(jwe).map_err(|error| Failure::Key(error.to_string()))?;
+fn sealed(jwe: &str) -> Result<Body, SayError> {
+    let sealed = SealedMessage::from_json(jwe).map_err(|error| SayError::Seal(error.to_string()))?;
     Ok(Body::Sealed(sealed))
 }

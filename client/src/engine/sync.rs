@@ -1,4 +1,4 @@
-//! What others said: live, missed, or longer ago. Every message is taken once, in the order of `seq`.
+//! Messages of others: live, missed, or older. Every message is taken once, in the order of `seq`.
 
 use std::collections::HashSet;
 
@@ -6,16 +6,53 @@ use parlour_protocol::{
     Body, Conversation, ConversationHead, Message, MessageId, Refusal, RevokedDevice, Seq, UserName,
 };
 
+use super::contacts::ContactError;
 use super::history::BACKLOG;
 use super::{Account, Engine};
-use crate::failure::Failure;
-use crate::judge::{ChainKey, judge};
-use crate::opening::Opened;
-use crate::records::{Extent, PageChains};
-use crate::shown::{Shown, Verdict};
-use crate::update::Update;
+use crate::asking::update::Update;
+use crate::failure::{Explain, Explanation};
+use crate::link::LinkError;
+use crate::reading::judge::{ChainKey, judge};
+use crate::reading::opening::Opened;
+use crate::reading::shown::{Shown, Verdict};
+use crate::records::{Extent, PageChains, RecordsError};
+use thiserror::Error;
 
-/// What became of a message that came.
+/// Why messages of a conversation were not taken or handed out.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SyncError {
+    /// The connection, or what the server says about the conversation.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The local history.
+    #[error(transparent)]
+    Records(#[from] RecordsError),
+    /// The account of somebody who takes part in it.
+    #[error(transparent)]
+    Contact(ContactError),
+}
+
+impl From<ContactError> for SyncError {
+    fn from(error: ContactError) -> Self {
+        match error {
+            ContactError::Link(error) => Self::Link(error),
+            ContactError::Records(error) => Self::Records(error),
+            error => Self::Contact(error),
+        }
+    }
+}
+
+impl Explain for SyncError {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::Link(error) => error.explain(),
+            Self::Records(error) => error.explain(),
+            Self::Contact(error) => error.explain(),
+        }
+    }
+}
+
+/// The fate of a message that came.
 pub(super) enum Taken {
     /// It is kept. Nothing is told of one that was known.
     Now(Option<Shown>),
@@ -25,8 +62,8 @@ pub(super) enum Taken {
 
 impl Engine {
     /// A message came live, or as the answer to one of ours.
-    pub(super) async fn take(&mut self, message: &Message) -> Result<Taken, Failure> {
-        let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
+    pub(super) async fn take(&mut self, message: &Message) -> Result<Taken, SyncError> {
+        let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let name = message.conversation(&account.profile.name);
         let seq = message.seq;
         let opened = account.opener.open(message.clone());
@@ -54,18 +91,22 @@ impl Engine {
 
     /// Whether a message that has its place among what is kept is what is kept there, or was forgotten
     /// here because it is older than all that is kept.
-    fn knows(&self, name: &Conversation, message: &Message) -> Result<bool, Failure> {
-        let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
+    fn knows(&self, name: &Conversation, message: &Message) -> Result<bool, SyncError> {
+        let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let kept = account.records.messages(name, Some(message.seq.saturating_add(1)), 1)?.pop();
         Ok(kept.is_none_or(|kept| kept.seq != message.seq || kept.id == message.id))
     }
 
     /// What is kept of a conversation does not fit what the server has: the newest page takes its place.
-    pub(super) async fn begin_anew(&mut self, name: &Conversation, page: Vec<Opened>) -> Result<(), Failure> {
+    pub(super) async fn begin_anew(
+        &mut self,
+        name: &Conversation,
+        page: Vec<Opened>,
+    ) -> Result<(), SyncError> {
         if self.extent(name)?.is_none() {
             return self.begin(name, page).await;
         }
-        let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let known: HashSet<MessageId> =
             account.records.messages(name, None, 2 * BACKLOG)?.iter().map(|shown| shown.id).collect();
         self.tell(Update::Forgotten { name: name.clone() }).await;
@@ -82,14 +123,14 @@ impl Engine {
             return;
         }
         match self.take(&message).await {
-            Ok(Taken::Later) if self.holds_too_many() => self.lost(Failure::Flooded).await,
+            Ok(Taken::Later) if self.holds_too_many() => self.lost(LinkError::Flooded).await,
             Ok(Taken::Later) => self.hold(message, None),
             outcome => self.tell_not_taken(outcome).await,
         }
     }
 
     /// Says why a message was not taken, if it was not.
-    pub(super) async fn tell_not_taken(&mut self, outcome: Result<Taken, Failure>) {
+    pub(super) async fn tell_not_taken(&mut self, outcome: Result<Taken, SyncError>) {
         match outcome {
             // What was lost is fetched by its `seq` after the next login.
             Err(failure) if !failure.is_over() => {
@@ -110,8 +151,8 @@ impl Engine {
     }
 
     /// Shows the newest that is kept of a conversation, while others are still being fetched.
-    pub(super) async fn tell_newest(&mut self, name: &Conversation) -> Result<(), Failure> {
-        let account = self.account.as_ref().ok_or(Failure::Refused(Refusal::NotNow))?;
+    pub(super) async fn tell_newest(&mut self, name: &Conversation) -> Result<(), SyncError> {
+        let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let messages = account.records.messages(name, None, BACKLOG)?;
         let read = account.records.extent(name)?.map_or(0, |extent| extent.read);
         self.tell(Update::Newest { name: name.clone(), messages, read, settled: true }).await;
@@ -120,12 +161,12 @@ impl Engine {
 
     /// Shows messages that cannot be kept yet, since others before them are still being fetched. They are
     /// judged by what is known, and again when they are taken in their turn.
-    pub(super) async fn tell_ahead(&mut self, name: &Conversation, page: &[Opened]) -> Result<(), Failure> {
-        let me = self.me().cloned().ok_or(Failure::Refused(Refusal::NotNow))?;
+    pub(super) async fn tell_ahead(&mut self, name: &Conversation, page: &[Opened]) -> Result<(), SyncError> {
+        let me = self.me().cloned().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let Some(first) = page.first().map(|opened| opened.message.seq) else { return Ok(()) };
         continuous(page, name, &me, first)?;
         let revoked = self.revoked(page).await?;
-        let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let messages = judged_ahead(account, name, page, &revoked)?;
         let read = account.records.extent(name)?.map_or(0, |extent| extent.read);
         self.tell(Update::Newest { name: name.clone(), messages, read, settled: false }).await;
@@ -133,7 +174,7 @@ impl Engine {
     }
 
     /// Tells how far each conversation goes and is read.
-    pub(super) async fn tell_extents(&mut self) -> Result<(), Failure> {
+    pub(super) async fn tell_extents(&mut self) -> Result<(), SyncError> {
         let extents = self.account.as_ref().map(|account| account.records.extents()).transpose()?;
         for Extent { name, last, read, .. } in extents.unwrap_or_default() {
             self.tell(Update::Conversation { name, last, read }).await;
@@ -142,7 +183,7 @@ impl Engine {
     }
 
     /// The first page that is kept of a conversation.
-    async fn begin(&mut self, name: &Conversation, page: Vec<Opened>) -> Result<(), Failure> {
+    async fn begin(&mut self, name: &Conversation, page: Vec<Opened>) -> Result<(), SyncError> {
         let Some(first) = page.first().map(|opened| opened.message.seq) else { return Ok(()) };
         if let Some(account) = &mut self.account {
             account.records.forget(name)?;
@@ -151,18 +192,27 @@ impl Engine {
         self.keep_newer(extent, page, true).await
     }
 
-    pub(super) async fn take_newer(&mut self, name: &Conversation, page: Vec<Opened>) -> Result<(), Failure> {
+    pub(super) async fn take_newer(
+        &mut self,
+        name: &Conversation,
+        page: Vec<Opened>,
+    ) -> Result<(), SyncError> {
         match self.extent(name)? {
             Some(extent) => self.keep_newer(extent, page, false).await,
             None => self.begin(name, page).await,
         }
     }
 
-    async fn keep_newer(&mut self, mut extent: Extent, page: Vec<Opened>, anew: bool) -> Result<(), Failure> {
-        let me = self.me().cloned().ok_or(Failure::Refused(Refusal::NotNow))?;
+    async fn keep_newer(
+        &mut self,
+        mut extent: Extent,
+        page: Vec<Opened>,
+        anew: bool,
+    ) -> Result<(), SyncError> {
+        let me = self.me().cloned().ok_or(LinkError::Refused(Refusal::NotNow))?;
         continuous(&page, &extent.name, &me, extent.last + 1)?;
         let revoked = self.revoked(&page).await?;
-        let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
         // What begins anew is judged as if nothing had been read of it.
         let mut chains = if anew {
             PageChains::older(extent.first <= 1)
@@ -182,37 +232,43 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) async fn take_older(&mut self, name: &Conversation, page: Vec<Opened>) -> Result<(), Failure> {
-        let me = self.me().cloned().ok_or(Failure::Refused(Refusal::NotNow))?;
+    pub(super) async fn take_older(
+        &mut self,
+        name: &Conversation,
+        page: Vec<Opened>,
+    ) -> Result<(), SyncError> {
+        let me = self.me().cloned().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let Some(mut extent) = self.extent(name)? else { return Ok(()) };
         let Some(first) = page.first().map(|opened| opened.message.seq) else {
-            return Err(Failure::Protocol(format!("it does not hand out what is old in {name}")));
+            return Err(LinkError::Protocol(format!("it does not hand out what is old in {name}")).into());
         };
         continuous(&page, name, &me, first)?;
         if page.last().map(|opened| opened.message.seq + 1) != Some(extent.first) {
-            return Err(Failure::Protocol(format!("messages are missing in {name}")));
+            return Err(LinkError::Protocol(format!("messages are missing in {name}")).into());
         }
         let revoked = self.revoked(&page).await?;
-        let account = self.account.as_mut().ok_or(Failure::Refused(Refusal::NotNow))?;
+        let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let mut chains = PageChains::older(first <= 1);
         let mut shown = judged(&me, &page, &revoked, &mut chains);
         let (joined, broken) = account.records.join_older(chains.learned());
         mark_broken(&mut shown, &broken);
         extent.first = first;
-        account.records.keep(&extent, &shown, &joined)
+        Ok(account.records.keep(&extent, &shown, &joined)?)
     }
 
     /// The revoked devices of everyone who sealed something in this page.
-    async fn revoked(&mut self, page: &[Opened]) -> Result<Revoked, Failure> {
+    async fn revoked(&mut self, page: &[Opened]) -> Result<Revoked, SyncError> {
         let mut revoked = Revoked::new();
         for message in page.iter().map(|opened| &opened.message) {
             let is_known = revoked.iter().any(|(name, _)| *name == message.from);
             if matches!(message.body, Body::Sealed(_)) && !is_known {
-                let devices = match self.peer(&message.from).await {
-                    Ok(peer) => peer.revoked,
+                let devices = match self.contact(&message.from).await {
+                    Ok(contact) => contact.revoked,
                     // Whether the signature holds does not hang on the account's certificate.
-                    Err(Failure::BadAccount { .. } | Failure::Refused(_)) => Vec::new(),
-                    Err(failure) => return Err(failure),
+                    Err(ContactError::BadAccount { .. } | ContactError::Link(LinkError::Refused(_))) => {
+                        Vec::new()
+                    }
+                    Err(failure) => return Err(failure.into()),
                 };
                 revoked.push((message.from.clone(), devices));
             }
@@ -241,7 +297,7 @@ fn judged_ahead(
     name: &Conversation,
     page: &[Opened],
     revoked: &Revoked,
-) -> Result<Vec<Shown>, Failure> {
+) -> Result<Vec<Shown>, RecordsError> {
     let mut chains = PageChains::ahead(&account.records);
     let shown = judged(&account.profile.name, page, revoked, &mut chains);
     // What is said from now on follows what we have said already, also when these records are an older
@@ -253,12 +309,12 @@ fn judged_ahead(
 
 /// A page must be of its conversation and without gaps: otherwise the server has dropped, moved or
 /// invented something, and nothing of it is taken.
-fn continuous(page: &[Opened], name: &Conversation, me: &UserName, first: Seq) -> Result<(), Failure> {
+fn continuous(page: &[Opened], name: &Conversation, me: &UserName, first: Seq) -> Result<(), LinkError> {
     let fits = page
         .iter()
         .zip(first..)
         .all(|(Opened { message, .. }, seq)| message.seq == seq && message.conversation(me) == *name);
-    if fits { Ok(()) } else { Err(Failure::Protocol(format!("messages are missing in {name}"))) }
+    if fits { Ok(()) } else { Err(LinkError::Protocol(format!("messages are missing in {name}"))) }
 }
 
 /// Marks the newest of an older page when its sender's chain does not run on into what is kept.

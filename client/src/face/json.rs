@@ -1,68 +1,22 @@
-//! The json face, for scripts and bots: one JSON object a line, in and out. The socket of a running
-//! client speaks the same, without events.
-//!
-//! `{"id":1,"do":"say","to":"@sam","text":"hello"}` is answered by `{"id":1,"ok":"said","message":{...}}`
-//! or `{"id":1,"error":{"code":"...","message":"...","hint":"..."}}`; events have an `event`.
+//! The json face, for scripts and bots: requests and responses as [`asking::json`](crate::asking::json) has
+//! them, and between them events, which have an `event`. The socket of a running client is served here too,
+//! without events.
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use parlour_protocol::LineSplitter;
 use parlour_protocol::limits::LINE_BYTES;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::action::{Action, Answer};
-use crate::engine::Asker;
+use crate::asking::action::Action;
+use crate::asking::asker::{Asker, Outcome, PATIENCE};
+use crate::asking::json::{ErrorObject, Request, Response};
+use crate::asking::update::{Connection, Update};
 use crate::failure::Failure;
-use crate::oneshot::PATIENCE;
-use crate::update::{Connection, Update};
-
-/// What somebody wants, with the name that they give it.
-#[derive(Serialize, Deserialize)]
-pub struct Wanted {
-    /// Goes back with the answer.
-    pub id: Value,
-    /// What to do.
-    #[serde(flatten)]
-    pub action: Action,
-}
-
-/// What came of it.
-#[derive(Serialize, Deserialize)]
-pub struct Told {
-    /// As it was given.
-    pub id: Value,
-    /// What was done.
-    #[serde(flatten)]
-    pub answer: Option<Answer>,
-    /// What was not.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub error: Option<ErrorObject>,
-}
-
-/// What was not done, and what to do about it.
-#[derive(Serialize, Deserialize)]
-pub struct ErrorObject {
-    /// For programs.
-    pub code: String,
-    /// For people.
-    pub message: String,
-    /// What to do.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub hint: Option<String>,
-}
-
-impl ErrorObject {
-    fn new(failure: &Failure) -> Self {
-        Self { code: failure.code().to_owned(), message: failure.to_string(), hint: failure.hint() }
-    }
-}
-
-/// What comes of an action.
-pub type Outcome = oneshot::Receiver<Result<Answer, Failure>>;
 
 /// Serves one side until its input ends or it quits. Returns whether everything was done. `login` is one that nobody
 /// asked for by a line: events tell that it succeeded, and one tells that it did not.
@@ -82,8 +36,8 @@ pub async fn serve(
     let mut patience = std::pin::pin!(tokio::time::sleep(PATIENCE));
     loop {
         while let Some(line) = lines.next_line() {
-            match line.map_err(|fault| (Value::Null, fault.to_string())).and_then(read) {
-                Ok(Wanted { id, action }) => {
+            match line.map_err(|fault| (Value::Null, fault.to_string())).and_then(Request::parse) {
+                Ok(Request { id, action }) => {
                     let quits = action == Action::Quit;
                     let asker = asker.clone();
                     under_way.push(async move { (id, asker.ask(action).await) });
@@ -91,7 +45,8 @@ pub async fn serve(
                 }
                 Err((id, reason)) => {
                     all_done = false;
-                    say(&mut output, &refused(id, &Failure::Usage(reason))).await?;
+                    let refused = Response::new(id, Err(Failure::usage(reason)));
+                    say(&mut output, &refused).await?;
                 }
             }
         }
@@ -109,14 +64,8 @@ pub async fn serve(
                 }
             },
             Some((id, outcome)) = under_way.next(), if !under_way.is_empty() => {
-                let told = match outcome {
-                    Ok(answer) => Told { id, answer: Some(answer), error: None },
-                    Err(failure) => {
-                        all_done = false;
-                        refused(id, &failure)
-                    }
-                };
-                say(&mut output, &told).await?;
+                all_done &= outcome.is_ok();
+                say(&mut output, &Response::new(id, outcome)).await?;
             }
             outcome = async { login.as_mut()?.await.ok() }, if login.is_some() => {
                 login = None;
@@ -143,19 +92,6 @@ async fn next(updates: &mut Option<mpsc::Receiver<Update>>) -> Option<Update> {
         Some(updates) => updates.recv().await,
         None => std::future::pending().await,
     }
-}
-
-/// Reads a request. What is wrong with one that has an `id` goes back under it.
-fn read(line: &str) -> Result<Wanted, (Value, String)> {
-    serde_json::from_str(line).map_err(|error| {
-        let object: Option<Value> = serde_json::from_str(line).ok();
-        let id = object.and_then(|mut object| object.get_mut("id").map(Value::take));
-        (id.unwrap_or_default(), format!("not understood: {error}"))
-    })
-}
-
-fn refused(id: Value, failure: &Failure) -> Told {
-    Told { id, answer: None, error: Some(ErrorObject::new(failure)) }
 }
 
 async fn say(output: &mut (impl AsyncWrite + Unpin), line: &impl Serialize) -> std::io::Result<()> {

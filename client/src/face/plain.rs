@@ -11,16 +11,14 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-use crate::action::{Action, Answer};
-use crate::engine::Asker;
+use crate::asking::action::{Action, Answer};
+use crate::asking::asker::AskError;
+use crate::asking::asker::{Asker, PATIENCE};
+use crate::asking::update::{Connection, Update};
+use crate::face::wording;
+use crate::face::words::{self, Intent, LineError};
 use crate::failure::Failure;
-use crate::shown::Shown;
-use crate::update::{Connection, Update};
-use crate::wording;
-use crate::words::{self, Intent};
-
-/// How long a message may wait for a lost server before the next line is read.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::reading::shown::Shown;
 
 /// How a plain face ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,18 +123,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
     async fn settle(&mut self, outcome: Result<(), Failure>) -> Result<(), Failure> {
         match outcome {
             Ok(()) => Ok(()),
-            Err(
-                failure @ (Failure::Unreachable { .. }
-                | Failure::Untrusted { .. }
-                | Failure::NoRoot
-                | Failure::Usage(_)
-                | Failure::File { .. }
-                | Failure::Keys { .. }
-                | Failure::Key(_)
-                | Failure::Records(_)
-                | Failure::Disk(_)
-                | Failure::Damaged(_)),
-            ) => Err(failure),
+            Err(failure) if failure.is_final() => Err(failure),
             Err(failure) => self.refuse(&failure).await,
         }
     }
@@ -147,11 +134,11 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
             return Ok(None);
         }
         if let Some(word) = line.as_ref().ok().and_then(|line| words::for_terminal(line)) {
-            return self.refuse(&Failure::ForTerminal(word)).await.map(|()| None);
+            return self.refuse(&LineError::ForTerminal(word).into()).await.map(|()| None);
         }
         let intent = line.and_then(|line| words::parse(&line, self.user.is_some()));
         let outcome = match intent {
-            Err(refusal) => Err(Failure::of_line(refusal, self.user.as_ref())),
+            Err(refusal) => Err(LineError::new(refusal, self.user.as_ref()).into()),
             Ok(Intent::Exit) => return Ok(Some(Ended::Left { all_done: self.all_done })),
             Ok(Intent::Json) => {
                 self.print(r#"{"dialect":"json"}"#).await?;
@@ -159,7 +146,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
             }
             Ok(Intent::Help) => self.print(&words::help_line()).await,
             // A name without a text: in a face of lines there is nowhere to go.
-            Ok(Intent::Open(_)) => Err(Failure::Refused(Refusal::Format)),
+            Ok(Intent::Open(_)) => Err(Refusal::Format.into()),
             Ok(Intent::Register(name)) => self.register(name).await,
             Ok(Intent::Login(name)) => self.login(name).await,
             Ok(Intent::Users) => self.users().await,
@@ -184,7 +171,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
         let outcome = self.wait_for(Action::Login { name: name.clone(), patient: false }).await;
         self.holding = false;
         let held = std::mem::take(&mut self.held);
-        let Answer::LoggedIn { backlog, .. } = outcome? else { return Err(Failure::Ending) };
+        let Answer::LoggedIn { backlog, .. } = outcome? else { return Err(AskError::Ending.into()) };
         self.user = Some(name);
         self.print("Authentication Succeeded").await?;
         for shown in backlog.iter().chain(&held) {
@@ -195,7 +182,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
 
     async fn users(&mut self) -> Result<(), Failure> {
         let Answer::Users { users } = self.wait_for(Action::Users).await? else {
-            return Err(Failure::Ending);
+            return Err(AskError::Ending.into());
         };
         let names: Vec<&str> = users.iter().map(UserName::as_str).collect();
         self.print(&names.join(" ")).await
@@ -217,8 +204,8 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
             let far = Instant::now() + Duration::from_hours(24);
             tokio::select! {
                 outcome = timeout_at(given_up.unwrap_or(far), &mut answer) => match outcome {
-                    Ok(outcome) => break outcome.map_err(|_| Failure::Ending)?,
-                    Err(_) if given_up.is_some() => break Err(Failure::Unsent("message".to_owned())),
+                    Ok(outcome) => break outcome.map_err(|_| AskError::Ending)?,
+                    Err(_) if given_up.is_some() => break Err(AskError::Unsent.into()),
                     Err(_) => {}
                 },
                 Some(update) = self.updates.recv() => self.hear(update).await?,
@@ -318,5 +305,5 @@ async fn write_line(output: &mut (impl AsyncWrite + Unpin), line: &str) -> Resul
         output.flush().await
     };
     // Nobody reads what we say any more: there is no use in going on.
-    written.await.map_err(|_: std::io::Error| Failure::Ending)
+    written.await.map_err(|_: std::io::Error| AskError::Ending.into())
 }

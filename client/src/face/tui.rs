@@ -1,8 +1,8 @@
 //! The terminal face: conversations on the left, messages on the right, the input below.
 //!
 //! [`app`] is the face without its terminal: keys ([`keys`]), the engine's updates and answers go in,
-//! effects come out. What it has is the [`State`](crate::state::State) that all faces could share and the
-//! [`view`] of this one user, with the [`composer`], its [`history`] and [`completion`]. [`draw`] makes a
+//! effects come out. What it has is the [`State`](state::State) that updates add up to and the [`view`]
+//! of this one user, with the [`composer`], its [`history`] and [`completion`]. [`draw`] makes a
 //! screen of the two, and nothing else. Here is only the loop that ties them to the [`terminal`].
 
 mod app;
@@ -13,6 +13,7 @@ mod history;
 mod keys;
 #[cfg(test)]
 mod screens;
+pub mod state;
 mod terminal;
 #[cfg(test)]
 mod tests;
@@ -28,10 +29,11 @@ use parlour_protocol::UserName;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
+use crate::asking::asker::AskError;
+use crate::asking::asker::Asker;
+use crate::asking::update::Update;
 use crate::clock::Clock;
-use crate::engine::Asker;
 use crate::failure::Failure;
-use crate::update::Update;
 use app::{App, Effect};
 use draw::Moment;
 use terminal::{Screen, Signals};
@@ -78,11 +80,11 @@ pub async fn run(
             () = signals.come() => return Ok(()),
             event = events.recv() => match event {
                 Some(event) => app.event(event.map_err(failed)?),
-                None => return Err(Failure::Ending),
+                None => return Err(AskError::Ending.into()),
             },
             update = updates.recv() => match update {
                 Some(update) => app.update(update, clock.now()),
-                None => return Err(Failure::Ending),
+                None => return Err(AskError::Ending.into()),
             },
             Some((purpose, outcome)) = answers.next(), if !answers.is_empty() => {
                 // What the engine said before its answer comes before it.
@@ -105,5 +107,5 @@ pub async fn run(
 
 #[allow(clippy::needless_pass_by_value)] // for `map_err`
 fn failed(error: io::Error) -> Failure {
-    Failure::Usage(format!("the terminal: {error}"))
+    Failure::usage(format!("the terminal: {error}"))
 }

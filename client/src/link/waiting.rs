@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::Heard;
-use crate::failure::Failure;
+use super::LinkError;
 
 /// How many bytes of lines are kept while an answer is waited for. A server queues 256 KiB for a session before it
 /// takes it for a slow reader, and an answer is waited for half a minute at most; so an honest one, however busy,
@@ -19,9 +19,9 @@ pub(super) struct Waiting {
 
 impl Waiting {
     /// Keeps something for later. With more than can be kept the connection is over.
-    pub(super) fn keep(&mut self, heard: Heard, bytes: usize) -> Result<(), Failure> {
+    pub(super) fn keep(&mut self, heard: Heard, bytes: usize) -> Result<(), LinkError> {
         if self.bytes.saturating_add(bytes) > WAITING_BYTES {
-            return Err(self.close(Failure::Flooded));
+            return Err(self.close(LinkError::Flooded));
         }
         self.bytes += bytes;
         self.heard.push_back((heard, bytes));
@@ -29,7 +29,7 @@ impl Waiting {
     }
 
     /// After what is kept, this ends the connection.
-    pub(super) fn close(&mut self, failure: Failure) -> Failure {
+    pub(super) fn close(&mut self, failure: LinkError) -> LinkError {
         self.heard.push_back((Heard::Closed(failure.clone()), 0));
         failure
     }
@@ -62,10 +62,10 @@ mod tests {
         // What was handled makes room again.
         assert!(matches!(waiting.next(), Some(Heard::Event(_))));
         waiting.keep(event(), line).unwrap();
-        assert_eq!(waiting.keep(event(), line), Err(Failure::Flooded));
+        assert_eq!(waiting.keep(event(), line), Err(LinkError::Flooded));
         for _ in 0..fit {
             assert!(matches!(waiting.next(), Some(Heard::Event(_))));
         }
-        assert!(matches!(waiting.next(), Some(Heard::Closed(Failure::Flooded))));
+        assert!(matches!(waiting.next(), Some(Heard::Closed(LinkError::Flooded))));
     }
 }

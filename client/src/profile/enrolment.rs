@@ -6,9 +6,9 @@ use parlour_crypto::{AccountKey, DeviceKey, EnrolmentRequest, SealKey};
 use parlour_keylog::{AccountCertificate, DeviceCertificate, RootCertificate};
 use parlour_protocol::{ServerAddress, UserName};
 
+use super::ProfileError;
 use super::{Notes, ProfileLock, Profiles, file, files};
 use crate::clock::doubted;
-use crate::failure::Failure;
 
 /// The enrolment request as it was signed; sent again after a crash, it gets the same answer.
 const REQUEST: &str = "request.jws";
@@ -28,7 +28,7 @@ pub struct Pending {
 impl Pending {
     /// Takes up an attempt that was interrupted, or makes keys for a new one. Takes a second or so:
     /// not for the interface's thread.
-    pub fn prepare(profiles: &Profiles, name: &UserName) -> Result<Self, Failure> {
+    pub fn prepare(profiles: &Profiles, name: &UserName) -> Result<Self, ProfileError> {
         let all_pending = profiles.folder().join(".pending");
         files::make_private(&all_pending)?;
         let folder = all_pending.join(name.as_str());
@@ -50,9 +50,9 @@ impl Pending {
         })
     }
 
-    fn load(folder: &Path) -> Result<(DeviceKey, AccountKey, String), Failure> {
+    fn load(folder: &Path) -> Result<(DeviceKey, AccountKey, String), ProfileError> {
         let wrong =
-            |file: &str| Failure::File { path: folder.join(file), reason: "is not usable".to_owned() };
+            |file: &str| ProfileError::File { path: folder.join(file), reason: "is not usable".to_owned() };
         let read = |file: &str| files::read_key(&folder.join(file));
         let request = files::read_text(&folder.join(REQUEST))?;
         let device =
@@ -63,7 +63,7 @@ impl Pending {
         Ok((device, account, request))
     }
 
-    fn make(name: &UserName, folder: &Path) -> Result<(DeviceKey, AccountKey, String), Failure> {
+    fn make(name: &UserName, folder: &Path) -> Result<(DeviceKey, AccountKey, String), ProfileError> {
         let mut rng = rand::rng();
         let device = DeviceKey::generate()?;
         let seal = SealKey::generate()?;
@@ -90,16 +90,20 @@ impl Pending {
         root: &RootCertificate,
         server: &ServerAddress,
         now: i64,
-    ) -> Result<(), Failure> {
-        let wrong = |what: &str| Failure::WrongAnswer(what.to_owned());
+    ) -> Result<(), ProfileError> {
+        let wrong = |what: &str| ProfileError::WrongAnswer(what.to_owned());
         // The same request gets the same certificate, however late. One that has expired meanwhile is
         // renewed at the login.
         let device = DeviceCertificate::from_der(device_certificate)
             .and_then(|found| found.verify(root, now.min(found.not_after())).map(|()| found))
-            .map_err(|error| Failure::WrongAnswer(format!("the device certificate: {}", doubted(&error))))?;
+            .map_err(|error| {
+                ProfileError::WrongAnswer(format!("the device certificate: {}", doubted(&error)))
+            })?;
         let account = AccountCertificate::from_der(account_certificate)
             .and_then(|certificate| certificate.verify(root, now).map(|()| certificate))
-            .map_err(|error| Failure::WrongAnswer(format!("the account certificate: {}", doubted(&error))))?;
+            .map_err(|error| {
+                ProfileError::WrongAnswer(format!("the account certificate: {}", doubted(&error)))
+            })?;
         if *device.user() != self.name || *account.user() != self.name {
             return Err(wrong("the certificates are for another name"));
         }
@@ -109,7 +113,7 @@ impl Pending {
             return Err(wrong("the certificates are for other keys"));
         }
         let notes = toml::to_string(&Notes { server: server.to_string() })
-            .map_err(|error| Failure::WrongAnswer(error.to_string()))?;
+            .map_err(|error| ProfileError::WrongAnswer(error.to_string()))?;
         for (file, content) in [
             (file::DEVICE_CERTIFICATE, files::certificate_pem(device.der())),
             (file::ACCOUNT_CERTIFICATE, files::certificate_pem(account.der())),

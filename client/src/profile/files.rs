@@ -10,27 +10,27 @@ use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use crate::failure::Failure;
+use super::ProfileError;
 
 /// The bits of a file's mode that let group and others read it.
 const READ_BY_OTHERS: u32 = 0o044;
 
-fn failed(path: &Path, error: &std::io::Error) -> Failure {
+fn failed(path: &Path, error: &std::io::Error) -> ProfileError {
     let reason = match error.kind() {
         ErrorKind::NotFound => "is missing".to_owned(),
         ErrorKind::PermissionDenied => "permission denied".to_owned(),
         _ => error.to_string(),
     };
-    Failure::File { path: path.to_owned(), reason }
+    ProfileError::File { path: path.to_owned(), reason }
 }
 
 /// Reads a text file.
-pub fn read_text(path: &Path) -> Result<String, Failure> {
+pub fn read_text(path: &Path) -> Result<String, ProfileError> {
     std::fs::read_to_string(path).map_err(|error| failed(path, &error))
 }
 
 /// Reads a key, which only its owner may be able to read.
-pub fn read_key(path: &Path) -> Result<String, Failure> {
+pub fn read_key(path: &Path) -> Result<String, ProfileError> {
     let wrong = |error: &std::io::Error| match error.kind() {
         ErrorKind::NotFound => missing_key(path),
         _ => failed(path, error),
@@ -38,7 +38,7 @@ pub fn read_key(path: &Path) -> Result<String, Failure> {
     let mut file = File::open(path).map_err(|error| wrong(&error))?;
     let mode = file.metadata().map_err(|error| wrong(&error))?.permissions().mode();
     if mode & READ_BY_OTHERS != 0 {
-        return Err(Failure::Keys {
+        return Err(ProfileError::Keys {
             path: path.to_owned(),
             reason: "others than its owner can read it".to_owned(),
             hint: format!("'chmod 600 {}' takes that away", path.display()),
@@ -50,8 +50,8 @@ pub fn read_key(path: &Path) -> Result<String, Failure> {
 }
 
 /// A key of a profile is not there.
-pub(super) fn missing_key(path: &Path) -> Failure {
-    Failure::Keys {
+pub(super) fn missing_key(path: &Path) -> ProfileError {
+    ProfileError::Keys {
         path: path.to_owned(),
         reason: "is missing".to_owned(),
         hint: "put it back from a copy: without it nobody can log in with what is left".to_owned(),
@@ -59,13 +59,14 @@ pub(super) fn missing_key(path: &Path) -> Failure {
 }
 
 /// Reads the first certificate of a PEM file, as DER.
-pub fn read_certificate(path: &Path) -> Result<Vec<u8>, Failure> {
+pub fn read_certificate(path: &Path) -> Result<Vec<u8>, ProfileError> {
     let text = read_text(path)?;
     match CertificateDer::from_pem_slice(text.as_bytes()) {
         Ok(certificate) => Ok(certificate.to_vec()),
-        Err(_) => {
-            Err(Failure::File { path: path.to_owned(), reason: "holds no certificate in PEM".to_owned() })
-        }
+        Err(_) => Err(ProfileError::File {
+            path: path.to_owned(),
+            reason: "holds no certificate in PEM".to_owned(),
+        }),
     }
 }
 
@@ -85,21 +86,21 @@ pub(super) fn certificate_pem(der: &[u8]) -> String {
 }
 
 /// Makes a folder, and those above it, that only its owner may enter.
-pub fn make_private(folder: &Path) -> Result<(), Failure> {
+pub fn make_private(folder: &Path) -> Result<(), ProfileError> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| failed(folder, &error))
 }
 
 /// Writes a file that only its owner reads (0600), whole or not at all, and on disk when this returns.
-pub fn write_private(path: &Path, content: &[u8]) -> Result<(), Failure> {
+pub fn write_private(path: &Path, content: &[u8]) -> Result<(), ProfileError> {
     write(path, content, 0o600)
 }
 
 /// Writes a file that everyone may read (0644), whole or not at all, and on disk when this returns.
-pub fn write_public(path: &Path, content: &str) -> Result<(), Failure> {
+pub fn write_public(path: &Path, content: &str) -> Result<(), ProfileError> {
     write(path, content.as_bytes(), 0o644)
 }
 
-fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), Failure> {
+fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), ProfileError> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");
     let temporary = Path::new(&temporary);
@@ -129,10 +130,10 @@ pub(super) fn sync_folder(path: &Path) -> std::io::Result<()> {
 }
 
 /// Moves a finished folder to its place, unless something is there.
-pub(super) fn move_folder(from: &Path, to: &Path) -> Result<(), Failure> {
+pub(super) fn move_folder(from: &Path, to: &Path) -> Result<(), ProfileError> {
     // `rename` would put a folder in the place of an empty one, so look first; the caller holds a lock.
     if to.exists() {
-        return Err(Failure::File { path: to.to_owned(), reason: "is there already".to_owned() });
+        return Err(ProfileError::File { path: to.to_owned(), reason: "is there already".to_owned() });
     }
     std::fs::rename(from, to).and_then(|()| sync_folder(to)).map_err(|error| failed(to, &error))
 }
@@ -140,6 +141,7 @@ pub(super) fn move_folder(from: &Path, to: &Path) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Explain as _;
 
     #[test]
     fn a_private_file_is_its_owners_alone_and_can_be_replaced() {
@@ -164,7 +166,7 @@ mod tests {
             let failure = read_key(&path).unwrap_err();
             let file = path.display();
             assert_eq!(failure.to_string(), format!("{file}: others than its owner can read it"));
-            assert_eq!(failure.hint(), Some(format!("'chmod 600 {file}' takes that away")));
+            assert_eq!(failure.explain().hint, Some(format!("'chmod 600 {file}' takes that away")));
         }
     }
 

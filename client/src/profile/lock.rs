@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use crate::failure::Failure;
+use super::ProfileError;
 
 /// Owns a profile while it lives; the system gives it back when the process ends, however it ends.
 #[derive(Debug)]
@@ -14,9 +14,10 @@ pub struct ProfileLock {
 
 impl ProfileLock {
     /// Takes the lock of the profile in `folder`, which must be there.
-    pub fn take(folder: &Path) -> Result<Self, Failure> {
+    pub fn take(folder: &Path) -> Result<Self, ProfileError> {
         let path = folder.join("lock");
-        let wrong = |error: std::io::Error| Failure::File { path: path.clone(), reason: error.to_string() };
+        let wrong =
+            |error: std::io::Error| ProfileError::File { path: path.clone(), reason: error.to_string() };
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -26,7 +27,7 @@ impl ProfileLock {
             .map_err(wrong)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(Failure::ProfileInUse),
+            Err(TryLockError::WouldBlock) => Err(ProfileError::InUse),
             Err(TryLockError::Error(error)) => Err(wrong(error)),
         }
     }
@@ -40,7 +41,7 @@ mod tests {
     fn a_profile_has_one_owner_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
         let first = ProfileLock::take(folder.path()).unwrap();
-        assert!(matches!(ProfileLock::take(folder.path()), Err(Failure::ProfileInUse)));
+        assert!(matches!(ProfileLock::take(folder.path()), Err(ProfileError::InUse)));
         drop(first);
         assert!(ProfileLock::take(folder.path()).is_ok());
     }

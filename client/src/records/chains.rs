@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use parlour_protocol::{Conversation, DeviceId, UserName};
 
 use super::Records;
-use crate::judge::{Chain, ChainKey, Chains};
+use crate::reading::judge::{Chain, ChainKey, Chains};
 
 /// Chains, and how far each was seen.
 pub(crate) type Learned = Vec<(ChainKey, Chain)>;
@@ -40,7 +40,7 @@ impl<'a> PageChains<'a> {
         Self { records: Some(records), from_beginning: false, skips: true, learned: HashMap::new() }
     }
 
-    /// What the page taught.
+    /// The chains of the page, as far as it was read.
     pub(crate) fn learned(self) -> Learned {
         self.learned.into_iter().collect()
     }

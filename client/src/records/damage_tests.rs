@@ -8,10 +8,11 @@ use rand::{RngExt as _, SeedableRng as _};
 use tempfile::TempDir;
 
 use super::*;
-use crate::judge::{Chain, Chains as _};
-use crate::shown::Verdict;
+use crate::failure::Explain as _;
+use crate::reading::judge::{Chain, Chains as _};
+use crate::reading::shown::Verdict;
 
-const PEERS: [&str; 2] = ["@erik", "@anna"];
+const CONVERSATIONS: [&str; 2] = ["@erik", "@anna"];
 
 fn in_memory() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
@@ -53,7 +54,7 @@ fn outgoing(number: u64) -> Outgoing {
 
 fn fill(folder: &Path) {
     let mut records = Records::open(folder).unwrap();
-    for name in PEERS {
+    for name in CONVERSATIONS {
         let extent = Extent { name: name.parse().unwrap(), first: 1, last: 40, read: 5 };
         let messages: Vec<Shown> = (1..=40).map(|seq| shown(name, seq)).collect();
         let chain = Chain { first_n: 0, first_prev: String::new(), last_n: 9, last_hash: "h".to_owned() };
@@ -75,16 +76,16 @@ struct Read {
     outgoing: Vec<Outgoing>,
 }
 
-fn read(records: &Records) -> Result<Read, Failure> {
+fn read(records: &Records) -> Result<Read, RecordsError> {
     let mut read = Read { pages: vec![], pins: vec![], chain: false, outgoing: vec![] };
-    for name in PEERS.map(|name| name.parse::<Conversation>().unwrap()) {
+    for name in CONVERSATIONS.map(|name| name.parse::<Conversation>().unwrap()) {
         let page = match records.extent(&name)? {
             Some(_) => Some(records.messages(&name, None, 100)?),
             None => None,
         };
         read.pages.push(page);
     }
-    for name in PEERS {
+    for name in CONVERSATIONS {
         read.pins.push(records.pin(&name[1..].parse().unwrap())?);
     }
     read.chain = PageChains::newer(records, true).seen(&chain_key()).is_some();
@@ -172,8 +173,8 @@ fn what_waited_and_is_gone_is_missed_and_another_key_deletes_nothing() {
     let right = std::fs::read(&key).unwrap();
     std::fs::write(&key, URL_SAFE_NO_PAD.encode([3; 32])).unwrap();
     let refused = Records::open(folder.path()).err().unwrap();
-    assert!(matches!(&refused, Failure::Damaged(reason) if reason.contains("local.key")), "{refused}");
-    assert!(refused.hint().is_some());
+    assert!(matches!(&refused, RecordsError::Damaged(reason) if reason.contains("local.key")), "{refused}");
+    assert!(refused.explain().hint.is_some());
     assert!(std::fs::read(&path).unwrap() == before, "the file was changed");
     std::fs::write(&key, right).unwrap();
     assert_eq!(Records::open(folder.path()).unwrap().outgoing().unwrap().len(), 5);

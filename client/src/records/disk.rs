@@ -5,7 +5,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ErrorCode, ffi};
 
 use super::Records;
-use crate::failure::Failure;
+use super::RecordsError;
 
 /// The records' file, while they are in memory instead.
 pub(super) struct Left {
@@ -16,18 +16,20 @@ pub(super) struct Left {
 /// What a failure of SQLite means here.
 // Takes the error whole, as `map_err` hands it.
 #[allow(clippy::needless_pass_by_value)]
-pub(super) fn sqlite(error: rusqlite::Error) -> Failure {
+pub(super) fn sqlite(error: rusqlite::Error) -> RecordsError {
     // The latter: the file that several who use a database share could not be made longer.
     let is_full = error.sqlite_error().is_some_and(|error| {
         error.code == ErrorCode::DiskFull || error.extended_code == ffi::SQLITE_IOERR_SHMSIZE
     });
     match error.sqlite_error_code() {
-        Some(_) if is_full => Failure::Disk("no space left on this machine".to_owned()),
+        Some(_) if is_full => RecordsError::Disk("no space left on this machine".to_owned()),
         Some(ErrorCode::SystemIoFailure | ErrorCode::ReadOnly | ErrorCode::CannotOpen) => {
-            Failure::Disk(error.to_string())
+            RecordsError::Disk(error.to_string())
         }
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Failure::Damaged(error.to_string()),
-        _ => Failure::Records(error.to_string()),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            RecordsError::Damaged(error.to_string())
+        }
+        _ => RecordsError::Unusable(error.to_string()),
     }
 }
 
@@ -38,9 +40,12 @@ impl Records {
     }
 
     /// Writes; when the disk does not take it, into memory.
-    pub(super) fn write<T>(&mut self, act: impl Fn(&Self) -> Result<T, Failure>) -> Result<T, Failure> {
+    pub(super) fn write<T>(
+        &mut self,
+        act: impl Fn(&Self) -> Result<T, RecordsError>,
+    ) -> Result<T, RecordsError> {
         match act(self) {
-            Err(Failure::Disk(reason)) if self.left.is_none() => {
+            Err(RecordsError::Disk(reason)) if self.left.is_none() => {
                 self.leave_disk(reason)?;
                 act(self)
             }
@@ -48,7 +53,7 @@ impl Records {
         }
     }
 
-    fn leave_disk(&mut self, reason: String) -> Result<(), Failure> {
+    fn leave_disk(&mut self, reason: String) -> Result<(), RecordsError> {
         let mut memory = Connection::open_in_memory().map_err(sqlite)?;
         copy(&self.connection, &mut memory)?;
         let disk = std::mem::replace(&mut self.connection, memory);
@@ -57,7 +62,7 @@ impl Records {
     }
 
     /// Writes what is in memory alone to the disk, if the disk takes it.
-    pub fn return_to_disk(&mut self) -> Result<(), Failure> {
+    pub fn return_to_disk(&mut self) -> Result<(), RecordsError> {
         let Some(left) = &mut self.left else { return Ok(()) };
         copy(&self.connection, &mut left.disk)?;
         if let Some(Left { disk, .. }) = self.left.take() {
@@ -68,10 +73,10 @@ impl Records {
 }
 
 /// Makes one database the same as another: all of it, or nothing.
-fn copy(from: &Connection, to: &mut Connection) -> Result<(), Failure> {
+fn copy(from: &Connection, to: &mut Connection) -> Result<(), RecordsError> {
     let backup = Backup::new(from, to).map_err(sqlite)?;
     match backup.step(-1).map_err(sqlite)? {
         StepResult::Done => Ok(()),
-        _ => Err(Failure::Disk("the local history is in use".to_owned())),
+        _ => Err(RecordsError::Disk("the local history is in use".to_owned())),
     }
 }

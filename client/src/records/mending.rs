@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use super::RecordsError;
 use super::{Extent, Kind, Outgoing, Records, context, message_context, sqlite};
-use crate::failure::Failure;
 use parlour_protocol::MessageId;
 
 /// Writes both tables anew, without what was damaged.
@@ -34,7 +34,7 @@ struct Damage {
 impl Records {
     /// Takes out what was damaged; returns what the user should know. An error when nothing can be read any more, or
     /// the file itself does not hold together.
-    pub(super) fn mend(&mut self) -> Result<Vec<String>, Failure> {
+    pub(super) fn mend(&mut self) -> Result<Vec<String>, RecordsError> {
         self.look_at_structure()?;
         let mut damage = Damage::default();
         let bad_facts = self.bad_facts(&mut damage)?;
@@ -42,7 +42,7 @@ impl Records {
         let bad_outgoing = self.bad_outgoing(&mut damage)?;
         let is_damaged = !(bad_facts.is_empty() && bad_conversations.is_empty() && bad_outgoing.is_empty());
         if damage.sound == 0 && is_damaged {
-            return Err(Failure::Damaged("nothing in it opens with local.key".to_owned()));
+            return Err(RecordsError::Damaged("nothing in it opens with local.key".to_owned()));
         }
         damage.lost = self.missing_outgoing()?;
         if !is_damaged && damage.lost == 0 {
@@ -62,7 +62,7 @@ impl Records {
 
     /// Takes facts and conversations out, and writes both tables anew: where a row's name was changed it stands in a
     /// wrong place, and cannot be found to be deleted.
-    fn take_out_all(&self, facts: &[Vec<u8>], conversations: &[Vec<u8>]) -> Result<(), Failure> {
+    fn take_out_all(&self, facts: &[Vec<u8>], conversations: &[Vec<u8>]) -> Result<(), RecordsError> {
         self.connection
             .execute_batch(
                 "CREATE TEMP TABLE bad_facts (tag BLOB); CREATE TEMP TABLE bad_conversations (tag BLOB)",
@@ -77,14 +77,14 @@ impl Records {
         self.connection.execute_batch(WITHOUT_BAD).map_err(sqlite)
     }
 
-    fn look_at_structure(&self) -> Result<(), Failure> {
+    fn look_at_structure(&self) -> Result<(), RecordsError> {
         let mut check = self.connection.prepare("PRAGMA quick_check(1)").map_err(sqlite)?;
         let line: String = check.query_row([], |row| row.get(0)).map_err(sqlite)?;
-        if line == "ok" { Ok(()) } else { Err(Failure::Damaged(line)) }
+        if line == "ok" { Ok(()) } else { Err(RecordsError::Damaged(line)) }
     }
 
     /// The tags of facts that do not open.
-    fn bad_facts(&self, damage: &mut Damage) -> Result<Vec<Vec<u8>>, Failure> {
+    fn bad_facts(&self, damage: &mut Damage) -> Result<Vec<Vec<u8>>, RecordsError> {
         let mut select = self.connection.prepare("SELECT tag, kind, body FROM facts").map_err(sqlite)?;
         let mut rows = select.query([]).map_err(sqlite)?;
         let mut bad = Vec::new();
@@ -105,7 +105,7 @@ impl Records {
     }
 
     /// The tags of conversations of which a message does not open, or is missing between the oldest and the newest.
-    fn bad_conversations(&self, damage: &mut Damage) -> Result<Vec<Vec<u8>>, Failure> {
+    fn bad_conversations(&self, damage: &mut Damage) -> Result<Vec<Vec<u8>>, RecordsError> {
         let mut bad = HashSet::new();
         let mut found: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
         let mut select =
@@ -134,7 +134,7 @@ impl Records {
         Ok(bad.into_iter().collect())
     }
 
-    fn opening_extents(&self) -> Result<Vec<(Vec<u8>, Extent)>, Failure> {
+    fn opening_extents(&self) -> Result<Vec<(Vec<u8>, Extent)>, RecordsError> {
         let mut select =
             self.connection.prepare("SELECT tag, body FROM facts WHERE kind = ?1").map_err(sqlite)?;
         let rows = select
@@ -151,7 +151,7 @@ impl Records {
     }
 
     /// The positions of what waits to be sent and does not open.
-    fn bad_outgoing(&self, damage: &mut Damage) -> Result<Vec<i64>, Failure> {
+    fn bad_outgoing(&self, damage: &mut Damage) -> Result<Vec<i64>, RecordsError> {
         let mut bad = Vec::new();
         for (position, outgoing) in self.stored_outgoing()? {
             match outgoing {
@@ -164,7 +164,7 @@ impl Records {
     }
 
     /// How much of what was to be sent is gone without a trace but that it is noted.
-    fn missing_outgoing(&self) -> Result<u64, Failure> {
+    fn missing_outgoing(&self) -> Result<u64, RecordsError> {
         let Ok(Some(noted)) = self.noted_outbox() else { return Ok(0) };
         let stored = self.stored_outgoing()?;
         let there: HashSet<MessageId> = stored

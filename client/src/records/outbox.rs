@@ -7,21 +7,21 @@ use parlour_protocol::{Conversation, MessageId};
 use rusqlite::{OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 
+use super::RecordsError;
 use super::{Kind, Records, sqlite};
-use crate::failure::Failure;
 
 /// A message on its way.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Outgoing {
     /// Our id for it.
     pub id: MessageId,
-    /// Where to.
+    /// The conversation it goes to.
     pub to: Conversation,
-    /// What it is.
+    /// Its text or its envelope.
     pub body: OutgoingBody,
 }
 
-/// What is on its way.
+/// The content of a message on its way.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OutgoingBody {
@@ -43,7 +43,7 @@ pub enum OutgoingBody {
 }
 
 impl OutgoingBody {
-    /// What it says.
+    /// The text, sealed or not.
     pub fn text(&self) -> &str {
         match self {
             Self::Text(text) | Self::Sealed { text, .. } => text,
@@ -51,7 +51,7 @@ impl OutgoingBody {
     }
 }
 
-/// Skips what it says.
+/// Leaves the text out.
 impl fmt::Debug for OutgoingBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -62,12 +62,12 @@ impl fmt::Debug for OutgoingBody {
 }
 
 /// A row of the outbox: its position, and what is in it if that opens.
-pub(super) type Stored = (i64, Result<Outgoing, Failure>);
+pub(super) type Stored = (i64, Result<Outgoing, RecordsError>);
 
 impl Records {
     /// Keeps a message that is to be sent; returns its position. An error when the disk does not take it: what is
     /// said to wait must not be gone with this process.
-    pub fn push_outgoing(&mut self, outgoing: &Outgoing) -> Result<i64, Failure> {
+    pub fn push_outgoing(&mut self, outgoing: &Outgoing) -> Result<i64, RecordsError> {
         self.return_to_disk()?;
         let body = self.seal(b"outbox", outgoing)?;
         let transaction = self.connection.unchecked_transaction().map_err(sqlite)?;
@@ -83,7 +83,7 @@ impl Records {
     }
 
     /// Notes what waits, so that it cannot be gone without anybody noticing: what waited before, as `change` makes it.
-    fn note_change(&self, change: impl FnOnce(&mut Vec<MessageId>)) -> Result<(), Failure> {
+    fn note_change(&self, change: impl FnOnce(&mut Vec<MessageId>)) -> Result<(), RecordsError> {
         let mut ids = match self.noted_outbox()? {
             Some(ids) => ids,
             None => self.readable_outgoing()?,
@@ -93,17 +93,17 @@ impl Records {
     }
 
     /// Notes what waits and can be read.
-    pub(super) fn note_outbox(&self) -> Result<(), Failure> {
+    pub(super) fn note_outbox(&self) -> Result<(), RecordsError> {
         self.set_fact(Kind::Outbox, "", &self.readable_outgoing()?)
     }
 
-    fn readable_outgoing(&self) -> Result<Vec<MessageId>, Failure> {
+    fn readable_outgoing(&self) -> Result<Vec<MessageId>, RecordsError> {
         let stored = self.stored_outgoing()?;
         Ok(stored.into_iter().filter_map(|(_, outgoing)| Some(outgoing.ok()?.id)).collect())
     }
 
     /// Takes a message out, also of what is noted.
-    fn take_out(&self, position: i64) -> Result<(), Failure> {
+    fn take_out(&self, position: i64) -> Result<(), RecordsError> {
         let body: Option<Vec<u8>> = self
             .connection
             .query_row("SELECT body FROM outbox WHERE position = ?1", [position], |row| row.get(0))
@@ -116,12 +116,12 @@ impl Records {
     }
 
     /// What waits, by what was noted of it; nothing was noted by older versions.
-    pub(super) fn noted_outbox(&self) -> Result<Option<Vec<MessageId>>, Failure> {
+    pub(super) fn noted_outbox(&self) -> Result<Option<Vec<MessageId>>, RecordsError> {
         self.fact(Kind::Outbox, "")
     }
 
     /// All rows of the outbox, whether they open or not.
-    pub(super) fn stored_outgoing(&self) -> Result<Vec<Stored>, Failure> {
+    pub(super) fn stored_outgoing(&self) -> Result<Vec<Stored>, RecordsError> {
         let mut statement = self
             .connection
             .prepare_cached("SELECT position, body FROM outbox ORDER BY position")
@@ -137,7 +137,7 @@ impl Records {
     }
 
     /// Keeps what became of a message that is to be sent.
-    pub fn update_outgoing(&mut self, position: i64, outgoing: &Outgoing) -> Result<(), Failure> {
+    pub fn update_outgoing(&mut self, position: i64, outgoing: &Outgoing) -> Result<(), RecordsError> {
         let body = self.seal(b"outbox", outgoing)?;
         self.write(|records| {
             let update = "UPDATE outbox SET body = ?2 WHERE position = ?1";
@@ -151,7 +151,7 @@ impl Records {
         position: i64,
         to: &Conversation,
         next: Option<&super::OwnChain>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), RecordsError> {
         self.write(|records| {
             let transaction = records.connection.unchecked_transaction().map_err(sqlite)?;
             records.take_out(position)?;
@@ -167,7 +167,7 @@ impl Records {
     }
 
     /// Forgets a message that was refused.
-    pub fn remove_outgoing(&mut self, position: i64) -> Result<(), Failure> {
+    pub fn remove_outgoing(&mut self, position: i64) -> Result<(), RecordsError> {
         self.write(|records| {
             let transaction = records.connection.unchecked_transaction().map_err(sqlite)?;
             records.take_out(position)?;
@@ -176,12 +176,12 @@ impl Records {
     }
 
     /// All messages that are to be sent, with their positions, in the order in which they were written.
-    pub fn outgoing(&self) -> Result<Vec<(i64, Outgoing)>, Failure> {
+    pub fn outgoing(&self) -> Result<Vec<(i64, Outgoing)>, RecordsError> {
         let stored = self.stored_outgoing()?;
         let mut outgoing = stored
             .into_iter()
             .map(|(position, outgoing)| Ok((position, outgoing?)))
-            .collect::<Result<Vec<_>, Failure>>()?;
+            .collect::<Result<Vec<_>, RecordsError>>()?;
         if let Some(noted) = self.noted_outbox()? {
             // A position is nothing that is sealed; the note is.
             outgoing.sort_by_key(|(_, outgoing)| noted.iter().position(|id| *id == outgoing.id));

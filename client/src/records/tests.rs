@@ -1,7 +1,7 @@
 use parlour_protocol::{MessageId, Timestamp};
 
 use super::*;
-use crate::shown::Verdict;
+use crate::reading::shown::Verdict;
 
 fn shown(seq: Seq) -> Shown {
     Shown {

@@ -12,9 +12,9 @@ use ratatui::layout::Size;
 
 use super::keys::{self, Press};
 use super::view::{Scroll, View};
-use crate::action::Action;
-use crate::state::State;
-use crate::update::{Connection, Update};
+use crate::asking::action::Action;
+use crate::asking::update::{Connection, Update};
+use crate::face::tui::state::State;
 
 pub(super) use answers::Purpose;
 
@@ -49,7 +49,7 @@ pub(super) struct App {
     marks_known: bool,
     /// Whether the last key was the first of two that leave.
     leaving: bool,
-    /// Whose drafts and typed lines there are.
+    /// The user whose drafts and typed lines are kept.
     typist: Option<UserName>,
 }
 

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 
 use parlour_protocol::{Conversation, UserName};
 
-use crate::state::State;
-use crate::words::{Completes, OpenTo, WORDS};
+use crate::face::tui::state::State;
+use crate::face::words::{Completes, OpenTo, WORDS};
 
 /// Candidates, one of which stands in the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Completion {
     /// What can stand there, with what follows it.
     pub(super) candidates: Vec<String>,
-    /// Which one does.
+    /// The candidate that stands there.
     pub(super) chosen: usize,
     /// Bytes before the cursor that it takes the place of.
     pub(super) replaces: usize,

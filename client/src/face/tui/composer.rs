@@ -25,7 +25,7 @@ pub(super) enum Edit {
     Yank,
 }
 
-/// What is being written.
+/// The text that is being written.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Composer {
     text: String,

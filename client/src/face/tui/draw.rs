@@ -18,7 +18,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 
 use super::view::View;
-use crate::state::State;
+use crate::face::tui::state::State;
 use areas::Areas;
 pub(super) use help::most_scrolled as help_most_scrolled;
 pub(super) use transcript::Transcript;

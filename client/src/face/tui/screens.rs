@@ -14,10 +14,10 @@ use ratatui::layout::Size;
 use super::app::App;
 use super::draw::{Moment, draw};
 use super::tests::{NOW, guest, key, message, name, online, press, send, type_text, unreachable};
-use crate::action::Answer;
-use crate::shown::{Shown, Verdict};
-use crate::state::NoticeKind;
-use crate::update::{Connection, Update, Waiting};
+use crate::asking::action::Answer;
+use crate::asking::update::{Connection, Update, Waiting};
+use crate::face::tui::state::NoticeKind;
+use crate::reading::shown::{Shown, Verdict};
 
 fn screen(app: &mut App, columns: u16, rows: u16) -> TestBackend {
     app.resize(Size::new(columns, rows));

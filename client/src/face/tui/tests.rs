@@ -6,10 +6,12 @@ use parlour_protocol::{Conversation, MessageId, Refusal, Seq, Timestamp, UserNam
 
 use super::app::{App, Effect, Purpose};
 use super::view::Scroll;
-use crate::action::{Action, Answer};
+use crate::asking::action::{Action, Answer};
+use crate::asking::update::{Connection, Update};
+use crate::engine::{ContactError, SayError};
 use crate::failure::Failure;
-use crate::shown::{Shown, Verdict};
-use crate::update::{Connection, Update};
+use crate::link::LinkError;
+use crate::reading::shown::{Shown, Verdict};
 
 /// 2019-11-01 09:30:00 UTC.
 pub(super) const NOW: Timestamp = Timestamp::from_millis(1_572_600_600_000);
@@ -39,7 +41,7 @@ pub(super) fn name(name: &str) -> UserName {
 }
 
 pub(super) fn unreachable() -> Failure {
-    Failure::Unreachable { server: server(), reason: "connection refused".into() }
+    LinkError::Unreachable { server: server(), reason: "connection refused".into() }.into()
 }
 
 fn server() -> parlour_protocol::ServerAddress {
@@ -154,7 +156,7 @@ fn a_line_that_is_refused_stays_to_be_mended() {
         app.view.composer.take();
     }
     let effects = send(&mut app, "/register sam");
-    app.answer(purpose(&effects), Err(Failure::Refused(Refusal::UserExists)), NOW);
+    app.answer(purpose(&effects), Err(Refusal::UserExists.into()), NOW);
     assert_eq!(app.view.composer.text(), "/register sam");
 }
 
@@ -162,7 +164,7 @@ fn a_line_that_is_refused_stays_to_be_mended() {
 fn a_message_that_the_server_could_not_store_is_not_there_to_be_sent_twice() {
     let mut app = online(Vec::new());
     let effects = send(&mut app, "hello all");
-    app.answer(purpose(&effects), Err(Failure::PutOff), NOW);
+    app.answer(purpose(&effects), Err(SayError::PutOff.into()), NOW);
     assert_eq!(notices(&app)[0], "error: the server cannot store it now");
     assert!(app.view.composer.is_empty());
 }
@@ -191,13 +193,13 @@ fn a_name_before_the_text_sends_there_and_goes_there() {
 fn a_name_that_nobody_has_opens_nothing_for_long() {
     let mut app = online(Vec::new());
     let effects = send(&mut app, "@nobody hello");
-    app.answer(purpose(&effects), Err(Failure::Refused(Refusal::UserNotFound)), NOW);
+    app.answer(purpose(&effects), Err(Refusal::UserNotFound.into()), NOW);
     assert_eq!((&app.view.selected, app.view.composer.text()), (&lobby(), "@nobody hello"));
     assert_eq!(app.state.conversations.len(), 1);
     app.view.composer.take();
     let effects = send(&mut app, "/open @nobody");
     type_text(&mut app, "secret");
-    app.answer(purpose(&effects), Err(Failure::Refused(Refusal::UserNotFound)), NOW);
+    app.answer(purpose(&effects), Err(Refusal::UserNotFound.into()), NOW);
     assert_eq!((&app.view.selected, app.view.composer.text()), (&lobby(), ""));
     assert_eq!(notices(&app), ["error: user not found"]);
     press(&mut app, KeyCode::Up);
@@ -210,7 +212,11 @@ fn a_message_that_was_not_sent_comes_back_where_it_was_to_go() {
     app.view.select(&direct("erik"), &app.state);
     let effects = send(&mut app, "for erik");
     key(&mut app, KeyCode::Up, KeyModifiers::ALT);
-    app.answer(purpose(&effects), Err(Failure::KeyChanged { name: name("erik"), kid: "kid".into() }), NOW);
+    app.answer(
+        purpose(&effects),
+        Err(ContactError::KeyChanged { name: name("erik"), kid: "kid".into() }.into()),
+        NOW,
+    );
     assert_eq!((&app.view.selected, app.view.composer.text()), (&lobby(), ""));
     key(&mut app, KeyCode::Down, KeyModifiers::ALT);
     assert_eq!(app.view.composer.text(), "for erik");
@@ -221,7 +227,7 @@ fn what_is_written_meanwhile_is_not_overwritten() {
     let mut app = online(Vec::new());
     let effects = send(&mut app, "one");
     type_text(&mut app, "two");
-    app.answer(purpose(&effects), Err(Failure::Refused(Refusal::MessageTooLong)), NOW);
+    app.answer(purpose(&effects), Err(Refusal::MessageTooLong.into()), NOW);
     assert_eq!(app.view.composer.text(), "two");
     press(&mut app, KeyCode::Up);
     assert_eq!(app.view.composer.text(), "one");
@@ -432,7 +438,7 @@ fn a_login_that_was_asked_for_at_the_start_is_tried_until_the_server_answers() {
     assert_eq!(actions(&effects), [Action::Login { name: name("sam"), patient: true }]);
     // Refused for good: from here on a guest.
     app.update(Update::Connection(Connection::Guest { server: server() }), later);
-    app.answer(purpose(&effects), Err(Failure::Refused(Refusal::InvalidCredentials)), later);
+    app.answer(purpose(&effects), Err(Refusal::InvalidCredentials.into()), later);
     assert!(!app.wants_ticks());
     assert_eq!(notices(&app).last(), Some(&"error: invalid credentials"));
 }
@@ -442,7 +448,7 @@ fn whoever_logs_in_next_finds_nothing_of_what_was_typed() {
     let mut app = online(Vec::new());
     send(&mut app, "said by sam");
     type_text(&mut app, "begun by sam");
-    app.update(Update::LoggedOut { reason: Failure::Dismissed("device revoked".into()) }, NOW);
+    app.update(Update::LoggedOut { reason: LinkError::Dismissed("device revoked".into()).into() }, NOW);
     assert_eq!(actions(&app.effects()), [Action::Connect]);
     app.update(Update::LoggedIn { user: name("zoe"), device: "0123456789abcdef".parse().unwrap() }, NOW);
     assert!(app.view.composer.is_empty());

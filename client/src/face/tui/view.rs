@@ -9,7 +9,7 @@ use ratatui::layout::Size;
 use super::completion::Completion;
 use super::composer::Composer;
 use super::history::History;
-use crate::state::{ConversationState, State};
+use super::state::{ConversationState, State};
 
 /// The view.
 #[derive(Debug, Clone)]

@@ -3,10 +3,10 @@
 use parlour_protocol::{Conversation, Refusal, Timestamp, UserName};
 
 use super::{App, GUEST_RETRY};
-use crate::action::{Action, Answer};
-use crate::failure::Failure;
-use crate::state::NoticeKind;
-use crate::update::{Connection, Update};
+use crate::asking::action::{Action, Answer};
+use crate::asking::update::{Connection, Update};
+use crate::face::tui::state::NoticeKind;
+use crate::failure::{Failure, Kind};
 
 /// What an action was for; `line` is what the user typed, to be given back when nothing comes of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +91,7 @@ impl App {
         match outcome {
             Ok(_) => self.forget_failures(),
             // Logged in meanwhile.
-            Err(Failure::LoggedIn { .. }) => {}
+            Err(failure) if *failure.kind() == Kind::LoggedIn => {}
             Err(failure) => self.not_connected(&failure, quiet, now),
         }
     }
@@ -184,11 +184,11 @@ impl App {
         // The message itself came as an update.
         let Err(failure) = outcome else { return };
         self.state.fail(&failure);
-        if failure == Failure::PutOff {
+        if *failure.kind() == Kind::PutOff {
             // It waits, and is shown as waiting: to type it again would say it twice.
             return;
         }
-        let nobody = failure == Failure::Refused(Refusal::UserNotFound);
+        let nobody = *failure.kind() == Kind::Refused(Refusal::UserNotFound);
         if nobody && to != at && self.close_if_empty(to, at) {
             self.view.give_back(at, line);
         } else {
@@ -213,8 +213,9 @@ impl App {
     }
 
     fn opened(&mut self, conversation: &Conversation, outcome: Result<Answer, Failure>) {
-        let nobody =
-            matches!(&outcome, Err(Failure::Refused(Refusal::UserNotFound | Refusal::ConversationNotFound)));
+        let nobody = outcome.as_ref().is_err_and(|failure| {
+            matches!(failure.kind(), Kind::Refused(Refusal::UserNotFound | Refusal::ConversationNotFound))
+        });
         self.older(conversation, outcome);
         if !nobody {
             return;

@@ -3,7 +3,7 @@
 use parlour_protocol::Conversation;
 
 use super::{App, Purpose};
-use crate::action::Action;
+use crate::asking::action::Action;
 use crate::face::tui::draw::{self, Transcript};
 use crate::face::tui::keys::Press;
 use crate::face::tui::view::Scroll;

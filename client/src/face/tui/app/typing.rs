@@ -4,14 +4,13 @@ use parlour_protocol::limits::TEXT_BYTES;
 use parlour_protocol::{Conversation, SafeText};
 
 use super::{App, Effect, Purpose};
-use crate::action::Action;
+use crate::asking::action::Action;
 use crate::face::tui::completion::Completion;
 use crate::face::tui::composer::Edit;
 use crate::face::tui::keys::Press;
+use crate::face::tui::state::NoticeKind;
 use crate::face::tui::view::Scroll;
-use crate::failure::Failure;
-use crate::state::NoticeKind;
-use crate::words::{self, Intent};
+use crate::face::words::{self, Intent, LineError};
 
 /// The most bytes that the input takes: far more than a message, so that it can be cut down there.
 const INPUT_BYTES: usize = 8 * TEXT_BYTES;
@@ -102,7 +101,7 @@ impl App {
         match words::parse(&line, self.state.user.is_some()) {
             // The line stays, to be mended.
             Err(refusal) => {
-                let failure = Failure::of_line(refusal, self.state.user.as_ref());
+                let failure = LineError::new(refusal, self.state.user.as_ref()).into();
                 self.state.fail(&failure);
             }
             Ok(intent) => {

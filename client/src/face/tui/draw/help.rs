@@ -10,7 +10,7 @@ use ratatui::widgets::Clear;
 use super::colours::{BOLD, DIM, NEWS};
 use super::wrap::wrap;
 use crate::face::tui::keys::KEYS;
-use crate::words::{OpenTo, WORDS};
+use crate::face::words::{OpenTo, WORDS};
 
 /// The columns of the left side.
 const LEFT: usize = 28;

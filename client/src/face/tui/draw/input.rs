@@ -9,8 +9,8 @@ use unicode_segmentation::UnicodeSegmentation as _;
 use super::colours::DIM;
 use super::wrap::{plain, shorten, width};
 use crate::face::tui::composer::Composer;
+use crate::face::tui::state::State;
 use crate::face::tui::view::View;
-use crate::state::State;
 
 /// A text laid out in rows, and where its cursor is.
 struct Layout {

@@ -8,8 +8,8 @@ use ratatui::text::{Line, Span};
 
 use super::colours::{BOLD, DIM, NEWS};
 use super::wrap::{shorten, width};
+use crate::face::tui::state::{ConversationState, State};
 use crate::face::tui::view::View;
-use crate::state::{ConversationState, State};
 
 /// Cells besides the name: the mark, the number and blanks, and the count.
 const AROUND: usize = 9;

@@ -7,8 +7,8 @@ use ratatui::text::{Line, Span};
 use super::colours::{BAD, BOLD, DIM, NEWS};
 use super::wrap::{plain, shorten, width, wrap};
 use crate::face::tui::completion::Completion;
+use crate::face::tui::state::{NoticeKind, State};
 use crate::face::tui::view::View;
-use crate::state::{NoticeKind, State};
 
 /// The most rows that are made; of more, the newest are shown.
 const ROWS: usize = 100;

@@ -7,9 +7,9 @@ use ratatui::text::{Line, Span};
 
 use super::colours::{BAD, BOLD, DIM, GOOD, NEWS};
 use super::wrap::{plain, shorten, width};
+use crate::asking::update::Connection;
+use crate::face::tui::state::{ConversationState, State};
 use crate::face::tui::view::{Scroll, View};
-use crate::state::{ConversationState, State};
-use crate::update::Connection;
 
 /// How much is left out, from nothing to nearly all.
 const LEVELS: std::ops::Range<u8> = 0..6;

@@ -9,11 +9,11 @@ use ratatui::text::{Line, Span};
 
 use super::colours::{self, BAD, BOLD, DIM, NEWS};
 use super::wrap::{plain, shorten, width, wrap};
+use crate::asking::update::Waiting;
+use crate::face::tui::state::{ConversationState, State};
 use crate::face::tui::view::{Scroll, View};
-use crate::shown::{Shown, Verdict};
-use crate::state::{ConversationState, State};
-use crate::update::Waiting;
-use crate::wording;
+use crate::face::wording;
+use crate::reading::shown::{Shown, Verdict};
 
 /// Cells of the time and the blank behind it.
 const TIME: usize = 6;

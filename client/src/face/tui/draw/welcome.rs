@@ -5,9 +5,9 @@ use ratatui::text::Line;
 
 use super::colours::{BOLD, DIM};
 use super::wrap::{plain, wrap};
+use crate::asking::update::Connection;
+use crate::face::tui::state::State;
 use crate::face::tui::view::View;
-use crate::state::State;
-use crate::update::Connection;
 
 /// The welcome, in rows of so many cells.
 pub(crate) fn rows(state: &State, view: &View, columns: u16) -> Vec<Line<'static>> {

@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use parlour_protocol::{Conversation, Timestamp, clean};
 
-use crate::shown::Shown;
+use crate::reading::shown::Shown;
 
 /// `2019-11-01 09:30:00` in a time zone; a moment that has no such form shows as its number.
 pub fn moment(time: Timestamp, zone: &TimeZone) -> String {
@@ -44,7 +44,7 @@ mod tests {
     use parlour_protocol::MessageId;
 
     use super::*;
-    use crate::shown::Verdict;
+    use crate::reading::shown::Verdict;
 
     fn shown(to: &str, text: Option<&str>, verdict: Verdict) -> Shown {
         Shown {

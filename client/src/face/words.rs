@@ -2,6 +2,10 @@
 //! documentation are made.
 
 use parlour_protocol::{Conversation, Refusal, SafeText, UserName};
+use thiserror::Error;
+
+use crate::asking::asker::AskError;
+use crate::failure::{Explain, Explanation, Kind};
 
 /// A command that begins with a slash.
 #[derive(Debug, Clone, Copy)]
@@ -10,28 +14,28 @@ pub struct Word {
     pub name: &'static str,
     /// As `/help` shows them.
     pub arguments: &'static str,
-    /// What it does, in a few words.
+    /// Its effect in a few words, for `/help`.
     pub help: &'static str,
-    /// Who may use it.
+    /// The people who may use it.
     pub open_to: OpenTo,
-    /// What its argument is, for completion.
+    /// The kind of its argument, for completion.
     pub completes: Completes,
     /// Whether it means something in the terminal alone.
     pub for_terminal: bool,
 }
 
-/// Who may use a command.
+/// The people who may use a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenTo {
     /// Everyone.
     All,
-    /// Who is not logged in.
+    /// Guests alone.
     Guests,
-    /// Who is.
+    /// Users who are logged in.
     Users,
 }
 
-/// What an argument is.
+/// The kind of an argument, by which it is completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Completes {
     /// There is none, or it cannot be guessed.
@@ -73,7 +77,42 @@ impl Word {
     }
 }
 
-/// What a line means.
+/// Why a line is not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum LineError {
+    /// It means nothing, or nothing now.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// It means something to guests alone.
+    #[error(transparent)]
+    LoggedIn(AskError),
+    /// It is a command that means nothing without a terminal.
+    #[error("{0} is for the terminal")]
+    ForTerminal(&'static str),
+}
+
+impl LineError {
+    /// What [`parse`] said of a line that `user` has typed, or else a guest.
+    pub fn new(refusal: Refusal, user: Option<&UserName>) -> Self {
+        match (refusal, user) {
+            (Refusal::NotNow, Some(name)) => Self::LoggedIn(AskError::LoggedIn(name.clone())),
+            (refusal, _) => Self::Refused(refusal),
+        }
+    }
+}
+
+impl Explain for LineError {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::Refused(refusal) => refusal.explain(),
+            Self::LoggedIn(error) => error.explain(),
+            Self::ForTerminal(_) => Explanation::new("usage", Kind::Failed)
+                .hint("in plain lines a text goes to #lobby, and @NAME TEXT to NAME"),
+        }
+    }
+}
+
+/// The meaning of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Intent {
     /// `/register NAME`
@@ -153,7 +192,7 @@ pub fn for_terminal(line: &str) -> Option<&'static str> {
     WORDS.iter().find(|word| word.for_terminal && Some(word.name) == name).map(|word| word.name)
 }
 
-/// `/help` on one line, for who has no terminal.
+/// `/help` on one line, for faces without a terminal.
 pub fn help_line() -> String {
     let words = WORDS.iter().filter(|word| !word.for_terminal);
     let mut parts: Vec<String> =

@@ -5,8 +5,8 @@ use parlour_protocol::limits::CLOCK_TOLERANCE_MS;
 use parlour_protocol::{Body, Conversation, DeviceId, RevokedDevice, Timestamp, UserName};
 use serde::{Deserialize, Serialize};
 
-use crate::opening::{Believed, Inside, Opened};
-use crate::shown::{Shown, Verdict};
+use crate::reading::opening::{Believed, Inside, Opened};
+use crate::reading::shown::{Shown, Verdict};
 
 /// A chain of one device's messages in one conversation, as far as it was seen.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -32,18 +32,18 @@ pub trait Chains {
     /// Whether messages between what was seen of this chain and what is judged now may be there, and just
     /// not have been read yet.
     fn skips(&self, key: &ChainKey) -> bool;
-    /// Remembers.
+    /// Remembers how far a chain was seen.
     fn remember(&mut self, key: ChainKey, chain: Chain);
 }
 
-/// Which chain.
+/// The name of a chain.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct ChainKey {
-    /// Where.
+    /// The conversation that it is in.
     pub conversation: Conversation,
-    /// Whose.
+    /// The sender.
     pub from: UserName,
-    /// Which device's.
+    /// The sender's device.
     pub device: DeviceId,
     /// The sender's random name for it.
     pub chain: String,

@@ -12,9 +12,9 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
+use super::LinkError;
 use crate::clock::Clock;
-use crate::failure::Failure;
-use crate::profile::Profile;
+use crate::profile::{Profile, ProfileError};
 
 /// What identifies the one root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,10 +27,10 @@ pub enum RootPin {
 
 impl RootPin {
     /// The root in a PEM file.
-    pub fn from_file(path: &Path) -> Result<Self, Failure> {
+    pub fn from_file(path: &Path) -> Result<Self, ProfileError> {
         let der = crate::profile::read_root(path)?;
-        let root = RootCertificate::from_der(&der)
-            .map_err(|error| Failure::File { path: path.to_owned(), reason: error.to_string() })?;
+        let root =
+            RootCertificate::from_der(&der).map_err(|error| ProfileError::file(path, error.to_string()))?;
         Ok(Self::Certificate(Box::new(root)))
     }
 
@@ -52,10 +52,10 @@ pub struct Tls {
 
 impl Tls {
     /// Settings that trust `pin` alone; with a profile its device certificate is presented.
-    pub fn new(pin: &RootPin, profile: Option<&Profile>, clock: Clock) -> Result<Self, Failure> {
+    pub fn new(pin: &RootPin, profile: Option<&Profile>, clock: Clock) -> Result<Self, LinkError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let verifier = Arc::new(PinnedRoot::new(pin, Arc::clone(&provider)));
-        let tls = |error: rustls::Error| Failure::Key(error.to_string());
+        let tls = |error: rustls::Error| LinkError::Key(error.to_string());
         let builder = ClientConfig::builder_with_details(provider, Arc::new(clock))
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(tls)?

@@ -1,56 +1,45 @@
-//! What the engine says without being asked. A face's [`State`](crate::state::State) is made of these.
+//! What the engine reports without being asked. A face's [`State`](crate::face::tui::state::State) is made of these.
 
 use std::time::Duration;
 
 use parlour_protocol::{Conversation, DeviceId, Seq, ServerAddress, UserName};
 
 use crate::failure::Failure;
-use crate::shown::Shown;
+use crate::reading::shown::Shown;
 
 /// Something that changed.
 #[derive(Clone, PartialEq, Eq, Debug)]
+// Fields without a comment are what their names say.
+#[allow(missing_docs)]
 pub enum Update {
-    /// How it stands with the server.
+    /// The connection to the server came, went, or is tried again.
     Connection(Connection),
-    /// Something takes a while.
+    /// Something takes a while; the text says what.
     Progress(String),
-    /// We are this user now.
-    LoggedIn {
-        /// Who.
-        user: UserName,
-        /// On which device.
-        device: DeviceId,
-    },
-    /// We are nobody any more, and why.
-    LoggedOut {
-        /// Why.
-        reason: Failure,
-    },
+    /// A user is logged in, on this device.
+    LoggedIn { user: UserName, device: DeviceId },
+    /// Nobody is logged in any more.
+    LoggedOut { reason: Failure },
     /// How far a conversation goes, and how far it is read.
     Conversation {
-        /// Which.
         name: Conversation,
         /// The newest `seq`.
         last: Seq,
         /// The newest that the user has seen.
         read: Seq,
     },
-    /// What was told of a conversation does not hold any more: the server has lost some of it.
-    Forgotten {
-        /// Which.
-        name: Conversation,
-    },
+    /// Earlier updates about a conversation do not hold any more: the server has lost some of it.
+    Forgotten { name: Conversation },
     /// The newest messages of a conversation, ahead of all else that is still being fetched. They come
     /// again: in the backlog, or one by one.
     Newest {
-        /// Which.
         name: Conversation,
         /// By `seq`, without gaps.
         messages: Vec<Shown>,
         /// The newest that the user has seen.
         read: Seq,
-        /// Whether they are judged as they will stay. Otherwise messages before them are missing yet, and
-        /// only what those show can tell whether these are in their right places.
+        /// They are judged as they will stay. Otherwise messages before them are missing yet, and only those
+        /// can tell whether these are in their right places.
         settled: bool,
     },
     /// The newest messages of all conversations, by the server's time, after a login.
@@ -63,29 +52,21 @@ pub enum Update {
     Notice(String),
 }
 
-/// How it stands with the server.
+/// The state of the connection to the server.
 #[derive(Clone, PartialEq, Eq, Debug)]
+// Fields without a comment are what their names say.
+#[allow(missing_docs)]
 pub enum Connection {
-    /// Not yet.
-    Connecting {
-        /// To where.
-        server: ServerAddress,
-    },
-    /// Connected, and nobody.
-    Guest {
-        /// To where.
-        server: ServerAddress,
-    },
+    /// A connection is being made.
+    Connecting { server: ServerAddress },
+    /// Connected, and nobody is logged in.
+    Guest { server: ServerAddress },
     /// Connected, and logged in.
-    Online {
-        /// To where.
-        server: ServerAddress,
-    },
+    Online { server: ServerAddress },
     /// Not connected.
     Offline {
-        /// Why.
         reason: Failure,
-        /// When it is tried again.
+        /// The time until the next attempt, if there will be one by itself.
         retry: Option<Duration>,
     },
 }
@@ -93,13 +74,13 @@ pub enum Connection {
 /// A message that the server has not stored yet.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Waiting {
-    /// Where to.
+    /// The conversation it goes to.
     pub to: Conversation,
-    /// What it says.
+    /// Its text.
     pub text: String,
 }
 
-/// Skips what it says.
+/// Leaves its text out.
 impl std::fmt::Debug for Waiting {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Waiting({})", self.to)

@@ -6,17 +6,16 @@ use std::io::{Read as _, Write as _};
 use jiff::tz::TimeZone;
 use parlour_protocol::{Conversation, Refusal, SafeText, UserName};
 
-use crate::action::{Action, Answer};
-use crate::cli::OneShot;
-use crate::engine::{self, Asker};
+use crate::asking::action::{Action, Answer};
+use crate::asking::asker::{AskError, Asker, PATIENCE};
+use crate::control;
+use crate::engine;
+use crate::engine::setup::Setup;
+use crate::face::wording;
 use crate::failure::Failure;
-use crate::profile::ProfileLock;
-use crate::setup::Setup;
-use crate::shown::Shown;
-use crate::{control, wording};
-
-/// How long a server that is away is waited for.
-pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
+use crate::profile::{ProfileError, ProfileLock};
+use crate::reading::shown::Shown;
+use crate::start::cli::OneShot;
 
 /// Does it, and prints what came of it.
 pub async fn run(command: OneShot, setup: Setup, user: Option<UserName>) -> Result<(), Failure> {
@@ -34,8 +33,8 @@ fn which_user(setup: &Setup, user: Option<UserName>) -> Result<UserName, Failure
     let folder = setup.profiles.folder().display();
     match setup.profiles.names().as_slice() {
         [one] => Ok(one.clone()),
-        [] => Err(Failure::Usage(format!("there are no keys in {folder}; register a name first"))),
-        _ => Err(Failure::Usage(format!(
+        [] => Err(Failure::usage(format!("there are no keys in {folder}; register a name first"))),
+        _ => Err(Failure::usage(format!(
             "there are keys of several users in {folder}; say which: --user NAME"
         ))),
     }
@@ -49,7 +48,7 @@ fn action(command: OneShot) -> Result<Action, Failure> {
                 None => from_input()?,
             };
             let text = text.strip_suffix('\n').unwrap_or(&text);
-            let text = SafeText::parse(text).map_err(|error| Failure::Refused(Refusal::from(error)))?;
+            let text = SafeText::parse(text).map_err(|error| Failure::from(Refusal::from(error)))?;
             Action::Say { to: conversation(&to)?, text }
         }
         OneShot::Users => Action::Users,
@@ -60,18 +59,18 @@ fn action(command: OneShot) -> Result<Action, Failure> {
 }
 
 fn conversation(text: &str) -> Result<Conversation, Failure> {
-    text.parse().map_err(|_| Failure::Usage(format!("'{text}' is no conversation; write #CHANNEL or @NAME")))
+    text.parse().map_err(|_| Failure::usage(format!("'{text}' is no conversation; write #CHANNEL or @NAME")))
 }
 
 /// The text on standard input, of which no more is read than shows that it is too long.
 fn from_input() -> Result<String, Failure> {
-    let wrong = |reason: String| Failure::Usage(format!("standard input: {reason}"));
+    let wrong = |reason: String| Failure::usage(format!("standard input: {reason}"));
     // One byte for a line feed at the end, and one that is too many.
     let most = parlour_protocol::limits::TEXT_BYTES as u64 + 2;
     let mut bytes = Vec::new();
     std::io::stdin().lock().take(most).read_to_end(&mut bytes).map_err(|error| wrong(error.to_string()))?;
     if bytes.len() as u64 == most {
-        return Err(Failure::Refused(Refusal::MessageTooLong));
+        return Err(Refusal::MessageTooLong.into());
     }
     String::from_utf8(bytes).map_err(|_| wrong("is not UTF-8".to_owned()))
 }
@@ -82,11 +81,11 @@ async fn done_somewhere(action: Action, setup: Setup, user: UserName) -> Result<
         match ProfileLock::take(&folder) {
             // Given back at once: the engine takes it.
             Ok(lock) => drop(lock),
-            Err(Failure::ProfileInUse) => return patiently(control::ask(&folder, action)).await,
-            Err(failure) => return Err(failure),
+            Err(ProfileError::InUse) => return patiently(control::ask(&folder, action)).await,
+            Err(error) => return Err(error.into()),
         }
     }
-    let (engine, asker, mut updates) = engine::new(setup);
+    let (engine, asker, mut updates) = engine::new(setup, control::door());
     let running = tokio::spawn(engine.run());
     // Nobody looks at updates here, but the engine waits until they are taken.
     let ignoring = tokio::spawn(async move { while updates.recv().await.is_some() {} });
@@ -104,9 +103,7 @@ async fn logged_in(asker: &Asker, action: Action, user: UserName) -> Result<Answ
 
 /// A server that is away is waited for, but not for ever. What was to be said is kept then.
 async fn patiently(answer: impl Future<Output = Result<Answer, Failure>>) -> Result<Answer, Failure> {
-    tokio::time::timeout(PATIENCE, answer)
-        .await
-        .unwrap_or_else(|_| Err(Failure::Unsent("message".to_owned())))
+    tokio::time::timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err(AskError::Unsent.into()))
 }
 
 fn print(answer: &Answer, json: bool) -> Result<(), Failure> {
@@ -123,5 +120,5 @@ fn print(answer: &Answer, json: bool) -> Result<(), Failure> {
         Answer::History { messages, .. } => messages.iter().try_for_each(|m| writeln!(out, "{}", line(m))),
         Answer::Done | Answer::Registered { .. } | Answer::LoggedIn { .. } => Ok(()),
     };
-    written.map_err(|error| Failure::Usage(format!("standard output: {error}")))
+    written.map_err(|error| Failure::usage(format!("standard output: {error}")))
 }

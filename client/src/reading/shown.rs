@@ -14,17 +14,17 @@ pub struct Shown {
     pub seq: Seq,
     /// The sender's id for it.
     pub id: MessageId,
-    /// Who sent it, as the server says; [`Verdict`] tells whether that is proven.
+    /// The sender, as the server says; [`Verdict`] tells whether that is proven.
     pub from: UserName,
-    /// To whom, as the server says.
+    /// The recipient, as the server says.
     pub to: Conversation,
-    /// When the server stored it.
+    /// The time at which the server stored it.
     pub time: Timestamp,
-    /// When it was signed, if that differs by more than the tolerance.
+    /// The time at which it was signed, if that differs by more than the tolerance.
     pub signed: Option<Timestamp>,
-    /// What it says; nothing when that must not be believed.
+    /// Its text; nothing when that must not be believed.
     pub text: Option<String>,
-    /// What we think of it.
+    /// How far it can be believed.
     pub verdict: Verdict,
 }
 
@@ -40,18 +40,18 @@ pub enum Verdict {
     Restarted,
     /// Good, but messages of the sender's device are missing before it.
     Gap {
-        /// How many.
+        /// The number of messages that are missing.
         missing: u64,
     },
     /// Not to be believed.
     Bad {
-        /// Why.
+        /// The reason, in words for the user.
         reason: String,
     },
 }
 
 impl Verdict {
-    /// What a reader must be told besides the text, if anything.
+    /// A remark that a reader must see besides the text, if there is one.
     pub fn remark(&self) -> Option<String> {
         match self {
             Self::Public | Self::Good => None,
@@ -62,13 +62,13 @@ impl Verdict {
         }
     }
 
-    /// Whether the message is who it says it is from, and what they wrote.
+    /// Whether the message is from its sender, and as it was written.
     pub fn is_believed(&self) -> bool {
         !matches!(self, Self::Bad { .. })
     }
 }
 
-/// Skips what the message says.
+/// Leaves the text out.
 impl fmt::Debug for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shown")

@@ -5,22 +5,22 @@ use std::collections::VecDeque;
 
 use parlour_protocol::{Conversation, Seq, UserName};
 
+use crate::asking::update::{Connection, Update, Waiting};
 use crate::failure::Failure;
-use crate::shown::Shown;
-use crate::update::{Connection, Update, Waiting};
+use crate::reading::shown::Shown;
 
 /// Notices that are kept; the oldest go first.
 const NOTICES: usize = 200;
 
-/// How notices begin that are of no use any more once there is a connection.
+/// The beginning of notices that are of no use any more once there is a connection.
 const NOT_CONNECTED: &str = "not connected";
 
-/// All that is known.
+/// Everything that the terminal shows.
 #[derive(Debug, Clone, Default)]
 pub struct State {
-    /// How it stands with the server; `None` before anything was tried.
+    /// The state of the connection; `None` before the first attempt.
     pub connection: Option<Connection>,
-    /// Who we are.
+    /// The user who is logged in.
     pub user: Option<UserName>,
     /// `#lobby` first, then direct conversations by name.
     pub conversations: Vec<ConversationState>,
@@ -30,14 +30,14 @@ pub struct State {
     pub progress: Option<String>,
     /// What was said to the user besides messages, oldest first.
     pub notices: VecDeque<Notice>,
-    /// Who was online when it was last asked.
+    /// The users who were online when it was last asked.
     pub online: Vec<UserName>,
 }
 
 /// A conversation.
 #[derive(Debug, Clone)]
 pub struct ConversationState {
-    /// Which.
+    /// Its name.
     pub name: Conversation,
     /// What is loaded of it, by `seq`, without gaps.
     pub messages: Vec<Shown>,
@@ -76,13 +76,13 @@ impl ConversationState {
 /// Something said to the user that is no message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
-    /// How it is meant.
+    /// Its kind.
     pub kind: NoticeKind,
-    /// What it says.
+    /// Its text.
     pub text: String,
 }
 
-/// How a notice is meant.
+/// The kind of a notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoticeKind {
     /// An answer.
@@ -94,7 +94,7 @@ pub enum NoticeKind {
 }
 
 impl State {
-    /// Takes what the engine says.
+    /// Takes an update from the engine.
     pub fn apply(&mut self, update: Update) {
         match update {
             Update::Connection(connection) => self.connect(connection),
@@ -253,7 +253,8 @@ mod tests {
     use parlour_protocol::{MessageId, Timestamp};
 
     use super::*;
-    use crate::shown::Verdict;
+    use crate::link::LinkError;
+    use crate::reading::shown::Verdict;
 
     fn shown(conversation: &str, from: &str, seq: Seq) -> Shown {
         Shown {
@@ -338,9 +339,9 @@ mod tests {
     fn a_lost_connection_is_news_only_until_there_is_one_again() {
         let mut state = state();
         let server: parlour_protocol::ServerAddress = "localhost".parse().unwrap();
-        let offline = Connection::Offline { reason: Failure::Lost, retry: None };
+        let offline = Connection::Offline { reason: LinkError::Lost.into(), retry: None };
         state.apply(Update::Notice("something else".into()));
-        state.fail(&Failure::NotConnected);
+        state.fail(&LinkError::NotConnected.into());
         state.apply(Update::Connection(offline.clone()));
         state.apply(Update::Connection(Connection::Connecting { server: server.clone() }));
         state.apply(Update::Connection(offline));
@@ -362,7 +363,7 @@ mod tests {
     fn logging_out_leaves_nothing_of_the_user() {
         let mut state = state();
         state.apply(Update::Message(Box::new(shown("@erik", "erik", 1))));
-        state.apply(Update::LoggedOut { reason: Failure::Dismissed("revoked".into()) });
+        state.apply(Update::LoggedOut { reason: LinkError::Dismissed("revoked".into()).into() });
         assert!(state.user.is_none() && state.conversations.is_empty());
         assert_eq!(state.notices.len(), 1);
     }

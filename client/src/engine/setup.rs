@@ -1,11 +1,13 @@
-//! What a client works with: which server, which root, whose keys.
+//! The settings that a client works with: server, root, and keys.
 
 use parlour_protocol::{DEFAULT_PORT, ServerAddress, UserName};
+use thiserror::Error;
 
 use crate::clock::Clock;
-use crate::failure::Failure;
+use crate::failure::{Explain, Explanation, Kind};
+use crate::link::LinkError;
+use crate::link::trust::RootPin;
 use crate::profile::{Profile, Profiles};
-use crate::trust::RootPin;
 
 /// Settled before anything is connected.
 #[derive(Debug, Clone)]
@@ -16,19 +18,30 @@ pub struct Setup {
     pub pin: Option<RootPin>,
     /// The root of a server on this machine, for guests who named none.
     pub local_pin: Option<RootPin>,
-    /// Where the keys are.
+    /// The keys on this machine.
     pub profiles: Profiles,
-    /// The clock.
+    /// The time, which tests can shift.
     pub clock: Clock,
 }
 
 /// A server, and the root that it is known by.
 #[derive(Debug, Clone)]
 pub struct Home {
-    /// Where it is.
+    /// The server's address.
     pub server: ServerAddress,
     /// The root that its certificate comes from.
     pub pin: RootPin,
+}
+
+/// The keys of a user come from another root than the one that was named.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the keys of {0} come from another certificate authority than the one that was named")]
+pub struct OtherRoot(UserName);
+
+impl Explain for OtherRoot {
+    fn explain(&self) -> Explanation {
+        Explanation::new("usage", Kind::Broken)
+    }
 }
 
 impl Setup {
@@ -39,8 +52,8 @@ impl Setup {
     }
 
     /// The server and root of a guest who has used no profile yet.
-    pub fn guest_home(&self) -> Result<Home, Failure> {
-        let pin = self.pin.clone().or_else(|| self.local_pin.clone()).ok_or(Failure::NoRoot)?;
+    pub fn guest_home(&self) -> Result<Home, LinkError> {
+        let pin = self.pin.clone().or_else(|| self.local_pin.clone()).ok_or(LinkError::NoRoot)?;
         Ok(Home { server: self.guest_server(), pin })
     }
 
@@ -59,12 +72,11 @@ impl Setup {
     }
 
     /// Which root this user trusts: the one of the keys, which must be the one that was named.
-    pub fn pin_of(&self, profile: &Profile) -> Result<RootPin, Failure> {
+    pub fn pin_of(&self, profile: &Profile) -> Result<RootPin, OtherRoot> {
         match &self.pin {
-            Some(pin) if pin.fingerprint() != profile.root.fingerprint() => Err(Failure::Usage(format!(
-                "the keys of {} come from another certificate authority than the one that was named",
-                profile.name
-            ))),
+            Some(pin) if pin.fingerprint() != profile.root.fingerprint() => {
+                Err(OtherRoot(profile.name.clone()))
+            }
             _ => Ok(RootPin::Certificate(Box::new(profile.root.clone()))),
         }
     }

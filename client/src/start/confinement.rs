@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use parlour_sandbox::{Access, Confinement, Mode, Signals, SystemCalls};
 
-use crate::failure::Failure;
+use super::StartError;
+use crate::engine::setup::Setup;
 use crate::profile::make_private;
-use crate::setup::Setup;
 
 /// What looking up names and local time reads: name services and their libraries, addresses of name servers
 /// where others write them, zones. `/etc` as a whole, since its files are replaced while the client runs.
@@ -41,7 +41,7 @@ pub struct Confined {
 }
 
 /// Confines this process, which has one thread. Says on standard error what is missing.
-pub fn apply(setup: &Setup, mode: Mode) -> Result<Confined, Failure> {
+pub fn apply(setup: &Setup, mode: Mode) -> Result<Confined, StartError> {
     let folder = setup.profiles.folder();
     let made = if mode == Mode::Off { Vec::new() } else { make(folder) };
     match confinement(setup, &made).apply(mode)? {

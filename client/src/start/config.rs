@@ -6,12 +6,12 @@ use parlour_protocol::{Invitation, ServerAddress, UserName};
 use parlour_sandbox::Mode;
 use serde::Deserialize;
 
-use crate::cli::Options;
+use super::StartError;
 use crate::clock::Clock;
-use crate::failure::Failure;
-use crate::profile::Profiles;
-use crate::setup::Setup;
-use crate::trust::RootPin;
+use crate::engine::setup::Setup;
+use crate::link::trust::RootPin;
+use crate::profile::{ProfileError, Profiles};
+use crate::start::cli::Options;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,18 +23,18 @@ struct File {
     sandbox: Option<Mode>,
 }
 
-/// What the options come to.
+/// Everything that the options settle.
 pub struct Settled {
-    /// What to work with.
+    /// Server, root and keys.
     pub setup: Setup,
     /// The user to log in as.
     pub user: Option<UserName>,
-    /// Whether this process confines itself.
+    /// How far this process confines itself.
     pub sandbox: Mode,
 }
 
 /// Puts options and file together.
-pub fn settle(options: &Options) -> Result<Settled, Failure> {
+pub fn settle(options: &Options) -> Result<Settled, StartError> {
     let file = match &options.config {
         Some(path) => read(path)?,
         None => File::default(),
@@ -48,14 +48,14 @@ pub fn settle(options: &Options) -> Result<Settled, Failure> {
     let named = ca.as_deref().map(RootPin::from_file).transpose()?;
     let pin = match (named, invited) {
         (Some(named), Some(invited)) if named.fingerprint() != invited.fingerprint() => {
-            return Err(Failure::Usage("--ca and the invitation name different authorities".to_owned()));
+            return Err(StartError::Usage("--ca and the invitation name different authorities".to_owned()));
         }
         (named, invited) => named.or(invited),
     };
     let user = options.user.clone().or(file.user);
     let user = user
         .map(|name| {
-            name.parse::<UserName>().map_err(|error| Failure::Usage(format!("--user {name}: {error}")))
+            name.parse::<UserName>().map_err(|error| StartError::Usage(format!("--user {name}: {error}")))
         })
         .transpose()?;
     let setup = Setup {
@@ -68,8 +68,8 @@ pub fn settle(options: &Options) -> Result<Settled, Failure> {
     Ok(Settled { setup, user, sandbox: options.sandbox.mode(file.sandbox) })
 }
 
-fn address(text: &str) -> Result<(Option<ServerAddress>, Option<RootPin>), Failure> {
-    let wrong = |error: parlour_protocol::InvitationError| Failure::Usage(format!("'{text}': {error}"));
+fn address(text: &str) -> Result<(Option<ServerAddress>, Option<RootPin>), StartError> {
+    let wrong = |error: parlour_protocol::InvitationError| StartError::Usage(format!("'{text}': {error}"));
     if text.starts_with("parlour:") {
         let invitation: Invitation = text.parse().map_err(wrong)?;
         return Ok((Some(invitation.server), Some(RootPin::Fingerprint(invitation.root))));
@@ -78,11 +78,11 @@ fn address(text: &str) -> Result<(Option<ServerAddress>, Option<RootPin>), Failu
 }
 
 /// The root of a server that was set up in this folder.
-fn local_pin(path: &Path) -> Result<Option<RootPin>, Failure> {
-    if path.exists() { RootPin::from_file(path).map(Some) } else { Ok(None) }
+fn local_pin(path: &Path) -> Result<Option<RootPin>, StartError> {
+    if path.exists() { Ok(Some(RootPin::from_file(path)?)) } else { Ok(None) }
 }
 
-fn keys(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
+fn keys(named: Option<PathBuf>) -> Result<PathBuf, StartError> {
     if let Some(folder) = named {
         return Ok(folder);
     }
@@ -93,12 +93,12 @@ fn keys(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
     directories::ProjectDirs::from("", "", "parlour")
         .map(|directories| directories.data_dir().join("clients"))
         .ok_or_else(|| {
-            Failure::Usage("there is no home directory; say where the keys are: --keys DIR".to_owned())
+            StartError::Usage("there is no home directory; say where the keys are: --keys DIR".to_owned())
         })
 }
 
-fn read(path: &Path) -> Result<File, Failure> {
-    let wrong = |reason: String| Failure::File { path: path.to_owned(), reason };
+fn read(path: &Path) -> Result<File, StartError> {
+    let wrong = |reason: String| ProfileError::file(path, reason);
     let text = std::fs::read_to_string(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
-    toml::from_str(&text).map_err(|error| wrong(error.message().lines().collect::<Vec<_>>().join(" ")))
+    toml::from_str(&text).map_err(|error| wrong(error.message().lines().collect::<Vec<_>>().join(" ")).into())
 }

@@ -1,0 +1,80 @@
+//! The actions that a face can ask for, and their answers.
+
+use parlour_protocol::{Conversation, SafeText, Seq, UserName};
+use serde::{Deserialize, Serialize};
+
+use crate::reading::shown::Shown;
+
+/// Something a user asks for. In json it is an object whose `do` names it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+// Fields without a comment are what their names say.
+#[allow(missing_docs)]
+pub enum Action {
+    /// Connect as a guest, if there is no connection.
+    Connect,
+    /// Take a name: make keys, have them certified, keep them. A login comes after.
+    Register { name: UserName },
+    /// Become this user, with the keys on this machine.
+    Login {
+        name: UserName,
+        /// A patient login shows what is kept here and waits for a server that cannot be reached; any other
+        /// one fails.
+        #[serde(default)]
+        patient: bool,
+    },
+    /// Say something. Answered when the server has stored it, however long that takes.
+    Say { to: Conversation, text: SafeText },
+    /// List the users who are online.
+    Users,
+    /// A page of a conversation, oldest first; from the server if it is not kept here.
+    History {
+        conversation: Conversation,
+        /// The page ends before this message; without one it is the newest page.
+        #[serde(default)]
+        before: Option<Seq>,
+        /// The most messages that the page may have.
+        #[serde(default = "page")]
+        limit: usize,
+    },
+    /// The user has seen everything up to `seq`.
+    MarkRead { conversation: Conversation, seq: Seq },
+    /// The user says that somebody's changed account key is right.
+    Trust { name: UserName },
+    /// End the client.
+    Quit,
+}
+
+/// The size of a page of history when the action names none.
+fn page() -> usize {
+    50
+}
+
+/// The answer to an action that was done. In json it is an object whose `ok` names it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "ok", rename_all = "snake_case")]
+// Fields without a comment are what their names say.
+#[allow(missing_docs)]
+pub enum Answer {
+    /// It is done, and there is nothing more to say.
+    Done,
+    /// The name belongs to this user now.
+    Registered { name: UserName },
+    /// This user is logged in.
+    LoggedIn {
+        name: UserName,
+        /// The newest messages of every conversation, by the server's time.
+        backlog: Vec<Shown>,
+    },
+    /// The message as the server has stored it.
+    Said { message: Box<Shown> },
+    /// The users who are online, sorted by name.
+    Users { users: Vec<UserName> },
+    /// A page of a conversation.
+    History {
+        /// Oldest first.
+        messages: Vec<Shown>,
+        /// The page begins with the first message of the conversation.
+        complete: bool,
+    },
+}

@@ -1,0 +1,83 @@
+//! The way from a face to the engine and back: an action goes in, its outcome comes out once.
+
+use std::time::Duration;
+
+use parlour_protocol::{Refusal, UserName};
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot};
+
+use super::action::{Action, Answer};
+use crate::failure::{Explain, Explanation, Failure, Kind};
+
+/// Actions that wait; with more, the face waits.
+const ACTIONS: usize = 64;
+
+/// How long a face without a terminal waits for a server that is away.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where the outcome of an action goes.
+pub type Answering = oneshot::Sender<Result<Answer, Failure>>;
+
+/// Where the outcome of an action comes from.
+pub type Outcome = oneshot::Receiver<Result<Answer, Failure>>;
+
+/// Why an action was not begun, or nobody waits for its end any more.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum AskError {
+    /// Only a guest can do that, and this user is logged in.
+    #[error("{}", Refusal::NotNow)]
+    LoggedIn(UserName),
+    /// A message waits, and the server was away for too long.
+    #[error("message not sent: the server cannot be reached")]
+    Unsent,
+    /// The client is ending.
+    #[error("the client is ending")]
+    Ending,
+}
+
+impl Explain for AskError {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::LoggedIn(name) => Explanation::new(Refusal::NotNow.code(), Kind::LoggedIn)
+                .hint(format!("you are logged in as {name}; /exit, and start again, to be somebody else")),
+            Self::Unsent => {
+                Explanation::new("unsent", Kind::Failed).hint("it is kept, and sent after the next login")
+            }
+            Self::Ending => Explanation::new("ending", Kind::Failed),
+        }
+    }
+}
+
+/// An action, and where its outcome goes.
+pub struct Asked {
+    /// The action.
+    pub action: Action,
+    /// Takes its outcome.
+    pub answer: Answering,
+}
+
+/// A handle for asking the engine. Copies of it ask the same engine.
+#[derive(Clone)]
+pub struct Asker {
+    actions: mpsc::Sender<Asked>,
+}
+
+impl Asker {
+    /// A handle, and the other end for the engine.
+    pub fn new() -> (Self, mpsc::Receiver<Asked>) {
+        let (actions, asked) = mpsc::channel(ACTIONS);
+        (Self { actions }, asked)
+    }
+
+    /// Has an action done, and waits for its outcome.
+    pub async fn ask(&self, action: Action) -> Result<Answer, Failure> {
+        self.begin(action).await?.await.map_err(|_| AskError::Ending)?
+    }
+
+    /// Has an action done; its outcome can be waited for later.
+    pub async fn begin(&self, action: Action) -> Result<Outcome, AskError> {
+        let (answer, answered) = oneshot::channel();
+        self.actions.send(Asked { action, answer }).await.map_err(|_| AskError::Ending)?;
+        Ok(answered)
+    }
+}

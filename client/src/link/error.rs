@@ -1,0 +1,79 @@
+//! Why there is no connection, or no answer over it.
+
+use parlour_protocol::{Refusal, ServerAddress};
+use thiserror::Error;
+
+use crate::failure::{Explain, Explanation, Kind};
+
+/// Why nothing came of a connection, or of a command over it.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+// Each variant's text says what its fields are.
+#[allow(missing_docs)]
+pub enum LinkError {
+    /// The server says no.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The server cannot be reached.
+    #[error("cannot reach {server}: {reason}")]
+    Unreachable { server: ServerAddress, reason: String },
+    /// The server's certificate does not come from the pinned root.
+    #[error("{server} is not the server that you trust: {reason}")]
+    Untrusted { server: ServerAddress, reason: String },
+    /// The client does not know which root to trust.
+    #[error("no certificate authority is known")]
+    NoRoot,
+    /// The address cannot stand in a certificate.
+    #[error("{0} is no address of a server")]
+    Address(ServerAddress),
+    /// The keys of a user, or the settings of TLS, could not be used.
+    #[error("a key could not be used: {0}")]
+    Key(String),
+    /// The connection was lost before the answer came.
+    #[error("the connection was lost before the answer came")]
+    Lost,
+    /// The server said more than can be kept here until it is handled.
+    #[error("the server sent more at once than this client keeps in memory")]
+    Flooded,
+    /// There is no connection now.
+    #[error("not connected to the server")]
+    NotConnected,
+    /// What the server says is not the protocol.
+    #[error("the server says something that is not understood: {0}")]
+    Protocol(String),
+    /// The server ended the connection and said why.
+    #[error("the server closed the connection: {0}")]
+    Dismissed(String),
+}
+
+impl LinkError {
+    /// What the server says is not the protocol.
+    pub fn protocol(what: impl Into<String>) -> Self {
+        Self::Protocol(what.into())
+    }
+}
+
+impl Explain for LinkError {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::Refused(refusal) => refusal.explain(),
+            Self::Unreachable { .. } => Explanation::new("unreachable", Kind::Unreachable)
+                .hint("is the server running, and is this its address?"),
+            Self::Untrusted { .. } => Explanation::new("untrusted", Kind::Broken)
+                .hint("nothing was sent to it; ask the one who runs the server for an invitation"),
+            Self::NoRoot => Explanation::new("no_root", Kind::Broken).hint(
+                "start with an invitation (parlour://...), or with --ca FILE from the one who runs the server",
+            ),
+            Self::Address(_) => Explanation::new("usage", Kind::Broken),
+            Self::Key(_) => Explanation::new("key", Kind::Broken),
+            Self::Lost | Self::Flooded | Self::NotConnected => Explanation::new("lost", Kind::Over),
+            Self::Protocol(_) => Explanation::new("protocol", Kind::Failed),
+            Self::Dismissed(_) => Explanation::new("dismissed", Kind::Over),
+        }
+    }
+}
+
+impl From<parlour_crypto::KeyFailure> for LinkError {
+    fn from(failure: parlour_crypto::KeyFailure) -> Self {
+        Self::Key(failure.to_string())
+    }
+}
