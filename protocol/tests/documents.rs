@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use parlour_protocol::json::{parse, parse_server_line};
 use parlour_protocol::limits::TABLE;
 use parlour_protocol::{Farewell, Refusal};
 
@@ -74,4 +75,26 @@ fn every_goodbye_stands_with_its_reason_and_its_words() {
         let words = format!("| `{farewell}` |");
         assert!(protocol.contains(&words), "{words}");
     }
+}
+
+#[test]
+fn every_example_of_the_json_dialect_can_be_read() {
+    let mut read = (0, 0);
+    for line in document("protocol.md").lines() {
+        match line.split_once(": ") {
+            // Where whole values were left out it is no JSON.
+            Some(("C", json)) if json.starts_with('{') && !json.contains("[...]") => {
+                assert!(parse(json).id.is_some(), "{json}");
+                read.0 += 1;
+            }
+            // Values that were cut short are no certificates and no envelopes.
+            Some(("S", json)) if json.starts_with('{') && !json.contains("...") => {
+                let is_dialect = json == r#"{"dialect":"json"}"#;
+                assert!(is_dialect || parse_server_line(json).is_ok(), "{json}");
+                read.1 += 1;
+            }
+            _ => {}
+        }
+    }
+    assert!(read.0 > 10 && read.1 > 10, "{read:?}");
 }
