@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes the first seeds of each fuzz target into fuzz/seeds, from the test vectors, the transcripts, and the
-examples in docs/protocol.md. Seeds that a fuzzer found lie beside them and stay.
+examples in docs/protocol.md and docs/ttp-protocol.md. Seeds that a fuzzer found lie beside them and stay.
 
 With `keep TARGET` it puts the smallest inputs of that target's corpus beside them instead."""
 
@@ -50,8 +50,8 @@ def transcripts() -> None:
 
 
 def examples() -> None:
-    """The lines of the protocol's description, one a seed."""
-    text = (ROOT / "docs/protocol.md").read_text()
+    """The lines of the protocols' descriptions, one a seed."""
+    text = "".join((ROOT / "docs" / name).read_text() for name in ("protocol.md", "ttp-protocol.md"))
     said = {"C": "json", "S": "server_line"}
     for side, line in dict.fromkeys(re.findall(r"^([CS]): (.*)$", text, re.M)):
         target = said[side] if line.startswith("{") else "plain"

@@ -21,6 +21,9 @@ pub const REPLY_BYTES: usize = 4_194_304;
 /// The longest line that the TTP reads or writes, in bytes.
 pub const AUTHORITY_LINE_BYTES: usize = 65_536;
 
+/// The longest enrolment or renewal request, in bytes of compact JWS. A part of the protocol.
+pub const REQUEST_BYTES: usize = 16_384;
+
 /// The most messages in one page of history.
 pub const HISTORY_PAGE: u16 = 100;
 
@@ -105,8 +108,9 @@ macro_rules! limits {
 }
 
 limits! {
-    /// Longest line, in bytes; a longer one is answered with an error and skipped.
-    line_bytes = 65_536, 1_024 ..= 1_048_576;
+    /// Longest line, in bytes; a longer one is answered with an error and skipped. It must hold the longest
+    /// enrolment request.
+    line_bytes = 65_536, 17_408 ..= 1_048_576;
     /// Longest text of a message, in bytes; a longer one is refused.
     text_bytes = 8_192, 1 ..= 8_192;
     /// Time for a TLS handshake, in seconds; then the connection is closed.
@@ -201,6 +205,8 @@ impl Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::Command;
+    use crate::json::{RequestId, encode_command};
 
     #[test]
     fn every_limit_can_be_read_and_set() {
@@ -211,6 +217,15 @@ mod tests {
             assert_eq!(limits.get(row.name), Some(row.least));
             assert!(limits.set(&format!("{}={}", row.name, row.most + 1)).is_err());
         }
+    }
+
+    #[test]
+    fn the_shortest_longest_line_has_room_for_every_request_to_register() {
+        let row = TABLE.iter().find(|row| row.name == "line_bytes").unwrap();
+        let id = RequestId::Text("\\".repeat(RequestId::TEXT_BYTES));
+        let name = "x".repeat(32).parse().unwrap();
+        let command = Command::Register { name, request: "x".repeat(REQUEST_BYTES) };
+        assert!(encode_command(&id, &command).len() as u64 <= row.least);
     }
 
     #[test]

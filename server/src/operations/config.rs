@@ -249,6 +249,17 @@ mod tests {
     }
 
     #[test]
+    fn a_longest_line_in_which_nobody_could_register_is_refused() {
+        for (file, arguments) in
+            [("", &["--limit", "line_bytes=4096"][..]), ("[limits]\nline_bytes = 4096\n", &[])]
+        {
+            let error = settings(file, arguments).unwrap_err();
+            assert!(matches!(error, StartError::Limit(_)), "{error}");
+            assert!(error.to_string().contains("line_bytes"), "{error}");
+        }
+    }
+
+    #[test]
     fn what_the_file_may_not_hold_is_an_error() {
         for file in
             ["colour = 1", "listen = 5", "[limits]\nnonsense = 1", "[limits]\nconnections = -1", "x ="]
