@@ -225,6 +225,7 @@ mod tests {
 
     use super::*;
     use crate::operations::cli::{Cli, Command};
+    use crate::operations::startup::StartError;
 
     fn settings(file: &str, arguments: &[&str]) -> Result<Settings, ConfigError> {
         let folder = tempfile::tempdir().unwrap();
