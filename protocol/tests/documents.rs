@@ -1,4 +1,5 @@
 //! The tables of the documents against what there is.
+#![cfg(test)]
 
 use std::path::Path;
 
