@@ -225,7 +225,6 @@ mod tests {
 
     use super::*;
     use crate::operations::cli::{Cli, Command};
-    use crate::operations::startup::StartError;
 
     fn settings(file: &str, arguments: &[&str]) -> Result<Settings, ConfigError> {
         let folder = tempfile::tempdir().unwrap();
@@ -255,7 +254,7 @@ mod tests {
             [("", &["--limit", "line_bytes=4096"][..]), ("[limits]\nline_bytes = 4096\n", &[])]
         {
             let error = settings(file, arguments).unwrap_err();
-            assert!(matches!(error, StartError::Limit(_)), "{error}");
+            assert!(matches!(error, ConfigError::Limit(_)), "{error}");
             assert!(error.to_string().contains("line_bytes"), "{error}");
         }
     }
