@@ -10,9 +10,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::Engine;
-use super::fetch::{Errand, Fetched, Fetcher, Page, Part, fetch};
+use super::fetch::{BACKLOG, Errand, Fetched, Fetcher, Page, Part, fetch};
 use super::held::Held;
-use super::history::BACKLOG;
 use super::sync::{SyncError, Taken};
 use crate::asking::action::Answer;
 use crate::asking::asker::Answering;

@@ -11,6 +11,9 @@ use crate::failure::Explain as _;
 use crate::link::{LinkError, Requests};
 use crate::reading::opening::{Opener, Opening};
 
+/// The newest messages of each conversation that a login shows.
+pub(super) const BACKLOG: usize = 100;
+
 /// The part of one conversation that is to be fetched.
 pub(super) struct Errand {
     pub(super) name: Conversation,

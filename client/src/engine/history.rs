@@ -4,15 +4,13 @@ use parlour_protocol::limits::HISTORY_PAGE;
 use parlour_protocol::{Command, Conversation, HistoryRange, Message, Refusal, Reply, Seq};
 
 use super::Engine;
+use super::fetch::BACKLOG;
 use super::sync::SyncError;
 use crate::asking::action::Answer;
 use crate::failure::Explain as _;
 use crate::link::LinkError;
 use crate::reading::shown::Shown;
 use crate::records::Extent;
-
-/// The newest messages of each conversation that a login shows.
-pub(super) const BACKLOG: usize = 100;
 
 impl Engine {
     /// The newest messages of every conversation that are kept here, by the server's time.

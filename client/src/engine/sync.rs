@@ -7,7 +7,7 @@ use parlour_protocol::{
 };
 
 use super::contacts::ContactError;
-use super::history::BACKLOG;
+use super::fetch::BACKLOG;
 use super::{Account, Engine};
 use crate::asking::update::Update;
 use crate::failure::{Explain, Explanation};
