@@ -255,7 +255,7 @@ mod tests {
             [("", &["--limit", "line_bytes=4096"][..]), ("[limits]\nline_bytes = 4096\n", &[])]
         {
             let error = settings(file, arguments).unwrap_err();
-            assert!(matches!(error, StartError::Limit(_)), "{error}");
+            assert!(matches!(error, ConfigError::Limit(_)), "{error}");
             assert!(error.to_string().contains("line_bytes"), "{error}");
         }
     }
