@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::conformance::{self, Waiting, name};
 use super::sqlite::{OpenError, SqliteStore};
-use super::{Account, Bounds, ConversationKey, Store, StoreError};
+use super::{Account, Bounds, ConversationKey, ReadError, Store};
 use crate::audit::Kind;
 use crate::metrics::Commits;
 
@@ -71,10 +71,10 @@ async fn fill_and_stay(path: &Path, word: &str, count: u8) -> conformance::Opene
 /// Everything that is served out of a database.
 #[derive(PartialEq, Debug)]
 struct Served {
-    accounts: Vec<Result<Option<Account>, StoreError>>,
-    revoked: Vec<Result<Vec<RevokedDevice>, StoreError>>,
-    lists: Vec<Result<Vec<String>, StoreError>>,
-    pages: Vec<Result<Vec<(Seq, String)>, StoreError>>,
+    accounts: Vec<Result<Option<Account>, ReadError>>,
+    revoked: Vec<Result<Vec<RevokedDevice>, ReadError>>,
+    lists: Vec<Result<Vec<String>, ReadError>>,
+    pages: Vec<Result<Vec<(Seq, String)>, ReadError>>,
 }
 
 /// What a message says, which its `Debug` leaves out.
@@ -115,8 +115,8 @@ async fn served(store: &SqliteStore<Waiting>) -> Served {
 
 /// What of one is neither the same in the other nor an error there.
 fn wrong<T: PartialEq + std::fmt::Debug>(
-    good: &[Result<T, StoreError>],
-    now: &[Result<T, StoreError>],
+    good: &[Result<T, ReadError>],
+    now: &[Result<T, ReadError>],
 ) -> Vec<String> {
     let pairs = good.iter().zip(now);
     pairs
