@@ -27,13 +27,18 @@ pub(super) fn append(
     let key = ConversationKey::seen_by(&new.from, &new.to);
     let tail = match memory.tails.get(&key) {
         Some(tail) => *tail,
-        None => match tail::load(connection, &key)? {
-            Some(tail) => tail,
-            None => {
+        None => {
+            if let Some(tail) = tail::load(connection, &key)? {
+                tail
+            } else {
                 memory.survey.trust_absence()?;
+                // A message that is refused must not leave an empty conversation behind.
+                if let Some(known) = known_message(connection, &new.from, &new.to, new.id, &new.body)? {
+                    return Ok(known);
+                }
                 tail::create(connection, &key)?
             }
-        },
+        }
     };
     let NewMessage { to, from, id, body, now } = new;
     let message = Message { to, from, seq: tail.seq + 1, id, time: now.max(tail.time), body };

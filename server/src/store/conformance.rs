@@ -101,6 +101,7 @@ pub(super) async fn all<S: Store<Waiting>, C: Future<Output = ()>>(
     what_waits_together_is_told_in_order(&store, &mut told).await;
     both_sides_find_a_direct_conversation(&store, &mut told).await;
     who_has_stored_too_much_is_refused_and_nobody_else(&store, &mut told).await;
+    an_id_that_was_used_begins_no_conversation(&store, &mut told).await;
     revocations_are_kept_once(&store).await;
     close(store).await;
     assert!(told.recv().await.is_none());
@@ -207,6 +208,22 @@ async fn who_has_stored_too_much_is_refused_and_nobody_else(
     assert!(!append(store, told, public("anna", 5, &text)).await.unwrap().fresh);
     assert!(append(store, told, public("anna", 125, "short")).await.unwrap().fresh);
     assert!(append(store, told, public("erik", 200, &text)).await.unwrap().fresh);
+}
+
+async fn an_id_that_was_used_begins_no_conversation(store: &impl Store<Waiting>, told: &mut Receiver) {
+    let text_to_anna =
+        |number| NewMessage { to: Conversation::Direct(name("anna")), ..public("sam", number, "hello") };
+    for repeated in [sealed("sam", "anna"), text_to_anna(3)] {
+        assert_eq!(append(store, told, repeated).await.unwrap_err(), AppendError::IdInUse);
+        for (reader, others) in [("sam", ["#lobby", "@erik"].as_slice()), ("anna", &["#lobby"])] {
+            let heads = store.conversations(name(reader)).await.unwrap();
+            let names: Vec<String> = heads.iter().map(|head| head.name.to_string()).collect();
+            assert_eq!(names, others);
+        }
+    }
+    let first = append(store, told, text_to_anna(9)).await.unwrap();
+    assert_eq!((first.message.seq, first.fresh), (1, true));
+    assert_eq!(store.conversations(name("anna")).await.unwrap().len(), 2);
 }
 
 async fn revocations_are_kept_once(store: &impl Store<Waiting>) {

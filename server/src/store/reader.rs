@@ -155,7 +155,7 @@ const END: &str = "CASE WHEN last_seq = 0
     OR last_hash = (SELECT hash FROM messages WHERE conversation = conversations.id AND seq = last_seq)
     THEN last_seq ELSE (SELECT max(seq) FROM messages WHERE conversation = conversations.id) END";
 
-/// Lists the conversations of a user.
+/// Lists the conversations of a user. A direct one in which nothing was said yet is not listed.
 pub(super) fn conversations(
     connection: &Connection,
     survey: &Survey,
@@ -169,7 +169,8 @@ pub(super) fn conversations(
         .optional()?;
     let mut heads = vec![ConversationHead { name: Conversation::lobby(), last: lobby.unwrap_or(0) }];
     let mut statement = transaction.prepare_cached(&format!(
-        "SELECT name, {END} FROM members JOIN conversations ON id = conversation WHERE user = ?1 ORDER BY name"
+        "SELECT name, {END} FROM members JOIN conversations ON id = conversation WHERE user = ?1
+         AND (last_seq > 0 OR EXISTS (SELECT 1 FROM messages WHERE conversation = conversations.id)) ORDER BY name"
     ))?;
     let rows = statement.query_map([user.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
     for row in rows {

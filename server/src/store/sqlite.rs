@@ -308,6 +308,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_direct_conversation_in_which_nothing_was_said_is_not_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chat.db");
+        let (store, mut outcomes) = open(&path);
+        conformance::fill(&store, &mut outcomes, 1).await;
+        store.close().await;
+        // As earlier versions left one behind when an id was used again towards somebody new.
+        let empty = "INSERT INTO conversations VALUES (7, '@sam@sam', 0, 0, zeroblob(32));
+                     INSERT INTO members VALUES ('sam', 7)";
+        Connection::open(&path).unwrap().execute_batch(empty).unwrap();
+        let (store, mut outcomes) = open(&path);
+        let sam = conformance::name("sam");
+        assert_eq!(store.conversations(sam.clone()).await.unwrap().len(), 1);
+        conformance::append(&store, &mut outcomes, conformance::sealed("sam", "sam")).await.unwrap();
+        assert_eq!(store.conversations(sam.clone()).await.unwrap().len(), 2);
+        store.close().await;
+        // One that has messages is listed, whatever its own row says.
+        let forged = "UPDATE conversations SET last_seq = 0, last_hash = zeroblob(32) WHERE id = 7";
+        Connection::open(&path).unwrap().execute_batch(forged).unwrap();
+        let (store, _outcomes) = open(&path);
+        assert_eq!(store.conversations(sam).await.unwrap().len(), 2);
+        store.close().await;
+    }
+
+    #[tokio::test]
     async fn a_probe_is_really_written_and_what_cannot_be_written_is_counted() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("chat.db");
