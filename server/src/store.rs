@@ -57,7 +57,7 @@ use crate::audit::Entry;
 /// The result of an operation of a [`Store`], to be awaited.
 pub type Later<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
 
-/// What became of an append, with the value that its caller passed along.
+/// The outcome of an append, with the value that its caller passed along.
 pub type Outcome<T> = (T, Result<Appended, AppendError>);
 
 /// Where a store sends outcomes: after each commit those of all messages in it, in the order in which they were

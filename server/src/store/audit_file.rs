@@ -58,7 +58,7 @@ pub struct AuditFilter {
 pub enum Verdict {
     /// Every entry fits.
     Sound {
-        /// How many there are.
+        /// The number of entries.
         entries: u64,
         /// The hash of the newest, or of the last that was removed when none is left.
         newest: Hash,
@@ -67,7 +67,7 @@ pub enum Verdict {
     Broken {
         /// The entry's number.
         number: i64,
-        /// What is wrong with it.
+        /// The fault found in it.
         fault: Fault,
     },
 }
@@ -81,7 +81,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// What is wrong with an entry.
+/// A fault found in an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Fault {
     /// It is missing.

@@ -26,7 +26,7 @@ fn in_memory() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
-/// Whom the server knows, and the last one whom it does not.
+/// Three users that the server knows, and one that it does not.
 const USERS: [&str; 4] = ["anna", "erik", "sam", "nobody"];
 
 fn open(path: &Path) -> Result<SqliteStore<Waiting>, OpenError> {
@@ -77,7 +77,7 @@ struct Served {
     pages: Vec<Result<Vec<(Seq, String)>, ReadError>>,
 }
 
-/// What a message says, which its `Debug` leaves out.
+/// The content of a message, which its `Debug` leaves out.
 fn words(message: &Message) -> Vec<String> {
     match &message.body {
         Body::Text(text) => vec![text.as_str().to_owned()],
@@ -113,7 +113,7 @@ async fn served(store: &SqliteStore<Waiting>) -> Served {
     served
 }
 
-/// What of one is neither the same in the other nor an error there.
+/// The results that are now neither the same as they were nor an error.
 fn wrong<T: PartialEq + std::fmt::Debug>(
     good: &[Result<T, ReadError>],
     now: &[Result<T, ReadError>],

@@ -11,7 +11,7 @@ pub struct Damaged(pub String);
 /// Why nothing was read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ReadError {
-    /// What was asked for is damaged, so it is not served.
+    /// The data is damaged, so it is not served.
     #[error(transparent)]
     Damaged(#[from] Damaged),
     /// The backend failed.

@@ -59,7 +59,7 @@ fn read(path: &Path, root: Option<&RootCertificate>) -> Result<Inspection, Failu
     members(&connection, &mut inspection)?;
     let count = revocations::verify(&connection, |damage| inspection.damaged(damage))?;
     inspection.inventory.counts.insert("revocations".to_owned(), count);
-    untold(&connection, &mut inspection)?;
+    missing_revocations(&connection, &mut inspection)?;
     stored(&connection, &mut inspection)?;
     Ok(inspection)
 }
@@ -205,7 +205,7 @@ fn members(connection: &Connection, inspection: &mut Inspection) -> rusqlite::Re
 
 /// Checks that every device that the audit log calls revoked is among the revoked: the newest revocations could be
 /// removed without leaving a gap.
-fn untold(connection: &Connection, inspection: &mut Inspection) -> rusqlite::Result<()> {
+fn missing_revocations(connection: &Connection, inspection: &mut Inspection) -> rusqlite::Result<()> {
     let mut statement = connection.prepare(
         "SELECT user, device FROM audit WHERE kind = 'device_revoked' AND NOT EXISTS
              (SELECT 1 FROM revocations WHERE name = audit.user AND revocations.device = audit.device)",

@@ -1,4 +1,4 @@
-//! What the writer keeps in memory.
+//! The part of the database that the writer keeps in memory.
 
 use std::collections::HashMap;
 use std::sync::Arc;

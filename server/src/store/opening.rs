@@ -42,15 +42,15 @@ pub enum OpenError {
     Misfit {
         /// The file.
         path: PathBuf,
-        /// What does not fit.
+        /// The misfit that was found.
         damage: String,
     },
-    /// SQLite could not open or prepare it.
+    /// The database could not be opened or prepared.
     #[error("cannot open {path}: {reason}")]
     Failed {
         /// The file.
         path: PathBuf,
-        /// What SQLite said.
+        /// The database's own message.
         reason: String,
     },
 }

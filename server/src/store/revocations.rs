@@ -59,7 +59,7 @@ impl RevocationRow {
     }
 }
 
-/// What adding a revocation changed.
+/// The change that adding a revocation made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Addition {
     /// It was not stored before.

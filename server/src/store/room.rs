@@ -12,18 +12,18 @@ use tracing::{info, warn};
 
 use super::{AppendError, Retention};
 
-/// What a message takes besides its body: the other columns of its row, and its places in three indexes.
+/// The bytes that a message takes besides its body: the other columns of its row, and its places in three indexes.
 /// The migration that began to count uses the same number.
 const ROW_BYTES: u64 = 256;
 
-/// How often the sizes of the database and the disk are checked.
+/// The time between two checks of the sizes of database and disk.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// One part in so many of what an account may use is written ahead of its use, so that few messages have to
 /// update it.
 const AHEAD: u64 = 4_096;
 
-/// How many accounts' use is kept in memory before all of it is written and read again.
+/// The most accounts whose use is kept in memory. With more, all of it is written and forgotten.
 const REMEMBERED: usize = 100_000;
 
 /// The limits of what is stored.
@@ -56,7 +56,7 @@ struct Used {
     bytes: u64,
     /// The number in the database, which is never less than `bytes`.
     noted: u64,
-    /// Whether a message of it was refused already, which the audit log says once.
+    /// Whether one of its messages was refused already: the audit log says so once.
     refused: bool,
 }
 

@@ -25,7 +25,7 @@ pub use super::writer::{Answer, Write, Writer};
 /// Threads that read.
 const READERS: usize = 2;
 
-/// How many writes, and how many reads, may wait for their threads. Callers with further ones wait for a place in
+/// The most writes, and the most reads, that wait for their threads. Callers with further ones wait for a place in
 /// the queue.
 const QUEUE: usize = 4_096;
 

@@ -17,7 +17,7 @@ const SMALL: [&str; 4] = ["accounts", "conversations", "members", "revocations"]
 /// More messages than fit in a log that is copied after every commit, as far as that works.
 const NEWEST: u32 = 20_000;
 
-/// What was found when the database was opened. What is damaged is refused; the rest is served.
+/// The findings of checking a database when it was opened. Damaged data is refused; the rest is served.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
     damages: Vec<String>,
@@ -70,7 +70,7 @@ impl Survey {
         Ok(())
     }
 
-    /// What is damaged, on one line.
+    /// All damage found, on one line.
     pub(super) fn damage(&self) -> Option<String> {
         (!self.damages.is_empty()).then(|| self.damages.join("; "))
     }
@@ -174,7 +174,7 @@ impl Survey {
     }
 }
 
-/// What SQLite finds wrong with one table and its indexes.
+/// The faults that SQLite finds in one table and its indexes.
 fn structure(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
     let mut check = connection.prepare(&format!("PRAGMA integrity_check({table})"))?;
     let lines = check.query_map([], |row| row.get::<_, String>(0))?;

@@ -34,7 +34,7 @@ const LOG_BYTES: usize = 6 << 20;
 /// The most writes in one transaction.
 const BATCH: usize = 1_024;
 
-/// How many conversations' ends are kept in memory before all are forgotten and read again.
+/// The most conversations whose ends are kept in memory. With more, all are forgotten and read again.
 const TAILS: usize = 100_000;
 
 /// Gets the result of a write once it is durable, or has failed.
@@ -59,7 +59,7 @@ pub enum Write<T> {
 /// Answers somebody who waits, when it is known what became of the transaction.
 type Reply = Box<dyn FnOnce(Result<(), WriteError>)>;
 
-/// What was written, with who waits until it is durable.
+/// The outcomes of the writes in a transaction, with those who wait until it is durable.
 struct Written<T> {
     appended: Vec<Outcome<T>>,
     replies: Vec<Reply>,
@@ -100,7 +100,7 @@ impl<T> Writer<T> {
         Ok(Self { connection, memory, outcomes, commits, log, health: Health::new(path) })
     }
 
-    /// What was found when the database was opened.
+    /// The findings from when the database was opened.
     pub(super) fn survey(&self) -> Arc<Survey> {
         Arc::clone(&self.memory.survey)
     }
