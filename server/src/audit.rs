@@ -1,8 +1,8 @@
-//! The audit log: what happened that matters to security, in a chain that shows when it was changed.
+//! The audit log: events that matter to security, in a chain that shows when it was changed.
 //!
-//! An [`SecurityEvent`] is what happened. The [`Recorder`] notes it with its time, counts [repetitions](Repeats)
-//! instead of writing each, and hands [`Entry`]s to the store, which chains them. [`report`] is how an
-//! operator reads and checks the log. No event has a place for what a message says.
+//! The [`Recorder`] takes each [`SecurityEvent`] with its time, counts [repetitions](Repeats) instead of writing
+//! each, and hands [`Entry`]s to the store, which chains them. With [`report`] an operator reads and checks the
+//! log. No event has a place for the content of a message.
 
 mod event;
 mod recorder;

@@ -1,10 +1,16 @@
-//! Where accounts, messages and the audit log are kept: the [`Store`] trait, what goes in and what comes
-//! out.
+//! Stores accounts, messages, revocations and the audit log: the [`Store`] trait and its types.
 //!
-//! [`sqlite`] is the backend. Nothing outside of this folder knows which backend runs, or assumes that
-//! this process is the only one that uses it.
+//! - [`sqlite`] is the backend. Nothing outside this folder knows which backend runs, or assumes that this process
+//!   is the only one that uses it.
+//! - `opening` checks a database (`survey`) and brings it up to date (`migrations`). `writer` is the one thread that
+//!   writes: messages (`append`, at the `tail` of their conversation, if there is `room`), `accounts`, `revocations`
+//!   and the audit log (`audit`). `reader` reads.
+//! - `chain` has the hashes by which a changed row is noticed. [`inspect()`] checks a whole database with them,
+//!   [`AuditFile`] the audit log.
+//! - `error` has an error for each operation.
 
 mod accounts;
+mod append;
 mod audit;
 mod audit_file;
 mod chain;
@@ -12,6 +18,8 @@ mod chain;
 mod conformance;
 #[cfg(test)]
 mod damage_tests;
+mod error;
+mod failure;
 mod health;
 mod inspect;
 mod memory;
@@ -23,7 +31,7 @@ mod room;
 mod rows;
 pub mod sqlite;
 mod survey;
-mod tails;
+mod tail;
 mod writer;
 
 use std::future::Future;
@@ -34,104 +42,82 @@ use parlour_protocol::{
     Body, ChannelName, Conversation, ConversationHead, HistoryRange, Message, MessageId, RevokedDevice, Seq,
     Timestamp, UserName,
 };
-use thiserror::Error;
 use tokio::sync::mpsc;
 
 pub use self::audit::{AuditRow, Retention, hex};
-pub use self::audit_file::{AuditFile, AuditFileError, Fault, Verdict, Wanted};
+pub use self::audit_file::{AuditFile, AuditFileError, AuditFilter, Fault, Verdict};
+pub use self::error::{
+    AddRevocationError, AppendError, AuditError, CreateAccountError, Damaged, ReadError, WriteError,
+};
+use self::failure::Failure;
+pub use self::inspect::inspect;
 pub use self::room::Bounds;
 use crate::audit::Entry;
-pub use inspect::inspect;
 
-/// What a [`Store`] promises to deliver later.
-pub type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+/// The result of an operation of a [`Store`], to be awaited.
+pub type Later<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
 
-/// What became of an append, with what its caller gave along.
-pub type Outcome<T> = (T, Result<Appended, StoreError>);
+/// The outcome of an append, with the value that its caller passed along.
+pub type Outcome<T> = (T, Result<Appended, AppendError>);
 
-/// Where a store tells outcomes: after each commit all that it made durable, in the order in which
-/// messages were stored. The queue holds no more than what callers have under way.
+/// Where a store sends outcomes: after each commit those of all messages in it, in the order in which they were
+/// stored. The queue holds no more than callers have under way.
 pub type Outcomes<T> = mpsc::UnboundedSender<Vec<Outcome<T>>>;
 
-/// Keeps accounts, messages and the audit log. What it has confirmed is durable. `T` is what a caller of
-/// [`append`](Self::append) gives along and finds again in the outcome.
+/// Stores accounts, messages, revocations and the audit log. What it has confirmed is durable. `T` is the value that a
+/// caller of [`append`](Self::append) passes along and finds again in the outcome.
 pub trait Store<T>: Send + Sync + 'static {
-    /// Takes a name for an account, and appends `entry` to the audit log in the same transaction. The same
-    /// account again is no error; then only the entry is new.
-    fn create_account(&self, account: Account, entry: Entry) -> Later<'_, ()>;
+    /// Creates an account, and appends `entry` to the audit log in the same transaction. Creating the same account
+    /// again is no error, and appends the entry alone.
+    fn create_account(&self, account: Account, entry: Entry) -> Later<'_, (), CreateAccountError>;
 
-    /// The account with this name.
-    fn account(&self, name: UserName) -> Later<'_, Option<Account>>;
+    /// Finds the account with this name.
+    fn account(&self, name: UserName) -> Later<'_, Option<Account>, ReadError>;
 
-    /// Gives a message the next `seq` of its conversation and keeps it. What is returned resolves when
-    /// the message has a place in the queue (a full queue makes the caller wait); the outcome is told
-    /// with `waiting` once the message is durable. When the store is closed, `waiting` is dropped.
-    fn append(&self, message: NewMessage, waiting: T) -> Later<'_, ()>;
+    /// Gives a message the next `seq` of its conversation and stores it. The returned future resolves when the message
+    /// has a place in the queue; a full queue makes the caller wait. The outcome is sent with `waiting` once the
+    /// message is durable. When the store is closed, `waiting` is dropped.
+    ///
+    /// A message that the sender has stored before under the same id is not stored again. Its outcome is the first
+    /// one, unless another message has that id.
+    fn append(&self, message: NewMessage, waiting: T) -> Later<'_, (), WriteError>;
 
-    /// A page of a conversation, oldest first, and its newest `seq`. A conversation in which nothing
-    /// was said yet is empty.
-    fn history(&self, conversation: ConversationKey, range: HistoryRange, limit: u16) -> Later<'_, Page>;
+    /// Reads a page of at most `limit` messages of a conversation. A conversation in which nothing was said yet gives
+    /// an empty page.
+    fn history(
+        &self,
+        conversation: ConversationKey,
+        range: HistoryRange,
+        limit: u16,
+    ) -> Later<'_, Page, ReadError>;
 
-    /// The conversations that a user is in, with the newest `seq` of each.
-    fn conversations(&self, user: UserName) -> Later<'_, Vec<ConversationHead>>;
+    /// Lists the lobby and the direct conversations of a user, with the newest `seq` of each.
+    fn conversations(&self, user: UserName) -> Later<'_, Vec<ConversationHead>, ReadError>;
 
-    /// Keeps a revocation, and appends `entry` to the audit log in the same transaction. The same one
-    /// again is no error, and changes nothing. What is kept under its number and was changed since it was written is
-    /// put right.
-    fn add_revocation(&self, revocation: Revocation, entry: Entry) -> Later<'_, ()>;
+    /// Stores a revocation, and appends `entry` to the audit log in the same transaction. Adding the same one again is
+    /// no error, and changes nothing. A damaged row under its number is replaced.
+    fn add_revocation(&self, revocation: Revocation, entry: Entry) -> Later<'_, (), AddRevocationError>;
 
-    /// All revoked devices of a user.
-    fn revoked_devices(&self, user: UserName) -> Later<'_, Vec<RevokedDevice>>;
+    /// Lists the revoked devices of a user.
+    fn revoked_devices(&self, user: UserName) -> Later<'_, Vec<RevokedDevice>, ReadError>;
 
-    /// The number of the newest revocation kept, 0 for none.
-    fn newest_revocation(&self) -> Later<'_, u64>;
+    /// The number of the newest revocation, 0 for none.
+    fn newest_revocation(&self) -> Later<'_, u64, ReadError>;
 
     /// Appends entries to the audit log, in this order.
-    fn audit(&self, entries: Vec<Entry>) -> Later<'_, ()>;
+    fn audit(&self, entries: Vec<Entry>) -> Later<'_, (), AuditError>;
 
-    /// Writes something that changes nothing, in turn with everything else, and returns when it is durable.
-    fn probe(&self) -> Later<'_, ()>;
+    /// Writes something that changes nothing, in turn with everything else, and resolves when it is durable.
+    fn probe(&self) -> Later<'_, (), WriteError>;
 
-    /// Writes that wait for their turn.
+    /// How many writes wait for their turn.
     fn waiting(&self) -> usize;
-}
-
-/// Why the store did not do it.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum StoreError {
-    /// The name belongs to another account.
-    #[error("the name belongs to another account")]
-    NameTaken,
-    /// The sender used this id for another message.
-    #[error("the message id was used for another message")]
-    IdInUse,
-    /// Another revocation is kept under this number, as it was written.
-    #[error("another revocation has this number")]
-    OtherRevocation,
-    /// Kept data does not fit its hash: the disk or somebody changed it.
-    #[error("damaged data: {0}")]
-    Damaged(String),
-    /// The sender has stored as much as an account may.
-    #[error("the account has no room for more messages")]
-    AccountFull,
-    /// The database or its disk is as full as it may be.
-    #[error("the store has no room for more messages")]
-    Full,
-    /// The disk is full, or fails: it was not written, and nothing of it is kept.
-    #[error("nothing can be stored now")]
-    NotWritten,
-    /// The backend failed.
-    #[error("the store failed: {0}")]
-    Failed(String),
-    /// The store is closed.
-    #[error("the store is closed")]
-    Closed,
 }
 
 /// A user's account.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Account {
-    /// Whose.
+    /// The name, which belongs to this account for ever.
     pub name: UserName,
     /// The account certificate, DER.
     pub certificate: Vec<u8>,
@@ -141,12 +127,12 @@ pub struct Account {
     pub created: Timestamp,
 }
 
-/// A conversation as everyone calls it, unlike [`Conversation`], which is one user's view.
+/// A conversation under one name for everyone, unlike [`Conversation`], which is one user's view.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum ConversationKey {
     /// A channel.
     Channel(ChannelName),
-    /// The direct conversation of two users, sorted; a user's notes to herself have her name twice.
+    /// The direct conversation of two users, whose names are sorted. A user's notes to herself have her name twice.
     Direct(UserName, UserName),
 }
 
@@ -160,7 +146,7 @@ impl ConversationKey {
         }
     }
 
-    /// Its name in the store.
+    /// The conversation's name in the store.
     fn stored_name(&self) -> String {
         match self {
             Self::Channel(name) => format!("#{}", name.as_str()),
@@ -169,34 +155,34 @@ impl ConversationKey {
     }
 }
 
-/// A message to be kept.
+/// A message to be stored.
 #[derive(Clone, Debug)]
 pub struct NewMessage {
-    /// Where to.
+    /// The conversation, as the sender calls it.
     pub to: Conversation,
-    /// Who says it; must have an account.
+    /// The sender, who must have an account.
     pub from: UserName,
-    /// The sender's id for it.
+    /// The sender's id for the message.
     pub id: MessageId,
-    /// What is said.
+    /// The text, or the sealed message.
     pub body: Body,
-    /// The clock; the message in front of it may push its time later, never earlier.
+    /// The time by the server's clock. The message gets this time, or that of the message before it if that is later.
     pub now: Timestamp,
 }
 
-/// A kept message.
+/// A stored message.
 #[derive(Clone, Debug)]
 pub struct Appended {
-    /// As it is kept.
+    /// The message as it is stored.
     pub message: Message,
-    /// False when it was kept before under the same id: it has been fanned out then.
+    /// False when it had been stored before under the same id, and so fanned out already.
     pub fresh: bool,
 }
 
 /// A part of a conversation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Page {
-    /// Oldest first.
+    /// The messages, oldest first.
     pub messages: Vec<Message>,
     /// The newest `seq` of the conversation, 0 when it is empty.
     pub last: Seq,

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use parlour_protocol::{DeviceId, RevokedDevice, UserName};
 
 use crate::delivery::Posting;
-use crate::store::{Account, Store, StoreError};
+use crate::store::{Account, ReadError, Store};
 
 /// Accounts in memory at most; with more, all are forgotten and read again when asked for.
 const REMEMBERED: usize = 50_000;
@@ -41,17 +41,17 @@ impl Directory {
     }
 
     /// The account with this name, if there is one.
-    pub async fn account(&self, name: &UserName) -> Result<Option<Arc<Account>>, StoreError> {
+    pub async fn account(&self, name: &UserName) -> Result<Option<Arc<Account>>, ReadError> {
         Ok(self.known(name).await?.map(|known| known.account))
     }
 
     /// Returns whether a device was revoked.
-    pub async fn is_revoked(&self, name: &UserName, device: &DeviceId) -> Result<bool, StoreError> {
+    pub async fn is_revoked(&self, name: &UserName, device: &DeviceId) -> Result<bool, ReadError> {
         Ok(self.known(name).await?.is_some_and(|known| known.revoked.contains(device)))
     }
 
     /// All revoked devices of a user.
-    pub async fn revoked(&self, name: &UserName) -> Result<Vec<RevokedDevice>, StoreError> {
+    pub async fn revoked(&self, name: &UserName) -> Result<Vec<RevokedDevice>, ReadError> {
         // Before the store is read: what is kept meanwhile is then in at least one of them.
         let held = self.read().held.get(name).cloned().unwrap_or_default();
         let mut revoked = self.store.revoked_devices(name.clone()).await?;
@@ -93,7 +93,7 @@ impl Directory {
         }
     }
 
-    async fn known(&self, name: &UserName) -> Result<Option<Known>, StoreError> {
+    async fn known(&self, name: &UserName) -> Result<Option<Known>, ReadError> {
         loop {
             let revocations = {
                 let memory = self.read();

@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::delivery::Posting;
 use crate::delivery::hub::Hub;
 use crate::metrics::Metrics;
-use crate::store::{Store, StoreError};
+use crate::store::{AddRevocationError, Store};
 
 /// The longest pause between attempts to reach the TTP.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -150,10 +150,10 @@ async fn keep(follower: &Follower, unkept: &Unkept) {
         match follower.store.add_revocation(revocation.clone(), entry).await {
             Ok(()) => follower.directory.kept(name, device),
             // It stays held. The TTP sends it again after each start.
-            Err(StoreError::OtherRevocation) => {
+            Err(AddRevocationError::NumberTaken) => {
                 error!(number, user = %name, %device, "the authority has another revocation than is kept; both hold");
             }
-            Err(failure) => {
+            Err(AddRevocationError::Write(failure)) => {
                 if !std::mem::replace(&mut told, true) {
                     error!(number, %failure, "a revocation holds and cannot be kept now; trying again");
                 }

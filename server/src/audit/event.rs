@@ -1,26 +1,26 @@
-//! What happened: the kinds of events, and what is known of one.
+//! Security events: their kinds, and what is known of one.
 
 use std::fmt::{self, Display};
 use std::net::IpAddr;
 
 use parlour_protocol::{DeviceId, Timestamp, UserName, clean};
 
-/// The longest detail of an event, in bytes; the rest of a longer one is cut off.
+/// The longest detail of an event, in bytes. A longer one is cut off.
 const DETAIL_BYTES: usize = 200;
 
 macro_rules! kinds {
     ($( $(#[doc = $help:literal])+ $name:ident = $text:literal; )+) => {
-        /// What kind of event it was.
+        /// The kind of an event.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Kind {
             $( $(#[doc = $help])+ $name, )+
         }
 
         impl Kind {
-            /// All kinds, with what each is, for `--help` and the documentation.
+            /// All kinds with their descriptions, for `--help` and the documentation.
             pub const ALL: &[(Self, &str)] = &[$( (Self::$name, concat!($($help),+)), )+];
 
-            /// Its name in the log.
+            /// The kind's name in the log.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $( Self::$name => $text, )+
@@ -60,7 +60,7 @@ kinds! {
 }
 
 impl Kind {
-    /// Whether a stranger can cause it, without an account and as often as connections allow.
+    /// Whether a stranger can cause it: without an account, and as often as connections allow.
     pub const fn is_a_strangers(self) -> bool {
         match self {
             Self::RegistrationRefused
@@ -80,12 +80,12 @@ impl Kind {
     }
 }
 
-/// The words of an event: one clean line of bounded length, whatever they were made of.
+/// The words of an event: one clean line of bounded length.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Detail(String);
 
 impl Detail {
-    /// Cleans `words` and cuts off what is too long.
+    /// Makes a detail of any words: cleans them, and cuts off what is too long.
     pub fn new(words: impl Display) -> Self {
         let mut text = clean(&words.to_string()).into_owned();
         text.truncate(text.floor_char_boundary(DETAIL_BYTES));
@@ -98,49 +98,49 @@ impl Detail {
     }
 }
 
-/// What happened, as far as it is known.
+/// An event that matters to security, as far as it is known.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SecurityEvent {
-    /// What kind of event.
+    /// The kind of event.
     pub kind: Kind,
-    /// Whose, or the name that was tried.
+    /// The user, or the name that was tried.
     pub user: Option<UserName>,
-    /// On which device.
+    /// The user's device.
     pub device: Option<DeviceId>,
-    /// From where.
+    /// The address of the connection.
     pub address: Option<IpAddr>,
-    /// The reason, or what else there is to say.
+    /// The reason, or anything else worth knowing.
     pub detail: Detail,
 }
 
 impl SecurityEvent {
-    /// An event of which only the kind is known.
+    /// An event of this kind, of which nothing else is known yet.
     pub fn new(kind: Kind) -> Self {
         Self { kind, user: None, device: None, address: None, detail: Detail::default() }
     }
 
-    /// Names the user.
+    /// Adds the user.
     #[must_use]
     pub fn of(mut self, user: &UserName) -> Self {
         self.user = Some(user.clone());
         self
     }
 
-    /// Names the device.
+    /// Adds the device.
     #[must_use]
     pub fn on(mut self, device: &DeviceId) -> Self {
         self.device = Some(device.clone());
         self
     }
 
-    /// Names the address.
+    /// Adds the address.
     #[must_use]
     pub fn from(mut self, address: IpAddr) -> Self {
         self.address = Some(address.to_canonical());
         self
     }
 
-    /// Says more.
+    /// Adds the reason, or another detail.
     #[must_use]
     pub fn because(mut self, words: impl Display) -> Self {
         self.detail = Detail::new(words);
@@ -148,14 +148,14 @@ impl SecurityEvent {
     }
 }
 
-/// An event with when it happened, as it is written.
+/// An event as it is written to the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// When; of repetitions, when the last of them was.
+    /// When it happened; for repetitions, when the last of them did.
     pub time: Timestamp,
-    /// What.
+    /// The event.
     pub event: SecurityEvent,
-    /// How often: more than once when repetitions were counted.
+    /// How often it happened: more than once when repetitions were counted.
     pub times: u64,
 }
 

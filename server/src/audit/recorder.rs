@@ -1,4 +1,4 @@
-//! Notes events as they happen, and has them written without anybody waiting for it.
+//! Takes events as they happen, and has them written in the background.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,30 +11,30 @@ use super::{Entry, Repeats, SecurityEvent};
 use crate::clock::Clock;
 use crate::delivery::Posting;
 use crate::metrics::Metrics;
-use crate::store::{Store, StoreError};
+use crate::store::{AuditError, Store, WriteError};
 
-/// How long entries gather before they are written together. So much of the log can be lost in a crash.
+/// How long entries gather before they are written together. A crash can lose the log of that time.
 const GATHER: Duration = Duration::from_millis(50);
 
-/// How often is looked for repetitions whose minute is over.
+/// How often repetitions whose minute is over are looked for.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Entries that wait for a disk that does not take them. Further ones are counted, and lost.
+/// The most entries that are held for a disk that does not take them. Further ones are counted, and lost.
 const HELD: usize = 4_096;
 
-/// Takes events from everywhere in the server. Recording never waits.
+/// Takes events from everywhere in the server, without ever making the caller wait for the disk.
 pub struct Recorder {
     store: Arc<dyn Store<Posting>>,
     clock: Clock,
     metrics: Arc<Metrics>,
     repeats: Mutex<Repeats>,
     news: Notify,
-    /// Held while entries are on their way to the store, so that they come there in their order; with those
-    /// that did not get there yet.
+    /// Locked while entries are on their way to the store, so that they arrive in order. Holds those that could not
+    /// be written yet.
     writing: tokio::sync::Mutex<Held>,
 }
 
-/// Entries that could not be written yet, and how many were too many to be kept for that.
+/// Entries that could not be written yet, and how many were lost for want of room.
 #[derive(Default)]
 struct Held {
     entries: Vec<Entry>,
@@ -42,7 +42,7 @@ struct Held {
 }
 
 impl Recorder {
-    /// A recorder into this store.
+    /// Makes a recorder that writes to this store.
     pub fn new(store: Arc<dyn Store<Posting>>, clock: Clock, metrics: Arc<Metrics>) -> Self {
         Self {
             store,
@@ -54,33 +54,33 @@ impl Recorder {
         }
     }
 
-    /// Notes an event. It is written soon.
+    /// Records an event, which is written soon.
     pub fn record(&self, event: SecurityEvent) {
         self.metrics.audit_events.count(event.kind);
         self.repeats().note(event, self.clock.now());
         self.news.notify_one();
     }
 
-    /// The entry for a change of the database, which is written together with that change. What happened
-    /// before is written before.
+    /// Makes the entry for a change of the database, which is written together with that change. Events recorded
+    /// before are written first.
     pub async fn entry(self: &Arc<Self>, event: SecurityEvent) -> Entry {
         self.metrics.audit_events.count(event.kind);
         let recorder = Arc::clone(self);
-        // In a task of its own: who has it written may leave meanwhile, and what waits be gone with them.
+        // In a task of its own: if the caller is cancelled, the entries that wait must not be lost.
         if tokio::spawn(async move { recorder.flush().await }).await.is_err() {
             error!("writing the audit log had panicked");
         }
         Entry { time: self.clock.now(), event, times: 1 }
     }
 
-    /// Writes what waits, and returns when it is durable.
+    /// Writes the entries that wait, and returns when they are durable.
     async fn flush(&self) {
         let mut held = self.writing.lock().await;
         let entries = self.repeats().take(self.clock.now());
         self.write(&mut held, entries).await;
     }
 
-    /// Writes soon what is recorded, until the server stops.
+    /// Keeps writing recorded events, until the server stops.
     pub async fn run(self: Arc<Self>, stopping: CancellationToken) {
         loop {
             tokio::select! {
@@ -92,7 +92,7 @@ impl Recorder {
         }
     }
 
-    /// Writes everything, also what is still being counted.
+    /// Writes everything, including repetitions whose minute is not over.
     pub async fn close(&self) {
         let mut held = self.writing.lock().await;
         let entries = self.repeats().take_all();
@@ -120,8 +120,8 @@ impl Recorder {
                     held.lost = 0;
                 }
             }
-            // The log has heard of it. The entries are tried again with the next ones.
-            Err(StoreError::NotWritten) => {
+            // The writer has logged it. The entries are tried again with the next ones.
+            Err(AuditError::Write(WriteError::NotWritten)) => {
                 let lost = count.saturating_sub(HELD);
                 self.metrics.audit_losses.inc_by(u64::try_from(lost).unwrap_or(u64::MAX));
                 held.lost += lost;

@@ -1,5 +1,4 @@
-//! Counts what happens again and again, so that a flood of the same neither fills the log nor costs a
-//! commit each.
+//! Counts repetitions, so that a flood of the same event neither fills the log nor costs a commit for each.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -12,14 +11,15 @@ use crate::network::network;
 /// For how long repetitions are counted before their number is written, in milliseconds.
 const COUNTED_MS: i64 = 60_000;
 
-/// Different events that are remembered for that time. Of further ones that strangers cause only the
-/// kinds are counted.
+/// The most different events that are remembered for that time. Further ones that strangers can cause are counted
+/// by kind alone.
 const REMEMBERED: usize = 1_024;
 
-/// Entries that wait to be written. Of what happens when there are as many, only the kinds are counted.
+/// The most entries that wait to be written. Further events are counted by kind alone.
 const WAITING: usize = 4_096;
 
-/// What makes two events the same: of addresses the network, of which one client has all.
+/// What two events must share to count as the same. Of an address only the network counts, because one client may
+/// have all addresses of it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Same {
     kind: Kind,
@@ -41,7 +41,7 @@ impl Same {
     }
 }
 
-/// Repetitions of an event since it was written.
+/// The repetitions of an event since it was written.
 struct Counted {
     since: Timestamp,
     last: Timestamp,
@@ -50,7 +50,7 @@ struct Counted {
 }
 
 impl Counted {
-    /// Whether their time is over; a clock that was set back ends it as well.
+    /// Whether the minute is over. A clock that was set back ends it as well.
     fn is_over(&self, now: Timestamp) -> bool {
         !(0..COUNTED_MS).contains(&(now.as_millis().saturating_sub(self.since.as_millis())))
     }
@@ -60,19 +60,18 @@ impl Counted {
     }
 }
 
-/// Entries that wait to be written, and what is counted meanwhile. An event is an entry at once; when the
-/// same happens again within a minute that is counted, and the number becomes one entry when the minute
-/// is over.
+/// Entries that wait to be written, and the repetitions counted meanwhile. The first event becomes an entry at once.
+/// Those like it in the next minute are counted, and their number becomes one entry when the minute is over.
 #[derive(Default)]
 pub struct Repeats {
     waiting: VecDeque<Entry>,
     counted: HashMap<Same, Counted>,
-    /// What there was no room for.
+    /// Events for which there was no room, by kind.
     others: HashMap<Kind, Counted>,
 }
 
 impl Repeats {
-    /// Notes an event that happens now.
+    /// Adds an event that happens now.
     pub fn note(&mut self, event: SecurityEvent, now: Timestamp) {
         let same = Same::new(&event);
         if let Some(counted) = self.counted.get_mut(&same)
@@ -105,17 +104,17 @@ impl Repeats {
         counted.last = now;
     }
 
-    /// Takes what is to be written now: what waits, and the numbers whose time is over.
+    /// Takes the entries to be written now: those that wait, and the numbers of repetitions whose minute is over.
     pub fn take(&mut self, now: Timestamp) -> Vec<Entry> {
         self.take_where(|counted| counted.is_over(now))
     }
 
-    /// Takes everything: nothing will be counted any more.
+    /// Takes all entries and numbers, when nothing more will be counted.
     pub fn take_all(&mut self) -> Vec<Entry> {
         self.take_where(|_| true)
     }
 
-    /// Takes what waits, and those numbers.
+    /// Takes the entries that wait, and the numbers that are due.
     fn take_where(&mut self, is_due: impl Fn(&Counted) -> bool) -> Vec<Entry> {
         let counted = self.counted.extract_if(|_, counted| is_due(counted)).map(|(_, counted)| counted);
         let others = self.others.extract_if(|_, counted| is_due(counted)).map(|(_, counted)| counted);

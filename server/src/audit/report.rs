@@ -9,18 +9,18 @@ use serde::Serialize;
 
 use crate::clock::Clock;
 use crate::operations::cli::{AuditArguments, AuditCommand, AuditVerifyArguments};
-use crate::store::{AuditFile, AuditFileError, AuditRow, Verdict, Wanted, hex};
+use crate::store::{AuditFile, AuditFileError, AuditFilter, AuditRow, Verdict, hex};
 
-/// Whether all is well.
+/// The result of the command, which becomes the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finding {
-    /// It is.
+    /// Nothing is wrong.
     Sound,
-    /// The log was changed.
+    /// The log was changed, or is not the expected one.
     Broken,
 }
 
-/// Carries out the command, and prints to `out`.
+/// Runs `parlour-server audit`, and prints to `out`.
 pub fn run(arguments: AuditArguments, out: &mut impl Write) -> Result<Finding, AuditFileError> {
     match arguments.command {
         Some(AuditCommand::Verify(arguments)) => verify(&arguments, out),
@@ -33,21 +33,21 @@ fn open(data: &Path) -> Result<AuditFile, AuditFileError> {
 }
 
 fn print(arguments: AuditArguments, out: &mut impl Write) -> Result<(), AuditFileError> {
-    let wanted = Wanted {
+    let filter = AuditFilter {
         since: arguments.since.map(|since| since.moment(Clock::default().now())),
         user: arguments.user.map(|user| user.to_string()),
         kind: arguments.kind,
     };
-    let printed = open(&arguments.data)?.read(&wanted, |row| {
-        let shown = Shown::new(row);
+    let printed = open(&arguments.data)?.read(&filter, |row| {
+        let entry = PrintedEntry::new(row);
         if arguments.json {
-            writeln!(out, "{}", serde_json::to_string(&shown)?)
+            writeln!(out, "{}", serde_json::to_string(&entry)?)
         } else {
-            writeln!(out, "{}", shown.line())
+            writeln!(out, "{}", entry.line())
         }
     });
     match printed.and_then(|()| Ok(out.flush()?)) {
-        // Whoever reads has seen enough.
+        // The reader has closed the pipe, as `head` does.
         Err(AuditFileError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         printed => printed,
     }
@@ -66,9 +66,9 @@ fn verify(arguments: &AuditVerifyArguments, out: &mut impl Write) -> Result<Find
     Ok(finding)
 }
 
-/// An entry as it is printed. Whatever stands in the file, it drives no terminal and forges no line.
+/// An entry as it is printed, cleaned so that nothing in the file can drive a terminal or forge a line.
 #[derive(Serialize)]
-struct Shown {
+struct PrintedEntry {
     number: i64,
     time: String,
     kind: String,
@@ -84,7 +84,7 @@ struct Shown {
     hash: String,
 }
 
-impl Shown {
+impl PrintedEntry {
     fn new(row: AuditRow) -> Self {
         let shown = |text: String| clean(&text).into_owned();
         Self {
@@ -104,7 +104,7 @@ impl Shown {
         let mut line = format!("{} {} {}", self.number, self.time, self.kind);
         for (name, value) in [("user", &self.user), ("device", &self.device), ("address", &self.address)] {
             if let Some(value) = value {
-                let _ = write!(line, " {name}={value}"); // to a text, which takes everything
+                let _ = write!(line, " {name}={value}"); // writing to a text cannot fail
             }
         }
         if self.times > 1 {
@@ -117,7 +117,7 @@ impl Shown {
     }
 }
 
-/// RFC 3339 in UTC, with milliseconds; what is no moment shows as its number.
+/// Writes a time as RFC 3339 in UTC, with milliseconds. One that is out of range is written as its number.
 fn moment(millis: i64) -> String {
     match jiff::Timestamp::from_millisecond(millis) {
         Ok(moment) => format!("{moment:.3}"),
@@ -125,7 +125,7 @@ fn moment(millis: i64) -> String {
     }
 }
 
-/// What to do about a log that cannot be looked at.
+/// A hint at what to do about a log that cannot be read.
 pub fn hint(error: &AuditFileError) -> Option<&'static str> {
     match error {
         AuditFileError::Missing(_) => Some("name the server's data directory with --data"),

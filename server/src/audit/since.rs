@@ -1,4 +1,4 @@
-//! The moment from which on entries are wanted, as an operator writes it.
+//! The moment from which entries are printed, as an operator writes it.
 
 use std::str::FromStr;
 
@@ -6,22 +6,22 @@ use jiff::civil;
 use parlour_protocol::Timestamp;
 use thiserror::Error;
 
-/// A moment, or how long ago it was.
+/// A moment, absolute or relative to now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Since {
     /// This moment.
     Moment(Timestamp),
-    /// So many milliseconds ago.
+    /// This many milliseconds ago.
     Ago(i64),
 }
 
-/// A text that is no moment.
+/// The error for a text that is no moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("write a date like 2026-11-21, a moment like 2026-11-21T10:00:00Z, or how long ago: 30m, 2h, 7d")]
 pub struct SinceError;
 
 impl Since {
-    /// The moment, when it is `now`.
+    /// The moment in absolute terms.
     pub fn moment(self, now: Timestamp) -> Timestamp {
         match self {
             Self::Moment(moment) => moment,
@@ -42,13 +42,13 @@ impl FromStr for Since {
     }
 }
 
-/// The beginning of a day in UTC. Who names more than a date has to name the zone.
+/// Parses a date as the beginning of that day in UTC. A text with a time of day must name its zone instead.
 fn beginning(text: &str) -> Option<jiff::Timestamp> {
     let date: civil::Date = text.parse().ok().filter(|_| text.len() <= "2026-11-21".len())?;
     Some(date.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
 }
 
-/// `30s`, `30m`, `2h`, `7d` or `4w` in milliseconds.
+/// Parses `30s`, `30m`, `2h`, `7d` or `4w` into milliseconds.
 fn ago(text: &str) -> Option<i64> {
     let unit = text.chars().next_back()?;
     let seconds: i64 = match unit {

@@ -9,10 +9,10 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 
+use crate::delivery::append_refusal;
 use crate::delivery::hub::Hub;
 use crate::delivery::outbox::InJson;
 use crate::delivery::peer::{Encoded, Peer, append_event};
-use crate::delivery::store_refusal;
 use crate::metrics::{Audience, Metrics};
 use crate::store::{Appended, Outcome};
 
@@ -65,7 +65,7 @@ impl Announcement {
                 let event = fresh.then(|| Event::Message(message.clone()));
                 Self { posting, answer: Ok(Reply::Posted(message)), event }
             }
-            Err(error) => Self { posting, answer: Err(store_refusal(&error)), event: None },
+            Err(error) => Self { posting, answer: Err(append_refusal(&error)), event: None },
         }
     }
 
@@ -276,7 +276,7 @@ mod tests {
     use super::*;
     use crate::delivery::hub::Presence;
     use crate::metrics::ErrorCode;
-    use crate::store::StoreError;
+    use crate::store::AppendError;
 
     fn peer(id: u64) -> Arc<Peer> {
         Arc::new(Peer::new(id, 1_000_000, None))
@@ -371,7 +371,7 @@ mod tests {
         let hub = Arc::new(Hub::default());
         let [writing, other] = [1, 2].map(peer);
         let _presences = [join(&hub, "sam", '1', &writing), join(&hub, "erik", '1', &other)];
-        let refused = (posting(&writing), Err(StoreError::IdInUse));
+        let refused = (posting(&writing), Err(AppendError::IdInUse));
         let batch = vec![stored(&writing, "#lobby", "one"), refused, stored(&writing, "#lobby", "two")];
         let metrics = deliver_all(&hub, batch).await;
         assert_eq!(metrics.errors.get(ErrorCode::IdInUse), 1);

@@ -11,4 +11,6 @@ mod refusals;
 pub mod wire;
 
 pub use self::fan_out::{Posting, deliver};
-pub(crate) use self::refusals::{internal, store_refusal};
+pub(crate) use self::refusals::{
+    append_refusal, create_account_refusal, internal, read_refusal, write_refusal,
+};

@@ -3,7 +3,7 @@
 use parlour_protocol::Refusal;
 use tracing::error;
 
-use crate::store::StoreError;
+use crate::store::{AppendError, CreateAccountError, ReadError, WriteError};
 
 /// Our own fault: the client gets an opaque number, under which the log says more.
 pub(crate) fn internal(error: &dyn std::fmt::Display) -> Refusal {
@@ -12,16 +12,37 @@ pub(crate) fn internal(error: &dyn std::fmt::Display) -> Refusal {
     Refusal::Internal { incident }
 }
 
-/// The refusal that a client hears when the store failed.
-pub(crate) fn store_refusal(error: &StoreError) -> Refusal {
+/// The refusal when the store could not read.
+pub(crate) fn read_refusal(error: &ReadError) -> Refusal {
     match error {
-        StoreError::NameTaken => Refusal::UserExists,
-        StoreError::IdInUse => Refusal::IdInUse,
-        StoreError::AccountFull => Refusal::AccountFull,
-        // The writer tells the log, once for many.
-        StoreError::Full | StoreError::NotWritten => Refusal::NotStored,
-        StoreError::OtherRevocation | StoreError::Damaged(_) | StoreError::Failed(_) | StoreError::Closed => {
-            internal(error)
-        }
+        ReadError::Damaged(_) | ReadError::Failed(_) | ReadError::Closed => internal(error),
+    }
+}
+
+/// The refusal when the store did not append a message.
+pub(crate) fn append_refusal(error: &AppendError) -> Refusal {
+    match error {
+        AppendError::IdInUse => Refusal::IdInUse,
+        AppendError::AccountFull => Refusal::AccountFull,
+        AppendError::Full => Refusal::NotStored,
+        AppendError::Damaged(_) => internal(error),
+        AppendError::Write(error) => write_refusal(error),
+    }
+}
+
+/// The refusal when the store did not create an account.
+pub(crate) fn create_account_refusal(error: &CreateAccountError) -> Refusal {
+    match error {
+        CreateAccountError::NameTaken => Refusal::UserExists,
+        CreateAccountError::Write(error) => write_refusal(error),
+    }
+}
+
+/// The refusal when the store wrote nothing.
+pub(crate) fn write_refusal(error: &WriteError) -> Refusal {
+    match error {
+        // The writer logs it, once for many.
+        WriteError::NotWritten => Refusal::NotStored,
+        WriteError::Failed(_) | WriteError::Closed => internal(error),
     }
 }

@@ -1,17 +1,17 @@
-//! The rows of accounts, each with a hash of what is in it.
+//! The rows of accounts, each with a hash of its content.
 
 use parlour_protocol::{Timestamp, UserName};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::chain::{GENESIS, Hash, Link};
 use super::rows::hash;
-use super::{Account, StoreError};
+use super::{Account, Damaged, Failure, ReadError};
 
-/// The columns of an account, in the order in which [`Kept::read`] reads them.
+/// The columns of an account, in the order in which [`AccountRow::read`] reads them.
 pub(super) const COLUMNS: &str = "name, certificate, kid, created, hash";
 
-/// A row as it stands, before anything in it is believed.
-pub(super) struct Kept {
+/// An account's row as it stands in the database; nothing in it is trusted yet.
+pub(super) struct AccountRow {
     pub(super) name: String,
     pub(super) certificate: Vec<u8>,
     pub(super) kid: String,
@@ -19,7 +19,7 @@ pub(super) struct Kept {
     hash: Option<Hash>,
 }
 
-impl Kept {
+impl AccountRow {
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             name: row.get(0)?,
@@ -31,7 +31,7 @@ impl Kept {
     }
 
     fn link(&self) -> Hash {
-        // Accounts stand alone: none comes after another.
+        // Accounts are not chained: each hash begins anew.
         let mut link = Link::after(&GENESIS);
         link.field(self.name.as_bytes());
         link.field(&self.certificate);
@@ -40,29 +40,29 @@ impl Kept {
         link.hash()
     }
 
-    /// Whether nothing was changed since it was written.
+    /// Whether the row is as it was written.
     pub(super) fn is_sound(&self) -> bool {
         self.hash == Some(self.link())
     }
 }
 
-/// The account with this name.
-pub(super) fn find(connection: &Connection, name: &UserName) -> Result<Option<Account>, StoreError> {
-    let kept = connection
+/// Finds the account with this name.
+pub(super) fn find(connection: &Connection, name: &UserName) -> Result<Option<Account>, Failure<ReadError>> {
+    let row = connection
         .prepare_cached(&format!("SELECT {COLUMNS} FROM accounts WHERE name = ?1"))?
-        .query_row([name.as_str()], Kept::read)
+        .query_row([name.as_str()], AccountRow::read)
         .optional()?;
-    let Some(kept) = kept else { return Ok(None) };
-    if !kept.is_sound() {
-        return Err(StoreError::Damaged(format!("the account of {name}")));
+    let Some(row) = row else { return Ok(None) };
+    if !row.is_sound() {
+        return Err(Damaged(format!("the account of {name}")).into());
     }
-    let Kept { certificate, kid, created, .. } = kept;
+    let AccountRow { certificate, kid, created, .. } = row;
     Ok(Some(Account { name: name.clone(), certificate, kid, created: Timestamp::from_millis(created) }))
 }
 
-/// Keeps a new account.
+/// Stores a new account.
 pub(super) fn add(connection: &Connection, account: &Account) -> rusqlite::Result<()> {
-    let kept = Kept {
+    let row = AccountRow {
         name: account.name.to_string(),
         certificate: account.certificate.clone(),
         kid: account.kid.clone(),
@@ -71,18 +71,18 @@ pub(super) fn add(connection: &Connection, account: &Account) -> rusqlite::Resul
     };
     connection
         .prepare_cached(&format!("INSERT INTO accounts ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5)"))?
-        .execute(params![kept.name, kept.certificate, kept.kid, kept.created, kept.link()])?;
+        .execute(params![row.name, row.certificate, row.kid, row.created, row.link()])?;
     Ok(())
 }
 
-/// Gives each its hash, where they have none yet.
+/// Computes the hash of every account, for databases from before there were any.
 pub(super) fn seal(connection: &Connection) -> rusqlite::Result<()> {
     let mut select = connection.prepare(&format!("SELECT {COLUMNS} FROM accounts"))?;
-    let all = select.query_map([], Kept::read)?.collect::<rusqlite::Result<Vec<_>>>()?;
-    for kept in all {
+    let all = select.query_map([], AccountRow::read)?.collect::<rusqlite::Result<Vec<_>>>()?;
+    for row in all {
         connection
             .prepare_cached("UPDATE accounts SET hash = ?2 WHERE name = ?1")?
-            .execute(params![kept.name, kept.link()])?;
+            .execute(params![row.name, row.link()])?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The audit log's rows: the chain, how it grows at its end, and how its beginning is removed.
+//! The rows of the audit log: a chain that grows at its end, and whose beginning is removed.
 
 #[cfg(test)]
 mod tests;
@@ -11,14 +11,14 @@ use parlour_upkeep::WriteFault;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, params};
 use tracing::{error, info};
 
-use super::StoreError;
 use super::chain::{Hash, Link};
+use super::{AuditError, Damaged, Failure};
 use crate::audit::{Entry, Kind, SecurityEvent};
 
-/// How often is looked for entries that are too old.
+/// How often entries that are too old are looked for.
 const LOOK: Duration = Duration::from_hours(1);
 
-/// The most entries that are removed in one transaction; the next ones go with the next.
+/// The most entries that one transaction removes; further ones go with the next.
 const REMOVED_AT_ONCE: i64 = 10_000;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
@@ -26,26 +26,22 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 /// The columns of an entry, in the order in which [`AuditRow::read`] reads them.
 pub(super) const AUDIT_COLUMNS: &str = "number, time, kind, user, device, address, detail, times, hash";
 
-/// An entry as it stands in the database; when it was read, nothing in it is believed yet.
+/// An entry as it stands in the database. Nothing in a row that was read is trusted yet.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs)] // columns, described in the database's schema
 pub struct AuditRow {
     /// 1, 2, 3 ... without gaps.
     pub number: i64,
-    /// When it happened, in milliseconds.
+    /// When it happened, in milliseconds since 1970, UTC.
     pub time: i64,
-    /// What kind of event it was.
     pub kind: String,
-    /// Whose.
     pub user: Option<String>,
-    /// On which device.
     pub device: Option<String>,
-    /// From where.
     pub address: Option<String>,
-    /// The reason, or what else there is to say.
     pub detail: String,
-    /// How often.
+    /// How often it happened: more than once when repetitions were counted.
     pub times: i64,
-    /// The hash that is stored with it.
+    /// The hash of this row, chained to the row before it.
     pub hash: Hash,
 }
 
@@ -68,14 +64,14 @@ impl AuditRow {
         row
     }
 
-    /// The hash that it must have after `before`.
+    /// The hash that this row must have after the row whose hash is `before`.
     pub(super) fn link(&self, before: &Hash) -> Hash {
         let mut link = Link::after(before);
         link.field(&self.number.to_be_bytes());
         link.field(&self.time.to_be_bytes());
         link.field(self.kind.as_bytes());
         for column in [&self.user, &self.device, &self.address] {
-            // What is not there is another thing than what is empty.
+            // A column that is missing differs from one that is empty.
             link.field(&[u8::from(column.is_some())]);
             link.field(column.as_deref().unwrap_or_default().as_bytes());
         }
@@ -141,7 +137,7 @@ pub(super) struct Ends {
 }
 
 impl Ends {
-    /// `None` when they are not there or are none.
+    /// Reads them; `None` when they are missing or malformed.
     pub(super) fn load(connection: &Connection) -> rusqlite::Result<Option<Self>> {
         let found = connection
             .prepare_cached(
@@ -175,16 +171,16 @@ impl Ends {
     }
 }
 
-/// What the entry says that is written when everything up to `removed` goes. So the beginning of the
-/// chain is named in the chain.
+/// The detail of the entry that is written when everything up to `removed` goes, so that the chain itself says
+/// where it begins.
 pub(super) fn removal(removed: &End) -> String {
     format!("entries up to {} were removed, the last with hash {}", removed.number, hex(&removed.hash))
 }
 
-/// A hash as 64 hex digits.
+/// Writes a hash as hex digits.
 pub fn hex(hash: &[u8]) -> String {
     hash.iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}"); // to a text, which takes everything
+        let _ = write!(text, "{byte:02x}"); // writing to a text cannot fail
         text
     })
 }
@@ -192,14 +188,14 @@ pub fn hex(hash: &[u8]) -> String {
 /// How much of the audit log is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Retention {
-    /// Entries that are older are removed.
+    /// The age in days at which entries are removed.
     pub days: u64,
-    /// When there are more, the oldest are removed, a hundredth of them at a time.
+    /// The most entries that are kept. When there are more, the oldest hundredth is removed.
     pub entries: u64,
 }
 
 impl Retention {
-    /// As the limits say.
+    /// The retention that the server's limits set.
     pub fn new(limits: &Limits) -> Self {
         Self { days: limits.audit_days, entries: limits.audit_entries }
     }
@@ -209,9 +205,9 @@ impl Retention {
 pub(super) struct AuditLog {
     retention: Retention,
     ends: Option<Ends>,
-    /// When old entries were last looked for and none was left.
+    /// When entries that are too old were last looked for, and all of them removed.
     looked: Option<Instant>,
-    /// Whether pages of it are damaged.
+    /// Whether pages of the log are damaged.
     is_damaged: bool,
 }
 
@@ -225,42 +221,38 @@ impl AuditLog {
         self.ends = None;
     }
 
-    /// Looks whether entries can be written, and writes none. In a transaction with a damaged page nothing can be
-    /// committed any more: what else is written does without the log then.
+    /// Finds out whether entries can be written, and takes the attempt back. A transaction that touches a damaged page
+    /// cannot be committed any more, so other writes have to do without the log then.
     pub(super) fn probe(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         let run = |statement| connection.prepare_cached(statement)?.execute([]);
         run("BEGIN IMMEDIATE")?;
         let event = SecurityEvent::new(Kind::Started);
         let entry = Entry { time: Timestamp::from_millis(0), event, times: 1 };
-        let outcome = Ends::load(connection).and_then(|ends| {
-            let Some(mut ends) = ends else { return Ok(()) };
-            // One that was tampered with shows when it is written.
-            let _ = extend(connection, &mut ends, &[entry])?;
-            ends.save(connection)
-        });
+        let outcome = try_out(connection, &entry);
         self.notice(&outcome);
-        // Some failures have taken it back already.
+        // Some failures end the transaction by themselves.
         if connection.is_autocommit() { Ok(()) } else { run("ROLLBACK").map(drop) }
     }
 
-    /// Appends entries, and removes those that are not to be kept any more. A log that was tampered with is the failure
-    /// of this alone, not of the transaction: the chat goes on. One of which pages are damaged fails the transaction
-    /// once.
+    /// Appends entries, and removes those that are not to be kept any more. A log that was tampered with refuses them,
+    /// and the transaction stands: the chat goes on. Damaged pages make the database fail, and the transaction with
+    /// it, but only once.
     pub(super) fn append(
         &mut self,
         connection: &Connection,
         entries: &[Entry],
-    ) -> rusqlite::Result<Result<(), StoreError>> {
+    ) -> Result<(), Failure<AuditError>> {
         if self.is_damaged {
-            return Ok(Err(StoreError::Damaged("the audit log".to_owned())));
+            return Err(Damaged("the audit log".to_owned()).into());
         }
         let outcome = self.write(connection, entries);
         self.notice(&outcome);
         outcome
     }
 
-    fn notice<A>(&mut self, outcome: &rusqlite::Result<A>) {
-        if let Err(failure) = outcome
+    /// Gives the log up after a failure that is not one of writing to the disk.
+    fn notice(&mut self, outcome: &Result<(), Failure<AuditError>>) {
+        if let Err(Failure::Database(failure)) = outcome
             && WriteFault::of(failure).is_none()
         {
             error!(%failure, "the audit log is damaged; nothing more is written into it");
@@ -268,34 +260,32 @@ impl AuditLog {
         }
     }
 
-    fn write(
-        &mut self,
-        connection: &Connection,
-        entries: &[Entry],
-    ) -> rusqlite::Result<Result<(), StoreError>> {
+    fn write(&mut self, connection: &Connection, entries: &[Entry]) -> Result<(), Failure<AuditError>> {
         let known = match self.ends.take() {
             Some(ends) => Some(ends),
             None => Ends::load(connection)?,
         };
-        let Some(mut ends) = known else {
-            return Ok(Err(StoreError::Damaged("the ends of the audit log are missing".to_owned())));
-        };
-        let mut outcome = extend(connection, &mut ends, entries)?;
+        let mut ends = known.ok_or_else(|| Damaged("the ends of the audit log are missing".to_owned()))?;
+        let mut outcome = extend(connection, &mut ends, entries);
         if let (Ok(()), Some(newest)) = (&outcome, entries.last()) {
-            outcome = self.retire(connection, &mut ends, newest.time)?;
+            outcome = self.retire(connection, &mut ends, newest.time);
         }
+        if let Err(Failure::Database(_)) = outcome {
+            return outcome;
+        }
+        // What was appended before an entry that was refused stands.
         ends.save(connection)?;
         self.ends = Some(ends);
-        Ok(outcome)
+        outcome
     }
 
-    /// Removes the oldest entries, if it is time for that, and says so in the log.
+    /// Removes the oldest entries, if it is time for that, and appends an entry that says so.
     fn retire(
         &mut self,
         connection: &Connection,
         ends: &mut Ends,
         now: Timestamp,
-    ) -> rusqlite::Result<Result<(), StoreError>> {
+    ) -> Result<(), Failure<AuditError>> {
         let most = i64::try_from(self.retention.entries).unwrap_or(i64::MAX);
         let count = ends.newest.number.saturating_sub(ends.removed.number);
         let mut last = ends.removed.number;
@@ -307,7 +297,7 @@ impl AuditLog {
             self.looked = Some(Instant::now());
         }
         if last <= ends.removed.number {
-            return Ok(Ok(()));
+            return Ok(());
         }
         if last - ends.removed.number > REMOVED_AT_ONCE {
             last = ends.removed.number + REMOVED_AT_ONCE;
@@ -317,19 +307,15 @@ impl AuditLog {
             .prepare_cached("SELECT hash FROM audit WHERE number = ?1")?
             .query_row([last], |row| row.get(0))
             .optional()?;
-        let Some(hash) = found else {
-            return Ok(Err(StoreError::Damaged(format!("entry {last} of the audit log is missing"))));
-        };
+        let hash = found.ok_or_else(|| Damaged(format!("entry {last} of the audit log is missing")))?;
         let removed = End { number: last, hash };
         let event = SecurityEvent::new(Kind::Retention).because(removal(&removed));
-        let outcome = extend(connection, ends, &[Entry { time: now, event, times: 1 }])?;
-        if outcome.is_ok() {
-            ends.removed = removed;
-            ends.save(connection)?;
-            connection.prepare_cached("DELETE FROM audit WHERE number <= ?1")?.execute([last])?;
-            info!(last, "the oldest entries of the audit log were removed");
-        }
-        Ok(outcome)
+        extend(connection, ends, &[Entry { time: now, event, times: 1 }])?;
+        ends.removed = removed;
+        ends.save(connection)?;
+        connection.prepare_cached("DELETE FROM audit WHERE number <= ?1")?.execute([last])?;
+        info!(last, "the oldest entries of the audit log were removed");
+        Ok(())
     }
 
     /// Entries from before this are too old.
@@ -339,7 +325,7 @@ impl AuditLog {
     }
 }
 
-/// The number of the last entry of those at the beginning that are from before `time`.
+/// The number of the last entry before the first one that is from `time` or later.
 fn last_before(connection: &Connection, time: i64) -> rusqlite::Result<Option<i64>> {
     let first_kept: Option<i64> = connection
         .prepare_cached("SELECT number FROM audit WHERE time >= ?1 ORDER BY number LIMIT 1")?
@@ -348,36 +334,44 @@ fn last_before(connection: &Connection, time: i64) -> rusqlite::Result<Option<i6
     Ok(first_kept.map(|number| number - 1))
 }
 
-/// Writes entries at the end, which moves.
-fn extend(
-    connection: &Connection,
-    ends: &mut Ends,
-    entries: &[Entry],
-) -> rusqlite::Result<Result<(), StoreError>> {
+/// Writes an entry as if it were to stay. A log that was tampered with is no failure here: that shows when
+/// something is appended.
+fn try_out(connection: &Connection, entry: &Entry) -> Result<(), Failure<AuditError>> {
+    let Some(mut ends) = Ends::load(connection)? else { return Ok(()) };
+    match extend(connection, &mut ends, std::slice::from_ref(entry)) {
+        Ok(()) | Err(Failure::Refused(_)) => Ok(ends.save(connection)?),
+        failed => failed,
+    }
+}
+
+/// Writes entries at the end, and moves the end.
+fn extend(connection: &Connection, ends: &mut Ends, entries: &[Entry]) -> Result<(), Failure<AuditError>> {
     for entry in entries {
         let row = AuditRow::new(entry, ends.newest);
         match row.insert(connection) {
             Ok(()) => ends.newest = End::of(&row),
             Err(failure) if failure.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
                 let number = row.number;
-                return Ok(Err(StoreError::Damaged(format!(
-                    "entry {number} of the audit log is there already"
-                ))));
+                return Err(Damaged(format!("entry {number} of the audit log is there already")).into());
             }
-            Err(failure) => return Err(failure),
+            Err(failure) => return Err(failure.into()),
         }
     }
-    Ok(Ok(()))
+    Ok(())
 }
 
-/// Appends the entry that goes with a change. The change stands whatever becomes of the entry.
+/// Appends the entry that goes with a change. The change stands even when the log refuses the entry.
 pub(super) fn append_with_change(
     log: &mut AuditLog,
     connection: &Connection,
     entry: &Entry,
 ) -> rusqlite::Result<()> {
-    if let Err(failure) = log.append(connection, std::slice::from_ref(entry))? {
-        error!(kind = %entry.event.kind, %failure, "an entry of the audit log could not be written");
+    match log.append(connection, std::slice::from_ref(entry)) {
+        Ok(()) => Ok(()),
+        Err(Failure::Refused(refusal)) => {
+            error!(kind = %entry.event.kind, failure = %refusal, "an entry of the audit log could not be written");
+            Ok(())
+        }
+        Err(Failure::Database(failure)) => Err(failure),
     }
-    Ok(())
 }

@@ -1,4 +1,4 @@
-//! The audit log as an operator reads it: beside a running server, and without changing anything.
+//! Reads the audit log for an operator, beside a running server and without changing anything.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,18 +13,18 @@ use super::chain::Hash;
 use super::migrations;
 use crate::audit::Kind;
 
-/// Why the log cannot be looked at.
+/// Why the log cannot be read.
 #[derive(Debug, Error)]
 pub enum AuditFileError {
     /// There is no database.
     #[error("there is no database {0}")]
     Missing(PathBuf),
-    /// SQLite could not read it.
+    /// The database could not be read.
     #[error("cannot read {path}: {reason}")]
     Failed {
         /// The file.
         path: PathBuf,
-        /// What SQLite said.
+        /// The database's own message.
         reason: String,
     },
     /// Made by another version of this program.
@@ -37,37 +37,37 @@ pub enum AuditFileError {
         /// The one that is known here.
         known: usize,
     },
-    /// What was read could not be passed on.
+    /// An entry could not be passed on.
     #[error("cannot write: {0}")]
     Output(#[from] std::io::Error),
 }
 
-/// Which entries are wanted.
+/// Which entries are read: those that fit every member that is set.
 #[derive(Debug, Default)]
-pub struct Wanted {
-    /// Not older than this.
+pub struct AuditFilter {
+    /// Entries from this moment on.
     pub since: Option<Timestamp>,
-    /// Of this user.
+    /// Entries about this user.
     pub user: Option<String>,
-    /// Of this kind.
+    /// Entries of this kind.
     pub kind: Option<Kind>,
 }
 
-/// What checking the chain found.
+/// The result of checking the chain.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Every entry fits.
     Sound {
-        /// How many there are.
+        /// The number of entries.
         entries: u64,
         /// The hash of the newest, or of the last that was removed when none is left.
         newest: Hash,
     },
-    /// This entry is the first that does not.
+    /// An entry does not fit; this is the first.
     Broken {
-        /// Its number.
+        /// The entry's number.
         number: i64,
-        /// What is wrong with it.
+        /// The fault found in it.
         fault: Fault,
     },
 }
@@ -81,19 +81,19 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// What is wrong with an entry.
+/// A fault found in an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Fault {
-    /// It is not there.
+    /// It is missing.
     #[error("is missing")]
     Missing,
-    /// It, or what comes before it, was changed.
+    /// It, or an entry before it, was changed.
     #[error("does not fit its hash")]
     Changed,
-    /// It stands where the server has not written anything.
+    /// It stands in a place where the server has written nothing.
     #[error("was not written by the server")]
     Foreign,
-    /// It was removed from the beginning, and the log does not say so.
+    /// It was removed from the beginning, and no entry says so.
     #[error("was removed, and the log does not say so")]
     Removed,
     /// The note of where the log begins and ends is missing.
@@ -101,7 +101,7 @@ pub enum Fault {
     NoEnds,
 }
 
-/// A database whose audit log is read.
+/// A database opened to read its audit log.
 pub struct AuditFile {
     connection: Connection,
     path: PathBuf,
@@ -125,10 +125,10 @@ impl AuditFile {
         Ok(Self { connection, path: path.to_owned() })
     }
 
-    /// Hands the entries that are wanted to `visit`, the oldest first.
+    /// Hands the entries that fit `filter` to `visit`, the oldest first.
     pub fn read(
         &self,
-        wanted: &Wanted,
+        filter: &AuditFilter,
         mut visit: impl FnMut(AuditRow) -> std::io::Result<()>,
     ) -> Result<(), AuditFileError> {
         let failed = |error: rusqlite::Error| failed(&self.path, &error);
@@ -139,9 +139,9 @@ impl AuditFile {
                  AND (?2 IS NULL OR user = ?2) AND (?3 IS NULL OR kind = ?3) ORDER BY number"
             ))
             .map_err(failed)?;
-        let since = wanted.since.map(Timestamp::as_millis);
-        let kind = wanted.kind.map(Kind::as_str);
-        let rows = statement.query_map(params![since, wanted.user, kind], AuditRow::read).map_err(failed)?;
+        let since = filter.since.map(Timestamp::as_millis);
+        let kind = filter.kind.map(Kind::as_str);
+        let rows = statement.query_map(params![since, filter.user, kind], AuditRow::read).map_err(failed)?;
         for row in rows {
             visit(row.map_err(failed)?)?;
         }
@@ -155,7 +155,7 @@ impl AuditFile {
 
     fn walk(&self) -> rusqlite::Result<Verdict> {
         let broken = |number, fault| Ok(Verdict::Broken { number, fault });
-        // One snapshot, though the server goes on.
+        // One snapshot, although the server writes on.
         let snapshot = self.connection.unchecked_transaction()?;
         let Some(Ends { removed, newest }) = Ends::load(&snapshot)? else {
             return broken(1, Fault::NoEnds);
@@ -174,7 +174,7 @@ impl AuditFile {
             if number > expected {
                 return broken(expected, Fault::Missing);
             }
-            // What has not even the type that it must have was changed.
+            // A column that has not even the type it must have was changed.
             let Ok(row) = AuditRow::read(row) else { return broken(number, Fault::Changed) };
             if row.link(&reached.hash) != row.hash {
                 return broken(number, Fault::Changed);
@@ -190,7 +190,7 @@ impl AuditFile {
         if reached != newest {
             return broken(reached.number, Fault::Changed);
         }
-        // The oldest entries go only together with an entry that says so.
+        // The server removes the oldest entries only together with an entry that says so.
         if said_removed != (removed.number > 0).then(|| removal(&removed)) {
             return broken(removed.number.max(1), Fault::Removed);
         }

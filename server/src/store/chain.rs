@@ -1,5 +1,5 @@
-//! The hash that chains rows, so that changed data is noticed: messages within their conversation, and
-//! the entries of the audit log.
+//! The hashes by which changed rows are noticed. Messages are chained within their conversation, and so are
+//! revocations and the entries of the audit log.
 
 use aws_lc_rs::digest::{Context, SHA256};
 use parlour_protocol::{Body, Message};
@@ -7,15 +7,15 @@ use parlour_protocol::{Body, Message};
 /// SHA-256.
 pub(super) type Hash = [u8; 32];
 
-/// What stands before the first row.
+/// The hash before the first row.
 pub(super) const GENESIS: Hash = [0; 32];
 
-/// SHA-256 over the hash of the row in front and the fields of this one, each with its length in front
+/// SHA-256 over the hash of the row before and the fields of this row, each preceded by its length
 /// (8 bytes, big-endian).
 pub(super) struct Link(Context);
 
 impl Link {
-    /// The link of a row that comes after `before`.
+    /// Begins the hash of a row that comes after the one whose hash is `before`.
     pub(super) fn after(before: &Hash) -> Self {
         let mut link = Self(Context::new(&SHA256));
         link.field(before);
@@ -28,7 +28,7 @@ impl Link {
         self.0.update(bytes);
     }
 
-    /// The row's hash.
+    /// Finishes the row's hash.
     pub(super) fn hash(self) -> Hash {
         let mut hash = GENESIS;
         hash.copy_from_slice(self.0.finish().as_ref()); // both are of 32 bytes

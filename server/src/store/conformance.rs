@@ -1,4 +1,4 @@
-//! What every backend must do, as one suite that each runs.
+//! The suite of tests that every backend must pass.
 
 use std::future::Future;
 
@@ -8,7 +8,9 @@ use parlour_protocol::{
 };
 use tokio::sync::mpsc;
 
-use super::{Account, Appended, ConversationKey, NewMessage, Outcome, Store, StoreError};
+use super::{
+    Account, AppendError, Appended, ConversationKey, CreateAccountError, NewMessage, Outcome, Store,
+};
 use crate::audit::{Entry, Kind, SecurityEvent};
 
 pub(super) fn name(text: &str) -> UserName {
@@ -59,19 +61,19 @@ pub(super) fn sealed(from: &str, to: &str) -> NewMessage {
     }
 }
 
-/// What the suite gives along with a message.
+/// The value that the suite passes along with a message.
 pub(super) type Waiting = u32;
 
-type Told = mpsc::UnboundedReceiver<Vec<Outcome<Waiting>>>;
+type Receiver = mpsc::UnboundedReceiver<Vec<Outcome<Waiting>>>;
 
-/// A store, with where it tells outcomes.
-pub(super) type Opened<S> = (S, Told);
+/// A store, with the outcomes that it sends.
+pub(super) type Opened<S> = (S, Receiver);
 
 pub(super) async fn append(
     store: &impl Store<Waiting>,
-    told: &mut Told,
+    told: &mut Receiver,
     message: NewMessage,
-) -> Result<Appended, StoreError> {
+) -> Result<Appended, AppendError> {
     store.append(message, 7).await.unwrap();
     let mut outcomes = told.recv().await.unwrap();
     assert_eq!(outcomes.len(), 1);
@@ -81,7 +83,7 @@ pub(super) async fn append(
 }
 
 /// Makes the account sam and lets him say so many things in the lobby.
-pub(super) async fn fill(store: &impl Store<Waiting>, told: &mut Told, count: u8) {
+pub(super) async fn fill(store: &impl Store<Waiting>, told: &mut Receiver, count: u8) {
     store.create_account(account("sam", "kid"), registered()).await.unwrap();
     for number in 1..=count {
         append(store, told, public("sam", number, &format!("message {number}"))).await.unwrap();
@@ -99,6 +101,7 @@ pub(super) async fn all<S: Store<Waiting>, C: Future<Output = ()>>(
     what_waits_together_is_told_in_order(&store, &mut told).await;
     both_sides_find_a_direct_conversation(&store, &mut told).await;
     who_has_stored_too_much_is_refused_and_nobody_else(&store, &mut told).await;
+    an_id_that_was_used_begins_no_conversation(&store, &mut told).await;
     revocations_are_kept_once(&store).await;
     close(store).await;
     assert!(told.recv().await.is_none());
@@ -107,7 +110,7 @@ pub(super) async fn all<S: Store<Waiting>, C: Future<Output = ()>>(
     close(store).await;
 }
 
-async fn what_waits_together_is_told_in_order(store: &impl Store<Waiting>, told: &mut Told) {
+async fn what_waits_together_is_told_in_order(store: &impl Store<Waiting>, told: &mut Receiver) {
     for number in 0..50 {
         // One id twice in the same breath, and once more with another text.
         let message = match number {
@@ -126,7 +129,7 @@ async fn what_waits_together_is_told_in_order(store: &impl Store<Waiting>, told:
         assert_eq!(waiting, number);
         match number {
             20 => assert!(outcome.is_ok_and(|kept| kept.message.seq == seq && !kept.fresh)),
-            21 => assert_eq!(outcome.unwrap_err(), StoreError::IdInUse),
+            21 => assert_eq!(outcome.unwrap_err(), AppendError::IdInUse),
             _ => {
                 seq += 1;
                 assert!(outcome.is_ok_and(|kept| kept.message.seq == seq && kept.fresh));
@@ -141,12 +144,12 @@ async fn a_name_belongs_to_its_first_account(store: &impl Store<Waiting>) {
         store.create_account(account(user, user), registered()).await.unwrap();
         store.create_account(account(user, user), registered()).await.unwrap();
         let other = store.create_account(account(user, "other"), registered()).await;
-        assert_eq!(other, Err(StoreError::NameTaken));
+        assert_eq!(other, Err(CreateAccountError::NameTaken));
         assert_eq!(store.account(name(user)).await.unwrap(), Some(account(user, user)));
     }
 }
 
-async fn messages_are_numbered_without_gaps_and_kept_once(store: &impl Store<Waiting>, told: &mut Told) {
+async fn messages_are_numbered_without_gaps_and_kept_once(store: &impl Store<Waiting>, told: &mut Receiver) {
     for number in 1..=5 {
         let kept = append(store, told, public("sam", number, "hello")).await.unwrap();
         assert_eq!((kept.message.seq, kept.fresh), (u64::from(number), true));
@@ -154,7 +157,7 @@ async fn messages_are_numbered_without_gaps_and_kept_once(store: &impl Store<Wai
     let again = append(store, told, public("sam", 3, "hello")).await.unwrap();
     assert_eq!((again.message.seq, again.fresh), (3, false));
     let other = append(store, told, public("sam", 3, "something else")).await;
-    assert_eq!(other.unwrap_err(), StoreError::IdInUse);
+    assert_eq!(other.unwrap_err(), AppendError::IdInUse);
     // Ids are the sender's own: another user may use the same.
     assert_eq!(append(store, told, public("erik", 3, "hi")).await.unwrap().message.seq, 6);
     // The clock went back; the conversation's time does not.
@@ -175,7 +178,7 @@ async fn messages_are_numbered_without_gaps_and_kept_once(store: &impl Store<Wai
     assert_eq!(seqs(HistoryRange::Before(u64::MAX), 1).await, [7]);
 }
 
-async fn both_sides_find_a_direct_conversation(store: &impl Store<Waiting>, told: &mut Told) {
+async fn both_sides_find_a_direct_conversation(store: &impl Store<Waiting>, told: &mut Receiver) {
     let kept = append(store, told, sealed("sam", "erik")).await.unwrap().message;
     for (reader, other) in [("sam", "erik"), ("erik", "sam")] {
         let heads = store.conversations(name(reader)).await.unwrap();
@@ -191,17 +194,36 @@ async fn both_sides_find_a_direct_conversation(store: &impl Store<Waiting>, told
 }
 
 /// The store is opened with room for a mebibyte of messages of an account.
-async fn who_has_stored_too_much_is_refused_and_nobody_else(store: &impl Store<Waiting>, told: &mut Told) {
+async fn who_has_stored_too_much_is_refused_and_nobody_else(
+    store: &impl Store<Waiting>,
+    told: &mut Receiver,
+) {
     store.create_account(account("anna", "anna"), registered()).await.unwrap();
     let text = "x".repeat(8_192);
     for number in 0..124 {
         append(store, told, public("anna", number, &text)).await.unwrap();
     }
-    assert_eq!(append(store, told, public("anna", 124, &text)).await.unwrap_err(), StoreError::AccountFull);
+    assert_eq!(append(store, told, public("anna", 124, &text)).await.unwrap_err(), AppendError::AccountFull);
     // What was kept before is answered as it was, what is small enough fits, and others are not concerned.
     assert!(!append(store, told, public("anna", 5, &text)).await.unwrap().fresh);
     assert!(append(store, told, public("anna", 125, "short")).await.unwrap().fresh);
     assert!(append(store, told, public("erik", 200, &text)).await.unwrap().fresh);
+}
+
+async fn an_id_that_was_used_begins_no_conversation(store: &impl Store<Waiting>, told: &mut Receiver) {
+    let text_to_anna =
+        |number| NewMessage { to: Conversation::Direct(name("anna")), ..public("sam", number, "hello") };
+    for repeated in [sealed("sam", "anna"), text_to_anna(3)] {
+        assert_eq!(append(store, told, repeated).await.unwrap_err(), AppendError::IdInUse);
+        for (reader, others) in [("sam", ["#lobby", "@erik"].as_slice()), ("anna", &["#lobby"])] {
+            let heads = store.conversations(name(reader)).await.unwrap();
+            let names: Vec<String> = heads.iter().map(|head| head.name.to_string()).collect();
+            assert_eq!(names, others);
+        }
+    }
+    let first = append(store, told, text_to_anna(9)).await.unwrap();
+    assert_eq!((first.message.seq, first.fresh), (1, true));
+    assert_eq!(store.conversations(name("anna")).await.unwrap().len(), 2);
 }
 
 async fn revocations_are_kept_once(store: &impl Store<Waiting>) {
@@ -219,7 +241,7 @@ async fn revocations_are_kept_once(store: &impl Store<Waiting>) {
     assert_eq!(store.revoked_devices(name("erik")).await.unwrap().len(), 0);
 }
 
-async fn what_was_confirmed_is_there_after_a_restart(store: &impl Store<Waiting>, told: &mut Told) {
+async fn what_was_confirmed_is_there_after_a_restart(store: &impl Store<Waiting>, told: &mut Receiver) {
     let page = store.history(lobby(), HistoryRange::Newest, 100).await.unwrap();
     assert_eq!(page.last, 181);
     assert_eq!(append(store, told, public("sam", 8, "after")).await.unwrap().message.seq, 182);

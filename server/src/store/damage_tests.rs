@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::conformance::{self, Waiting, name};
 use super::sqlite::{OpenError, SqliteStore};
-use super::{Account, Bounds, ConversationKey, Store, StoreError};
+use super::{Account, Bounds, ConversationKey, ReadError, Store};
 use crate::audit::Kind;
 use crate::metrics::Commits;
 
@@ -26,7 +26,7 @@ fn in_memory() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
-/// Whom the server knows, and the last one whom it does not.
+/// Three users that the server knows, and one that it does not.
 const USERS: [&str; 4] = ["anna", "erik", "sam", "nobody"];
 
 fn open(path: &Path) -> Result<SqliteStore<Waiting>, OpenError> {
@@ -71,13 +71,13 @@ async fn fill_and_stay(path: &Path, word: &str, count: u8) -> conformance::Opene
 /// Everything that is served out of a database.
 #[derive(PartialEq, Debug)]
 struct Served {
-    accounts: Vec<Result<Option<Account>, StoreError>>,
-    revoked: Vec<Result<Vec<RevokedDevice>, StoreError>>,
-    lists: Vec<Result<Vec<String>, StoreError>>,
-    pages: Vec<Result<Vec<(Seq, String)>, StoreError>>,
+    accounts: Vec<Result<Option<Account>, ReadError>>,
+    revoked: Vec<Result<Vec<RevokedDevice>, ReadError>>,
+    lists: Vec<Result<Vec<String>, ReadError>>,
+    pages: Vec<Result<Vec<(Seq, String)>, ReadError>>,
 }
 
-/// What a message says, which its `Debug` leaves out.
+/// The content of a message, which its `Debug` leaves out.
 fn words(message: &Message) -> Vec<String> {
     match &message.body {
         Body::Text(text) => vec![text.as_str().to_owned()],
@@ -113,10 +113,10 @@ async fn served(store: &SqliteStore<Waiting>) -> Served {
     served
 }
 
-/// What of one is neither the same in the other nor an error there.
+/// The results that are now neither the same as they were nor an error.
 fn wrong<T: PartialEq + std::fmt::Debug>(
-    good: &[Result<T, StoreError>],
-    now: &[Result<T, StoreError>],
+    good: &[Result<T, ReadError>],
+    now: &[Result<T, ReadError>],
 ) -> Vec<String> {
     let pairs = good.iter().zip(now);
     pairs

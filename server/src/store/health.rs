@@ -1,4 +1,4 @@
-//! Whether the disk takes what the writer has for it, and what the log hears of that.
+//! The state of the disk under the writer, and the log lines about it.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -6,32 +6,33 @@ use std::time::{Duration, Instant};
 use parlour_upkeep::{WriteFault, write_fault_text};
 use tracing::{error, info};
 
-/// How often the log hears that nothing can be stored, while that lasts: not once for each message.
+/// The time between two log lines that say that nothing can be stored, while that lasts. One for each message would
+/// fill the log.
 const REMINDER: Duration = Duration::from_mins(1);
 
-/// How the writer's disk is.
+/// The state of the writer's disk.
 #[derive(Debug)]
 pub(super) struct Health {
     database: PathBuf,
-    /// Writing was given up until the next start.
+    /// Whether writing was given up until the next start.
     given_up: bool,
     trouble: Option<Trouble>,
-    /// When the log last heard that SQLite's own log cannot be copied.
-    told_of_log: Option<Instant>,
+    /// When it was last logged that SQLite's own log cannot be copied.
+    copy_failure_logged: Option<Instant>,
 }
 
-/// Writing does not work.
+/// A time during which writing does not work.
 #[derive(Debug)]
 struct Trouble {
-    /// When the log last heard of it.
-    told: Instant,
-    /// Writes that came to nothing since it began.
+    /// When it was last logged.
+    logged: Instant,
+    /// Writes that failed since it began.
     refused: u64,
 }
 
 impl Health {
     pub(super) fn new(database: &Path) -> Self {
-        Self { database: database.to_owned(), given_up: false, trouble: None, told_of_log: None }
+        Self { database: database.to_owned(), given_up: false, trouble: None, copy_failure_logged: None }
     }
 
     /// Whether nothing is written any more before the next start.
@@ -39,23 +40,23 @@ impl Health {
         self.given_up
     }
 
-    /// So many writes came to nothing, for this reason; none when it was not even tried.
+    /// Notes that this many writes failed, and why; no failure means that they were not even tried.
     pub(super) fn failed(&mut self, failure: Option<&rusqlite::Error>, writes: usize) {
         let fault = failure.and_then(WriteFault::of);
         let begins = self.trouble.is_none() || (fault == Some(WriteFault::Unsynced) && !self.given_up);
         self.given_up |= fault == Some(WriteFault::Unsynced);
         let now = Instant::now();
-        let trouble = self.trouble.get_or_insert(Trouble { told: now, refused: 0 });
+        let trouble = self.trouble.get_or_insert(Trouble { logged: now, refused: 0 });
         trouble.refused += writes as u64;
-        if begins || now.duration_since(trouble.told) >= REMINDER {
-            trouble.told = now;
+        if begins || now.duration_since(trouble.logged) >= REMINDER {
+            trouble.logged = now;
             let refused = trouble.refused;
             let reason = failure.map(|failure| write_fault_text(failure, &self.database));
-            self.tell(&reason.unwrap_or_else(|| "the disk failed before".to_owned()), refused);
+            self.log(&reason.unwrap_or_else(|| "the disk failed before".to_owned()), refused);
         }
     }
 
-    fn tell(&self, reason: &str, refused: u64) {
+    fn log(&self, reason: &str, refused: u64) {
         if self.given_up {
             error!(
                 reason,
@@ -66,20 +67,20 @@ impl Health {
         }
     }
 
-    /// SQLite's log could not be copied into the database. What was confirmed stays in it, and it grows.
+    /// Notes that SQLite's log could not be copied into the database. Confirmed writes stay in the log, which grows.
     pub(super) fn not_copied(&mut self, failure: &rusqlite::Error) {
         if WriteFault::of(failure) == Some(WriteFault::Unsynced) {
             return self.failed(Some(failure), 0);
         }
         let now = Instant::now();
-        if self.told_of_log.is_none_or(|told| now.duration_since(told) >= REMINDER) {
-            self.told_of_log = Some(now);
+        if self.copy_failure_logged.is_none_or(|logged| now.duration_since(logged) >= REMINDER) {
+            self.copy_failure_logged = Some(now);
             let reason = write_fault_text(failure, &self.database);
             error!(reason, "the database's log cannot be copied into it, and grows");
         }
     }
 
-    /// Something was written.
+    /// Notes that something was written.
     pub(super) fn worked(&mut self) {
         if let Some(Trouble { refused, .. }) = self.trouble.take() {
             info!(refused, "storing works again");

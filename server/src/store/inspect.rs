@@ -1,4 +1,4 @@
-//! Reads a whole database and holds everything in it against its hashes and against each other.
+//! Reads a whole database and checks everything in it, by its hash and against everything else.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::chain::{GENESIS, Hash, link};
 use super::rows::{MESSAGE_COLUMNS, RawMessage, hash};
-use super::{accounts, migrations, revocations};
+use super::{Failure, accounts, migrations, revocations};
 
 /// A conversation as its own row describes it.
 struct Described {
@@ -21,29 +21,32 @@ struct Described {
     last_hash: Option<Hash>,
 }
 
-/// Where a chain of messages leads.
+/// The end of a chain of messages.
 struct End {
     seq: Seq,
     time: i64,
     hash: Hash,
 }
 
-/// What is in the database file `path` and what of it is damaged, while servers use it or not. With a
-/// `root`, certificates are held against it. Gives the reason when it cannot be read as a database of ours.
+/// Lists what is in the database file `path` and what of it is damaged; a server may be using it. With a `root`,
+/// certificates are verified to it. The error says why the file cannot be read as a database of this program.
 pub fn inspect(path: &Path, root: Option<&RootCertificate>) -> Result<Inspection, String> {
-    read(path, root).unwrap_or_else(|error| Err(error.to_string()))
+    read(path, root).map_err(|failure| match failure {
+        Failure::Refused(reason) => reason,
+        Failure::Database(failure) => failure.to_string(),
+    })
 }
 
-fn read(path: &Path, root: Option<&RootCertificate>) -> rusqlite::Result<Result<Inspection, String>> {
+fn read(path: &Path, root: Option<&RootCertificate>) -> Result<Inspection, Failure<String>> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    // One moment for all that is read: a running server writes on.
+    // One snapshot, although a running server writes on.
     let connection = connection.unchecked_transaction()?;
     let version: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if version != migrations::newest() {
-        return Ok(Err(format!(
-            "it is of version {version}, this program knows version {}",
-            migrations::newest()
+        let known = migrations::newest();
+        return Err(Failure::Refused(format!(
+            "it is of version {version}, this program knows version {known}"
         )));
     }
     let mut inspection = Inspection::default();
@@ -56,12 +59,12 @@ fn read(path: &Path, root: Option<&RootCertificate>) -> rusqlite::Result<Result<
     members(&connection, &mut inspection)?;
     let count = revocations::verify(&connection, |damage| inspection.damaged(damage))?;
     inspection.inventory.counts.insert("revocations".to_owned(), count);
-    untold(&connection, &mut inspection)?;
+    missing_revocations(&connection, &mut inspection)?;
     stored(&connection, &mut inspection)?;
-    Ok(Ok(inspection))
+    Ok(inspection)
 }
 
-/// What accounts have stored may be noted ahead, never behind.
+/// The number of bytes that an account has stored may be too high, never too low.
 fn stored(connection: &Connection, inspection: &mut Inspection) -> rusqlite::Result<()> {
     let mut statement = connection.prepare(
         "SELECT sender FROM messages GROUP BY sender
@@ -88,16 +91,16 @@ fn all_accounts(
     let mut count = 0;
     while let Some(row) = rows.next()? {
         count += 1;
-        let kept = accounts::Kept::read(row)?;
-        let name = &kept.name;
-        let fits = AccountCertificate::from_der(&kept.certificate).is_ok_and(|certificate| {
+        let account = accounts::AccountRow::read(row)?;
+        let name = &account.name;
+        let fits = AccountCertificate::from_der(&account.certificate).is_ok_and(|certificate| {
             certificate.user().as_str() == name
-                && certificate.kid() == kept.kid
+                && certificate.kid() == account.kid
                 && root.is_none_or(|root| certificate.verify(root, certificate.not_before()).is_ok())
         });
         if !fits {
             inspection.damaged(format!("the certificate of the account {name:?} does not fit it"));
-        } else if !kept.is_sound() {
+        } else if !account.is_sound() {
             inspection.damaged(format!("the account {name:?} does not fit its hash"));
         }
     }
@@ -167,7 +170,7 @@ fn follow(
             if link(&end.hash, &message) != stored {
                 inspection.damaged(format!("message {seq} of {name:?} does not fit its hash"));
             }
-            // One that was changed does not make all behind it look so.
+            // A message that was changed must not make all after it look changed.
             end = End { seq, time: message.time.as_millis(), hash: stored };
         } else {
             inspection.damaged(format!("message {seq} of {name:?} does not parse"));
@@ -178,7 +181,7 @@ fn follow(
     Ok(end)
 }
 
-/// A direct conversation is named after the two who are in it.
+/// Checks that a direct conversation has the members that its name says.
 fn members(connection: &Connection, inspection: &mut Inspection) -> rusqlite::Result<()> {
     let mut statement = connection.prepare(
         "SELECT name, (SELECT group_concat(user, '@') FROM
@@ -200,9 +203,9 @@ fn members(connection: &Connection, inspection: &mut Inspection) -> rusqlite::Re
     Ok(())
 }
 
-/// A device of which the audit log says that it was revoked must be among the revoked: the newest could be taken
-/// away without a gap.
-fn untold(connection: &Connection, inspection: &mut Inspection) -> rusqlite::Result<()> {
+/// Checks that every device that the audit log calls revoked is among the revoked: the newest revocations could be
+/// removed without leaving a gap.
+fn missing_revocations(connection: &Connection, inspection: &mut Inspection) -> rusqlite::Result<()> {
     let mut statement = connection.prepare(
         "SELECT user, device FROM audit WHERE kind = 'device_revoked' AND NOT EXISTS
              (SELECT 1 FROM revocations WHERE name = audit.user AND revocations.device = audit.device)",

@@ -1,4 +1,4 @@
-//! What the one who writes keeps in memory.
+//! The part of the database that the writer keeps in memory.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,9 +7,9 @@ use super::ConversationKey;
 use super::audit::AuditLog;
 use super::room::Room;
 use super::survey::Survey;
-use super::tails::Tail;
+use super::tail::Tail;
 
-/// What is known of the database without asking it.
+/// What the writer knows of the database without asking it.
 pub(super) struct Memory {
     pub(super) tails: HashMap<ConversationKey, Tail>,
     pub(super) room: Room,
@@ -18,7 +18,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Forgets what may be ahead of the database.
+    /// Forgets what may be ahead of the database, after a transaction that failed.
     pub(super) fn forget(&mut self) {
         self.tails.clear();
         self.room.forget();

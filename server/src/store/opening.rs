@@ -1,4 +1,4 @@
-//! Opening a database: what is there is looked at, brought up to date, and made sure to be on the disk.
+//! Opening a database: it is checked, brought up to date, and made sure to be on the disk.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -31,34 +31,33 @@ pub enum OpenError {
     /// The disk is full.
     #[error("no space left on {0}")]
     Full(PathBuf),
-    /// The file is empty, which no database ever is.
+    /// The file is empty, which a database never is.
     #[error("{0} is empty: it is no database")]
     Empty(PathBuf),
-    /// There is no database, and the log of one, which a new one would take away.
+    /// The database is missing while its log is there, which a new database would remove.
     #[error("{path} is missing, and its log {path}-wal is there", path = .0.display())]
     Missing(PathBuf),
-    /// The database is damaged, and beside it lies a log that was not copied into it yet.
+    /// The database and a log that was not copied into it yet do not fit each other.
     #[error("{path} and its log {path}-wal do not fit each other: {damage}", path = .path.display())]
     Misfit {
         /// The file.
         path: PathBuf,
-        /// What does not fit.
+        /// The misfit that was found.
         damage: String,
     },
-    /// SQLite could not open or prepare it.
+    /// The database could not be opened or prepared.
     #[error("cannot open {path}: {reason}")]
     Failed {
         /// The file.
         path: PathBuf,
-        /// What SQLite said.
+        /// The database's own message.
         reason: String,
     },
 }
 
 impl<T> Writer<T> {
-    /// Opens or makes the database file `path` for whoever has a thread of their own to write on; a
-    /// [`SqliteStore`] has one. So much is kept as `bounds` say; what becomes of appends is told to `outcomes`;
-    /// `commits` are counted.
+    /// Opens or makes the database file `path`, for callers that have a thread of their own to write on. The writer
+    /// keeps within `bounds`, sends what became of messages to `outcomes`, and counts `commits`.
     pub fn open(
         path: &Path,
         bounds: Bounds,
@@ -72,7 +71,7 @@ impl<T> Writer<T> {
         }
         let opened = Self::open_or_make(path, bounds, outcomes, commits);
         if is_new && opened.is_err() && refuse_empty(path).is_err() {
-            // What was only just made, without anything in it, is no reason to refuse the next start.
+            // An empty file that this start made must not make the next start refuse it.
             let _ = std::fs::remove_file(path);
         }
         opened
@@ -85,7 +84,7 @@ impl<T> Writer<T> {
         commits: Commits,
     ) -> Result<Self, OpenError> {
         let failed = |error: rusqlite::Error| OpenError::new(path, &error);
-        // Asked before SQLite makes one.
+        // Before SQLite makes one.
         let has_log = has_log(path);
         let mut connection = connect(path).map_err(failed)?;
         let survey = settle(&mut connection, path, has_log)?;
@@ -93,7 +92,7 @@ impl<T> Writer<T> {
             error!(damage, "the database is damaged; what is damaged is not served");
         }
         if survey.trust_revocations().is_err() {
-            match revocations::reindex(&connection).and_then(|()| survey.mended(&connection)) {
+            match revocations::reindex(&connection).and_then(|()| survey.recheck_revocations(&connection)) {
                 Ok(true) => info!("the list of revoked devices is whole again"),
                 Ok(false) => {}
                 Err(failure) => error!(%failure, "the list of revoked devices cannot be put right"),
@@ -124,7 +123,7 @@ impl OpenError {
     }
 }
 
-/// SQLite would take an empty file for a new database, and all that was in it for gone.
+/// Refuses an empty file, which SQLite would take for a new database: everything that was in it would be gone.
 fn refuse_empty(path: &Path) -> Result<(), OpenError> {
     match std::fs::metadata(path) {
         Ok(file) if file.is_file() && file.len() == 0 => Err(OpenError::Empty(path.to_owned())),
@@ -132,15 +131,15 @@ fn refuse_empty(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Looks at a database, brings it up to date, and copies its log into it: what the log holds may be in memory alone,
-/// if the disk failed before, and is on the disk afterwards.
+/// Checks a database, brings it up to date, and copies its log into it. If the disk failed before, the log's content
+/// may be in memory alone; afterwards it is on the disk.
 fn settle(connection: &mut Connection, path: &Path, has_log: bool) -> Result<Survey, OpenError> {
     let failed = |error: rusqlite::Error| OpenError::new(path, &error);
     let keep_log = |connection: &Connection, keep| {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep).map(drop)
     };
-    // A log of another database, or of another state of this one, would be copied at the latest when this
-    // connection ends, and what it overwrites be gone.
+    // Otherwise a log of another database, or of another state of this one, would be copied when this connection
+    // closes, at the latest, and overwrite the database.
     keep_log(connection, true).map_err(failed)?;
     let version: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
     let mut survey = None;
@@ -160,13 +159,14 @@ fn settle(connection: &mut Connection, path: &Path, has_log: bool) -> Result<Sur
     Ok(survey.unwrap_or_else(|| Survey::take(connection)))
 }
 
-/// Whether something in the log beside a database may not be in the database.
+/// Whether the log beside a database may hold something that the database does not.
 fn has_log(path: &Path) -> bool {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     std::fs::metadata(Path::new(&log)).is_ok_and(|log| log.len() > 0)
 }
 
+/// Opens a connection with the settings that the store relies on.
 pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -175,7 +175,7 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    // No other folder for temporary files is within reach, and none should hold what is in here.
+    // The sandbox allows no folder for temporary files, and none should hold the content of the database.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)

@@ -1,4 +1,4 @@
-//! Reads, on threads of their own, each with its own connection: SQLite's WAL lets them read while
+//! Reading, on threads of their own, each with its own connection: SQLite's WAL lets them read while
 //! the writer writes.
 
 use parlour_protocol::limits::HISTORY_BYTES;
@@ -7,24 +7,19 @@ use parlour_protocol::{
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::chain::{GENESIS, Hash, link};
-use super::rows::{MESSAGE_COLUMNS, RawMessage, hash};
+use super::chain::link;
+use super::rows::{MESSAGE_COLUMNS, RawMessage, hash, hash_before};
 use super::survey::Survey;
-use super::{ConversationKey, Page, StoreError};
+use super::{ConversationKey, Damaged, Failure, Page, ReadError};
 
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Failed(error.to_string())
-    }
-}
-
+/// Reads a page of a conversation.
 pub(super) fn history(
     connection: &Connection,
     survey: &Survey,
     key: &ConversationKey,
     range: HistoryRange,
     limit: u16,
-) -> Result<Page, StoreError> {
+) -> Result<Page, Failure<ReadError>> {
     // One snapshot for all that follows.
     let transaction = connection.unchecked_transaction()?;
     let found: Option<(i64, Seq, Vec<u8>)> = transaction
@@ -35,10 +30,10 @@ pub(super) fn history(
         survey.trust_absence()?;
         return Ok(Page { messages: Vec::new(), last: 0 });
     };
-    if hash(end) != Some(hash_before(&transaction, conversation, last.saturating_add(1))?) {
-        return Err(StoreError::Damaged(format!(
-            "conversation {conversation} does not end at message {last}"
-        )));
+    let newest = hash_before(&transaction, conversation, last.saturating_add(1))?
+        .ok_or_else(|| is_missing(conversation, last))?;
+    if hash(end) != Some(newest) {
+        return Err(Damaged(format!("conversation {conversation} does not end at message {last}")).into());
     }
     let Rows { rows, is_full } = match range {
         HistoryRange::Newest => backwards(&transaction, conversation, last.saturating_add(1), limit)?,
@@ -60,18 +55,23 @@ pub(super) fn history(
         expected.filter(|seq| *seq > 0 && found.is_none_or(|row| row.seq != *seq))
     };
     if let Some(seq) = missing(begins, rows.first()).or_else(|| missing(ends, rows.last())) {
-        return Err(is_missing(conversation, seq));
+        return Err(is_missing(conversation, seq).into());
     }
     let messages = verified(&transaction, conversation, rows)?;
     Ok(Page { messages, last })
 }
 
-fn is_missing(conversation: i64, seq: Seq) -> StoreError {
-    StoreError::Damaged(format!("message {seq} of conversation {conversation} is missing"))
+fn is_missing(conversation: i64, seq: Seq) -> Damaged {
+    Damaged(format!("message {seq} of conversation {conversation} is missing"))
 }
 
 /// The newest rows before `seq`, oldest first, as many as fit a page.
-fn backwards(connection: &Connection, conversation: i64, seq: Seq, limit: u16) -> Result<Rows, StoreError> {
+fn backwards(
+    connection: &Connection,
+    conversation: i64,
+    seq: Seq,
+    limit: u16,
+) -> Result<Rows, Failure<ReadError>> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {MESSAGE_COLUMNS} FROM messages WHERE conversation = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3"
     ))?;
@@ -84,7 +84,12 @@ fn backwards(connection: &Connection, conversation: i64, seq: Seq, limit: u16) -
 }
 
 /// The oldest rows after `seq`, oldest first, as many as fit a page.
-fn forwards(connection: &Connection, conversation: i64, seq: Seq, limit: u16) -> Result<Rows, StoreError> {
+fn forwards(
+    connection: &Connection,
+    conversation: i64,
+    seq: Seq,
+    limit: u16,
+) -> Result<Rows, Failure<ReadError>> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {MESSAGE_COLUMNS} FROM messages WHERE conversation = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
     ))?;
@@ -100,7 +105,10 @@ struct Rows {
 }
 
 /// Takes rows until the page has its bytes; at least one.
-fn fill(found: impl Iterator<Item = rusqlite::Result<RawMessage>>, limit: u16) -> Result<Rows, StoreError> {
+fn fill(
+    found: impl Iterator<Item = rusqlite::Result<RawMessage>>,
+    limit: u16,
+) -> Result<Rows, Failure<ReadError>> {
     let mut rows = Vec::new();
     let mut size = 0;
     for row in found {
@@ -115,25 +123,25 @@ fn fill(found: impl Iterator<Item = rusqlite::Result<RawMessage>>, limit: u16) -
     Ok(Rows { rows, is_full })
 }
 
-/// The rows as messages, each held against its hash and the one before it.
+/// Parses the rows, and checks each against its hash and the message before it.
 fn verified(
     connection: &Connection,
     conversation: i64,
     rows: Vec<RawMessage>,
-) -> Result<Vec<Message>, StoreError> {
+) -> Result<Vec<Message>, Failure<ReadError>> {
     let Some(first) = rows.first() else {
         return Ok(Vec::new());
     };
     let first = first.seq;
-    let mut before = hash_before(connection, conversation, first)?;
+    let mut before = hash_before(connection, conversation, first)?
+        .ok_or_else(|| is_missing(conversation, first.saturating_sub(1)))?;
     let mut messages = Vec::with_capacity(rows.len());
     for (expected, row) in (first..).zip(rows) {
         let (message, stored) = row.parse()?;
         if message.seq != expected || link(&before, &message) != stored {
-            return Err(StoreError::Damaged(format!(
-                "message {} of conversation {conversation} does not fit its hash",
-                message.seq
-            )));
+            let seq = message.seq;
+            let damage = format!("message {seq} of conversation {conversation} does not fit its hash");
+            return Err(Damaged(damage).into());
         }
         before = stored;
         messages.push(message);
@@ -141,29 +149,18 @@ fn verified(
     Ok(messages)
 }
 
-/// The hash that the one of message `seq` goes on from.
-pub(super) fn hash_before(connection: &Connection, conversation: i64, seq: Seq) -> Result<Hash, StoreError> {
-    if seq <= 1 {
-        return Ok(GENESIS);
-    }
-    let bytes: Option<Vec<u8>> = connection
-        .prepare_cached("SELECT hash FROM messages WHERE conversation = ?1 AND seq = ?2")?
-        .query_row(params![conversation, seq - 1], |row| row.get(0))
-        .optional()?;
-    bytes.and_then(hash).ok_or_else(|| is_missing(conversation, seq - 1))
-}
-
-/// The `seq` at the end of a conversation. Where its own row does not fit its newest message it is the one of
-/// the newest message that there is: whoever asks for that hears what is wrong, and only there.
+/// The `seq` at the end of a conversation. Where the conversation's row does not fit its newest message, this is
+/// the newest message that there is: reading that one fails and says what is damaged, and the rest stays readable.
 const END: &str = "CASE WHEN last_seq = 0
     OR last_hash = (SELECT hash FROM messages WHERE conversation = conversations.id AND seq = last_seq)
     THEN last_seq ELSE (SELECT max(seq) FROM messages WHERE conversation = conversations.id) END";
 
+/// Lists the conversations of a user. A direct one in which nothing was said yet is not listed.
 pub(super) fn conversations(
     connection: &Connection,
     survey: &Survey,
     user: &UserName,
-) -> Result<Vec<ConversationHead>, StoreError> {
+) -> Result<Vec<ConversationHead>, Failure<ReadError>> {
     survey.trust_list_of(user)?;
     let transaction = connection.unchecked_transaction()?;
     let lobby: Option<Seq> = transaction
@@ -172,13 +169,14 @@ pub(super) fn conversations(
         .optional()?;
     let mut heads = vec![ConversationHead { name: Conversation::lobby(), last: lobby.unwrap_or(0) }];
     let mut statement = transaction.prepare_cached(&format!(
-        "SELECT name, {END} FROM members JOIN conversations ON id = conversation WHERE user = ?1 ORDER BY name"
+        "SELECT name, {END} FROM members JOIN conversations ON id = conversation WHERE user = ?1
+         AND (last_seq > 0 OR EXISTS (SELECT 1 FROM messages WHERE conversation = conversations.id)) ORDER BY name"
     ))?;
     let rows = statement.query_map([user.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
     for row in rows {
         let (name, last): (String, Seq) = row?;
-        let other = other_member(&name, user)
-            .ok_or_else(|| StoreError::Damaged(format!("a conversation is named {name}")))?;
+        let other =
+            other_member(&name, user).ok_or_else(|| Damaged(format!("a conversation is named {name}")))?;
         heads.push(ConversationHead { name: Conversation::Direct(other), last });
     }
     Ok(heads)
@@ -191,11 +189,12 @@ fn other_member(stored_name: &str, user: &UserName) -> Option<UserName> {
     other.parse().ok()
 }
 
+/// Lists the revoked devices of a user.
 pub(super) fn revoked_devices(
     connection: &Connection,
     survey: &Survey,
     user: &UserName,
-) -> Result<Vec<RevokedDevice>, StoreError> {
+) -> Result<Vec<RevokedDevice>, Failure<ReadError>> {
     survey.trust_revocations()?;
     let mut statement =
         connection.prepare_cached("SELECT device, time FROM revocations WHERE name = ?1 ORDER BY number")?;
@@ -203,14 +202,14 @@ pub(super) fn revoked_devices(
         statement.query_map([user.as_str()], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
     rows.map(|row| {
         let (device, time) = row?;
-        let device =
-            device.parse().map_err(|_| StoreError::Damaged("a revocation names no device".to_owned()))?;
+        let device = device.parse().map_err(|_| Damaged("a revocation names no device".to_owned()))?;
         Ok(RevokedDevice { device, time: Timestamp::from_millis(time) })
     })
     .collect()
 }
 
-pub(super) fn newest_revocation(connection: &Connection) -> Result<u64, StoreError> {
+/// The number of the newest revocation, 0 for none.
+pub(super) fn newest_revocation(connection: &Connection) -> Result<u64, Failure<ReadError>> {
     Ok(connection
         .prepare_cached("SELECT coalesce(max(number), 0) FROM revocations")?
         .query_row([], |row| row.get(0))?)

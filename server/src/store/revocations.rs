@@ -1,18 +1,19 @@
-//! The rows of revoked devices: chained, so that a changed one is noticed, and put right by the TTP, which has
-//! them all.
+//! The rows of revoked devices. They are chained, so that a changed one is noticed; the TTP has all of them and
+//! sends them again, which repairs it.
 
 use parlour_protocol::authority::Revocation;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::chain::{GENESIS, Hash, Link};
 use super::rows::hash;
+use super::{AddRevocationError, Failure};
 
-/// The columns of a revocation, in the order in which [`Kept::read`] reads them.
+/// The columns of a revocation, in the order in which [`RevocationRow::read`] reads them.
 const COLUMNS: &str = "number, name, device, time, hash";
 
-/// A row as it stands, before anything in it is believed.
+/// A revocation's row as it stands in the database; nothing in it is trusted yet.
 #[derive(PartialEq, Eq)]
-pub(super) struct Kept {
+pub(super) struct RevocationRow {
     pub(super) number: u64,
     pub(super) name: String,
     pub(super) device: String,
@@ -20,17 +21,17 @@ pub(super) struct Kept {
     hash: Option<Hash>,
 }
 
-impl Kept {
+impl RevocationRow {
     fn new(revocation: &Revocation, before: &Hash) -> Self {
-        let mut kept = Self {
+        let mut row = Self {
             number: revocation.number,
             name: revocation.name.to_string(),
             device: revocation.device.to_string(),
             time: revocation.time.as_millis(),
             hash: None,
         };
-        kept.hash = Some(kept.link(before));
-        kept
+        row.hash = Some(row.link(before));
+        row
     }
 
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -52,49 +53,52 @@ impl Kept {
         link.hash()
     }
 
-    /// Whether nothing was changed since it was written after the one whose hash is `before`.
+    /// Whether the row is as it was written after the one whose hash is `before`.
     pub(super) fn fits(&self, before: &Hash) -> bool {
         self.hash == Some(self.link(before))
     }
 }
 
-/// What became of a revocation that the TTP told.
+/// The change that adding a revocation made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Told {
-    /// It is kept, and was not before.
+pub(super) enum Addition {
+    /// It was not stored before.
     New,
-    /// It was kept before, as it is.
+    /// Nothing: it was stored before, as it is.
     Known,
-    /// What was kept in its place was not what had been written, and is put right.
-    Mended,
-    /// Another one, which was not changed, is kept in its place: the TTP has changed its mind, and nobody's
-    /// revocation is taken back for that.
-    Other,
+    /// Its row had been damaged, and was replaced.
+    Repaired,
 }
 
-/// Keeps a revocation under its number.
-pub(super) fn keep(connection: &Connection, revocation: &Revocation) -> rusqlite::Result<Told> {
+/// Stores a revocation under its number. An intact row is never replaced: nobody's revocation is taken back
+/// because the TTP changed its mind.
+pub(super) fn add(
+    connection: &Connection,
+    revocation: &Revocation,
+) -> Result<Addition, Failure<AddRevocationError>> {
     let before = hash_of(connection, revocation.number.saturating_sub(1))?.unwrap_or(GENESIS);
-    let new = Kept::new(revocation, &before);
-    let told = match find(connection, revocation.number)? {
-        None => Told::New,
-        Some(kept) if kept == new => return Ok(Told::Known),
-        Some(kept) if kept.fits(&before) => return Ok(Told::Other),
-        Some(_) => Told::Mended,
+    let new = RevocationRow::new(revocation, &before);
+    let addition = match find(connection, revocation.number)? {
+        None => Addition::New,
+        Some(row) if row == new => return Ok(Addition::Known),
+        Some(row) if row.fits(&before) => {
+            return Err(Failure::Refused(AddRevocationError::NumberTaken));
+        }
+        Some(_) => Addition::Repaired,
     };
     connection
         .prepare_cached(&format!(
             "INSERT OR REPLACE INTO revocations ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5)"
         ))?
         .execute(params![new.number, new.name, new.device, new.time, new.hash])?;
-    Ok(told)
+    Ok(addition)
 }
 
-fn find(connection: &Connection, number: u64) -> rusqlite::Result<Option<Kept>> {
+fn find(connection: &Connection, number: u64) -> rusqlite::Result<Option<RevocationRow>> {
     let mut select =
         connection.prepare_cached(&format!("SELECT {COLUMNS} FROM revocations WHERE number = ?1"))?;
-    match select.query_row([number], Kept::read).optional() {
-        // A row that cannot be read as one is as good as none.
+    match select.query_row([number], RevocationRow::read).optional() {
+        // A row whose columns have other types than they must have counts as missing.
         Err(rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..)) => {
             Ok(None)
         }
@@ -103,47 +107,47 @@ fn find(connection: &Connection, number: u64) -> rusqlite::Result<Option<Kept>> 
 }
 
 fn hash_of(connection: &Connection, number: u64) -> rusqlite::Result<Option<Hash>> {
-    Ok(find(connection, number)?.and_then(|kept| kept.hash))
+    Ok(find(connection, number)?.and_then(|row| row.hash))
 }
 
-/// Looks at all of them, the oldest first; says what is wrong, and how many there are.
+/// Checks all of them, the oldest first. Reports each damage to `damaged`, and returns the number of the last one.
 pub(super) fn verify(connection: &Connection, mut damaged: impl FnMut(String)) -> rusqlite::Result<u64> {
     let mut select = connection.prepare(&format!("SELECT {COLUMNS} FROM revocations ORDER BY number"))?;
     let mut rows = select.query([])?;
     let (mut last, mut before) = (0, GENESIS);
     while let Some(row) = rows.next()? {
-        let Ok(kept) = Kept::read(row) else {
+        let Ok(found) = RevocationRow::read(row) else {
             last = row.get(0)?;
             before = GENESIS;
             damaged(format!("revocation {last} cannot be read"));
             continue;
         };
-        if kept.number != last + 1 {
+        if found.number != last + 1 {
             damaged(format!("revocation {} is missing", last + 1));
-        } else if !kept.fits(&before) {
-            damaged(format!("revocation {} does not fit its hash", kept.number));
+        } else if !found.fits(&before) {
+            damaged(format!("revocation {} does not fit its hash", found.number));
         }
-        last = kept.number;
-        before = kept.hash.unwrap_or(GENESIS);
+        last = found.number;
+        before = found.hash.unwrap_or(GENESIS);
     }
     Ok(last)
 }
 
-/// Writes the index anew. Where a row was changed it does not lead there any more, and the row cannot be replaced.
+/// Builds the index anew. An index that does not lead to a damaged row any more keeps the row from being replaced.
 pub(super) fn reindex(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("REINDEX revocations")
 }
 
-/// Gives each its hash, where they have none yet.
+/// Computes the hash of every revocation, for databases from before there were any.
 pub(super) fn chain(connection: &Connection) -> rusqlite::Result<()> {
     let mut select = connection.prepare(&format!("SELECT {COLUMNS} FROM revocations ORDER BY number"))?;
-    let all = select.query_map([], Kept::read)?.collect::<rusqlite::Result<Vec<_>>>()?;
+    let all = select.query_map([], RevocationRow::read)?.collect::<rusqlite::Result<Vec<_>>>()?;
     let mut before = GENESIS;
-    for kept in all {
-        before = kept.link(&before);
+    for row in all {
+        before = row.link(&before);
         connection
             .prepare_cached("UPDATE revocations SET hash = ?2 WHERE number = ?1")?
-            .execute(params![kept.number, before])?;
+            .execute(params![row.number, before])?;
     }
     Ok(())
 }

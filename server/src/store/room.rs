@@ -1,5 +1,5 @@
-//! How much more may be stored: by an account, in the database and on its disk. What is refused for want of
-//! room are messages alone; accounts, revocations and the audit log use what was left free for them.
+//! How much more may be stored: by an account, in the database and on its disk. Only messages are refused for
+//! want of room; accounts, revocations and the audit log use the space that is kept free for them.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -10,22 +10,23 @@ use parlour_protocol::{Body, Limits, UserName};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tracing::{info, warn};
 
-use super::{Retention, StoreError};
+use super::{AppendError, Retention};
 
-/// What a message takes besides its body: the other columns of its row, and its places in three indexes.
-/// The migration that began to count says the same.
+/// The bytes that a message takes besides its body: the other columns of its row, and its places in three indexes.
+/// The migration that began to count uses the same number.
 const ROW_BYTES: u64 = 256;
 
-/// How often the sizes of database and disk are looked at.
+/// The time between two checks of the sizes of database and disk.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Which part of what an account may use is noted ahead of its use, so that few messages have to note it.
+/// One part in so many of what an account may use is written ahead of its use, so that few messages have to
+/// update it.
 const AHEAD: u64 = 4_096;
 
-/// How many accounts' use is kept in memory before all of it is noted and read again.
+/// The most accounts whose use is kept in memory. With more, all of it is written and forgotten.
 const REMEMBERED: usize = 100_000;
 
-/// How much may be stored, of what kind.
+/// The limits of what is stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bounds {
     /// Bytes of messages of one account.
@@ -39,7 +40,7 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// As the limits say.
+    /// The bounds that the server's limits set.
     pub fn new(limits: &Limits) -> Self {
         Self {
             account: limits.stored_bytes_per_account,
@@ -50,25 +51,25 @@ impl Bounds {
     }
 }
 
-/// What an account has used.
+/// What an account has stored.
 struct Used {
     bytes: u64,
-    /// What the database says that it has used: never less.
+    /// The number in the database, which is never less than `bytes`.
     noted: u64,
-    /// Whether it was told that it has no room.
+    /// Whether one of its messages was refused already: the audit log says so once.
     refused: bool,
 }
 
 /// Why there is no room for a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Full {
-    /// Its sender has used all of theirs; `first` when the log does not say so yet.
+    /// Its sender has stored as much as an account may; `first` when the audit log does not say so yet.
     Account { first: bool },
-    /// The database or the disk has.
+    /// The database or its disk is full.
     Server,
 }
 
-impl From<Full> for StoreError {
+impl From<Full> for AppendError {
     fn from(full: Full) -> Self {
         match full {
             Full::Account { .. } => Self::AccountFull,
@@ -77,7 +78,7 @@ impl From<Full> for StoreError {
     }
 }
 
-/// Room for messages, as the one who writes keeps it in memory.
+/// Room for messages, as the writer keeps it in memory.
 pub(super) struct Room {
     bounds: Bounds,
     /// The folder of the database; `None` for one without.
@@ -92,8 +93,8 @@ impl Room {
         Self { bounds, folder, used: HashMap::new(), looked: None, is_full: false }
     }
 
-    /// Looks at the sizes of database and disk, if that is due, and keeps memory bounded. Before each
-    /// transaction, within it.
+    /// Checks the sizes of the database and the disk, if that is due, and keeps memory bounded. Runs at the
+    /// beginning of each transaction.
     pub(super) fn look(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         if self.used.len() >= REMEMBERED {
             self.settle(connection)?;
@@ -126,22 +127,22 @@ impl Room {
         Ok(())
     }
 
-    /// Whether there is room for a message, and if not, why.
-    pub(super) fn for_message(
+    /// Why there is no room for a message; `None` when there is.
+    pub(super) fn lacks(
         &mut self,
         connection: &Connection,
         from: &UserName,
         body: &Body,
-    ) -> rusqlite::Result<Result<(), Full>> {
+    ) -> rusqlite::Result<Option<Full>> {
         if self.is_full {
-            return Ok(Err(Full::Server));
+            return Ok(Some(Full::Server));
         }
         let most = self.bounds.account;
         let used = self.used(connection, from)?;
         if used.bytes.saturating_add(cost(body)) <= most {
-            return Ok(Ok(()));
+            return Ok(None);
         }
-        Ok(Err(Full::Account { first: !std::mem::replace(&mut used.refused, true) }))
+        Ok(Some(Full::Account { first: !std::mem::replace(&mut used.refused, true) }))
     }
 
     /// Counts a message that was written.
@@ -161,7 +162,7 @@ impl Room {
         Ok(())
     }
 
-    /// Notes exactly what was used, at the end.
+    /// Writes exactly what was used, before the writer ends.
     pub(super) fn settle(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         for (user, used) in &mut self.used {
             if used.noted != used.bytes {
@@ -192,7 +193,7 @@ impl Room {
     }
 }
 
-/// The bytes that a message counts for; of an envelope a few more than its columns have.
+/// How many bytes a message counts for. An envelope counts for a few more than its columns hold.
 fn cost(body: &Body) -> u64 {
     let bytes = match body {
         Body::Text(text) => text.as_str().len(),

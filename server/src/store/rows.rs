@@ -1,15 +1,15 @@
-//! Rows of the database as the types of the protocol.
+//! Rows of messages, and how they become the types of the protocol.
 
-use parlour_protocol::{Body, Message, MessageId, SafeText, SealedMessage, Timestamp};
-use rusqlite::Row;
+use parlour_protocol::{Body, Message, MessageId, SafeText, SealedMessage, Seq, Timestamp};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::StoreError;
-use super::chain::Hash;
+use super::Damaged;
+use super::chain::{GENESIS, Hash};
 
-/// The columns of a message, in the order in which [`message`] reads them.
+/// The columns of a message, in the order in which [`RawMessage::read`] reads them.
 pub(super) const MESSAGE_COLUMNS: &str = "seq, id, sender, recipient, time, text, sealed, key1, key2, hash";
 
-/// A row as it stands, before anything in it is believed.
+/// A message's row as it stands in the database; nothing in it is trusted yet.
 pub(super) struct RawMessage {
     pub(super) seq: u64,
     id: Vec<u8>,
@@ -40,7 +40,7 @@ impl RawMessage {
         })
     }
 
-    /// The bytes that this row takes in a reply, about.
+    /// About how many bytes this row takes in a reply.
     pub(super) fn size(&self) -> usize {
         // JSON escapes a quotation mark, a backslash, TAB and line feed with one more byte.
         let escapes =
@@ -50,10 +50,10 @@ impl RawMessage {
         text + sealed + 300
     }
 
-    /// The message and the hash that was stored with it.
-    pub(super) fn parse(self) -> Result<(Message, Hash), StoreError> {
+    /// Parses the message and the hash that was stored with it.
+    pub(super) fn parse(self) -> Result<(Message, Hash), Damaged> {
         let seq = self.seq;
-        self.parsed().ok_or_else(|| StoreError::Damaged(format!("message {seq} does not parse")))
+        self.parsed().ok_or_else(|| Damaged(format!("message {seq} does not parse")))
     }
 
     fn parsed(self) -> Option<(Message, Hash)> {
@@ -74,6 +74,22 @@ impl RawMessage {
         };
         Some((message, hash(self.hash)?))
     }
+}
+
+/// The hash that message `seq` goes on from, if the message before it is there.
+pub(super) fn hash_before(
+    connection: &Connection,
+    conversation: i64,
+    seq: Seq,
+) -> rusqlite::Result<Option<Hash>> {
+    if seq <= 1 {
+        return Ok(Some(GENESIS));
+    }
+    let bytes: Option<Vec<u8>> = connection
+        .prepare_cached("SELECT hash FROM messages WHERE conversation = ?1 AND seq = ?2")?
+        .query_row(params![conversation, seq - 1], |row| row.get(0))
+        .optional()?;
+    Ok(bytes.and_then(hash))
 }
 
 /// A stored hash, if it has the length of one.

@@ -1,4 +1,4 @@
-//! The SQLite backend: `DATA/chat.db` in WAL mode, every commit on disk before it counts.
+//! The SQLite backend: `DATA/chat.db` in WAL mode, with every commit on the disk before it is answered.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,8 @@ use tracing::warn;
 use super::opening::connect;
 use super::survey::Survey;
 use super::{
-    Account, Bounds, ConversationKey, Later, NewMessage, Outcomes, Page, Store, StoreError, accounts, reader,
+    Account, AddRevocationError, AuditError, Bounds, ConversationKey, CreateAccountError, Failure, Later,
+    NewMessage, Outcomes, Page, ReadError, Store, WriteError, accounts, reader,
 };
 use crate::audit::Entry;
 use crate::metrics::Commits;
@@ -24,10 +25,11 @@ pub use super::writer::{Answer, Write, Writer};
 /// Threads that read.
 const READERS: usize = 2;
 
-/// Writes and reads that may wait for their thread; further ones wait for a place in the queue.
+/// The most writes, and the most reads, that wait for their threads. Callers with further ones wait for a place in
+/// the queue.
 const QUEUE: usize = 4_096;
 
-/// Something to read, with where to; `None` ends the thread.
+/// Something to read, which answers its caller; `None` ends the thread.
 type Read = Option<Box<dyn FnOnce(&Connection) + Send>>;
 
 /// The store over one SQLite file.
@@ -39,12 +41,12 @@ pub struct SqliteStore<T> {
     writer: Threads,
 }
 
-/// Threads that were not waited for yet.
+/// Threads that have not been joined yet.
 type Threads = Mutex<Vec<JoinHandle<()>>>;
 
 impl<T: Send + 'static> SqliteStore<T> {
-    /// Opens or makes the database file `path` and starts its threads. So much is kept as `bounds` say; what
-    /// becomes of appends is told to `outcomes`; `commits` are counted.
+    /// Opens or makes the database file `path` and starts its threads. The store keeps within `bounds`, sends what
+    /// became of messages to `outcomes`, and counts `commits`.
     pub fn open(
         path: &Path,
         bounds: Bounds,
@@ -74,8 +76,8 @@ impl<T: Send + 'static> SqliteStore<T> {
 
     /// Writes what is queued and ends the threads. Nothing can be kept or read afterwards.
     pub async fn close(&self) {
-        // A failing send means that the thread has ended already. The writer's connection is the last: SQLite has it copy
-        // the log into the database, and takes the log away. Of two that end at once, neither would.
+        // A send fails when the thread has ended already. The writer's connection closes last: SQLite copies the log
+        // into the database and removes it when the last connection closes, and not when two close at once.
         for _ in 0..READERS {
             let _ = self.reads.send(None).await;
         }
@@ -86,24 +88,30 @@ impl<T: Send + 'static> SqliteStore<T> {
 
     fn reading<A: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<A, StoreError> + Send + 'static,
-    ) -> Later<'_, A> {
+        work: impl FnOnce(&Connection) -> Result<A, Failure<ReadError>> + Send + 'static,
+    ) -> Later<'_, A, ReadError> {
         Box::pin(async move {
             let (answer, answered) = oneshot::channel();
             let read: Read = Some(Box::new(move |connection| {
-                // Who does not wait any more does not need the answer.
+                // Whoever has stopped waiting does not need the answer.
                 let _ = answer.send(work(connection));
             }));
-            self.reads.send(read).await.map_err(|_| StoreError::Closed)?;
-            answered.await.map_err(|_| StoreError::Closed)?
+            self.reads.send(read).await.map_err(|_| ReadError::Closed)?;
+            answered.await.map_err(|_| ReadError::Closed)?.map_err(|failure| match failure {
+                Failure::Refused(error) => error,
+                Failure::Database(failure) => ReadError::Failed(failure.to_string()),
+            })
         })
     }
 
-    fn writing(&self, write: impl FnOnce(Answer) -> Write<T> + Send + 'static) -> Later<'_, ()> {
+    fn writing<E: From<WriteError> + Send + 'static>(
+        &self,
+        write: impl FnOnce(Answer<E>) -> Write<T> + Send + 'static,
+    ) -> Later<'_, (), E> {
         Box::pin(async move {
             let (answer, answered) = oneshot::channel();
-            self.writes.send(write(answer)).await.map_err(|_| StoreError::Closed)?;
-            answered.await.map_err(|_| StoreError::Closed)?
+            self.writes.send(write(answer)).await.map_err(|_| WriteError::Closed)?;
+            answered.await.map_err(|_| WriteError::Closed)?
         })
     }
 }
@@ -141,49 +149,54 @@ fn read(connection: &Connection, queue: &Mutex<mpsc::Receiver<Read>>) {
 }
 
 impl<T: Send + 'static> Store<T> for SqliteStore<T> {
-    fn create_account(&self, account: Account, entry: Entry) -> Later<'_, ()> {
+    fn create_account(&self, account: Account, entry: Entry) -> Later<'_, (), CreateAccountError> {
         self.writing(|answer| Write::CreateAccount(Box::new((account, entry)), answer))
     }
 
-    fn account(&self, name: UserName) -> Later<'_, Option<Account>> {
+    fn account(&self, name: UserName) -> Later<'_, Option<Account>, ReadError> {
         self.reading(move |connection| accounts::find(connection, &name))
     }
 
-    fn append(&self, message: NewMessage, waiting: T) -> Later<'_, ()> {
+    fn append(&self, message: NewMessage, waiting: T) -> Later<'_, (), WriteError> {
         Box::pin(async move {
             let write = Write::Append(Box::new(message), waiting);
-            self.writes.send(write).await.map_err(|_| StoreError::Closed)
+            self.writes.send(write).await.map_err(|_| WriteError::Closed)
         })
     }
 
-    fn history(&self, conversation: ConversationKey, range: HistoryRange, limit: u16) -> Later<'_, Page> {
+    fn history(
+        &self,
+        conversation: ConversationKey,
+        range: HistoryRange,
+        limit: u16,
+    ) -> Later<'_, Page, ReadError> {
         let survey = Arc::clone(&self.survey);
         self.reading(move |connection| reader::history(connection, &survey, &conversation, range, limit))
     }
 
-    fn conversations(&self, user: UserName) -> Later<'_, Vec<ConversationHead>> {
+    fn conversations(&self, user: UserName) -> Later<'_, Vec<ConversationHead>, ReadError> {
         let survey = Arc::clone(&self.survey);
         self.reading(move |connection| reader::conversations(connection, &survey, &user))
     }
 
-    fn add_revocation(&self, revocation: Revocation, entry: Entry) -> Later<'_, ()> {
+    fn add_revocation(&self, revocation: Revocation, entry: Entry) -> Later<'_, (), AddRevocationError> {
         self.writing(|answer| Write::AddRevocation(Box::new((revocation, entry)), answer))
     }
 
-    fn revoked_devices(&self, user: UserName) -> Later<'_, Vec<RevokedDevice>> {
+    fn revoked_devices(&self, user: UserName) -> Later<'_, Vec<RevokedDevice>, ReadError> {
         let survey = Arc::clone(&self.survey);
         self.reading(move |connection| reader::revoked_devices(connection, &survey, &user))
     }
 
-    fn newest_revocation(&self) -> Later<'_, u64> {
+    fn newest_revocation(&self) -> Later<'_, u64, ReadError> {
         self.reading(reader::newest_revocation)
     }
 
-    fn audit(&self, entries: Vec<Entry>) -> Later<'_, ()> {
+    fn audit(&self, entries: Vec<Entry>) -> Later<'_, (), AuditError> {
         self.writing(|answer| Write::Audit(entries, answer))
     }
 
-    fn probe(&self) -> Later<'_, ()> {
+    fn probe(&self) -> Later<'_, (), WriteError> {
         self.writing(Write::Probe)
     }
 
@@ -197,7 +210,7 @@ mod tests {
     use super::super::conformance;
     use super::*;
     use crate::audit::Kind;
-    use crate::store::{AuditFile, AuditRow, Retention, Verdict, Wanted};
+    use crate::store::{AppendError, AuditFile, AuditFilter, AuditRow, Retention, Verdict};
 
     const BOUNDS: Bounds = Bounds {
         account: 1 << 20,
@@ -223,7 +236,7 @@ mod tests {
             seen.push((row.kind, row.detail));
             Ok(())
         };
-        file.read(&Wanted::default(), visit).unwrap();
+        file.read(&AuditFilter::default(), visit).unwrap();
         let entry = |kind: Kind, detail: &str| (kind.to_string(), detail.to_owned());
         let registered = [entry(Kind::Registration, ""), entry(Kind::Registration, "the same request again")];
         let others = [
@@ -288,9 +301,34 @@ mod tests {
         let (store, _outcomes) = open(&path);
         let lobby = conformance::lobby();
         let damaged = store.history(lobby.clone(), HistoryRange::Newest, 100).await;
-        assert!(matches!(damaged, Err(StoreError::Damaged(_))));
+        assert!(matches!(damaged, Err(ReadError::Damaged(_))));
         let sound = store.history(lobby, HistoryRange::Newest, 2).await.unwrap();
         assert_eq!(sound.messages.len(), 2);
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_direct_conversation_in_which_nothing_was_said_is_not_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chat.db");
+        let (store, mut outcomes) = open(&path);
+        conformance::fill(&store, &mut outcomes, 1).await;
+        store.close().await;
+        // As earlier versions left one behind when an id was used again towards somebody new.
+        let empty = "INSERT INTO conversations VALUES (7, '@sam@sam', 0, 0, zeroblob(32));
+                     INSERT INTO members VALUES ('sam', 7)";
+        Connection::open(&path).unwrap().execute_batch(empty).unwrap();
+        let (store, mut outcomes) = open(&path);
+        let sam = conformance::name("sam");
+        assert_eq!(store.conversations(sam.clone()).await.unwrap().len(), 1);
+        conformance::append(&store, &mut outcomes, conformance::sealed("sam", "sam")).await.unwrap();
+        assert_eq!(store.conversations(sam.clone()).await.unwrap().len(), 2);
+        store.close().await;
+        // One that has messages is listed, whatever its own row says.
+        let forged = "UPDATE conversations SET last_seq = 0, last_hash = zeroblob(32) WHERE id = 7";
+        Connection::open(&path).unwrap().execute_batch(forged).unwrap();
+        let (store, _outcomes) = open(&path);
+        assert_eq!(store.conversations(sam).await.unwrap().len(), 2);
         store.close().await;
     }
 
@@ -314,11 +352,11 @@ mod tests {
             )
             .unwrap();
         let refused = conformance::append(&store, &mut outcomes, conformance::public("sam", 2, "lost")).await;
-        assert!(matches!(refused, Err(StoreError::Failed(_))));
+        assert!(matches!(refused, Err(AppendError::Write(WriteError::Failed(_)))));
         assert_eq!(commits.failures.get(), 1);
         store.probe().await.unwrap();
         store.close().await;
-        assert_eq!(store.probe().await, Err(StoreError::Closed));
+        assert_eq!(store.probe().await, Err(WriteError::Closed));
     }
 
     #[tokio::test]

@@ -1,37 +1,36 @@
-//! What is looked at whenever a database is opened: the small tables by which everything else is found. A row of
-//! them that is gone or changed would make what it leads to look as if it had never been.
+//! Checks the small tables by which everything else is found, whenever a database is opened. Without that, a row of
+//! theirs that is missing or changed would make what it leads to look as if it had never existed.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use parlour_protocol::{ChannelName, UserName};
+use parlour_protocol::{ChannelName, Message, UserName};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::chain::{GENESIS, Hash, link};
-use super::reader::hash_before;
-use super::rows::{MESSAGE_COLUMNS, RawMessage, hash};
-use super::{ConversationKey, StoreError, revocations};
+use super::rows::{MESSAGE_COLUMNS, RawMessage, hash, hash_before};
+use super::{ConversationKey, Damaged, revocations};
 
 /// The tables that are read whole.
 const SMALL: [&str; 4] = ["accounts", "conversations", "members", "revocations"];
 
-/// More messages than a log holds that could be copied whenever there was a commit.
+/// More messages than fit in a log that is copied after every commit, as far as that works.
 const NEWEST: u32 = 20_000;
 
-/// What was found when the database was opened. What is damaged is refused, the rest is served.
+/// The findings of checking a database when it was opened. Damaged data is refused; the rest is served.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
     damages: Vec<String>,
-    /// A conversation that is not found may be one that was damaged.
+    /// Whether a conversation that is not found may be one that was damaged.
     names: bool,
-    /// Who has a conversation of which something does not fit.
+    /// The users of conversations whose rows do not fit.
     users: HashSet<String>,
-    /// Who is revoked is not known for sure, until the TTP has told it again.
+    /// Whether the list of revoked devices is in doubt, until the TTP has sent it again.
     revocations: AtomicBool,
 }
 
 impl Survey {
-    /// Looks at a database of this version.
+    /// Checks a database of this version.
     pub(super) fn take(connection: &Connection) -> Self {
         let mut survey = Self::default();
         if let Err(failure) = survey.look(connection) {
@@ -42,8 +41,8 @@ impl Survey {
         survey
     }
 
-    /// Looks besides at the newest messages: those that may stand in a log which was not copied yet. With a log of
-    /// another database, or of another state of this one, they do not go on from what came before them.
+    /// Checks the newest messages as well, which may stand in a log that was not copied yet. With a log of another
+    /// database, or of another state of this one, they do not go on from what came before them.
     pub(super) fn with_newest_messages(mut self, connection: &Connection) -> Self {
         if let Err(failure) = self.look_at_newest(connection) {
             self.damages.push(format!("the newest messages cannot be read: {failure}"));
@@ -62,7 +61,7 @@ impl Survey {
             let before = hash_before(connection, id, seq);
             let fits = raw
                 .parse()
-                .is_ok_and(|(message, stored)| before.is_ok_and(|before| link(&before, &message) == stored));
+                .is_ok_and(|(message, stored)| before.is_ok_and(|before| follows(before, &message, &stored)));
             if !fits {
                 self.damages.push(format!("message {seq} of conversation {id} does not fit its hash"));
                 return Ok(());
@@ -71,38 +70,38 @@ impl Survey {
         Ok(())
     }
 
-    /// What is damaged, on one line.
+    /// All damage found, on one line.
     pub(super) fn damage(&self) -> Option<String> {
         (!self.damages.is_empty()).then(|| self.damages.join("; "))
     }
 
-    /// A conversation that is not there was never there; an error when that is not known.
-    pub(super) fn trust_absence(&self) -> Result<(), StoreError> {
+    /// Succeeds when a conversation that is not found never existed; an error when that is in doubt.
+    pub(super) fn trust_absence(&self) -> Result<(), Damaged> {
         if self.names {
-            return Err(StoreError::Damaged("the list of conversations".to_owned()));
+            return Err(Damaged("the list of conversations".to_owned()));
         }
         Ok(())
     }
 
-    /// A user's conversations are those that are found; an error when that is not known.
-    pub(super) fn trust_list_of(&self, user: &UserName) -> Result<(), StoreError> {
+    /// Succeeds when the conversations found for a user are all of them; an error when that is in doubt.
+    pub(super) fn trust_list_of(&self, user: &UserName) -> Result<(), Damaged> {
         self.trust_absence()?;
         if self.users.contains(user.as_str()) {
-            return Err(StoreError::Damaged(format!("the list of conversations of {user}")));
+            return Err(Damaged(format!("the list of conversations of {user}")));
         }
         Ok(())
     }
 
-    /// Who is revoked is what is found; an error when that is not known.
-    pub(super) fn trust_revocations(&self) -> Result<(), StoreError> {
+    /// Succeeds when the list of revoked devices is complete; an error when that is in doubt.
+    pub(super) fn trust_revocations(&self) -> Result<(), Damaged> {
         if self.revocations.load(Ordering::Acquire) {
-            return Err(StoreError::Damaged("the list of revoked devices".to_owned()));
+            return Err(Damaged("the list of revoked devices".to_owned()));
         }
         Ok(())
     }
 
-    /// A revocation was put right: with the last one the list is to be trusted again. Whether it is now.
-    pub(super) fn mended(&self, connection: &Connection) -> rusqlite::Result<bool> {
+    /// Checks the list of revoked devices again after one was repaired. Returns whether it is to be trusted now.
+    pub(super) fn recheck_revocations(&self, connection: &Connection) -> rusqlite::Result<bool> {
         let mut sound = structure(connection, "revocations")?.is_empty();
         revocations::verify(connection, |_| sound = false)?;
         self.revocations.store(!sound, Ordering::Release);
@@ -153,7 +152,7 @@ impl Survey {
             }
             match newest(connection, id, seq)? {
                 Newest::Nothing if seq == 0 && end == Some(GENESIS) => {}
-                // It was said elsewhere: the name that this conversation has is another one's.
+                // The message was said elsewhere, so this row has another conversation's name.
                 Newest::Sound(_, place) if place != name => {
                     self.names = true;
                     self.damages.push(format!("conversation {name:?} is {place:?}"));
@@ -175,7 +174,7 @@ impl Survey {
     }
 }
 
-/// What SQLite finds wrong with one table and its indexes.
+/// The faults that SQLite finds in one table and its indexes.
 fn structure(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
     let mut check = connection.prepare(&format!("PRAGMA integrity_check({table})"))?;
     let lines = check.query_map([], |row| row.get::<_, String>(0))?;
@@ -186,9 +185,9 @@ fn structure(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Strin
 enum Newest {
     /// There is none with that `seq`.
     Nothing,
-    /// It is not as it was written.
+    /// It does not fit its hash.
     Damaged,
-    /// Its hash, and the stored name of the conversation that it says it was said in.
+    /// Its hash, and the stored name of the conversation that it names.
     Sound(Hash, String),
 }
 
@@ -202,12 +201,17 @@ fn newest(connection: &Connection, id: i64, seq: u64) -> rusqlite::Result<Newest
     let Some(raw) = found else { return Ok(Newest::Nothing) };
     let before = hash_before(connection, id, seq);
     Ok(match (raw.parse(), before) {
-        (Ok((message, stored)), Ok(before)) if link(&before, &message) == stored => {
+        (Ok((message, stored)), Ok(before)) if follows(before, &message, &stored) => {
             let place = ConversationKey::seen_by(&message.from, &message.to);
             Newest::Sound(stored, place.stored_name())
         }
         _ => Newest::Damaged,
     })
+}
+
+/// Whether a message with this stored hash comes after the one whose hash is `before`.
+fn follows(before: Option<Hash>, message: &Message, stored: &Hash) -> bool {
+    before.is_some_and(|before| link(&before, message) == *stored)
 }
 
 /// The conversation with this stored name, if it is one.

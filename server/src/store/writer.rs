@@ -1,5 +1,5 @@
-//! The one thread that writes. It takes what has gathered, writes it in one transaction, and tells
-//! everyone who waits once that is durable: group commit.
+//! The one thread that writes, with group commit: it takes what has gathered, writes it in one transaction,
+//! and answers everyone who waits once that is durable.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,14 +12,18 @@ use rusqlite::{Connection, OptionalExtension as _};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
+use super::append::append;
 use super::audit::{AuditLog, append_with_change};
 use super::health::Health;
 use super::memory::Memory;
-use super::revocations::{self, Told};
+use super::revocations::{self, Addition};
 use super::room::Room;
 use super::survey::Survey;
-use super::tails::{Tail, append, move_tail};
-use super::{Account, Bounds, NewMessage, Outcome, Outcomes, StoreError, accounts};
+use super::tail::{self, Tail};
+use super::{
+    Account, AddRevocationError, AppendError, Appended, AuditError, Bounds, CreateAccountError, Failure,
+    NewMessage, Outcome, Outcomes, WriteError, accounts,
+};
 use crate::audit::Entry;
 use crate::metrics::Commits;
 
@@ -30,35 +34,40 @@ const LOG_BYTES: usize = 6 << 20;
 /// The most writes in one transaction.
 const BATCH: usize = 1_024;
 
-/// How many conversations' ends are kept in memory before all are forgotten and read again.
+/// The most conversations whose ends are kept in memory. With more, all are forgotten and read again.
 const TAILS: usize = 100_000;
 
-/// Hears once what became of a write.
-pub type Answer = oneshot::Sender<Result<(), StoreError>>;
+/// Gets the result of a write once it is durable, or has failed.
+pub type Answer<E> = oneshot::Sender<Result<(), E>>;
 
-/// Something to write, with whom to tell.
+/// Something to write, with who waits for it.
 pub enum Write<T> {
-    /// A message, and what its sender gave along.
+    /// A message, and what its caller finds again in the outcome.
     Append(Box<NewMessage>, T),
-    /// An account, and what the audit log says of it.
-    CreateAccount(Box<(Account, Entry)>, Answer),
-    /// A revocation, and what the audit log says of it.
-    AddRevocation(Box<(Revocation, Entry)>, Answer),
+    /// An account, and the entry for it in the audit log.
+    CreateAccount(Box<(Account, Entry)>, Answer<CreateAccountError>),
+    /// A revocation, and the entry for it in the audit log.
+    AddRevocation(Box<(Revocation, Entry)>, Answer<AddRevocationError>),
     /// Entries of the audit log.
-    Audit(Vec<Entry>, Answer),
+    Audit(Vec<Entry>, Answer<AuditError>),
     /// Something durable that changes nothing.
-    Probe(Answer),
-    /// Write what came before this, then end.
+    Probe(Answer<WriteError>),
+    /// Ends the writer, once everything in front of this is written.
     Stop,
 }
 
-/// What was written, with whom to tell once it is durable.
+/// Answers somebody who waits, when it is known what became of the transaction.
+type Reply = Box<dyn FnOnce(Result<(), WriteError>)>;
+
+/// The outcomes of the writes in a transaction, with those who wait until it is durable.
 struct Written<T> {
     appended: Vec<Outcome<T>>,
-    others: Vec<(Result<(), StoreError>, Answer)>,
+    replies: Vec<Reply>,
+    /// Whether something besides messages was written.
+    has_others: bool,
 }
 
-/// Writes what it is given, a transaction for each batch.
+/// Writes what it is given, one transaction for each batch.
 pub struct Writer<T> {
     connection: Connection,
     memory: Memory,
@@ -69,8 +78,8 @@ pub struct Writer<T> {
 }
 
 impl<T> Writer<T> {
-    /// A writer into the database file `path` that keeps within `bounds`, tells `outcomes` after each commit, and
-    /// counts `commits`.
+    /// A writer into the database file `path` that keeps within `bounds`, sends what became of messages to `outcomes`
+    /// after each commit, and counts `commits`.
     pub(super) fn new(
         mut connection: Connection,
         path: &Path,
@@ -91,12 +100,12 @@ impl<T> Writer<T> {
         Ok(Self { connection, memory, outcomes, commits, log, health: Health::new(path) })
     }
 
-    /// What was looked at when the database was opened.
+    /// The findings from when the database was opened.
     pub(super) fn survey(&self) -> Arc<Survey> {
         Arc::clone(&self.memory.survey)
     }
 
-    /// Writes until it is told to stop, or nobody can ask any more. Blocks: has a thread of its own.
+    /// Writes until it gets [`Write::Stop`], or every sender is gone. Blocks, so it needs a thread of its own.
     pub fn run(&mut self, writes: &mut mpsc::Receiver<Write<T>>) {
         let mut batch = Vec::with_capacity(BATCH);
         while writes.blocking_recv_many(&mut batch, BATCH) > 0 {
@@ -112,17 +121,17 @@ impl<T> Writer<T> {
         }
     }
 
-    /// Notes exactly what is otherwise noted a little ahead. At the end.
+    /// Writes exactly what accounts have stored, which is otherwise a little ahead. The last thing to be done.
     pub(super) fn settle(&mut self) {
         if let Err(failure) = self.memory.room.settle(&self.connection) {
             warn!(%failure, "more is noted of what accounts have stored than they have");
         }
     }
 
-    /// Makes SQLite's log as long as it gets. A commit into a log that has to grow waits four times as
-    /// long, for the file system's own journal, and a log grows until its first checkpoint.
+    /// Makes SQLite's log as long as it gets. A commit into a log that has to grow takes four times as
+    /// long, because it waits for the file system's own journal, and a log grows until its first checkpoint.
     pub(super) fn stretch_log(&self) {
-        // A cache of few pages, so that it is written to the log and not kept in memory; then as if it had not been.
+        // A small cache, so that the pages go to the log instead of staying in memory; then all of it is taken back.
         let pages = self.connection.query_row("PRAGMA cache_size", [], |row| row.get::<_, i64>(0));
         let stretched = pages.and_then(|pages| {
             self.connection.pragma_update(None, "cache_size", 16)?;
@@ -138,43 +147,46 @@ impl<T> Writer<T> {
     }
 
     fn write(&mut self, batch: &mut Vec<Write<T>>) {
-        let mut written = Written { appended: Vec::with_capacity(batch.len()), others: Vec::new() };
+        let mut written =
+            Written { appended: Vec::with_capacity(batch.len()), replies: Vec::new(), has_others: false };
         let (begun, writes) = (Instant::now(), batch.len());
         let outcome = if self.health.has_given_up() {
             Err(None)
         } else {
             self.transact(batch, &mut written).map_err(Some)
         };
-        match outcome {
+        let committed = match outcome {
             Ok(()) => {
                 self.commits.observe(begun.elapsed(), writes);
                 if written.has_news() {
                     self.health.worked();
                 }
+                Ok(())
             }
             Err(failure) => {
                 self.commits.failures.inc();
                 self.memory.forget();
-                // What was not even tried, because the transaction could not begin, is told as well.
+                // Those whose write was not even tried, because the transaction could not begin, are answered as well.
                 written.take(batch.drain(..));
-                match failure {
+                let error = match failure {
                     Some(failure) if WriteFault::of(&failure).is_none() => {
                         error!(%failure, "a transaction failed; nothing of it is confirmed");
-                        written.fail(&StoreError::Failed("the transaction failed".to_owned()));
+                        WriteError::Failed("the transaction failed".to_owned())
                     }
                     failure => {
                         self.health.failed(failure.as_ref(), writes);
-                        written.fail(&StoreError::NotWritten);
+                        WriteError::NotWritten
                     }
-                }
+                };
+                written.fail(&error);
+                Err(error)
             }
-        }
-        for (outcome, answer) in written.others {
-            // Who does not wait any more does not need to know.
-            let _ = answer.send(outcome);
+        };
+        for reply in written.replies {
+            reply(committed.clone());
         }
         if !written.appended.is_empty() {
-            // Nobody listens only when the program is ending.
+            // Nobody receives them only when the program is ending.
             let _ = self.outcomes.send(written.appended);
         }
         if !self.health.has_given_up()
@@ -185,7 +197,7 @@ impl<T> Writer<T> {
     }
 
     /// Writes all of it in one transaction. After a failure nothing more is written, but everyone who
-    /// waits is among what was `written`.
+    /// waits is in `written` all the same.
     fn transact(&mut self, batch: &mut Vec<Write<T>>, written: &mut Written<T>) -> rusqlite::Result<()> {
         if self.memory.tails.len() >= TAILS {
             self.memory.tails.clear();
@@ -194,7 +206,7 @@ impl<T> Writer<T> {
         let connection = &self.connection;
         let run = |statement| connection.prepare_cached(statement)?.execute([]);
         if !connection.is_autocommit() {
-            // What failed before could not be taken back then.
+            // An earlier transaction failed, and so did taking it back.
             run("ROLLBACK")?;
         }
         run("BEGIN IMMEDIATE")?;
@@ -205,7 +217,7 @@ impl<T> Writer<T> {
         written.take(batch);
         let outcome = outcome.and_then(|()| run("COMMIT").map(drop));
         if outcome.is_err() && !connection.is_autocommit() {
-            // Why it came to that says more than that this failed too, which the next transaction notices.
+            // The first failure says more than one of this, which the next transaction notices.
             let _ = run("ROLLBACK");
         }
         outcome
@@ -217,27 +229,65 @@ impl<T> Written<T> {
     fn take(&mut self, writes: impl Iterator<Item = Write<T>>) {
         for write in writes {
             match write {
-                Write::Append(_, waiting) => self.appended.push((waiting, Err(StoreError::Closed))),
-                Write::CreateAccount(_, answer)
-                | Write::AddRevocation(_, answer)
-                | Write::Audit(_, answer)
-                | Write::Probe(answer) => {
-                    self.others.push((Err(StoreError::Closed), answer));
-                }
+                Write::Append(_, waiting) => self.appended.push((waiting, Err(WriteError::Closed.into()))),
+                Write::CreateAccount(_, answer) => self.reply(answer, Err(WriteError::Closed.into())),
+                Write::AddRevocation(_, answer) => self.reply(answer, Err(WriteError::Closed.into())),
+                Write::Audit(_, answer) => self.reply(answer, Err(WriteError::Closed.into())),
+                Write::Probe(answer) => self.reply(answer, Err(WriteError::Closed)),
                 Write::Stop => {}
             }
         }
     }
 
+    /// Adds what became of a message. Fails when the database did.
+    fn add_message(
+        &mut self,
+        waiting: T,
+        outcome: Result<Appended, Failure<AppendError>>,
+    ) -> rusqlite::Result<()> {
+        let (outcome, failed) = divide(outcome);
+        self.appended.push((waiting, outcome));
+        failed
+    }
+
+    /// Adds what became of another write. Fails when the database did.
+    fn add<E: From<WriteError> + Send + 'static>(
+        &mut self,
+        answer: Answer<E>,
+        outcome: Result<(), Failure<E>>,
+    ) -> rusqlite::Result<()> {
+        let (outcome, failed) = divide(outcome);
+        self.reply(answer, outcome);
+        failed
+    }
+
+    fn reply<E: From<WriteError> + Send + 'static>(&mut self, answer: Answer<E>, outcome: Result<(), E>) {
+        self.has_others |= outcome.is_ok();
+        self.replies.push(Box::new(move |committed: Result<(), WriteError>| {
+            // Whoever has stopped waiting does not need the result.
+            let _ = answer.send(committed.map_err(E::from).and(outcome));
+        }));
+    }
+
     /// Whether something was written, and not only looked up.
     fn has_news(&self) -> bool {
         let fresh = |(_, outcome): &Outcome<T>| outcome.as_ref().is_ok_and(|appended| appended.fresh);
-        self.appended.iter().any(fresh) || self.others.iter().any(|(outcome, _)| outcome.is_ok())
+        self.has_others || self.appended.iter().any(fresh)
     }
 
-    fn fail(&mut self, error: &StoreError) {
-        self.appended.iter_mut().for_each(|(_, outcome)| *outcome = Err(error.clone()));
-        self.others.iter_mut().for_each(|(outcome, _)| *outcome = Err(error.clone()));
+    /// No message of a transaction that failed was stored.
+    fn fail(&mut self, error: &WriteError) {
+        self.appended.iter_mut().for_each(|(_, outcome)| *outcome = Err(error.clone().into()));
+    }
+}
+
+/// Divides what became of one write into its own outcome and a failure of the database, after which its own
+/// outcome does not count.
+fn divide<A, E: From<WriteError>>(outcome: Result<A, Failure<E>>) -> (Result<A, E>, rusqlite::Result<()>) {
+    match outcome {
+        Ok(done) => (Ok(done), Ok(())),
+        Err(Failure::Refused(refusal)) => (Err(refusal), Ok(())),
+        Err(Failure::Database(failure)) => (Err(WriteError::Closed.into()), Err(failure)),
     }
 }
 
@@ -250,51 +300,25 @@ fn append_all<T>(
 ) -> rusqlite::Result<()> {
     let mut moved: HashMap<i64, Tail> = HashMap::new();
     for write in batch {
-        let failed = match write {
+        match write {
             Write::Append(message, waiting) => {
-                let outcome = append(connection, memory, &mut moved, *message);
-                let (outcome, failed) = outcome.map_or_else(unwritten, |outcome| (outcome, None));
-                written.appended.push((waiting, outcome));
-                failed
+                written.add_message(waiting, append(connection, memory, &mut moved, *message))
             }
             Write::CreateAccount(new, answer) => {
                 let (account, entry) = *new;
-                let outcome = create_account(connection, &mut memory.audit, &account, entry);
-                let (outcome, failed) = outcome.map_or_else(unwritten, |outcome| (outcome, None));
-                written.others.push((outcome, answer));
-                failed
+                written.add(answer, create_account(connection, &mut memory.audit, &account, entry))
             }
             Write::AddRevocation(new, answer) => {
                 let (revocation, entry) = *new;
-                let outcome = add_revocation(connection, memory, &revocation, entry);
-                let (outcome, failed) = outcome.map_or_else(unwritten, |outcome| (outcome, None));
-                written.others.push((outcome, answer));
-                failed
+                written.add(answer, add_revocation(connection, memory, &revocation, entry))
             }
-            Write::Audit(entries, answer) => {
-                let outcome = memory.audit.append(connection, &entries);
-                let (outcome, failed) = outcome.map_or_else(unwritten, |outcome| (outcome, None));
-                written.others.push((outcome, answer));
-                failed
-            }
-            Write::Probe(answer) => {
-                let (outcome, failed) = touch(connection).map_or_else(unwritten, |()| (Ok(()), None));
-                written.others.push((outcome, answer));
-                failed
-            }
-            Write::Stop => None,
-        };
-        if let Some(failure) = failed {
-            return Err(failure);
-        }
+            Write::Audit(entries, answer) => written.add(answer, memory.audit.append(connection, &entries)),
+            Write::Probe(answer) => written.add(answer, touch(connection).map_err(Failure::from)),
+            Write::Stop => Ok(()),
+        }?;
     }
     // Once for each conversation, however much was said in it.
-    moved.values().try_for_each(|tail| move_tail(connection, tail))
-}
-
-/// The outcome of what could not be written, with the reason.
-fn unwritten<A>(failure: rusqlite::Error) -> (Result<A, StoreError>, Option<rusqlite::Error>) {
-    (Err(StoreError::Closed), Some(failure))
+    moved.values().try_for_each(|tail| tail::save(connection, tail))
 }
 
 fn create_account(
@@ -302,22 +326,17 @@ fn create_account(
     audit: &mut AuditLog,
     account: &Account,
     mut entry: Entry,
-) -> rusqlite::Result<Result<(), StoreError>> {
-    let kept: Option<String> = connection
+) -> Result<(), Failure<CreateAccountError>> {
+    let known: Option<String> = connection
         .prepare_cached("SELECT kid FROM accounts WHERE name = ?1")?
         .query_row([account.name.as_str()], |row| row.get(0))
         .optional()?;
-    if let Some(kid) = kept {
-        if kid != account.kid {
-            return Ok(Err(StoreError::NameTaken));
-        }
-        entry.event = entry.event.because("the same request again");
-        append_with_change(audit, connection, &entry)?;
-        return Ok(Ok(()));
+    match known {
+        Some(kid) if kid != account.kid => return Err(Failure::Refused(CreateAccountError::NameTaken)),
+        Some(_) => entry.event = entry.event.because("the same request again"),
+        None => accounts::add(connection, account)?,
     }
-    accounts::add(connection, account)?;
-    append_with_change(audit, connection, &entry)?;
-    Ok(Ok(()))
+    Ok(append_with_change(audit, connection, &entry)?)
 }
 
 fn add_revocation(
@@ -325,27 +344,23 @@ fn add_revocation(
     memory: &mut Memory,
     revocation: &Revocation,
     mut entry: Entry,
-) -> rusqlite::Result<Result<(), StoreError>> {
-    match revocations::keep(connection, revocation)? {
-        Told::Known => return Ok(Ok(())),
-        Told::Other => return Ok(Err(StoreError::OtherRevocation)),
-        Told::New => {}
-        Told::Mended => {
-            warn!(
-                number = revocation.number,
-                "a revocation was damaged, and is put right by the authority's"
-            );
+) -> Result<(), Failure<AddRevocationError>> {
+    match revocations::add(connection, revocation)? {
+        Addition::Known => return Ok(()),
+        Addition::New => {}
+        Addition::Repaired => {
+            let number = revocation.number;
+            warn!(number, "a revocation was damaged, and is repaired with what the TTP sent");
             entry.event = entry.event.because("the record of it was damaged");
         }
     }
-    if memory.survey.trust_revocations().is_err() && memory.survey.mended(connection)? {
+    if memory.survey.trust_revocations().is_err() && memory.survey.recheck_revocations(connection)? {
         info!("the list of revoked devices is whole again");
     }
-    append_with_change(&mut memory.audit, connection, &entry)?;
-    Ok(Ok(()))
+    Ok(append_with_change(&mut memory.audit, connection, &entry)?)
 }
 
-/// Writes the database's version as it is: the page on which it stands goes to the disk.
+/// Writes the database's version as it is, so that the page on which it stands goes to the disk.
 fn touch(connection: &Connection) -> rusqlite::Result<()> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     connection.pragma_update(None, "user_version", version)

@@ -1,5 +1,6 @@
 //! Readiness: the server can do its work if it is not stopping, and its database takes writes and answers.
 
+use std::fmt::Display;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +9,6 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::session::services::Services;
-use crate::store::StoreError;
 
 /// The time that the database has.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -56,7 +56,7 @@ impl Readiness {
 }
 
 /// Says what is wrong, if it fails or takes too long.
-async fn in_time<A>(what: &str, look: impl Future<Output = Result<A, StoreError>>) -> Option<String> {
+async fn in_time<A, E: Display>(what: &str, look: impl Future<Output = Result<A, E>>) -> Option<String> {
     match timeout(PATIENCE, look).await {
         Ok(Ok(_)) => None,
         Ok(Err(error)) => Some(format!("{what}: {error}")),

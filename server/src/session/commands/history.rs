@@ -3,7 +3,7 @@
 use parlour_protocol::{Conversation, HistoryRange, Refusal, Reply};
 
 use crate::accounts::directory::Directory;
-use crate::delivery::{Posting, store_refusal};
+use crate::delivery::{Posting, read_refusal};
 use crate::session::rights::{Actor, Deed, User, may};
 use crate::store::{ConversationKey, Store};
 
@@ -24,10 +24,10 @@ pub(super) async fn run(
         return Err(Refusal::ConversationNotFound);
     }
     if let Conversation::Direct(other) = conversation {
-        let account = directory.account(other).await.map_err(|error| store_refusal(&error))?;
+        let account = directory.account(other).await.map_err(|error| read_refusal(&error))?;
         account.ok_or(Refusal::UserNotFound)?;
     }
     let key = ConversationKey::seen_by(user.name, conversation);
-    let page = store.history(key, range, limit).await.map_err(|error| store_refusal(&error))?;
+    let page = store.history(key, range, limit).await.map_err(|error| read_refusal(&error))?;
     Ok(Reply::History { messages: page.messages, last: page.last })
 }

@@ -13,12 +13,12 @@ use crate::audit::{Kind, SecurityEvent};
 use crate::delivery::hub::Presence;
 use crate::delivery::outbox::Outbox;
 use crate::delivery::peer::{Encoded, Peer};
-use crate::delivery::store_refusal;
+use crate::delivery::read_refusal;
 use crate::metrics::{Bound, LoginFault};
 use crate::session::caller::Caller;
 use crate::session::connection::LoggedIn;
 use crate::session::credentials::{CredentialFault, Credentials};
-use crate::store::StoreError;
+use crate::store::ReadError;
 
 /// The pause between looks at an older session while it may answer.
 const LOOK: Duration = Duration::from_millis(20);
@@ -33,7 +33,7 @@ enum LoginError {
     #[error("the device is revoked")]
     Revoked,
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] ReadError),
 }
 
 impl From<&LoginError> for LoginFault {
@@ -137,7 +137,7 @@ fn refusal(caller: &Caller<'_>, attempt: SecurityEvent, error: &LoginError) -> R
     let recorder = &services.recorder;
     services.metrics.login_failures.count(error.into());
     if let LoginError::Store(error) = error {
-        let refusal = store_refusal(error);
+        let refusal = read_refusal(error);
         recorder.record(attempt.because(&refusal));
         return refusal;
     }

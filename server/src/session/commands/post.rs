@@ -6,7 +6,7 @@ use parlour_protocol::json::RequestId;
 use parlour_protocol::{Body, Conversation, MessageId, Post, Refusal, UserName};
 
 use crate::accounts::directory::Directory;
-use crate::delivery::{Posting, store_refusal};
+use crate::delivery::{Posting, read_refusal, write_refusal};
 use crate::metrics::Bound;
 use crate::session::caller::Caller;
 use crate::session::posts::Posts;
@@ -52,10 +52,10 @@ pub(super) async fn run(
     }
     let place = posts.place().await.ok_or(Refusal::NotNow)?;
     let posting = Posting { peer: Arc::clone(caller.peer), id: id.cloned(), place };
-    services.store.append(message, posting).await.map_err(|error| store_refusal(&error))
+    services.store.append(message, posting).await.map_err(|error| write_refusal(&error))
 }
 
 async fn account(directory: &Directory, name: &UserName) -> Result<Arc<Account>, Refusal> {
-    let account = directory.account(name).await.map_err(|error| store_refusal(&error))?;
+    let account = directory.account(name).await.map_err(|error| read_refusal(&error))?;
     account.ok_or(Refusal::UserNotFound)
 }

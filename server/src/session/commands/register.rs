@@ -10,7 +10,7 @@ use tracing::{error, info};
 
 use super::Refused;
 use crate::audit::Kind;
-use crate::delivery::{internal, store_refusal};
+use crate::delivery::{create_account_refusal, internal};
 use crate::metrics::Bound;
 use crate::session::caller::Caller;
 use crate::store::Account;
@@ -63,7 +63,7 @@ async fn enrol(caller: &Caller<'_>, name: &UserName, request: String) -> Result<
     let entry = services.recorder.entry(caller.event(Kind::Registration).of(name)).await;
     services.store.create_account(account, entry).await.map_err(|failure| {
         error!(user = %name, %failure, "the authority and the store disagree about an account");
-        store_refusal(&failure)
+        create_account_refusal(&failure)
     })?;
     services.metrics.registrations.inc();
     info!(user = %name, peer = %caller.connection.address, "registered");

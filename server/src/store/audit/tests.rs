@@ -2,7 +2,7 @@
 
 use parlour_protocol::Timestamp;
 
-use super::super::audit_file::{AuditFile, Fault, Verdict, Wanted};
+use super::super::audit_file::{AuditFile, AuditFilter, Fault, Verdict};
 use super::super::migrations::migrate;
 use super::*;
 
@@ -23,7 +23,7 @@ impl Fixture {
         Self { folder, connection, log: AuditLog::new(retention) }
     }
 
-    fn append(&mut self, seconds: &[i64]) -> Result<(), StoreError> {
+    fn append(&mut self, seconds: &[i64]) -> Result<(), Failure<AuditError>> {
         let entries: Vec<Entry> = seconds
             .iter()
             .map(|seconds| Entry {
@@ -32,7 +32,7 @@ impl Fixture {
                 times: 1,
             })
             .collect();
-        self.log.append(&self.connection, &entries).unwrap()
+        self.log.append(&self.connection, &entries)
     }
 
     fn file(&self) -> AuditFile {
@@ -45,7 +45,7 @@ impl Fixture {
             numbers.push(row.number);
             Ok(())
         };
-        self.file().read(&Wanted::default(), visit).unwrap();
+        self.file().read(&AuditFilter::default(), visit).unwrap();
         numbers
     }
 
@@ -185,8 +185,8 @@ fn a_log_that_was_tampered_with_is_not_continued_over_it() {
     let forged = "INSERT INTO audit SELECT 3, time, kind, user, device, address, detail, times, hash
                   FROM audit WHERE number = 2";
     assert_eq!(fixture.verdict_after(forged), broken(3, Fault::Foreign));
-    assert!(matches!(fixture.append(&[3]), Err(StoreError::Damaged(_))));
+    assert!(matches!(fixture.append(&[3]), Err(Failure::Refused(AuditError::Damaged(_)))));
     assert_eq!(fixture.verdict_after("DELETE FROM audit_ends"), broken(1, Fault::NoEnds));
     fixture.log.forget();
-    assert!(matches!(fixture.append(&[3]), Err(StoreError::Damaged(_))));
+    assert!(matches!(fixture.append(&[3]), Err(Failure::Refused(AuditError::Damaged(_)))));
 }

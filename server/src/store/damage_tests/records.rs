@@ -5,6 +5,7 @@ use parlour_protocol::authority::Revocation;
 use rusqlite::Connection;
 use tokio::sync::mpsc;
 
+use super::super::{AddRevocationError, AuditError};
 use super::*;
 
 /// The TTP tells all revocations, as at each start.
@@ -78,7 +79,7 @@ async fn a_damaged_audit_log_loses_entries_and_nothing_else() {
         let store = SqliteStore::open(&path, bounds(), told, Commits::default()).unwrap();
         let entry = || conformance::entry(Kind::DeviceRevoked, 10);
         let lost = store.audit(vec![entry()]).await;
-        assert!(matches!(lost, Err(StoreError::Damaged(_))), "{table}: {lost:?}");
+        assert!(matches!(lost, Err(AuditError::Damaged(_))), "{table}: {lost:?}");
         let device = "4444444444444444".parse().unwrap();
         let revocation = Revocation { number: 4, name: name("sam"), device, time: Timestamp::from_millis(9) };
         store.add_revocation(revocation, entry()).await.unwrap();
@@ -106,7 +107,7 @@ async fn revocations_that_were_changed_let_nobody_in_until_the_ttp_has_put_them_
         Connection::open(&path).unwrap().execute_batch(change).unwrap();
         let store = open(&path).unwrap();
         for user in USERS.map(name) {
-            assert!(matches!(store.revoked_devices(user).await, Err(StoreError::Damaged(_))), "{change}");
+            assert!(matches!(store.revoked_devices(user).await, Err(ReadError::Damaged(_))), "{change}");
         }
         tell_all(&store).await;
         assert_eq!(store.revoked_devices(name("anna")).await.unwrap().len(), 3, "{change}");
@@ -116,8 +117,8 @@ async fn revocations_that_were_changed_let_nobody_in_until_the_ttp_has_put_them_
         let store = open(&path).unwrap();
         let device = "5555555555555555".parse().unwrap();
         let other = Revocation { number: 2, name: name("erik"), device, time: Timestamp::from_millis(9) };
-        let told = store.add_revocation(other, conformance::entry(Kind::DeviceRevoked, 9)).await;
-        assert_eq!(told, Err(StoreError::OtherRevocation), "{change}");
+        let refused = store.add_revocation(other, conformance::entry(Kind::DeviceRevoked, 9)).await;
+        assert_eq!(refused, Err(AddRevocationError::NumberTaken), "{change}");
         assert_eq!(store.revoked_devices(name("anna")).await.unwrap().len(), 3, "{change}");
         store.close().await;
     }
