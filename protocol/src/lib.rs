@@ -6,10 +6,9 @@
 //! ([`UserName`], [`Conversation`]), texts ([`SafeText`]) and sealed messages ([`SealedMessage`]) that
 //! exist only parsed, so nobody behind the parser checks them again.
 //!
-//! [`authority`] is the other protocol, between the server and the TTP. Every number that bounds
+//! [`ttp`] is the other protocol, between the server and the TTP. Every number that bounds
 //! something stands in [`limits`].
 
-pub mod authority;
 mod command;
 mod conversation;
 mod display;
@@ -29,6 +28,7 @@ mod reply;
 mod sealed;
 mod text;
 mod timestamp;
+pub mod ttp;
 
 pub use command::{Command, Dialect, HistoryRange, Post, Request, Verb};
 pub use conversation::{ChannelName, Conversation};

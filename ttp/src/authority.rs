@@ -12,7 +12,7 @@ use std::fmt;
 use std::path::Path;
 
 use parlour_keylog::{CertificateError, RootCertificate};
-use parlour_protocol::authority::{AuthorityRefusal, Issued, Revocation};
+use parlour_protocol::ttp::{Issued, Revocation, TtpRefusal};
 use parlour_protocol::{DeviceId, Timestamp, UserName};
 use rcgen::{Issuer, KeyPair};
 use thiserror::Error;
@@ -83,13 +83,13 @@ impl Authority {
 
     /// Issues both certificates for a free name to the sender of an enrolment request (a compact JWS), or
     /// gives again what the same request got before.
-    pub fn enrol(&self, request: &str) -> Result<Issued, AuthorityRefusal> {
+    pub fn enrol(&self, request: &str) -> Result<Issued, TtpRefusal> {
         outcome::issued(&self.enrol_line(request)?)
     }
 
     /// Issues a fresh device certificate to a known device that sends a renewal request (a compact JWS),
     /// or gives again what the same request got before.
-    pub fn renew(&self, request: &str) -> Result<Issued, AuthorityRefusal> {
+    pub fn renew(&self, request: &str) -> Result<Issued, TtpRefusal> {
         outcome::issued(&self.renew_line(request)?)
     }
 

@@ -4,7 +4,7 @@ mod records;
 
 use std::path::{Path, PathBuf};
 
-use parlour_protocol::authority::Revocation;
+use parlour_protocol::ttp::Revocation;
 use parlour_protocol::{Body, HistoryRange, Limits, Message, RevokedDevice, Seq, Timestamp};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};

@@ -2,7 +2,7 @@
 
 use parlour_crypto::enrolment::{EnrolmentRequest, VerifiedEnrolment};
 use parlour_keylog::{AccountCertificate, DeviceCertificate, Leaf, LeafKind, certificate_hash, device_id};
-use parlour_protocol::authority::{AuthorityRefusal, Der, Issued};
+use parlour_protocol::ttp::{Der, Issued, TtpRefusal};
 use parlour_protocol::{DeviceId, NameError, Timestamp, UserName};
 
 use super::Authority;
@@ -20,7 +20,7 @@ struct Application<'a> {
 
 impl Authority {
     /// Does what [`enrol`](Self::enrol) says; gives the line of the answer.
-    pub(crate) fn enrol_line(&self, request: &str) -> Result<String, AuthorityRefusal> {
+    pub(crate) fn enrol_line(&self, request: &str) -> Result<String, TtpRefusal> {
         let application = application(request).map_err(|denied| denied.tell("enrol"))?;
         let granted = self.store.transact(|records| self.grant(records, &application));
         let answer = granted.map_err(|denied| denied.tell("enrol"))?;
@@ -35,7 +35,7 @@ impl Authority {
         }
         let name = &application.name;
         if records.has_account(name)? {
-            return Err(Denied::Refused(AuthorityRefusal::NameTaken, format!("{name} has an account")));
+            return Err(Denied::Refused(TtpRefusal::NameTaken, format!("{name} has an account")));
         }
         // One key is one identity: else a message signed by one user would hold as another's.
         if records.knows_key(&application.keys.account_spki, &application.keys.device_spki)? {

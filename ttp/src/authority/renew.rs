@@ -2,7 +2,7 @@
 
 use parlour_crypto::renewal::{RenewalRequest, VerifiedRenewal};
 use parlour_keylog::{DeviceCertificate, Leaf, LeafKind, certificate_hash};
-use parlour_protocol::authority::{AuthorityRefusal, Der, Issued};
+use parlour_protocol::ttp::{Der, Issued, TtpRefusal};
 use parlour_protocol::{DeviceId, NameError, UserName};
 
 use super::Authority;
@@ -20,7 +20,7 @@ struct Application<'a> {
 
 impl Authority {
     /// Does what [`renew`](Self::renew) says; gives the line of the answer.
-    pub(crate) fn renew_line(&self, request: &str) -> Result<String, AuthorityRefusal> {
+    pub(crate) fn renew_line(&self, request: &str) -> Result<String, TtpRefusal> {
         let application = application(request).map_err(|denied| denied.tell("renew"))?;
         let prolonged = self.store.transact(|records| self.prolong(records, &application));
         let answer = prolonged.map_err(|denied| denied.tell("renew"))?;
@@ -67,13 +67,10 @@ fn check(records: &Records<'_>, application: &Application<'_>) -> Result<(), Den
     let known = records.device_key(name, device)?;
     if known.as_ref() != Some(&application.key.device_spki) {
         let reason = format!("{name} has no device {device} with this key");
-        return Err(Denied::Refused(AuthorityRefusal::UnknownDevice, reason));
+        return Err(Denied::Refused(TtpRefusal::UnknownDevice, reason));
     }
     if records.revoked(name, device)?.is_some() {
-        return Err(Denied::Refused(
-            AuthorityRefusal::Revoked,
-            format!("{name}'s device {device} is revoked"),
-        ));
+        return Err(Denied::Refused(TtpRefusal::Revoked, format!("{name}'s device {device} is revoked")));
     }
     Ok(())
 }

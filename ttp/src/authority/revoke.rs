@@ -1,7 +1,7 @@
 //! Revocation: a device may not be used any more.
 
 use parlour_keylog::{Leaf, LeafKind};
-use parlour_protocol::authority::Revocation;
+use parlour_protocol::ttp::Revocation;
 use parlour_protocol::{DeviceId, Timestamp, UserName};
 use thiserror::Error;
 

@@ -45,7 +45,7 @@ fn a_name_can_be_enrolled_renewed_and_revoked_without_a_process() {
         [Revoked::Before { device: id.clone(), time: NOON }]
     );
     assert_eq!(authority.revocations_after(0, 10), Ok(vec![expected]));
-    assert_eq!(renew(), Err(AuthorityRefusal::Revoked));
+    assert_eq!(renew(), Err(TtpRefusal::Revoked));
 }
 
 #[test]

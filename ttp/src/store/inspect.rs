@@ -10,7 +10,7 @@ use parlour_keylog::{
     AccountCertificate, CertificateError, DeviceCertificate, Leaf, LeafKind, RootCertificate,
     ServerCertificate, certificate_hash, device_id, leaf_hash,
 };
-use parlour_protocol::authority::AuthorityAnswer;
+use parlour_protocol::ttp::TtpAnswer;
 use parlour_protocol::{Timestamp, UserName};
 use parlour_upkeep::{Inspection, moment, structure};
 use rusqlite::{Connection, OpenFlags, Row};
@@ -145,12 +145,12 @@ impl Logged {
 
     /// Whether this is what was answered to a request, letter by letter.
     fn is_answer(&self, request: &[u8], line: &str) -> bool {
-        let Ok(AuthorityAnswer::Issued(issued)) = serde_json::from_str(line) else { return false };
+        let Ok(TtpAnswer::Issued(issued)) = serde_json::from_str(line) else { return false };
         let certificates = std::iter::once(&issued.device_certificate).chain(&issued.account_certificate);
         let certificates = certificates.map(|der| certificate_hash(&der.0)).collect();
         let fits = self.issued.get(request) == Some(&(issued.name.clone(), certificates));
         // A member under another name, or another spelling, is passed over when it is read.
-        fits && serde_json::to_string(&AuthorityAnswer::Issued(issued)).is_ok_and(|again| again == line)
+        fits && serde_json::to_string(&TtpAnswer::Issued(issued)).is_ok_and(|again| again == line)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::timestamp::Timestamp;
 /// What the server asks of the TTP.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
-pub enum AuthorityRequest {
+pub enum TtpRequest {
     /// Issue both certificates for a free name.
     Enrol {
         /// The client's enrolment request, a compact JWS.
@@ -35,7 +35,7 @@ pub enum AuthorityRequest {
 /// A line from the TTP.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum AuthorityAnswer {
+pub enum TtpAnswer {
     /// Certificates for a name.
     Issued(Issued),
     /// `watch` has begun.
@@ -43,7 +43,7 @@ pub enum AuthorityAnswer {
     /// A revocation.
     Revoked(Revocation),
     /// Nothing was done.
-    Error(AuthorityRefusal),
+    Error(TtpRefusal),
 }
 
 /// Certificates that were issued (now, or before for the same request).
@@ -74,7 +74,7 @@ pub struct Revocation {
 /// Why the TTP did nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, Error)]
 #[serde(rename_all = "snake_case")]
-pub enum AuthorityRefusal {
+pub enum TtpRefusal {
     /// The line is no request.
     #[error("not a request")]
     Format,
@@ -114,10 +114,10 @@ impl From<Der> for String {
     }
 }
 
-impl AuthorityRequest {
+impl TtpRequest {
     /// Reads a line.
-    pub fn from_json(line: &str) -> Result<Self, AuthorityRefusal> {
-        crate::object::from_object(line).map_err(|_| AuthorityRefusal::Format)
+    pub fn from_json(line: &str) -> Result<Self, TtpRefusal> {
+        crate::object::from_object(line).map_err(|_| TtpRefusal::Format)
     }
 }
 
@@ -127,20 +127,20 @@ mod tests {
 
     #[test]
     fn requests_and_answers_have_their_golden_lines() {
-        let request: AuthorityRequest = serde_json::from_str(r#"{"op":"enrol","request":"a.b.c"}"#).unwrap();
-        assert_eq!(request, AuthorityRequest::Enrol { request: "a.b.c".into() });
+        let request: TtpRequest = serde_json::from_str(r#"{"op":"enrol","request":"a.b.c"}"#).unwrap();
+        assert_eq!(request, TtpRequest::Enrol { request: "a.b.c".into() });
         for bad in [r#"{"op":"enrol","request":"a","x":1}"#, r#"["enrol","a.b.c"]"#, "", "{}"] {
-            assert_eq!(AuthorityRequest::from_json(bad), Err(AuthorityRefusal::Format), "{bad}");
+            assert_eq!(TtpRequest::from_json(bad), Err(TtpRefusal::Format), "{bad}");
         }
-        let answer = AuthorityAnswer::Issued(Issued {
+        let answer = TtpAnswer::Issued(Issued {
             name: "sam".parse().unwrap(),
             device_certificate: Der(vec![1, 2, 3]),
             account_certificate: None,
         });
         let line = serde_json::to_string(&answer).unwrap();
         assert_eq!(line, r#"{"issued":{"name":"sam","device_certificate":"AQID"}}"#);
-        assert_eq!(serde_json::from_str::<AuthorityAnswer>(&line).unwrap(), answer);
-        let refusal = AuthorityAnswer::Error(AuthorityRefusal::NameTaken);
+        assert_eq!(serde_json::from_str::<TtpAnswer>(&line).unwrap(), answer);
+        let refusal = TtpAnswer::Error(TtpRefusal::NameTaken);
         assert_eq!(serde_json::to_string(&refusal).unwrap(), r#"{"error":"name_taken"}"#);
     }
 }
