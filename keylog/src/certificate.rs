@@ -4,7 +4,6 @@ mod account;
 mod device;
 mod error;
 mod host;
-mod key;
 mod reading;
 mod root;
 mod server;
@@ -12,12 +11,9 @@ mod server;
 mod tests;
 
 pub use account::AccountCertificate;
-pub use device::DeviceCertificate;
+pub use device::{DeviceCertificate, device_id};
 pub use error::CertificateError;
 pub use host::{Host, HostError};
-pub use key::device_id;
 pub use reading::CERTIFICATE_BYTES;
 pub use root::RootCertificate;
 pub use server::ServerCertificate;
-
-pub(crate) use key::{is_p256, is_rsa_3072};

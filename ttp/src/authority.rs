@@ -11,6 +11,7 @@ mod tests;
 use std::fmt;
 use std::path::Path;
 
+use parlour_envelope::AwsLc;
 use parlour_keylog::{CertificateError, RootCertificate};
 use parlour_protocol::ttp::{Issued, Revocation, TtpRefusal};
 use parlour_protocol::{DeviceId, Timestamp, UserName};
@@ -118,7 +119,7 @@ pub(crate) fn read_root(keys: &KeyFolder) -> Result<RootCertificate, OpenError> 
 
 /// Reads the root certificate among the TTP's files.
 pub(crate) fn read_root_of(folder: &AuthorityFolder) -> Result<RootCertificate, OpenError> {
-    Ok(RootCertificate::from_pem(&keyfiles::read(&folder.root_certificate())?)?)
+    Ok(RootCertificate::from_pem(&keyfiles::read(&folder.root_certificate())?, &AwsLc)?)
 }
 
 /// Reads the root's key, which must belong to `root`.

@@ -1,6 +1,6 @@
 //! Enrolment: a free name becomes an account, with certificates for its device and its account key.
 
-use parlour_crypto::enrolment::{EnrolmentRequest, VerifiedEnrolment};
+use parlour_envelope::{AwsLc, VerifiedEnrolment};
 use parlour_keylog::{AccountCertificate, DeviceCertificate, Leaf, LeafKind, certificate_hash, device_id};
 use parlour_protocol::ttp::{Der, Issued, TtpRefusal};
 use parlour_protocol::{DeviceId, NameError, Timestamp, UserName};
@@ -119,7 +119,7 @@ impl Application<'_> {
 }
 
 fn application(request: &str) -> Result<Application<'_>, Denied> {
-    let keys = EnrolmentRequest::verify(request).map_err(|error| Denied::bad_request(&error))?;
+    let keys = VerifiedEnrolment::read(request, &AwsLc).map_err(|error| Denied::bad_request(&error))?;
     let name = keys.name.parse().map_err(|error: NameError| Denied::bad_request(&error))?;
     Ok(Application { name, device: device_id(&keys.device_spki), keys, request })
 }

@@ -1,6 +1,6 @@
 //! Renewal: a known device gets a fresh certificate for the key that it has.
 
-use parlour_crypto::renewal::{RenewalRequest, VerifiedRenewal};
+use parlour_envelope::{AwsLc, VerifiedRenewal};
 use parlour_keylog::{DeviceCertificate, Leaf, LeafKind, certificate_hash};
 use parlour_protocol::ttp::{Der, Issued, TtpRefusal};
 use parlour_protocol::{DeviceId, NameError, UserName};
@@ -76,7 +76,7 @@ fn check(records: &Records<'_>, application: &Application<'_>) -> Result<(), Den
 }
 
 fn application(request: &str) -> Result<Application<'_>, Denied> {
-    let key = RenewalRequest::verify(request).map_err(|error| Denied::bad_request(&error))?;
+    let key = VerifiedRenewal::read(request, &AwsLc).map_err(|error| Denied::bad_request(&error))?;
     let name = key.name.parse().map_err(|error: NameError| Denied::bad_request(&error))?;
     let device = key.device.parse().map_err(|error: NameError| Denied::bad_request(&error))?;
     Ok(Application { name, device, key, request })

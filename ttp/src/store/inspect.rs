@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use parlour_envelope::AwsLc;
 use parlour_keylog::{
     AccountCertificate, CertificateError, DeviceCertificate, Leaf, LeafKind, RootCertificate,
     ServerCertificate, certificate_hash, device_id, leaf_hash,
@@ -193,7 +194,7 @@ fn is_as_described(
     let der = &row.der;
     let (described, dates, verified) = match row.kind {
         CertificateKind::Root => {
-            let it = RootCertificate::from_der(der)?;
+            let it = RootCertificate::from_der(der, &AwsLc)?;
             let described = it.common_name() == row.name && it.serial() == row.serial;
             (described, (it.not_before(), it.not_after()), root.is_none_or(|root| *root == it))
         }

@@ -194,7 +194,7 @@ fn a_renewal_is_not_used_again_with_its_signature_rewritten() {
     let request = sam.renewal("sam");
     serving.renew(&request).unwrap();
     let again = with_other_signature(&request);
-    parlour_crypto::RenewalRequest::verify(&again).unwrap();
+    parlour_envelope::VerifiedRenewal::read(&again, &parlour_envelope::AwsLc).unwrap();
     assert_eq!(serving.renew(&again), Err(TtpRefusal::BadRequest));
 }
 

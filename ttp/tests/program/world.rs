@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use parlour_envelope::AwsLc;
 use parlour_keylog::RootCertificate;
 use parlour_protocol::ttp::{Issued, TtpAnswer, TtpRefusal};
 use serde_json::json;
@@ -62,7 +63,7 @@ impl World {
     }
 
     pub(crate) fn root(&self) -> RootCertificate {
-        RootCertificate::from_pem(&self.text("keys/ttp/ca.crt")).unwrap()
+        RootCertificate::from_pem(&self.text("keys/ttp/ca.crt"), &AwsLc).unwrap()
     }
 
     /// A command in this world; its environment is empty but for where programs are.
