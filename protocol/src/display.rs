@@ -16,7 +16,8 @@ const HIDDEN: char = '\u{fffd}';
 /// - control characters, marks that turn the direction of writing, and characters that take no room
 ///   become `U+FFFD`; TAB stays;
 /// - of combining marks no more than four stay on a character, and none at the beginning, where they
-///   would sit on what is shown before the text. Joiners stay where scripts and emoji need them.
+///   would sit on what is shown before the text. Joiners count as marks and stay where one would, but not
+///   after ASCII, where no script and no emoji needs them.
 pub fn clean(text: &str) -> Cow<'_, str> {
     // Most of what is written here, and all of it that needs no look at what it means.
     let is_plain = |byte: u8| u8::from(matches!(byte, b' '..=b'~')) | u8::from(byte == b'\t');
@@ -25,13 +26,12 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     }
     let mut out = String::with_capacity(text.len());
     let mut marks = MARKS_ON_ONE; // no mark at the beginning
-    let mut before: Option<char> = None;
+    let mut after_ascii = true;
     for c in text.chars() {
         match c {
             '\n' | '\u{85}' | '\u{2028}' | '\u{2029}' => {
                 out.push_str(" ⏎ ");
                 marks = MARKS_ON_ONE;
-                before = None;
                 continue;
             }
             '\t' => {
@@ -39,11 +39,10 @@ pub fn clean(text: &str) -> Cow<'_, str> {
                 marks = MARKS_ON_ONE;
             }
             '\u{200c}' | '\u{200d}' => {
-                if before.is_some_and(|b| !b.is_ascii() && b != HIDDEN) && marks < MARKS_ON_ONE {
+                if marks < MARKS_ON_ONE && !after_ascii {
                     out.push(c);
                     marks += 1;
                 }
-                continue;
             }
             c if is_hidden(c) => {
                 out.push(HIDDEN);
@@ -54,14 +53,13 @@ pub fn clean(text: &str) -> Cow<'_, str> {
                     out.push(c);
                     marks += 1;
                 }
-                continue;
             }
             c => {
                 out.push(c);
                 marks = 0;
             }
         }
-        before = Some(c);
+        after_ascii = c.is_ascii();
     }
     Cow::Owned(out)
 }
@@ -104,6 +102,24 @@ mod tests {
         assert_eq!(clean("\u{301}x"), "x");
         let tower = format!("a{}", "\u{301}".repeat(50));
         assert_eq!(clean(&tower).chars().count(), 5);
+    }
+
+    #[test]
+    fn joiners_stay_where_a_mark_would_but_not_after_ascii() {
+        for kept in ["a\u{301}\u{200d}b", "\u{fffd}\u{200d}b", "می\u{200c}خواهم", "क्\u{200d}ष"]
+        {
+            assert_eq!(clean(kept), kept);
+        }
+        for (text, shown) in [
+            ("a\u{200d}b", "ab"),
+            ("\u{200d}b", "b"),
+            ("é\n\u{200d}b", "é ⏎ b"),
+            ("é\t\u{200d}b", "é\tb"),
+            ("\u{202e}\u{200d}b", "\u{fffd}b"),
+            ("é\u{200d}\u{200d}\u{200d}\u{200d}\u{200d}b", "é\u{200d}\u{200d}\u{200d}\u{200d}b"),
+        ] {
+            assert_eq!(clean(text), shown);
+        }
     }
 
     proptest! {

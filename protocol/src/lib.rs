@@ -38,7 +38,7 @@ pub use invitation::{DEFAULT_PORT, Fingerprint, Invitation, InvitationError, Ser
 pub use limits::Limits;
 pub use line::{LineFault, LineSplitter};
 pub use login::{EXPORTER_BYTES, EXPORTER_LABEL, login_transcript};
-pub use message::{Body, Message, Seq};
+pub use message::{Body, Message, Seq, UNKNOWN_CONTENT};
 pub use message_id::MessageId;
 pub use name::{DeviceId, NameError, UserName};
 pub use refusal::{Detail, Refusal};

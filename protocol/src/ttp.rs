@@ -44,6 +44,28 @@ pub enum TtpAnswer {
     Revoked(Revocation),
     /// Nothing was done.
     Error(TtpRefusal),
+    /// Something of a newer TTP. Only ever read, never said, and never a success.
+    #[serde(skip)]
+    Unknown,
+}
+
+/// The answers that have a name here.
+const KNOWN: [&str; 4] = ["issued", "watching", "revoked", "error"];
+
+impl TtpAnswer {
+    /// Reads a line. One that is an object without any of the names that are known here is
+    /// [`Unknown`](Self::Unknown).
+    pub fn from_json(line: &str) -> serde_json::Result<Self> {
+        serde_json::from_str(line).or_else(|error| {
+            let members: serde_json::Map<String, serde_json::Value> =
+                serde_json::from_str(line).map_err(|_| error)?;
+            match members.keys().find(|name| KNOWN.contains(&name.as_str())) {
+                // What is wrong is inside.
+                Some(_) => serde_json::from_str(line),
+                None => Ok(Self::Unknown),
+            }
+        })
+    }
 }
 
 /// Certificates that were issued (now, or before for the same request).
@@ -91,8 +113,12 @@ pub enum TtpRefusal {
     #[error("the device was revoked")]
     Revoked,
     /// The TTP's own fault.
-    #[error("the authority failed")]
+    #[error("the TTP failed")]
     Internal,
+    /// A reason of a newer TTP. Only ever read, never said.
+    #[error("for a reason that is not known here")]
+    #[serde(other, skip_serializing)]
+    Unknown,
 }
 
 /// DER bytes, base64url without padding in JSON.
@@ -139,8 +165,29 @@ mod tests {
         });
         let line = serde_json::to_string(&answer).unwrap();
         assert_eq!(line, r#"{"issued":{"name":"sam","device_certificate":"AQID"}}"#);
-        assert_eq!(serde_json::from_str::<TtpAnswer>(&line).unwrap(), answer);
+        assert_eq!(TtpAnswer::from_json(&line).unwrap(), answer);
         let refusal = TtpAnswer::Error(TtpRefusal::NameTaken);
         assert_eq!(serde_json::to_string(&refusal).unwrap(), r#"{"error":"name_taken"}"#);
+    }
+
+    /// Lines of a newer TTP, each behind a comment that tells what becomes of it.
+    #[test]
+    fn lines_from_the_future_are_kept_as_unknown() {
+        let lines = include_str!("../../tests/vectors/future/ttp.jsonl");
+        let mut cases = 0;
+        for pair in lines.lines().collect::<Vec<_>>().chunks(2) {
+            let [about, line] = pair else { panic!("a comment without its line: {pair:?}") };
+            let found = match TtpAnswer::from_json(line).unwrap() {
+                TtpAnswer::Unknown => "answer",
+                TtpAnswer::Error(TtpRefusal::Unknown) => "refusal",
+                _ => "known",
+            };
+            assert_eq!(found, about.strip_prefix("# ").unwrap().split_once(": ").unwrap().0, "{line}");
+            cases += 1;
+        }
+        assert!(cases >= 5, "only {cases}");
+        for bad in ["", "{}x", "[1]", r#"{"issued":{"name":"SAM"}}"#, r#"{"error":7}"#] {
+            assert!(TtpAnswer::from_json(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -231,7 +231,8 @@ fn typed(command: &Command) -> Option<String> {
             '@' => return None,
             _ => text.as_str().to_owned(),
         },
-        Command::Login { .. }
+        Command::Post(Post { body: Body::Unknown, .. })
+        | Command::Login { .. }
         | Command::Renew { .. }
         | Command::Account { .. }
         | Command::Conversations

@@ -58,7 +58,7 @@ impl Explain for SayError {
             Self::Records(error) => error.explain(),
             Self::Contact(error) => error.explain(),
             Self::Seal(_) => Explanation::new("key", Kind::Broken),
-            Self::PutOff => Explanation::new(Refusal::NotStored.code(), Kind::PutOff)
+            Self::PutOff => Explanation::new("not_stored", Kind::PutOff)
                 .hint("it is kept here, and sent by itself later, at the latest after the next login"),
         }
     }

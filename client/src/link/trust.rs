@@ -30,8 +30,8 @@ impl RootPin {
     /// The root in a PEM file.
     pub fn from_file(path: &Path) -> Result<Self, ProfileError> {
         let der = crate::profile::read_root(path)?;
-        let root =
-            RootCertificate::from_der(&der, &AwsLc).map_err(|error| ProfileError::file(path, error.to_string()))?;
+        let root = RootCertificate::from_der(&der, &AwsLc)
+            .map_err(|error| ProfileError::file(path, error.to_string()))?;
         Ok(Self::Certificate(Box::new(root)))
     }
 

@@ -84,7 +84,7 @@ impl Opener {
 
     fn inside(&self, message: &Message) -> Option<Inside> {
         match &message.body {
-            Body::Text(_) => None,
+            Body::Text(_) | Body::Unknown => None,
             Body::Sealed(sealed) => Some(self.believe(message, sealed)),
         }
     }

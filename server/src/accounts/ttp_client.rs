@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use parlour_protocol::ttp::{TtpAnswer, TtpRefusal, TtpRequest, Issued, Revocation};
 use parlour_protocol::limits::AUTHORITY_LINE_BYTES;
+use parlour_protocol::ttp::{Issued, Revocation, TtpAnswer, TtpRefusal, TtpRequest};
 use thiserror::Error;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Take};
 use tokio::net::UnixStream;
@@ -88,10 +88,14 @@ pub struct Revocations {
 impl Revocations {
     /// The next; `None` when the TTP ends the connection.
     pub async fn next(&mut self) -> Result<Option<Revocation>, TtpError> {
-        match next(&mut self.lines).await? {
-            None => Ok(None),
-            Some(TtpAnswer::Revoked(revocation)) => Ok(Some(revocation)),
-            Some(_) => Err(TtpError::Unavailable("an answer of the wrong kind".to_owned())),
+        loop {
+            match next(&mut self.lines).await? {
+                None => return Ok(None),
+                Some(TtpAnswer::Revoked(revocation)) => return Ok(Some(revocation)),
+                // A newer TTP tells more than this server knows.
+                Some(TtpAnswer::Unknown) => {}
+                Some(_) => return Err(TtpError::Unavailable("an answer of the wrong kind".to_owned())),
+            }
         }
     }
 }
@@ -103,7 +107,7 @@ async fn next(lines: &mut Lines) -> Result<Option<TtpAnswer>, TtpError> {
     if lines.read_line(&mut line).await? == 0 {
         return Ok(None);
     }
-    serde_json::from_str(line.trim_end())
+    TtpAnswer::from_json(line.trim_end())
         .map(Some)
         .map_err(|error| TtpError::Unavailable(format!("an answer is not understood: {error}")))
 }

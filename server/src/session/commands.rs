@@ -8,8 +8,8 @@ mod post;
 mod register;
 mod renew;
 
-use parlour_protocol::ttp::TtpRefusal;
 use parlour_protocol::json::RequestId;
+use parlour_protocol::ttp::TtpRefusal;
 use parlour_protocol::{Command, Dialect, Refusal, Reply, plain};
 use tracing::warn;
 
@@ -139,7 +139,7 @@ fn ttp_refusal(error: &TtpError) -> Refusal {
         TtpError::Refused(refusal) => match refusal {
             TtpRefusal::NameTaken => Refusal::UserExists,
             TtpRefusal::UnknownDevice | TtpRefusal::Revoked => Refusal::InvalidCredentials,
-            TtpRefusal::Format | TtpRefusal::BadRequest => Refusal::RequestRefused,
+            TtpRefusal::Format | TtpRefusal::BadRequest | TtpRefusal::Unknown => Refusal::RequestRefused,
             TtpRefusal::Internal => {
                 warn!("the authority failed on its side; its log says why");
                 Refusal::AuthorityUnavailable

@@ -84,6 +84,7 @@ fn words(message: &Message) -> Vec<String> {
         Body::Sealed(sealed) => {
             vec![sealed.rest_json(), sealed.key1().json.to_owned(), sealed.key2().json.to_owned()]
         }
+        Body::Unknown => vec![],
     }
 }
 

@@ -91,8 +91,7 @@ pub(super) fn line(issued: Issued) -> Result<String, Denied> {
 pub(super) fn issued(line: &str) -> Result<Issued, TtpRefusal> {
     match serde_json::from_str(line) {
         Ok(TtpAnswer::Issued(issued)) => Ok(issued),
-        Ok(TtpAnswer::Watching {} | TtpAnswer::Revoked(_) | TtpAnswer::Error(_)) | Err(_) => {
-            Err(Denied::Failed("a stored answer cannot be read".to_owned()).tell("answer"))
-        }
+        Ok(TtpAnswer::Watching {} | TtpAnswer::Revoked(_) | TtpAnswer::Error(_) | TtpAnswer::Unknown)
+        | Err(_) => Err(Denied::Failed("a stored answer cannot be read".to_owned()).tell("answer")),
     }
 }
