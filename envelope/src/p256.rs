@@ -115,7 +115,8 @@ impl Jwk {
     }
 }
 
-#[cfg(all(test, feature = "aws-lc"))]
+#[cfg(feature = "aws-lc")]
+#[cfg(test)]
 mod tests {
     use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
     use aws_lc_rs::signature::{
