@@ -39,10 +39,11 @@ pub fn clean(text: &str) -> Cow<'_, str> {
                 marks = MARKS_ON_ONE;
             }
             '\u{200c}' | '\u{200d}' => {
-                if marks < MARKS_ON_ONE && !after_ascii {
-                    out.push(c);
-                    marks += 1;
+                if marks == MARKS_ON_ONE || after_ascii {
+                    continue;
                 }
+                out.push(c);
+                marks += 1;
             }
             c if is_hidden(c) => {
                 out.push(HIDDEN);
@@ -112,6 +113,7 @@ mod tests {
         }
         for (text, shown) in [
             ("a\u{200d}b", "ab"),
+            ("a\u{200d}\u{200d}b", "ab"),
             ("\u{200d}b", "b"),
             ("é\n\u{200d}b", "é ⏎ b"),
             ("é\t\u{200d}b", "é\tb"),
@@ -126,6 +128,7 @@ mod tests {
         #[test]
         fn whatever_comes_in_the_result_is_one_clean_line(text in any::<String>()) {
             let shown = clean(&text);
+            prop_assert_eq!(clean(&shown), shown.as_ref());
             prop_assert!(!shown.chars().any(|c| (c.is_control() && c != '\t') || is_hidden(c)));
         }
     }
