@@ -58,7 +58,7 @@ pub enum Refusal {
     Unknown {
         /// The code, clean.
         code: String,
-        /// The server's words, clean; they may be empty.
+        /// The server's words, clean, or ours where it has none.
         message: String,
     },
 }
@@ -72,6 +72,16 @@ impl Refusal {
         let slash = usize::from(word.starts_with('/'));
         let beginning: String = word.chars().take(slash + WORD_CHARS).collect();
         Self::UnknownCommand(clean(&beginning).into_owned())
+    }
+
+    /// A refusal of a newer server, with its code and its words, if it has any.
+    pub(crate) fn newer(code: &str, message: Option<&str>) -> Self {
+        let code = clean(code).into_owned();
+        let message = match message {
+            Some(words) if !words.is_empty() => clean(words).into_owned(),
+            _ => format!("refused for a reason that this version does not know: {code}"),
+        };
+        Self::Unknown { code, message }
     }
 
     /// The code in json, for programs.
@@ -198,9 +208,6 @@ impl fmt::Display for Refusal {
             Self::AuthorityUnavailable => f.write_str("certificates cannot be issued now, try again later"),
             Self::NotStored => f.write_str("the server cannot store anything now, try again later"),
             Self::Internal { incident } => write!(f, "internal error, incident {incident}"),
-            Self::Unknown { code, message } if message.is_empty() => {
-                write!(f, "refused for a reason that this version does not know: {code}")
-            }
             Self::Unknown { message, .. } => f.write_str(message),
         }
     }

@@ -323,11 +323,8 @@ pub fn parse_server_line(line: &str) -> Result<ServerLine, ServerLineError> {
         },
         (None, Some(error), None) => {
             // A code that this program does not know keeps its text for the user.
-            let refusal =
-                Refusal::from_code(&error.code, &error.detail).unwrap_or_else(|| Refusal::Unknown {
-                    code: clean(&error.code).into_owned(),
-                    message: clean(&error.message.unwrap_or_default()).into_owned(),
-                });
+            let refusal = Refusal::from_code(&error.code, &error.detail)
+                .unwrap_or_else(|| Refusal::newer(&error.code, error.message.as_deref()));
             Ok(ServerLine::Reply { id, reply: Err(refusal) })
         }
         (None, None, Some(name)) => match event(&name, line) {
