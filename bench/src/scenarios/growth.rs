@@ -6,8 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use parlour_protocol::{Body, Conversation, Dialect, Limits, MessageId, SafeText, Timestamp};
 use parlour_server::metrics::Commits;
 use parlour_server::store::sqlite::SqliteStore;
-use parlour_server::store::{Bounds, NewMessage, Store as _};
-use tokio::sync::mpsc;
+use parlour_server::store::{Bounds, NewMessage, Store as _, outcome_queue};
 
 use super::{Stage, channel};
 use crate::machine::{now_millis, resident_kib};
@@ -122,7 +121,7 @@ async fn restart(stage: &Stage<'_>, target: Target, talk: &mut Talk) -> Result<D
 
 /// Lets the users say so many things in the lobby, straight into the server's store.
 async fn fill(stage: &Stage<'_>, count: u64) -> Result<()> {
-    let (told, mut outcomes) = mpsc::unbounded_channel();
+    let (told, mut outcomes) = outcome_queue();
     let bounds = Bounds { account: u64::MAX, ..Bounds::new(&Limits::default()) };
     let store = SqliteStore::open(&stage.folder.join("data/chat.db"), bounds, told, Commits::default())?;
     let text = SafeText::parse(&"x".repeat(channel::TEXT))?;
@@ -138,13 +137,13 @@ async fn fill(stage: &Stage<'_>, count: u64) -> Result<()> {
             now,
         };
         store.append(message, ()).await?;
-        while let Ok(batch) = outcomes.try_recv() {
-            kept += batch.iter().filter(|((), outcome)| outcome.is_ok()).count() as u64;
+        while let Some(batch) = outcomes.try_next() {
+            kept += batch.outcomes.iter().filter(|((), outcome)| outcome.is_ok()).count() as u64;
         }
     }
     store.close().await;
-    while let Some(batch) = outcomes.recv().await {
-        kept += batch.iter().filter(|((), outcome)| outcome.is_ok()).count() as u64;
+    while let Some(batch) = outcomes.next().await {
+        kept += batch.outcomes.iter().filter(|((), outcome)| outcome.is_ok()).count() as u64;
         if kept == count {
             break;
         }
