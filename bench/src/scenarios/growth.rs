@@ -21,14 +21,16 @@ const USERS: usize = 10;
 /// Times that each request is made; the median counts.
 const REQUESTS: usize = 201;
 
-/// A channel of so many members, saturated: CPU seconds for a million deliveries.
-pub(crate) async fn members(stage: &Stage<'_>) -> Result<Growth> {
-    let mut growth = Growth::new("delivery_by_members", "CPU s per million deliveries", "flat");
+/// A channel of so many members, saturated: CPU seconds for a million deliveries, ours and the reference's.
+pub(crate) async fn members(stage: &Stage<'_>) -> Result<[Growth; 2]> {
+    let mut ours = Growth::new("delivery_by_members", "CPU s per million deliveries", "at most 1.3");
+    let mut bare = Growth::new("bare_by_members", "CPU s per million deliveries", "");
     for count in if stage.quick { [50, 500, 1_500] } else { [50, 500, 5_000] } {
-        let cost = channel::saturated(stage, Kind::Ours, count).await?;
-        growth.add(&format!("{count} members"), cost);
+        let size = format!("{count} members");
+        ours.add(&size, channel::saturated(stage, Kind::Ours, count).await?.cost);
+        bare.add(&size, channel::saturated(stage, Kind::Bare, count).await?.cost);
     }
-    Ok(growth)
+    Ok([ours, bare])
 }
 
 /// A message at a time, on one core and on two. At saturation a server with less to compute with puts
@@ -37,7 +39,7 @@ pub(crate) async fn cores(stage: &Stage<'_>) -> Result<Growth> {
     let mut growth = Growth::new("delivery_by_cores", "CPU s per million deliveries", "at most 1.15");
     for (label, cpus) in [("one core", "0"), ("two cores", "0,1")] {
         let stage = Stage { cpus: stage.cpus.map(|_| cpus), ..*stage };
-        growth.add(label, channel::single(&stage, Kind::Ours, 200).await?);
+        growth.add(label, channel::single(&stage, Kind::Ours, 200).await?.cost);
     }
     Ok(growth)
 }
