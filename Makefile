@@ -81,9 +81,9 @@ reproduce: ## Build what is handed out twice, in different folders, and compare 
 	@scripts/reproduce.sh
 
 .PHONY: bench
-bench: ## Measure the server against the practical limit (QUICK=1 for two minutes, ONLY=name)
+bench: ## Measure the server against the practical limit (QUICK=1 for two minutes, ONLY=name, PEERS=1 for ngircd and nats-server too)
 	@cargo build --release --locked --bins
-	@target/release/parlour-bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+	@target/release/parlour-bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(PEERS),--peers)
 
 .PHONY: micro
 micro: ## Time each hot path: reading, writing, sealing, opening, delivering, committing

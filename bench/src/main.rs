@@ -2,9 +2,11 @@
 //! prints one table. The target runs alone on CPU 0, the load generator alone on CPU 1, where there are two.
 
 mod machine;
+mod peers;
 mod people;
 mod report;
 mod scenarios;
+mod speech;
 mod target;
 mod visitor;
 
@@ -18,8 +20,9 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Pid;
 use parlour_protocol::Dialect;
 
+use crate::peers::Program;
 use crate::people::People;
-use crate::report::{Growth, Row};
+use crate::report::{Figures, Growth, Row};
 use crate::scenarios::{Stage, channel, direct, growth, hostile, idle, latency, login};
 use crate::target::Kind;
 
@@ -32,28 +35,82 @@ struct Arguments {
     /// Only the scenarios whose names hold this
     #[arg(long, default_value = "")]
     only: String,
+    /// Measure ngircd and nats-server too, where they are installed
+    #[arg(long)]
+    peers: bool,
     /// Where the figures go for programs
     #[arg(long, default_value = "var/bench/latest.json")]
     json: PathBuf,
 }
 
-type Scenario = (&'static str, &'static str, Option<f64>, fn(&Stage<'_>, Kind) -> Result<f64>);
+/// What is measured.
+struct Scenario {
+    name: &'static str,
+    unit: &'static str,
+    /// Messages under way, in all.
+    window: &'static str,
+    goal: Option<f64>,
+    /// Whether other programs can do the same.
+    for_peers: bool,
+    run: fn(&Stage<'_>, Kind) -> Result<Figures>,
+}
+
+impl Scenario {
+    /// Something that happens in a channel.
+    const fn channel(
+        name: &'static str,
+        window: &'static str,
+        goal: Option<f64>,
+        run: fn(&Stage<'_>, Kind) -> Result<Figures>,
+    ) -> Self {
+        Self { name, unit: CPU, window, goal, for_peers: true, run }
+    }
+
+    /// Something that others do in another way, if at all.
+    const fn own(
+        name: &'static str,
+        (unit, window): (&'static str, &'static str),
+        goal: Option<f64>,
+        run: fn(&Stage<'_>, Kind) -> Result<Figures>,
+    ) -> Self {
+        Self { name, unit, window, goal, for_peers: false, run }
+    }
+}
 
 const CPU: &str = "CPU s per million deliveries";
+const MICROS: &str = "microseconds";
 
 const SCENARIOS: &[Scenario] = &[
-    ("channel_200_saturated", CPU, Some(1.3), |s, k| channel::run(channel::saturated(s, k, 200))),
-    ("channel_1000_saturated", CPU, Some(1.3), |s, k| channel::run(channel::saturated(s, k, 1_000))),
-    ("channel_200_single", CPU, Some(1.2), |s, k| channel::run(channel::single(s, k, 200))),
-    ("direct_pingpong", CPU, Some(2.5), |s, k| channel::run(direct::pairs(s, k, 1))),
-    ("direct_pipelined", CPU, Some(2.5), |s, k| channel::run(direct::pairs(s, k, 16))),
-    ("channel_200_single_json", CPU, None, |s, k| channel::run(channel::single(&in_json(s), k, 200))),
-    ("direct_pingpong_json", CPU, None, |s, k| channel::run(direct::pairs(&in_json(s), k, 1))),
-    ("handshake_login", "CPU s per 1000", Some(1.6), |s, k| channel::run(login::handshakes(s, k, false))),
-    ("handshake_login_hybrid", "CPU s per 1000", None, |s, k| channel::run(login::handshakes(s, k, true))),
-    ("idle_memory", "KiB per connection", Some(0.95), |s, k| channel::run(idle::memory(s, k))),
-    ("latency_p50", "microseconds", Some(1.5), |s, k| Ok(channel::run(latency::percentiles(s, k))?.0)),
-    ("latency_p99", "microseconds", Some(1.5), |s, k| Ok(channel::run(latency::percentiles(s, k))?.1)),
+    Scenario::channel("channel_200_saturated", channel::IN_FLIGHT_TEXT, Some(1.3), |s, k| {
+        channel::run(channel::saturated(s, k, 200))
+    }),
+    Scenario::channel("channel_1000_saturated", channel::IN_FLIGHT_TEXT, Some(1.3), |s, k| {
+        channel::run(channel::saturated(s, k, 1_000))
+    }),
+    Scenario::channel("channel_200_single", "1", Some(1.2), |s, k| channel::run(channel::single(s, k, 200))),
+    Scenario::own("direct_pingpong", (CPU, "50"), Some(3.0), |s, k| channel::run(direct::pairs(s, k, 1))),
+    Scenario::own("direct_pipelined", (CPU, "800"), Some(3.0), |s, k| channel::run(direct::pairs(s, k, 16))),
+    Scenario::own("channel_200_single_json", (CPU, "1"), None, |s, k| {
+        channel::run(channel::single(&in_json(s), k, 200))
+    }),
+    Scenario::own("direct_pingpong_json", (CPU, "50"), None, |s, k| {
+        channel::run(direct::pairs(&in_json(s), k, 1))
+    }),
+    Scenario::own("handshake_login", ("CPU s per 1000", ""), Some(1.6), |s, k| {
+        channel::run(login::handshakes(s, k, false))
+    }),
+    Scenario::own("handshake_login_hybrid", ("CPU s per 1000", ""), None, |s, k| {
+        channel::run(login::handshakes(s, k, true))
+    }),
+    Scenario::own("idle_memory", ("KiB per connection", ""), Some(0.95), |s, k| {
+        channel::run(idle::memory(s, k))
+    }),
+    Scenario::own("latency_p50", (MICROS, "50 a second"), Some(1.5), |s, k| {
+        Ok(channel::run(latency::percentiles(s, k))?.0.into())
+    }),
+    Scenario::own("latency_p99", (MICROS, "50 a second"), Some(1.5), |s, k| {
+        Ok(channel::run(latency::percentiles(s, k))?.1.into())
+    }),
 ];
 
 fn in_json<'a>(stage: &Stage<'a>) -> Stage<'a> {
@@ -85,15 +142,10 @@ fn main() -> Result<()> {
         dialect: Dialect::Plain,
     };
     let repetitions = if arguments.quick { 1 } else { 3 };
+    let peers = if arguments.peers { installed() } else { Vec::new() };
     let mut rows = Vec::new();
-    for (name, unit, goal, scenario) in SCENARIOS.iter().filter(|row| row.0.contains(&arguments.only)) {
-        let mut row = Row { name, unit, ours: Vec::new(), bare: Vec::new(), goal: *goal };
-        for _ in 0..repetitions {
-            row.bare.push(scenario(&stage, Kind::Bare).with_context(|| format!("{name} on bare"))?);
-            row.ours.push(scenario(&stage, Kind::Ours).with_context(|| format!("{name} on ours"))?);
-        }
-        eprintln!("{name}: ours {:?}, bare {:?}", row.ours, row.bare);
-        rows.push(row);
+    for scenario in SCENARIOS.iter().filter(|scenario| scenario.name.contains(&arguments.only)) {
+        rows.push(measure(scenario, &stage, repetitions, &peers)?);
     }
     let growths = grow(&stage, &arguments.only)?;
     let machine = machine::description();
@@ -106,23 +158,59 @@ fn main() -> Result<()> {
     Ok(())
 }
 
+/// The other programs that are there.
+fn installed() -> Vec<Program> {
+    let there = |program: &Program| {
+        let found = program.path().is_some();
+        if !found {
+            eprintln!("{0} is not installed and is left out (Debian: apt-get install {0})", program.name());
+        }
+        found
+    };
+    Program::ALL.into_iter().filter(there).collect()
+}
+
+/// Measures the reference, ours and the others in turns.
+fn measure(scenario: &Scenario, stage: &Stage<'_>, repetitions: u32, peers: &[Program]) -> Result<Row> {
+    let Scenario { name, unit, window, goal, for_peers, run } = *scenario;
+    let peers: &[Program] = if for_peers { peers } else { &[] };
+    let mut row = Row {
+        name,
+        window,
+        unit,
+        ours: Vec::new(),
+        bare: Vec::new(),
+        peers: peers.iter().map(|program| (program.name(), Vec::new())).collect(),
+        goal,
+    };
+    for _ in 0..repetitions {
+        row.bare.push(run(stage, Kind::Bare).with_context(|| format!("{name} on bare"))?);
+        row.ours.push(run(stage, Kind::Ours).with_context(|| format!("{name} on ours"))?);
+        for (program, (label, figures)) in peers.iter().zip(&mut row.peers) {
+            figures.push(run(stage, Kind::Peer(*program)).with_context(|| format!("{name} on {label}"))?);
+        }
+    }
+    eprintln!("{name}: ours {:?}, bare {:?}", row.ours, row.bare);
+    Ok(row)
+}
+
 /// How costs grow: each of the groups whose name is asked for.
 fn grow(stage: &Stage<'_>, only: &str) -> Result<Vec<Growth>> {
     let mut growths = Vec::new();
     if "growth_members".contains(only) {
-        growths.push(channel::run(growth::members(stage))?);
+        growths.extend(channel::unhurried(growth::members(stage))?);
     }
     if "growth_cores".contains(only) && stage.cpus.is_some() {
-        growths.push(channel::run(growth::cores(stage))?);
+        growths.push(channel::unhurried(growth::cores(stage))?);
     }
     if "growth_stored".contains(only) {
-        growths.extend(channel::run(growth::stored(stage))?);
+        growths.extend(channel::unhurried(growth::stored(stage))?);
     }
     if "hostile_handshakes".contains(only) {
-        growths.push(channel::run(hostile::handshakes(stage))?);
+        growths.push(channel::unhurried(hostile::handshakes(stage))?);
     }
     if "hostile_readers".contains(only) {
-        growths.extend(channel::run(hostile::readers(stage))?);
+        growths.extend(channel::unhurried(hostile::readers(stage))?);
     }
     Ok(growths)
 }

@@ -12,7 +12,7 @@ use parlour_protocol::{Limits, UserName};
 use parlour_server::audit::{Entry, Kind, SecurityEvent};
 use parlour_server::metrics::Commits;
 use parlour_server::store::sqlite::{Write, Writer};
-use parlour_server::store::{Account, Bounds, Outcome};
+use parlour_server::store::{Account, Bounds, outcome_queue};
 use parlour_ttp::commands::init::init;
 use parlour_ttp::commands::server_cert::{Wish, server_cert};
 use parlour_ttp::{Clock as _, KeyFolder, SystemClock, profile};
@@ -62,7 +62,7 @@ impl People {
 
     /// Writes accounts for the first `count` users into a server's database, as the server would.
     pub(crate) fn register(&self, database: &Path, count: usize) -> Result<()> {
-        let (told, _outcomes) = mpsc::unbounded_channel::<Vec<Outcome<()>>>();
+        let (told, _outcomes) = outcome_queue::<()>();
         let bounds = Bounds::new(&Limits::default());
         let mut writer = Writer::open(database, bounds, told, Commits::default())?;
         let (queue, mut writes) = mpsc::channel(count + 1);

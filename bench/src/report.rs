@@ -4,18 +4,51 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+/// What one measurement came to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Figures {
+    /// What the scenario is about, in its unit.
+    pub(crate) cost: f64,
+    /// The 99th percentile of the time that a message took, in milliseconds, where it was measured beside.
+    pub(crate) p99: Option<f64>,
+}
+
+impl From<f64> for Figures {
+    fn from(cost: f64) -> Self {
+        Self { cost, p99: None }
+    }
+}
+
 /// What a scenario came to: medians over the repetitions, with the spread of each.
 pub(crate) struct Row {
     /// Its name.
     pub(crate) name: &'static str,
+    /// Messages under way, in all.
+    pub(crate) window: &'static str,
     /// What is measured.
     pub(crate) unit: &'static str,
-    /// Ours, a value for each repetition.
-    pub(crate) ours: Vec<f64>,
+    /// Ours, for each repetition.
+    pub(crate) ours: Vec<Figures>,
     /// The reference's.
-    pub(crate) bare: Vec<f64>,
+    pub(crate) bare: Vec<Figures>,
+    /// Other programs', by name.
+    pub(crate) peers: Vec<(&'static str, Vec<Figures>)>,
     /// What the ratio should be at most.
     pub(crate) goal: Option<f64>,
+}
+
+fn costs(figures: &[Figures]) -> Vec<f64> {
+    figures.iter().map(|figures| figures.cost).collect()
+}
+
+/// The median of the 99th percentiles, if they were measured.
+fn p99(figures: &[Figures]) -> Option<f64> {
+    let measured: Vec<f64> = figures.iter().filter_map(|figures| figures.p99).collect();
+    (!measured.is_empty()).then(|| median(&measured))
+}
+
+fn in_words(p99: Option<f64>) -> String {
+    p99.map(|millis| format!("{millis:.1}")).unwrap_or_default()
 }
 
 /// The middle one, or the upper of the two in the middle.
@@ -32,16 +65,40 @@ fn spread(values: &[f64]) -> String {
 }
 
 impl Row {
-    fn ratio(&self) -> f64 {
-        median(&self.ours) / median(&self.bare)
+    /// How many times the reference's cost a median is.
+    fn times_bare(&self, figures: &[Figures]) -> f64 {
+        median(&costs(figures)) / median(&costs(&self.bare))
     }
 
     fn json(&self) -> Value {
+        let figures = |figures: &[Figures]| {
+            let costs = costs(figures);
+            json!({"median": median(&costs), "all": costs, "p99_ms": p99(figures)})
+        };
+        let peers: Vec<Value> = self
+            .peers
+            .iter()
+            .map(|(name, all)| json!({"name": name, "ratio": self.times_bare(all), "figures": figures(all)}))
+            .collect();
         json!({
-            "name": self.name, "ours": median(&self.ours), "bare": median(&self.bare),
-            "ratio": self.ratio(), "unit": self.unit, "goal": self.goal,
-            "ours_all": self.ours, "bare_all": self.bare,
+            "name": self.name, "in_flight": self.window, "unit": self.unit, "goal": self.goal,
+            "ratio": self.times_bare(&self.ours),
+            "ours": figures(&self.ours), "bare": figures(&self.bare), "peers": peers,
         })
+    }
+
+    /// A line of the table of other programs.
+    fn line(&self, program: &str, figures: &[Figures]) -> String {
+        let costs = costs(figures);
+        format!(
+            "| {} | {program} | {} | {:.2}{} | {:.2} | {} |\n",
+            self.name,
+            self.window,
+            median(&costs),
+            spread(&costs),
+            self.times_bare(figures),
+            in_words(p99(figures))
+        )
     }
 }
 
@@ -86,23 +143,40 @@ impl Growth {
 pub(crate) fn markdown(rows: &[Row], growths: &[Growth], machine: &str) -> String {
     let mut out = format!("{machine}\n");
     if !rows.is_empty() {
-        out.push_str("\n| scenario | unit | ours | bare | times bare | goal |\n");
-        out.push_str("| --- | --- | --- | --- | --- | --- |\n");
+        out.push_str(
+            "\n| scenario | in flight | unit | ours | bare | times bare | goal | p99 in ms: ours | bare |\n",
+        );
+        out.push_str("| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
     }
     for row in rows {
         let goal = row.goal.map(|goal| format!("{goal}")).unwrap_or_default();
+        let (ours, bare) = (costs(&row.ours), costs(&row.bare));
         // Writing into a String cannot fail.
         let _ = writeln!(
             out,
-            "| {} | {} | {:.2}{} | {:.2}{} | {:.2} | {goal} |",
+            "| {} | {} | {} | {:.2}{} | {:.2}{} | {:.2} | {goal} | {} | {} |",
             row.name,
+            row.window,
             row.unit,
-            median(&row.ours),
-            spread(&row.ours),
-            median(&row.bare),
-            spread(&row.bare),
-            row.ratio()
+            median(&ours),
+            spread(&ours),
+            median(&bare),
+            spread(&bare),
+            row.times_bare(&row.ours),
+            in_words(p99(&row.ours)),
+            in_words(p99(&row.bare))
         );
+    }
+    if rows.iter().any(|row| !row.peers.is_empty()) {
+        out.push_str(
+            "\n| scenario | program | in flight | CPU s per million deliveries | times bare | p99 in ms |\n",
+        );
+        out.push_str("| --- | --- | --- | --- | --- | --- |\n");
+    }
+    for row in rows.iter().filter(|row| !row.peers.is_empty()) {
+        let own = [("bare", row.bare.as_slice()), ("parlour-server", &row.ours)];
+        let others = row.peers.iter().map(|(name, figures)| (*name, figures.as_slice()));
+        own.into_iter().chain(others).for_each(|(name, figures)| out.push_str(&row.line(name, figures)));
     }
     if !growths.is_empty() {
         out.push_str("\n| cost | unit | at each size | last times first | goal |\n");

@@ -1,5 +1,6 @@
-//! What is measured: our server, or the bare reference, alone on CPU 0.
+//! What is measured: our server, the bare reference, or another program, alone on CPU 0.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::peers::{self, Program};
 use crate::scenarios::Stage;
 
 /// Which program.
@@ -16,6 +18,8 @@ pub(crate) enum Kind {
     Ours,
     /// The reference.
     Bare,
+    /// Somebody else's, for comparison.
+    Peer(Program),
 }
 
 /// A running program. It is killed when this is dropped.
@@ -34,6 +38,18 @@ fn program(name: &str) -> Result<PathBuf> {
         bail!("{} is not built; run `make bench`", path.display());
     }
     Ok(path)
+}
+
+/// A command that runs `program` on the CPUs of the target.
+pub(crate) fn alone(stage: &Stage<'_>, program: impl AsRef<OsStr>) -> Command {
+    match stage.cpus {
+        Some(cpus) => {
+            let mut command = Command::new("taskset");
+            command.args(["-c", cpus]).arg(program);
+            command
+        }
+        None => Command::new(program),
+    }
 }
 
 /// Limits raised so that they do not bind; everything else as it is delivered.
@@ -78,16 +94,14 @@ impl Target {
         let name = match kind {
             Kind::Ours => "parlour-server",
             Kind::Bare => "bare",
-        };
-        let mut command = match stage.cpus {
-            Some(cpus) => {
-                let mut command = Command::new("taskset");
-                command.args(["-c", cpus]).arg(program(name)?);
-                command
+            Kind::Peer(peer) => {
+                let (child, address) = peers::launch(peer, stage)?;
+                return Ok(Self { kind, address, child });
             }
-            None => Command::new(program(name)?),
         };
+        let mut command = alone(stage, program(name)?);
         match kind {
+            Kind::Peer(_) => {}
             Kind::Ours => {
                 command.args(["run", "--listen", "127.0.0.1:0", "--log-level", "error"]);
                 command.arg("--keys").arg(&keys).arg("--data").arg(folder.join("data"));

@@ -16,12 +16,15 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::machine::now_millis;
+use crate::peers::Program;
 use crate::people::People;
+use crate::speech::Speech;
 use crate::target::{Kind, Target};
 
 /// The reading side.
 pub(crate) struct Ear {
     stream: ReadHalf<TlsStream<TcpStream>>,
+    speech: Speech,
     held: Vec<u8>,
     chunk: Vec<u8>,
 }
@@ -29,7 +32,7 @@ pub(crate) struct Ear {
 /// The writing side.
 pub(crate) struct Mouth {
     stream: WriteHalf<TlsStream<TcpStream>>,
-    dialect: Dialect,
+    speech: Speech,
 }
 
 /// Connects as a user and is ready to talk: logged in on ours, in the room on bare.
@@ -55,12 +58,16 @@ pub(crate) async fn enter_over(
     dialect: Dialect,
 ) -> Result<(Ear, Mouth)> {
     stream.set_nodelay(true)?;
+    let mut stream = stream;
+    if target.kind == Kind::Peer(Program::Nats) {
+        greeting(&mut stream).await?;
+    }
     let stream = TlsConnector::from(tls).connect(ServerName::try_from("localhost")?, stream).await?;
     let exporter = stream.get_ref().1.export_keying_material([0; EXPORTER_BYTES], EXPORTER_LABEL, None)?;
     let (read, write) = split(stream);
-    let mut ear = Ear { stream: read, held: Vec::new(), chunk: vec![0; 32_768] };
-    let dialect = if target.kind == Kind::Ours { dialect } else { Dialect::Plain };
-    let mut mouth = Mouth { stream: write, dialect };
+    let speech = Speech::with(target.kind, dialect);
+    let mut ear = Ear { stream: read, speech, held: Vec::new(), chunk: vec![0; 32_768] };
+    let mut mouth = Mouth { stream: write, speech };
     match target.kind {
         Kind::Ours => {
             let name = People::name(number)?;
@@ -76,8 +83,23 @@ pub(crate) async fn enter_over(
             }
         }
         Kind::Bare => mouth.say(&format!("{room}\n")).await?,
+        Kind::Peer(Program::Ngircd) => {
+            mouth.say(&format!("NICK u{number}\r\nUSER u{number} 0 * :u\r\nJOIN #{room}\r\n")).await?;
+            // The end of the list of names is the end of the answer to JOIN.
+            while !ear.line().await?.windows(5).any(|window| window == b" 366 ") {}
+        }
+        Kind::Peer(Program::Nats) => {
+            mouth.say(&format!("CONNECT {{\"verbose\":false}}\r\nSUB {room} 1\r\nPING\r\n")).await?;
+            while !ear.line().await?.starts_with(b"PONG") {}
+        }
     }
     Ok((ear, mouth))
+}
+
+/// Reads the line that a NATS server says before TLS begins, and nothing more.
+async fn greeting(stream: &mut TcpStream) -> Result<()> {
+    while stream.read_u8().await? != b'\n' {}
+    Ok(())
 }
 
 /// An id that nobody used before.
@@ -98,12 +120,15 @@ impl Ear {
         }
     }
 
-    /// Waits for bytes and hands every whole line to `each`.
+    /// Waits for bytes and hands every whole line that tells of a message to `each`.
     pub(crate) async fn lines(&mut self, mut each: impl FnMut(&[u8])) -> Result<()> {
         self.fill().await?;
         let mut begin = 0;
         while let Some(length) = self.held.get(begin..).and_then(|r| r.iter().position(|b| *b == b'\n')) {
-            each(self.held.get(begin..begin + length).unwrap_or_default());
+            let line = self.held.get(begin..begin + length).unwrap_or_default();
+            if self.speech.tells_of_message(line) {
+                each(line);
+            }
             begin += length + 1;
         }
         self.held.drain(..begin);
@@ -120,37 +145,24 @@ impl Ear {
 }
 
 impl Mouth {
+    /// Whether it hears what it says.
+    pub(crate) const fn echoes(&self) -> bool {
+        self.speech.echoes()
+    }
+
     /// The line that says something in the lobby.
     pub(crate) fn public(&self, text: &str) -> String {
-        match self.dialect {
-            Dialect::Plain => format!("{text}\n"),
-            Dialect::Json => {
-                let id = fresh_id();
-                format!(
-                    "{{\"id\":1,\"cmd\":\"post\",\"to\":\"#lobby\",\"message_id\":\"{id}\",\"text\":\"{text}\"}}\n"
-                )
-            }
-        }
+        self.speech.public(text)
     }
 
     /// The line that sends the sealed message `id` to a user.
     pub(crate) fn private(&self, to: &UserName, id: MessageId, sealed: &str) -> String {
-        match self.dialect {
-            Dialect::Plain => format!("@{to} {sealed}\n"),
-            Dialect::Json => {
-                format!(
-                    "{{\"id\":1,\"cmd\":\"post\",\"to\":\"@{to}\",\"message_id\":\"{id}\",\"sealed\":{sealed}}}\n"
-                )
-            }
-        }
+        self.speech.private(to, id, sealed)
     }
 
     /// What a line that tells of a message for a user has near its beginning.
     pub(crate) fn mark(&self, user: &UserName) -> String {
-        match self.dialect {
-            Dialect::Plain => format!("@{user} "),
-            Dialect::Json => format!("{{\"event\":\"message\",\"to\":\"@{user}\""),
-        }
+        self.speech.mark(user)
     }
 
     /// Sends text as it is.

@@ -170,6 +170,8 @@ limits! {
     send_buffer_bytes = 65_536, 4_096 ..= 16_777_216;
     /// Messages of one session that wait to be stored; above it the server reads no further.
     posts_in_flight = 64, 1 ..= 100_000;
+    /// Bytes of all sessions' messages that wait to be stored and delivered; above it the server reads no further.
+    posts_in_flight_bytes = 67_108_864, 1_048_576 ..= 1_099_511_627_776;
     /// Bytes of messages that an account may store, each counted with 256 for its row; further ones are refused.
     stored_bytes_per_account = 1_073_741_824, 65_536 ..= 1_125_899_906_842_624;
     /// Size of the database, in bytes; above it messages are refused.

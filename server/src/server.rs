@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use socket2::Socket;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
@@ -19,6 +19,7 @@ use crate::accounts::ttp_client::TtpClient;
 use crate::audit::{Kind, Recorder, SecurityEvent};
 use crate::clock::Clock;
 use crate::delivery::hub::Hub;
+use crate::delivery::in_flight::InFlight;
 use crate::delivery::{Posting, deliver};
 use crate::edge::entrance::Entrance;
 use crate::edge::tls::{self, Identity};
@@ -32,7 +33,7 @@ use crate::operations::startup::StartError;
 use crate::session::attempts::Attempts;
 use crate::session::services::Services;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Bounds, Store};
+use crate::store::{Bounds, Store, outcome_queue};
 
 /// Everything that a server has to take before it confines itself, because it could not get it afterwards.
 pub struct Prepared {
@@ -90,7 +91,7 @@ pub async fn run(
     let operator = operator.map(opened).transpose()?;
     let listening = Listening { address, metrics: operator.as_ref().map(|(_, address)| *address) };
     let metrics = Arc::new(Metrics::default());
-    let (told, outcomes) = mpsc::unbounded_channel(); // bounded by what sessions may have under way
+    let (told, outcomes) = outcome_queue();
     let bounds = Bounds::new(&settings.limits);
     let store = SqliteStore::open(&data.database(), bounds, told, metrics.commits.clone())?;
     let store = Arc::new(store);
@@ -100,7 +101,7 @@ pub async fn run(
     let limits = Arc::new(settings.limits.clone());
     let shared: Arc<dyn Store<Posting>> = Arc::clone(&store) as _;
     let hub = Arc::new(Hub::default());
-    let delivery = tokio::spawn(deliver(Arc::clone(&hub), outcomes, Arc::clone(&metrics)));
+    let mut delivery = tokio::spawn(deliver(Arc::clone(&hub), outcomes, Arc::clone(&metrics)));
     let recorder = Arc::new(Recorder::new(Arc::clone(&shared), clock, Arc::clone(&metrics)));
     let directory = Arc::new(Directory::new(Arc::clone(&shared)));
     let follower = Follower {
@@ -118,6 +119,7 @@ pub async fn run(
         hub,
         metrics,
         recorder: Arc::clone(&recorder),
+        in_flight: InFlight::new(&limits),
         ttp: follower.ttp.clone(),
         attempts: Attempts::new(&limits),
         limits,
@@ -142,9 +144,13 @@ pub async fn run(
     info!(%address, millis = begun.elapsed().as_millis(), "ready");
     ready(listening);
 
-    while let Heard::Reload = signals.next().await {
-        reload(&entrance, &settings);
-    }
+    let delivers = loop {
+        match heard(&mut signals, &mut delivery).await {
+            Heard::Reload => reload(&entrance, &settings),
+            Heard::Stop => break true,
+            Heard::NoDelivery => break false,
+        }
+    };
     info!("stopping");
     services.stopping.cancel();
     workers.close();
@@ -160,8 +166,8 @@ pub async fn run(
     recorder.record(SecurityEvent::new(Kind::Stopped));
     recorder.close().await;
     store.close().await;
-    if delivery.await.is_err() {
-        error!("delivery had panicked");
+    if !delivers || delivery.await.is_err() {
+        return Err(StartError::NoDelivery);
     }
     info!("stopped");
     Ok(())
@@ -214,10 +220,25 @@ fn reload(entrance: &Entrance, settings: &Settings) {
     }
 }
 
-/// The meaning of a signal.
+/// What a running server waits for.
+#[derive(Debug, PartialEq, Eq)]
 enum Heard {
     Stop,
     Reload,
+    /// The task that delivers has ended, by a fault of ours.
+    NoDelivery,
+}
+
+/// Waits for a signal, or for the end of the task that delivers: without it nobody would be answered any more,
+/// so that the server must not go on.
+async fn heard(signals: &mut Signals, delivery: &mut JoinHandle<()>) -> Heard {
+    tokio::select! {
+        heard = signals.next() => heard,
+        ended = delivery => {
+            error!(panicked = ended.is_err(), "delivery has ended: the server stops");
+            Heard::NoDelivery
+        }
+    }
 }
 
 struct Signals {
@@ -242,5 +263,19 @@ impl Signals {
             _ = self.interrupt.recv() => Heard::Stop,
             _ = self.hangup.recv() => Heard::Reload,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_server_hears_when_the_task_that_delivers_has_ended_whatever_ended_it() {
+        let mut signals = Signals::new().unwrap();
+        let mut ended = tokio::spawn(async {});
+        assert_eq!(heard(&mut signals, &mut ended).await, Heard::NoDelivery);
+        let mut panicked = tokio::spawn(async { panic!("a fault in delivery") });
+        assert_eq!(heard(&mut signals, &mut panicked).await, Heard::NoDelivery);
     }
 }

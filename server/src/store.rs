@@ -25,6 +25,7 @@ mod inspect;
 mod memory;
 mod migrations;
 mod opening;
+mod outcomes;
 mod reader;
 mod revocations;
 mod room;
@@ -42,7 +43,6 @@ use parlour_protocol::{
     Body, ChannelName, Conversation, ConversationHead, HistoryRange, Message, MessageId, RevokedDevice, Seq,
     Timestamp, UserName,
 };
-use tokio::sync::mpsc;
 
 pub use self::audit::{AuditRow, Retention, hex};
 pub use self::audit_file::{AuditFile, AuditFileError, AuditFilter, Fault, Verdict};
@@ -51,6 +51,7 @@ pub use self::error::{
 };
 use self::failure::Failure;
 pub use self::inspect::inspect;
+pub use self::outcomes::{Batch, OutcomeQueue, Outcomes, outcome_queue};
 pub use self::room::Bounds;
 use crate::audit::Entry;
 
@@ -59,10 +60,6 @@ pub type Later<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a
 
 /// The outcome of an append, with the value that its caller passed along.
 pub type Outcome<T> = (T, Result<Appended, AppendError>);
-
-/// Where a store sends outcomes: after each commit those of all messages in it, in the order in which they were
-/// stored. The queue holds no more than callers have under way.
-pub type Outcomes<T> = mpsc::UnboundedSender<Vec<Outcome<T>>>;
 
 /// Stores accounts, messages, revocations and the audit log. What it has confirmed is durable. `T` is the value that a
 /// caller of [`append`](Self::append) passes along and finds again in the outcome.

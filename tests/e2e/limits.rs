@@ -9,6 +9,7 @@ use std::process::Stdio;
 use anyhow::{Result, ensure};
 use parlour_tests::line::{self};
 use parlour_tests::{Process, World, run_to_end, wait_until};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 #[test]
@@ -88,6 +89,50 @@ fn each_of_many_commands_gets_exactly_one_reply_in_their_order() -> Result<()> {
         }
     }
     erik.ask("/users", "erik")?;
+    Ok(())
+}
+
+#[test]
+fn messages_under_way_are_bounded_in_bytes_over_all_sessions_and_none_of_them_is_refused() -> Result<()> {
+    const EACH: usize = 60;
+    let world = World::with()
+        .people()
+        .metrics()
+        .limit("posts_in_flight=1000")
+        .limit("posts_in_flight_bytes=1048576")
+        .limit("commands_per_second=100000")
+        .limit("command_burst=100000")
+        .limit("outgoing_queue_bytes=67108864")
+        .start()?;
+    let mut lines =
+        [world.logged_in_line("sam")?, world.logged_in_line("erik")?, world.logged_in_line("anna")?];
+    // As long as this holds the database nothing can be stored, so that messages gather.
+    let database = Connection::open(world.database())?;
+    database.execute_batch("BEGIN IMMEDIATE")?;
+    let texts = (1..=EACH).map(|n| format!("{n:0>8192}\n")).collect::<Vec<_>>().concat();
+    let texts = texts.as_bytes();
+    std::thread::scope(|scope| -> Result<()> {
+        let sending = lines.each_mut().map(|line| scope.spawn(move || line.send(texts)));
+        let waited = wait_until("a session waits for room", || {
+            Ok(world.scrape()?.get(r#"parlour_limits_hit_total{limit="posts_in_flight_bytes"}"#)? >= 1.0)
+        });
+        database.execute_batch("ROLLBACK")?;
+        for sent in sending {
+            sent.join().map_err(|_| anyhow::anyhow!("a sender panicked"))??;
+        }
+        waited
+    })?;
+    for line in &mut lines {
+        let mut heard = BTreeMap::new();
+        for _ in 0..3 * EACH {
+            let said = line.expect("{} {}: {}")?;
+            let (head, text) = said.rsplit_once(": ").unwrap_or_default();
+            let next = heard.entry(head.rsplit_once(' ').unwrap_or_default().1.to_owned()).or_insert(0);
+            *next += 1;
+            ensure!(text == format!("{next:0>8192}"), "{head}: {next}");
+        }
+        ensure!(heard.values().all(|count| *count == EACH) && heard.len() == 3, "{heard:?}");
+    }
     Ok(())
 }
 

@@ -9,8 +9,8 @@ use parlour_server::delivery::hub::{Hub, Presence};
 use parlour_server::delivery::peer::Peer;
 use parlour_server::delivery::{Posting, deliver as deliver_outcomes};
 use parlour_server::metrics::Metrics;
-use parlour_server::store::Appended;
-use tokio::sync::{Semaphore, mpsc};
+use parlour_server::store::{Appended, outcome_queue};
+use tokio::sync::Semaphore;
 
 use super::{Work, samples};
 
@@ -21,15 +21,20 @@ pub(super) fn deliver(online: u64, message: Message) -> Result<Work> {
     let peers: Vec<Arc<Peer>> = (0..online).map(|id| Arc::new(Peer::new(id, 1_000_000, None))).collect();
     let presences: Vec<Presence> = peers.iter().map(|peer| join(&hub, peer)).collect::<Result<_>>()?;
     let writer = peers.first().map(Arc::clone);
-    let places = Arc::new(Semaphore::new(1));
+    let places = Arc::new(Semaphore::new(2));
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let metrics = Arc::new(Metrics::default());
     let mut taken = Vec::new();
     Ok(Box::new(move || {
-        let (told, outcomes) = mpsc::unbounded_channel();
+        let (told, outcomes) = outcome_queue();
         if let Some(peer) = writer.clone() {
-            let posting = Posting { peer, id: None, place: Arc::clone(&places).try_acquire_owned()? };
-            told.send(vec![(posting, Ok(Appended { message: message.clone(), fresh: true }))])?;
+            let posting = Posting {
+                peer,
+                id: None,
+                place: Arc::clone(&places).try_acquire_owned()?,
+                bytes: Arc::clone(&places).try_acquire_owned()?,
+            };
+            told.send(vec![(posting, Ok(Appended { message: message.clone(), fresh: true }))]);
         }
         drop(told); // so that delivering ends
         runtime.block_on(deliver_outcomes(Arc::clone(&hub), outcomes, Arc::clone(&metrics)));

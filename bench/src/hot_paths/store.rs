@@ -1,11 +1,11 @@
 //! Keeping messages.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use parlour_protocol::{Limits, Message, Timestamp};
 use parlour_server::audit::{Entry, Kind, SecurityEvent};
 use parlour_server::metrics::Commits;
 use parlour_server::store::sqlite::{Write, Writer};
-use parlour_server::store::{Account, Bounds, NewMessage};
+use parlour_server::store::{Account, Bounds, NewMessage, outcome_queue};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Work, samples};
@@ -14,7 +14,7 @@ use super::{Work, samples};
 /// that just these come together.
 pub(super) fn commit(count: u32, message: Message) -> Result<Work> {
     let folder = tempfile::tempdir()?;
-    let (told, mut outcomes) = mpsc::unbounded_channel();
+    let (told, mut told_outcomes) = outcome_queue();
     let bounds = Bounds::new(&Limits::default());
     let mut writer = Writer::open(&folder.path().join("chat.db"), bounds, told, Commits::default())?;
     let (queue, mut writes) = mpsc::channel(usize::try_from(count)? + 2);
@@ -37,8 +37,8 @@ pub(super) fn commit(count: u32, message: Message) -> Result<Work> {
         }
         queue.try_send(Write::Stop)?;
         writer.run(&mut writes);
-        let batch = outcomes.try_recv()?;
-        let kept = batch.iter().filter(|((), outcome)| outcome.is_ok()).count();
+        let batch = told_outcomes.try_next().context("outcomes")?;
+        let kept = batch.outcomes.iter().filter(|((), outcome)| outcome.is_ok()).count();
         ensure!(kept == usize::try_from(count)?, "{kept} of {count} were kept");
         Ok(())
     }))

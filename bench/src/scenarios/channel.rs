@@ -1,63 +1,75 @@
 //! A channel of many: eight senders at saturation, or one message at a time. CPU seconds of the server
-//! for a million deliveries.
+//! for a million deliveries, and how long a message takes at saturation.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use hdrhistogram::Histogram;
 use tokio::sync::Notify;
 use tokio::task::{JoinSet, LocalSet};
 
+use super::latency::stamp;
 use super::{Stage, per_million};
 use crate::machine::cpu_seconds;
+use crate::report::Figures;
 use crate::target::{Kind, Target};
 use crate::visitor::{Ear, Mouth, enter};
 
 /// Senders at saturation.
 const SENDERS: usize = 8;
 
-/// Messages that each has under way.
-const WINDOW: u64 = 32;
+/// Messages under way at saturation, in all: those that their sender has not heard yet.
+const IN_FLIGHT: u64 = 128;
+
+/// The same for the table.
+pub(crate) const IN_FLIGHT_TEXT: &str = "128";
+
+/// Messages that each sender has under way.
+const WINDOW: u64 = IN_FLIGHT / SENDERS as u64;
+
+/// One member in so many notes how long each message took: reading the time costs the load generator.
+const LISTENERS: usize = 8;
 
 /// Bytes of a message's text.
 pub(crate) const TEXT: usize = 100;
 
-/// Seconds of CPU for a million deliveries with eight senders at saturation.
-pub(crate) async fn saturated(stage: &Stage<'_>, kind: Kind, members: usize) -> Result<f64> {
+/// The longest that a scenario may take.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// Messages of one sender that came back, and that there are more.
+type Returned = Rc<(Cell<u64>, Notify)>;
+
+/// Seconds of CPU for a million deliveries with eight senders at saturation, and the 99th percentile.
+pub(crate) async fn saturated(stage: &Stage<'_>, kind: Kind, members: usize) -> Result<Figures> {
     let target = stage.target(kind, members)?;
-    let room = Room::fill(stage, &target, members).await?;
-    let Room { ears, mut mouths, delivered, .. } = room;
+    let Room { ears, mouths, delivered, .. } = Room::fill(stage, &target, members).await?;
+    let begun = Instant::now();
+    let latency = Rc::new(RefCell::new(Histogram::<u64>::new_with_bounds(1, 60_000_000, 3)?));
+    let returned: Vec<Returned> = (0..SENDERS).map(|_| Rc::default()).collect();
+    // Where a sender does not hear what it says, another member hears it for the sender.
+    let offset = if mouths.first().is_some_and(Mouth::echoes) { 0 } else { SENDERS };
     let mut tasks = JoinSet::new();
+    for (number, (mouth, returned)) in mouths.into_iter().zip(&returned).enumerate() {
+        tasks.spawn_local(talk(mouth, number, Rc::clone(returned), begun));
+    }
     for (number, mut ear) in ears.into_iter().enumerate() {
-        let delivered = Rc::clone(&delivered);
-        let mark = format!("from-{number} ").into_bytes();
-        let own = Rc::new((Cell::new(0_u64), Notify::new()));
-        if number < SENDERS {
-            let mut mouth = mouths.remove(0);
-            let own = Rc::clone(&own);
-            tasks.spawn_local(async move {
-                let text = format!("{:x<width$}", format!("from-{number} "), width = TEXT);
-                let mut sent = 0;
-                loop {
-                    let room = WINDOW.saturating_sub(sent - own.0.get());
-                    if room == 0 {
-                        own.1.notified().await;
-                        continue;
-                    }
-                    let lines: String = (0..room).map(|_| mouth.public(&text)).collect();
-                    mouth.say(&lines).await?;
-                    sent += room;
-                }
-                #[allow(unreachable_code)] // it ends when the measurement does
-                anyhow::Ok(())
-            });
-        }
+        let (delivered, latency) = (Rc::clone(&delivered), Rc::clone(&latency));
+        let listens = number % LISTENERS == 0;
+        let sender = number.checked_sub(offset).and_then(|sender| Some((sender, returned.get(sender)?)));
+        let sender = sender.map(|(sender, own)| (format!("from-{sender} ").into_bytes(), Rc::clone(own)));
         tasks.spawn_local(async move {
             loop {
                 ear.lines(|line| {
                     delivered.set(delivered.get() + 1);
-                    if number < SENDERS && line.windows(mark.len()).any(|window| window == mark) {
+                    if let Some(sent) = listens.then(|| stamp(line)).flatten() {
+                        let micros = begun.elapsed().saturating_sub(sent).as_micros();
+                        latency.borrow_mut().saturating_record(u64::try_from(micros).unwrap_or(u64::MAX));
+                    }
+                    if let Some((mark, own)) = &sender
+                        && line.windows(mark.len()).any(|window| window == mark.as_slice())
+                    {
                         own.0.set(own.0.get() + 1);
                         own.1.notify_one();
                     }
@@ -67,11 +79,31 @@ pub(crate) async fn saturated(stage: &Stage<'_>, kind: Kind, members: usize) -> 
         });
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
-    measure(&target, stage.time, &delivered).await
+    latency.borrow_mut().reset();
+    let cost = measure(&target, stage.time, &delivered).await?;
+    #[allow(clippy::cast_precision_loss)] // microseconds
+    let p99 = latency.borrow().value_at_quantile(0.99) as f64 / 1e3;
+    Ok(Figures { cost, p99: Some(p99) })
+}
+
+/// Says something as long as fewer messages than the window has room for are under way.
+async fn talk(mut mouth: Mouth, number: usize, returned: Returned, begun: Instant) -> Result<()> {
+    let mut sent = 0;
+    loop {
+        let room = WINDOW.saturating_sub(sent - returned.0.get());
+        if room == 0 {
+            returned.1.notified().await;
+            continue;
+        }
+        let text = format!("from-{number} t={} ", begun.elapsed().as_nanos());
+        let line = mouth.public(&format!("{text:x<TEXT$}"));
+        mouth.say(&line.repeat(usize::try_from(room)?)).await?;
+        sent += room;
+    }
 }
 
 /// Seconds of CPU for a million deliveries when each message is sent after everyone has the last.
-pub(crate) async fn single(stage: &Stage<'_>, kind: Kind, members: usize) -> Result<f64> {
+pub(crate) async fn single(stage: &Stage<'_>, kind: Kind, members: usize) -> Result<Figures> {
     let target = stage.target(kind, members)?;
     let Room { ears, mut mouths, delivered, arrived } = Room::fill(stage, &target, members).await?;
     let mut tasks = JoinSet::new();
@@ -88,7 +120,7 @@ pub(crate) async fn single(stage: &Stage<'_>, kind: Kind, members: usize) -> Res
     }
     let mut mouth = mouths.remove(0);
     let text = format!("{:x<TEXT$}", "");
-    let everyone = members as u64;
+    let everyone = members as u64 - u64::from(!mouth.echoes());
     let begun = Instant::now();
     let (mut cpu, mut from) = (cpu_seconds(target.pid())?, 0);
     let mut warm = false;
@@ -103,7 +135,7 @@ pub(crate) async fn single(stage: &Stage<'_>, kind: Kind, members: usize) -> Res
             arrived.notified().await;
         }
     }
-    Ok(per_million(cpu_seconds(target.pid())? - cpu, delivered.get() - from))
+    Ok(per_million(cpu_seconds(target.pid())? - cpu, delivered.get() - from).into())
 }
 
 async fn measure(target: &Target, time: Duration, delivered: &Cell<u64>) -> Result<f64> {
@@ -134,8 +166,13 @@ impl Room {
     }
 }
 
-/// Runs a scenario on one thread.
+/// Runs a scenario on one thread. One that gets stuck, because a message was lost, fails in the end.
 pub(crate) fn run<T>(scenario: impl Future<Output = Result<T>>) -> Result<T> {
+    unhurried(async { tokio::time::timeout(PATIENCE, scenario).await.context("it does not come to an end")? })
+}
+
+/// As [`run`], however long it takes.
+pub(crate) fn unhurried<T>(scenario: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, scenario)
 }

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use super::{Stage, per_million};
 use crate::machine::cpu_seconds;
 use crate::people::People;
+use crate::report::Figures;
 use crate::target::Kind;
 use crate::visitor::{Ear, Mouth, enter, fresh_id};
 
@@ -21,7 +22,7 @@ use crate::visitor::{Ear, Mouth, enter, fresh_id};
 const PAIRS: usize = 50;
 
 /// Seconds of CPU for a million deliveries; each side has so many messages under way.
-pub(crate) async fn pairs(stage: &Stage<'_>, kind: Kind, in_flight: u64) -> Result<f64> {
+pub(crate) async fn pairs(stage: &Stage<'_>, kind: Kind, in_flight: u64) -> Result<Figures> {
     let target = stage.target(kind, 2 * PAIRS)?;
     let delivered: Rc<Cell<u64>> = Rc::default();
     let mut tasks = JoinSet::new();
@@ -45,7 +46,7 @@ pub(crate) async fn pairs(stage: &Stage<'_>, kind: Kind, in_flight: u64) -> Resu
     tokio::time::sleep(Duration::from_secs(1)).await;
     let (cpu, from) = (cpu_seconds(target.pid())?, delivered.get());
     tokio::time::sleep(stage.time).await;
-    Ok(per_million(cpu_seconds(target.pid())? - cpu, delivered.get() - from))
+    Ok(per_million(cpu_seconds(target.pid())? - cpu, delivered.get() - from).into())
 }
 
 /// Answers each message of the other side with one.

@@ -6,8 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use parlour_protocol::{Body, Conversation, Dialect, Limits, MessageId, SafeText, Timestamp};
 use parlour_server::metrics::Commits;
 use parlour_server::store::sqlite::SqliteStore;
-use parlour_server::store::{Bounds, NewMessage, Store as _};
-use tokio::sync::mpsc;
+use parlour_server::store::{Bounds, NewMessage, Store as _, outcome_queue};
 
 use super::{Stage, channel};
 use crate::machine::{now_millis, resident_kib};
@@ -22,14 +21,16 @@ const USERS: usize = 10;
 /// Times that each request is made; the median counts.
 const REQUESTS: usize = 201;
 
-/// A channel of so many members, saturated: CPU seconds for a million deliveries.
-pub(crate) async fn members(stage: &Stage<'_>) -> Result<Growth> {
-    let mut growth = Growth::new("delivery_by_members", "CPU s per million deliveries", "flat");
+/// A channel of so many members, saturated: CPU seconds for a million deliveries, ours and the reference's.
+pub(crate) async fn members(stage: &Stage<'_>) -> Result<[Growth; 2]> {
+    let mut ours = Growth::new("delivery_by_members", "CPU s per million deliveries", "at most 1.3");
+    let mut bare = Growth::new("bare_by_members", "CPU s per million deliveries", "");
     for count in if stage.quick { [50, 500, 1_500] } else { [50, 500, 5_000] } {
-        let cost = channel::saturated(stage, Kind::Ours, count).await?;
-        growth.add(&format!("{count} members"), cost);
+        let size = format!("{count} members");
+        ours.add(&size, channel::saturated(stage, Kind::Ours, count).await?.cost);
+        bare.add(&size, channel::saturated(stage, Kind::Bare, count).await?.cost);
     }
-    Ok(growth)
+    Ok([ours, bare])
 }
 
 /// A message at a time, on one core and on two. At saturation a server with less to compute with puts
@@ -38,7 +39,7 @@ pub(crate) async fn cores(stage: &Stage<'_>) -> Result<Growth> {
     let mut growth = Growth::new("delivery_by_cores", "CPU s per million deliveries", "at most 1.15");
     for (label, cpus) in [("one core", "0"), ("two cores", "0,1")] {
         let stage = Stage { cpus: stage.cpus.map(|_| cpus), ..*stage };
-        growth.add(label, channel::single(&stage, Kind::Ours, 200).await?);
+        growth.add(label, channel::single(&stage, Kind::Ours, 200).await?.cost);
     }
     Ok(growth)
 }
@@ -122,7 +123,7 @@ async fn restart(stage: &Stage<'_>, target: Target, talk: &mut Talk) -> Result<D
 
 /// Lets the users say so many things in the lobby, straight into the server's store.
 async fn fill(stage: &Stage<'_>, count: u64) -> Result<()> {
-    let (told, mut outcomes) = mpsc::unbounded_channel();
+    let (told, mut outcomes) = outcome_queue();
     let bounds = Bounds { account: u64::MAX, ..Bounds::new(&Limits::default()) };
     let store = SqliteStore::open(&stage.folder.join("data/chat.db"), bounds, told, Commits::default())?;
     let text = SafeText::parse(&"x".repeat(channel::TEXT))?;
@@ -138,13 +139,13 @@ async fn fill(stage: &Stage<'_>, count: u64) -> Result<()> {
             now,
         };
         store.append(message, ()).await?;
-        while let Ok(batch) = outcomes.try_recv() {
-            kept += batch.iter().filter(|((), outcome)| outcome.is_ok()).count() as u64;
+        while let Some(batch) = outcomes.try_next() {
+            kept += batch.outcomes.iter().filter(|((), outcome)| outcome.is_ok()).count() as u64;
         }
     }
     store.close().await;
-    while let Some(batch) = outcomes.recv().await {
-        kept += batch.iter().filter(|((), outcome)| outcome.is_ok()).count() as u64;
+    while let Some(batch) = outcomes.next().await {
+        kept += batch.outcomes.iter().filter(|((), outcome)| outcome.is_ok()).count() as u64;
         if kept == count {
             break;
         }

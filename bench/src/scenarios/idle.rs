@@ -4,11 +4,12 @@ use anyhow::{Context as _, Result};
 
 use super::Stage;
 use crate::machine::resident_kib;
+use crate::report::Figures;
 use crate::target::Kind;
 use crate::visitor::enter;
 
 /// KiB of resident memory for each idle connection.
-pub(crate) async fn memory(stage: &Stage<'_>, kind: Kind) -> Result<f64> {
+pub(crate) async fn memory(stage: &Stage<'_>, kind: Kind) -> Result<Figures> {
     let count: u32 = if stage.quick { 1_000 } else { 10_000 };
     let users = usize::try_from(count)?;
     let target = stage.target(kind, users)?;
@@ -27,5 +28,5 @@ pub(crate) async fn memory(stage: &Stage<'_>, kind: Kind) -> Result<f64> {
     #[allow(clippy::cast_precision_loss)] // KiB of one process
     let grown = after.saturating_sub(before) as f64;
     drop(visitors);
-    Ok(grown / f64::from(count - 1))
+    Ok((grown / f64::from(count - 1)).into())
 }

@@ -110,7 +110,7 @@ impl Listening {
 }
 
 /// The moment in a message: nanoseconds after the scenario began.
-fn stamp(line: &[u8]) -> Option<Duration> {
+pub(super) fn stamp(line: &[u8]) -> Option<Duration> {
     let text = std::str::from_utf8(line).ok()?;
     let (_, rest) = text.split_once("t=")?;
     let digits = rest.split_once(' ').context("a stamp").ok()?.0;

@@ -7,6 +7,7 @@ use parlour_protocol::Dialect;
 
 use super::Stage;
 use crate::machine::cpu_seconds;
+use crate::report::Figures;
 use crate::target::Kind;
 use crate::visitor::enter;
 
@@ -14,7 +15,7 @@ use crate::visitor::enter;
 const USERS: usize = 200;
 
 /// Seconds of CPU for a thousand handshakes with login (on bare: with one line back and forth).
-pub(crate) async fn handshakes(stage: &Stage<'_>, kind: Kind, hybrid: bool) -> Result<f64> {
+pub(crate) async fn handshakes(stage: &Stage<'_>, kind: Kind, hybrid: bool) -> Result<Figures> {
     let rounds: u32 = if stage.quick { 400 } else { 3_000 };
     let target = stage.target(kind, USERS)?;
     let configs: Vec<_> = (0..USERS).map(|n| stage.people.tls(n, hybrid)).collect::<Result<_>>()?;
@@ -31,5 +32,5 @@ pub(crate) async fn handshakes(stage: &Stage<'_>, kind: Kind, hybrid: bool) -> R
             while ear.line().await.is_ok() {}
         }
     }
-    Ok((cpu_seconds(target.pid())? - cpu) / f64::from(rounds) * 1e3)
+    Ok(((cpu_seconds(target.pid())? - cpu) / f64::from(rounds) * 1e3).into())
 }

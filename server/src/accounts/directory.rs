@@ -131,13 +131,12 @@ impl Directory {
 mod tests {
     use parlour_protocol::ttp::Revocation;
     use parlour_protocol::{Limits, Timestamp};
-    use tokio::sync::mpsc;
 
     use super::*;
     use crate::audit::{Entry, Kind, SecurityEvent};
     use crate::metrics::Commits;
-    use crate::store::Bounds;
     use crate::store::sqlite::SqliteStore;
+    use crate::store::{Bounds, outcome_queue};
 
     fn entry(kind: Kind) -> Entry {
         Entry { time: Timestamp::from_millis(1), event: SecurityEvent::new(kind), times: 1 }
@@ -146,7 +145,7 @@ mod tests {
     #[tokio::test]
     async fn a_revocation_holds_whether_the_account_was_remembered_before_or_not() {
         let folder = tempfile::tempdir().unwrap();
-        let (told, _outcomes) = mpsc::unbounded_channel();
+        let (told, _outcomes) = outcome_queue();
         let store: Arc<dyn Store<Posting>> = Arc::new(
             SqliteStore::open(
                 &folder.path().join("chat.db"),

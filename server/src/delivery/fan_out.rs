@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use parlour_protocol::json::RequestId;
 use parlour_protocol::{Conversation, Event, Message, Refusal, Reply};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 
 use crate::delivery::append_refusal;
@@ -14,7 +14,7 @@ use crate::delivery::hub::Hub;
 use crate::delivery::outbox::InJson;
 use crate::delivery::peer::{Encoded, Peer, append_event};
 use crate::metrics::{Audience, Metrics};
-use crate::store::{Appended, Outcome};
+use crate::store::{Appended, Outcome, OutcomeQueue};
 
 /// A session that waits for its message to be stored.
 pub struct Posting {
@@ -24,26 +24,27 @@ pub struct Posting {
     pub id: Option<RequestId>,
     /// The message's place among those of this session that are being stored; free when it is answered.
     pub place: OwnedSemaphorePermit,
+    /// Its room among the messages of all sessions that are under way.
+    pub bytes: OwnedSemaphorePermit,
 }
 
 /// Bytes that gather for one session before they are sent: well below the least that its outbox may be
 /// limited to, so that nobody who reads is taken for a slow reader.
 const BURST: usize = 32 * 1024;
 
+/// Direct messages that are told before others have a turn.
+const OTHERS: usize = 256;
+
 /// Sessions that one task sends to, one after the other.
 const SHARE: usize = 64;
 
 /// Delivers until the store ends.
-pub async fn deliver(
-    hub: Arc<Hub>,
-    mut outcomes: mpsc::UnboundedReceiver<Vec<Outcome<Posting>>>,
-    metrics: Arc<Metrics>,
-) {
-    while let Some(batch) = outcomes.recv().await {
-        for run in runs(batch) {
+pub async fn deliver(hub: Arc<Hub>, mut outcomes: OutcomeQueue<Posting>, metrics: Arc<Metrics>) {
+    while let Some(mut batch) = outcomes.next().await {
+        for run in runs(std::mem::take(&mut batch.outcomes)) {
             match run {
                 Run::Channel(told) => Arc::new(Broadcast::new(&hub, told, &metrics)).bring().await,
-                Run::Others(told) => bring_each(&hub, &told, &metrics),
+                Run::Others(told) => bring_each(&hub, told, &metrics).await,
             }
             // Let other tasks run.
             tokio::task::yield_now().await;
@@ -97,7 +98,7 @@ fn runs(batch: Vec<Outcome<Posting>>) -> Vec<Run> {
         let told = Announcement::new(outcome);
         let bytes = told.message().map_or(0, |message| message.body.line_bytes());
         match (runs.last_mut(), told.channel()) {
-            (Some(Run::Others(run)), None) => run.push(told),
+            (Some(Run::Others(run)), None) if run.len() < OTHERS => run.push(told),
             (Some(Run::Channel(run)), Some(channel))
                 if size + bytes <= BURST && run.first().and_then(Announcement::channel) == Some(channel) =>
             {
@@ -115,10 +116,10 @@ fn runs(batch: Vec<Outcome<Posting>>) -> Vec<Run> {
 }
 
 /// Brings direct messages to both users' sessions, and each answer to the session that waits for it.
-fn bring_each(hub: &Hub, run: &[Announcement], metrics: &Metrics) {
+async fn bring_each(hub: &Hub, run: Vec<Announcement>, metrics: &Metrics) {
     let mut touched = Vec::with_capacity(2 * run.len());
     let (mut messages, mut deliveries) = (0, 0);
-    for told in run {
+    for told in &run {
         let writer = &told.posting.peer;
         if let (Some(event), Some(Message { to: Conversation::Direct(to), from, .. })) =
             (&told.event, told.message())
@@ -147,9 +148,29 @@ fn bring_each(hub: &Hub, run: &[Announcement], metrics: &Metrics) {
     metrics.deliveries.add(Audience::Private, deliveries);
     touched.sort_unstable_by_key(|peer| peer.id);
     touched.dedup_by_key(|peer| peer.id);
-    for peer in touched {
-        peer.flush();
+    flush(touched).await;
+}
+
+/// Sends what is queued for these, on as many cores as there are.
+async fn flush(peers: Vec<Arc<Peer>>) {
+    if peers.len() <= SHARE || is_alone() {
+        return peers.iter().for_each(|peer| peer.flush());
     }
+    let mut tasks = JoinSet::new();
+    for share in peers.chunks(SHARE) {
+        let share = share.to_vec();
+        tasks.spawn(async move {
+            for peer in share {
+                peer.flush();
+            }
+        });
+    }
+    tasks.join_all().await;
+}
+
+/// Whether there is one core to work on.
+fn is_alone() -> bool {
+    Handle::current().metrics().num_workers() == 1
 }
 
 /// Notes that there is something to be sent; when much has gathered, it is sent at once.
@@ -205,7 +226,7 @@ impl Broadcast {
             self.bring_to_writer(writer);
         }
         let everyone = 0..self.audience.len();
-        if everyone.len() <= SHARE || Handle::current().metrics().num_workers() == 1 {
+        if everyone.len() <= SHARE || is_alone() {
             return self.bring_to(everyone);
         }
         let mut tasks = JoinSet::new();
@@ -276,7 +297,7 @@ mod tests {
     use super::*;
     use crate::delivery::hub::Presence;
     use crate::metrics::ErrorCode;
-    use crate::store::AppendError;
+    use crate::store::{AppendError, outcome_queue};
 
     fn peer(id: u64) -> Arc<Peer> {
         Arc::new(Peer::new(id, 1_000_000, None))
@@ -303,14 +324,15 @@ mod tests {
 
     fn posting(peer: &Arc<Peer>) -> Posting {
         let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        Posting { peer: Arc::clone(peer), id: None, place }
+        let bytes = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        Posting { peer: Arc::clone(peer), id: None, place, bytes }
     }
 
     /// Delivers a batch and returns what was counted.
     async fn deliver_all(hub: &Arc<Hub>, batch: Vec<Outcome<Posting>>) -> Arc<Metrics> {
         let metrics = Arc::new(Metrics::default());
-        let (told, outcomes) = mpsc::unbounded_channel();
-        told.send(batch).ok().unwrap();
+        let (told, outcomes) = outcome_queue();
+        told.send(batch);
         drop(told);
         deliver(Arc::clone(hub), outcomes, Arc::clone(&metrics)).await;
         metrics

@@ -1,10 +1,12 @@
 //! Delivery: a stored message reaches everyone who may hear it.
 //!
 //! [`fan_out`] takes what became durable and brings it to everyone in the [`hub`]. Each of them is a [`peer`]: an
-//! [`outbox`], and the [`wire`] on which what is in it is sent.
+//! [`outbox`], and the [`wire`] on which what is in it is sent. [`in_flight`] bounds how many bytes of messages are on their
+//! way at once.
 
 pub mod fan_out;
 pub mod hub;
+pub mod in_flight;
 pub mod outbox;
 pub mod peer;
 mod refusals;

@@ -151,6 +151,8 @@ labels! {
     OutgoingQueueBytes = "outgoing_queue_bytes";
     /// A session was read no further until messages of it were stored.
     PostsInFlight = "posts_in_flight";
+    /// A session was read no further until messages of others were stored and delivered.
+    PostsInFlightBytes = "posts_in_flight_bytes";
     /// A message was refused because its sender has stored enough.
     StoredBytesPerAccount = "stored_bytes_per_account";
 }

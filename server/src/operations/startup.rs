@@ -30,6 +30,9 @@ pub enum StartError {
     /// The data directory cannot be used.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// The task that delivers messages ended while the server ran.
+    #[error("the delivery of messages has failed, and the server has stopped")]
+    NoDelivery,
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] OpenError),
@@ -95,6 +98,9 @@ impl StartError {
                 "check that the file is a database of Parlour's, that this user may read and write it, and \
                  that the disk works"
                     .to_owned()
+            }
+            Self::NoDelivery => {
+                "start it again; what was confirmed is kept. The log says why: please report it".to_owned()
             }
             Self::Listen { .. } => {
                 "is another server running? choose another address with --listen".to_owned()

@@ -11,6 +11,7 @@ use crate::audit::Recorder;
 use crate::clock::Clock;
 use crate::delivery::Posting;
 use crate::delivery::hub::Hub;
+use crate::delivery::in_flight::InFlight;
 use crate::metrics::Metrics;
 use crate::session::attempts::Attempts;
 use crate::store::Store;
@@ -19,6 +20,8 @@ use crate::store::Store;
 pub struct Services {
     /// Accounts and messages.
     pub store: Arc<dyn Store<Posting>>,
+    /// Room for messages that are under way.
+    pub in_flight: InFlight,
     /// Accounts, remembered.
     pub directory: Arc<Directory>,
     /// The sessions that are logged in.

@@ -6,10 +6,9 @@ use parlour_protocol::ttp::Revocation;
 use parlour_protocol::{
     Body, Conversation, HistoryRange, MessageId, SafeText, SealedMessage, Timestamp, UserName,
 };
-use tokio::sync::mpsc;
 
 use super::{
-    Account, AppendError, Appended, ConversationKey, CreateAccountError, NewMessage, Outcome, Store,
+    Account, AppendError, Appended, ConversationKey, CreateAccountError, NewMessage, OutcomeQueue, Store,
 };
 use crate::audit::{Entry, Kind, SecurityEvent};
 
@@ -64,7 +63,7 @@ pub(super) fn sealed(from: &str, to: &str) -> NewMessage {
 /// The value that the suite passes along with a message.
 pub(super) type Waiting = u32;
 
-type Receiver = mpsc::UnboundedReceiver<Vec<Outcome<Waiting>>>;
+type Receiver = OutcomeQueue<Waiting>;
 
 /// A store, with the outcomes that it sends.
 pub(super) type Opened<S> = (S, Receiver);
@@ -75,9 +74,9 @@ pub(super) async fn append(
     message: NewMessage,
 ) -> Result<Appended, AppendError> {
     store.append(message, 7).await.unwrap();
-    let mut outcomes = told.recv().await.unwrap();
-    assert_eq!(outcomes.len(), 1);
-    let (waiting, outcome) = outcomes.remove(0);
+    let mut batch = told.next().await.unwrap();
+    assert_eq!(batch.outcomes.len(), 1);
+    let (waiting, outcome) = batch.outcomes.remove(0);
     assert_eq!(waiting, 7);
     outcome
 }
@@ -104,7 +103,7 @@ pub(super) async fn all<S: Store<Waiting>, C: Future<Output = ()>>(
     an_id_that_was_used_begins_no_conversation(&store, &mut told).await;
     revocations_are_kept_once(&store).await;
     close(store).await;
-    assert!(told.recv().await.is_none());
+    assert!(told.next().await.is_none());
     let (store, mut told) = open();
     what_was_confirmed_is_there_after_a_restart(&store, &mut told).await;
     close(store).await;
@@ -122,7 +121,7 @@ async fn what_waits_together_is_told_in_order(store: &impl Store<Waiting>, told:
     }
     let mut outcomes = Vec::new();
     while outcomes.len() < 50 {
-        outcomes.extend(told.recv().await.unwrap());
+        outcomes.append(&mut told.next().await.unwrap().outcomes);
     }
     let mut seq = 7;
     for (number, (waiting, outcome)) in (0..).zip(outcomes) {

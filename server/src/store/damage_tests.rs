@@ -9,11 +9,10 @@ use parlour_protocol::{Body, HistoryRange, Limits, Message, RevokedDevice, Seq, 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tempfile::TempDir;
-use tokio::sync::mpsc;
 
 use super::conformance::{self, Waiting, name};
 use super::sqlite::{OpenError, SqliteStore};
-use super::{Account, Bounds, ConversationKey, ReadError, Store};
+use super::{Account, Bounds, ConversationKey, ReadError, Store, outcome_queue};
 use crate::audit::Kind;
 use crate::metrics::Commits;
 
@@ -30,7 +29,7 @@ fn in_memory() -> TempDir {
 const USERS: [&str; 4] = ["anna", "erik", "sam", "nobody"];
 
 fn open(path: &Path) -> Result<SqliteStore<Waiting>, OpenError> {
-    SqliteStore::open(path, bounds(), mpsc::unbounded_channel().0, Commits::default())
+    SqliteStore::open(path, bounds(), outcome_queue().0, Commits::default())
 }
 
 /// Fills a database with accounts, revocations and messages of both kinds.
@@ -40,7 +39,7 @@ async fn fill(path: &Path) {
 
 /// The same with so many messages in the lobby that begin with this word, and the store stays open.
 async fn fill_and_stay(path: &Path, word: &str, count: u8) -> conformance::Opened<SqliteStore<Waiting>> {
-    let (told, mut outcomes) = mpsc::unbounded_channel();
+    let (told, mut outcomes) = outcome_queue();
     let store = SqliteStore::open(path, bounds(), told, Commits::default()).unwrap();
     for user in &USERS[..3] {
         let account = Account {
@@ -258,7 +257,7 @@ async fn a_log_of_another_database_is_not_copied_and_nothing_is_changed() {
     fill(&path).await;
     let (store, _) = fill_and_stay(&other, "elsewhere", 60).await;
     store.close().await;
-    let (told, mut outcomes) = mpsc::unbounded_channel();
+    let (told, mut outcomes) = outcome_queue();
     let store = SqliteStore::open(&other, bounds(), told, Commits::default()).unwrap();
     for number in 61..=70 {
         conformance::append(&store, &mut outcomes, conformance::public("sam", number, "there"))

@@ -221,13 +221,11 @@ fn missing_revocations(connection: &Connection, inspection: &mut Inspection) -> 
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::mpsc;
-
     use parlour_protocol::Limits;
 
-    use super::super::Bounds;
     use super::super::conformance::{self, Waiting};
     use super::super::sqlite::SqliteStore;
+    use super::super::{Bounds, outcome_queue};
     use super::*;
     use crate::metrics::Commits;
 
@@ -235,7 +233,7 @@ mod tests {
     async fn damage_after(change: &str) -> Option<String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("chat.db");
-        let (told, mut outcomes) = mpsc::unbounded_channel();
+        let (told, mut outcomes) = outcome_queue();
         let bounds = Bounds::new(&Limits::default());
         let store = SqliteStore::<Waiting>::open(&path, bounds, told, Commits::default()).unwrap();
         conformance::fill(&store, &mut outcomes, 5).await;

@@ -207,7 +207,7 @@ impl<T: Send + 'static> Store<T> for SqliteStore<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::conformance;
+    use super::super::{conformance, outcome_queue};
     use super::*;
     use crate::audit::Kind;
     use crate::store::{AppendError, AuditFile, AuditFilter, AuditRow, Retention, Verdict};
@@ -220,7 +220,7 @@ mod tests {
     };
 
     fn open(path: &Path) -> conformance::Opened<SqliteStore<conformance::Waiting>> {
-        let (told, outcomes) = mpsc::unbounded_channel();
+        let (told, outcomes) = outcome_queue();
         (SqliteStore::open(path, BOUNDS, told, Commits::default()).unwrap(), outcomes)
     }
 
@@ -336,7 +336,7 @@ mod tests {
     async fn a_probe_is_really_written_and_what_cannot_be_written_is_counted() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("chat.db");
-        let (told, mut outcomes) = mpsc::unbounded_channel();
+        let (told, mut outcomes) = outcome_queue();
         let commits = Commits::default();
         let store = SqliteStore::open(&path, BOUNDS, told, commits.clone()).unwrap();
         conformance::fill(&store, &mut outcomes, 1).await;
@@ -365,7 +365,7 @@ mod tests {
         let path = folder.path().join("chat.db");
         Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
         assert!(matches!(
-            SqliteStore::<()>::open(&path, BOUNDS, mpsc::unbounded_channel().0, Commits::default()),
+            SqliteStore::<()>::open(&path, BOUNDS, outcome_queue().0, Commits::default()),
             Err(OpenError::Newer { found: 99, .. })
         ));
     }

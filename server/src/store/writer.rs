@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parlour_protocol::ttp::Revocation;
 use parlour_upkeep::{LogCopier, WriteFault};
@@ -33,6 +33,9 @@ const LOG_BYTES: usize = 6 << 20;
 
 /// The most writes in one transaction.
 const BATCH: usize = 1_024;
+
+/// The longest that the next transaction waits until the last one's messages are delivered.
+const GATHERING: Duration = Duration::from_millis(20);
 
 /// The most conversations whose ends are kept in memory. With more, all are forgotten and read again.
 const TAILS: usize = 100_000;
@@ -108,6 +111,7 @@ impl<T> Writer<T> {
     /// Writes until it gets [`Write::Stop`], or every sender is gone. Blocks, so it needs a thread of its own.
     pub fn run(&mut self, writes: &mut mpsc::Receiver<Write<T>>) {
         let mut batch = Vec::with_capacity(BATCH);
+        // What comes meanwhile gathers, and is delivered together: a write to each member for all of it.
         while writes.blocking_recv_many(&mut batch, BATCH) > 0 {
             let before = batch.len();
             batch.retain(|write| !matches!(write, Write::Stop));
@@ -118,6 +122,7 @@ impl<T> Writer<T> {
             if stop {
                 return;
             }
+            self.outcomes.wait_until_delivered(Instant::now() + GATHERING);
         }
     }
 
@@ -186,8 +191,7 @@ impl<T> Writer<T> {
             reply(committed.clone());
         }
         if !written.appended.is_empty() {
-            // Nobody receives them only when the program is ending.
-            let _ = self.outcomes.send(written.appended);
+            self.outcomes.send(written.appended);
         }
         if !self.health.has_given_up()
             && let Err(failure) = self.log.after_commit(&self.connection)

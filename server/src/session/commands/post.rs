@@ -51,7 +51,8 @@ pub(super) async fn run(
         services.metrics.limits.count(Bound::PostsInFlight);
     }
     let place = posts.place().await.ok_or(Refusal::NotNow)?;
-    let posting = Posting { peer: Arc::clone(caller.peer), id: id.cloned(), place };
+    let bytes = services.in_flight.admit(&message.body, &services.metrics).await.ok_or(Refusal::NotNow)?;
+    let posting = Posting { peer: Arc::clone(caller.peer), id: id.cloned(), place, bytes };
     services.store.append(message, posting).await.map_err(|error| write_refusal(&error))
 }
 

@@ -3,7 +3,6 @@
 use parlour_protocol::Timestamp;
 use parlour_protocol::ttp::Revocation;
 use rusqlite::Connection;
-use tokio::sync::mpsc;
 
 use super::super::{AddRevocationError, AuditError};
 use super::*;
@@ -75,7 +74,7 @@ async fn a_damaged_audit_log_loses_entries_and_nothing_else() {
         let mut damaged = good.clone();
         damaged[(page - 1) * 4_096] ^= 0x40;
         std::fs::write(&path, damaged).unwrap();
-        let (told, mut outcomes) = mpsc::unbounded_channel();
+        let (told, mut outcomes) = outcome_queue();
         let store = SqliteStore::open(&path, bounds(), told, Commits::default()).unwrap();
         let entry = || conformance::entry(Kind::DeviceRevoked, 10);
         let lost = store.audit(vec![entry()]).await;
