@@ -122,6 +122,7 @@ mod tests {
         }
         for (text, shown) in [
             ("a\u{200d}b", "ab"),
+            ("a\u{200d}\u{200d}b", "ab"),
             ("\u{200d}b", "b"),
             ("é\n\u{200d}b", "é ⏎ b"),
             ("é\t\u{200d}b", "é\tb"),
