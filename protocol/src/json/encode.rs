@@ -23,6 +23,7 @@ impl<'a> Object<'a> {
     }
 
     /// Begins a member; its value comes next.
+    #[inline]
     fn name(&mut self, name: &str) {
         let opening = if std::mem::replace(&mut self.begun, true) { b',' } else { b'{' };
         self.out.extend_from_slice(&[opening, b'"']);
@@ -73,6 +74,7 @@ impl<'a> Object<'a> {
         self
     }
 
+    #[inline]
     fn message(self, message: &Message) -> Self {
         let object = self
             .member("to", &message.to)
@@ -83,6 +85,7 @@ impl<'a> Object<'a> {
         object.body(&message.body)
     }
 
+    #[inline]
     fn body(self, body: &Body) -> Self {
         match body {
             Body::Text(text) => self.member("text", text.as_str()),
