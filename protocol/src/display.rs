@@ -74,6 +74,36 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Whether a channel's text needs its conversation in front where lines of several conversations stand below each
+/// other: without it, a text that begins with one of `@ # & * [ \` passes for a private message, another
+/// conversation's, a notice or a remark. `shown` is the text as [`clean`] makes it. What has no ink (blanks of all
+/// kinds, the mark of a line break) counts for nothing at the beginning, and the wide and small forms of those signs
+/// count as the signs.
+pub fn needs_conversation(shown: &str) -> bool {
+    let has_no_ink = |c: char| c.is_whitespace() || matches!(c, '\u{2800}' | '⏎');
+    shown.trim_start_matches(has_no_ink).starts_with(|c| {
+        matches!(
+            c,
+            '@' | '#'
+                | '&'
+                | '*'
+                | '['
+                | '\\'
+                | '\u{ff20}'
+                | '\u{ff03}'
+                | '\u{ff06}'
+                | '\u{ff0a}'
+                | '\u{ff3b}'
+                | '\u{ff3c}'
+                | '\u{fe6b}'
+                | '\u{fe5f}'
+                | '\u{fe60}'
+                | '\u{fe61}'
+                | '\u{fe68}'
+        )
+    })
+}
+
 /// Characters that are never shown: controls, direction marks, fillers and the invisible.
 fn is_hidden(c: char) -> bool {
     c.is_control()
@@ -89,6 +119,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_text_that_could_pass_for_another_kind_of_line_is_found_whatever_stands_before_its_first_sign() {
+        for text in ["@sam hi", "#dev hi", "&plans hi", "* sam left", "[bad signature: x]", "\\@sam"] {
+            for before in ["", " ", "\t", "\u{a0}", "\u{3000}", "\u{301}", "\u{200d}", "\n", "\u{2800}\n "] {
+                let text = format!("{before}{text}");
+                assert!(needs_conversation(&clean(&text)), "{text:?}");
+            }
+        }
+        assert!(needs_conversation("＠sam hi") && needs_conversation("﹫sam hi"));
+        for text in ["hi @sam", "", "sam: hi", "-- new --", "(bad)", "2019-11-01 09:30:00 anna: @sam hi"] {
+            assert!(!needs_conversation(&clean(text)), "{text:?}");
+        }
+    }
 
     #[test]
     fn ordinary_text_is_left_alone() {

@@ -1,7 +1,7 @@
 //! Where a server is, and which root it must have.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use thiserror::Error;
@@ -30,6 +30,14 @@ pub struct ServerAddress {
     pub host: String,
     /// The TCP port.
     pub port: u16,
+}
+
+impl ServerAddress {
+    /// Whether it is on this very machine.
+    pub fn is_loopback(&self) -> bool {
+        self.host.eq_ignore_ascii_case("localhost")
+            || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
 }
 
 impl FromStr for ServerAddress {
@@ -158,6 +166,19 @@ impl fmt::Display for Invitation {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn this_machine_is_told_from_others() {
+        let is_loopback = |text: &str| text.parse::<ServerAddress>().unwrap().is_loopback();
+        for here in ["localhost", "LOCALHOST:7275", "127.0.0.1", "127.8.9.1:1", "::1", "[::1]:7275"] {
+            assert!(is_loopback(here), "{here}");
+        }
+        for there in
+            ["localhost.example.org", "10.0.0.1", "0.0.0.0", "::", "127.0.0.1.example.org", "128.0.0.1"]
+        {
+            assert!(!is_loopback(there), "{there}");
+        }
+    }
 
     #[test]
     fn addresses_parse_with_and_without_a_port() {

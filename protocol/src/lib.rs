@@ -32,7 +32,7 @@ pub mod ttp;
 
 pub use command::{Command, Dialect, HistoryRange, Post, Request, Verb};
 pub use conversation::{ChannelName, Conversation};
-pub use display::clean;
+pub use display::{clean, needs_conversation};
 pub use event::{Event, Farewell};
 pub use invitation::{DEFAULT_PORT, Fingerprint, Invitation, InvitationError, ServerAddress};
 pub use limits::Limits;

@@ -1,5 +1,6 @@
 //! The plain dialect: for people, scripts and `openssl s_client`. What it says is fixed.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::Write as _;
 
@@ -7,8 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use crate::command::{Command, Dialect, Post, Request, Verb};
-use crate::conversation::Conversation;
-use crate::display::clean;
+use crate::conversation::{ChannelName, Conversation};
+use crate::display::{clean, needs_conversation};
 use crate::event::Event;
 use crate::limits::SEALED_BYTES;
 use crate::message::{Body, Message, UNKNOWN_CONTENT};
@@ -31,7 +32,7 @@ pub const COMMANDS: &[(&str, Verb, &str)] = &[
 /// Reads a line. `Err` is an unknown command.
 pub fn parse(line: &str) -> Result<Request, Refusal> {
     if let Some(text) = line.strip_prefix('/').filter(|rest| rest.starts_with('/')) {
-        return Ok(Request { verb: Verb::Post, command: public(text) });
+        return Ok(Request { verb: Verb::Post, command: public(ChannelName::lobby(), text) });
     }
     if line.starts_with('/') {
         return slash(line);
@@ -39,7 +40,18 @@ pub fn parse(line: &str) -> Result<Request, Refusal> {
     if let Some(rest) = line.strip_prefix('@') {
         return Ok(Request { verb: Verb::Post, command: private(rest) });
     }
-    Ok(Request { verb: Verb::Post, command: public(line) })
+    let command = match channel(line) {
+        None => public(ChannelName::lobby(), line),
+        Some((name, text)) => name.parse().map_err(|_| Refusal::Format).and_then(|name| public(name, text)),
+    };
+    Ok(Request { verb: Verb::Post, command })
+}
+
+/// The name, perhaps a bad one, and the text of a line that is for a channel: `#NAME TEXT`. A heading, `# TEXT` or
+/// `## TEXT`, has no name and is a text like any other.
+pub fn channel(line: &str) -> Option<(&str, &str)> {
+    let (name, text) = line.strip_prefix('#')?.split_once(' ').unwrap_or((line.get(1..)?, ""));
+    (!name.trim_start_matches('#').is_empty()).then_some((name, text))
 }
 
 fn slash(line: &str) -> Result<Request, Refusal> {
@@ -74,9 +86,9 @@ fn login(name: &str, signature: &str) -> Result<Command, Refusal> {
     Ok(Command::Login { name, signature })
 }
 
-fn public(text: &str) -> Result<Command, Refusal> {
+fn public(to: ChannelName, text: &str) -> Result<Command, Refusal> {
     let body = Body::Text(SafeText::parse(text)?);
-    Ok(Command::Post(Post { to: Conversation::lobby(), id: None, body }))
+    Ok(Command::Post(Post { to: Conversation::Channel(to), id: None, body }))
 }
 
 fn private(rest: &str) -> Result<Command, Refusal> {
@@ -138,18 +150,21 @@ pub fn write_event(out: &mut Vec<u8>, event: &Event) -> bool {
     true
 }
 
-/// Appends `2019-11-01 09:30:00 sam: this is a message`, or with `@to ` before a sealed one.
+/// Appends `2019-11-01 09:30:00 sam: this is a message`, with the conversation before a private message and before
+/// a text that could pass for another kind of line without it.
 pub fn write_message(out: &mut Vec<u8>, message: &Message) {
     let Message { to, from, time, body, .. } = message;
     write(out, format_args!("{time} {from}: "));
-    if let Conversation::Direct(to) = to {
-        write(out, format_args!("@{to} "));
+    let text = match body {
+        Body::Sealed(sealed) => Cow::Borrowed(sealed.as_json()),
+        Body::Text(text) => clean(text.as_str()),
+        Body::Unknown => Cow::Borrowed(UNKNOWN_CONTENT),
+    };
+    let misleads = matches!(body, Body::Text(_)) && needs_conversation(&text);
+    if matches!(to, Conversation::Direct(_)) || misleads {
+        write(out, format_args!("{to} "));
     }
-    match body {
-        Body::Sealed(sealed) => out.extend_from_slice(sealed.as_json().as_bytes()),
-        Body::Text(text) => out.extend_from_slice(clean(text.as_str()).as_bytes()),
-        Body::Unknown => out.extend_from_slice(UNKNOWN_CONTENT.as_bytes()),
-    }
+    out.extend_from_slice(text.as_bytes());
 }
 
 fn write(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
@@ -164,6 +179,7 @@ pub fn help() -> Vec<String> {
         .map(|(name, _, arguments)| format!("{name} {arguments}").trim_end().to_owned())
         .collect();
     lines.push("TEXT (//TEXT for one that begins with a slash)".to_owned());
+    lines.push("#CHANNEL TEXT".to_owned());
     lines.push("@NAME SEALED".to_owned());
     lines
 }
@@ -201,6 +217,11 @@ mod tests {
         let text = |text| Body::Text(SafeText::parse(text).unwrap());
         assert!(command("hello all") == post("#lobby", None, text("hello all")));
         assert!(command("//usr/bin") == post("#lobby", None, text("/usr/bin")));
+        assert!(command("#lobby @sam hi") == post("#lobby", None, text("@sam hi")));
+        assert!(command("#dev hi ") == post("#dev", None, text("hi ")));
+        for heading in ["# hello", "## hello", "#", "# "] {
+            assert!(command(heading) == post("#lobby", None, text(heading)));
+        }
         let sealed = example();
         let line = format!("@sam {}", sealed.as_json());
         assert!(command(&line) == post("@sam", Some(sealed.id), Body::Sealed(sealed.clone())));
@@ -222,6 +243,10 @@ mod tests {
             ("@", Refusal::Format),
             ("@sam", Refusal::Format),
             ("@Sam hello", Refusal::Format),
+            ("#lobby", Refusal::Format),
+            ("#lobby ", Refusal::Format),
+            ("#Lobby hello", Refusal::Format),
+            ("#lobby\thello", Refusal::Format),
             ("@sam hello", Refusal::MustBeSealed),
             ("@sam {}", Refusal::MustBeSealed),
         ] {
@@ -250,6 +275,11 @@ mod tests {
             line(|out| write_reply(out, &Reply::Posted(text))),
             "2019-11-01 09:30:00 erik: this is ⏎ a message"
         );
+        let misleading = message("#lobby", Body::Text(SafeText::parse("@sam hi").unwrap()));
+        assert_eq!(
+            line(|out| write_event(out, &Event::Message(misleading))),
+            "2019-11-01 09:30:00 erik: #lobby @sam hi"
+        );
         let sealed = message("@sam", Body::Sealed(example()));
         let written = line(|out| write_event(out, &Event::Message(sealed)));
         assert!(written.starts_with("2019-11-01 09:30:00 erik: @sam {\"protected\":"));
@@ -272,7 +302,7 @@ mod tests {
         }
 
         #[test]
-        fn a_text_comes_back_as_it_was_written(text in "[^/@\\pC][^\\pC]{0,100}") {
+        fn a_text_comes_back_as_it_was_written(text in "[^/@#\\pC][^\\pC]{0,100}") {
             let Ok(Command::Post(post)) = command(&text) else { panic!("not a post: {text}") };
             let Body::Text(read) = post.body else { panic!("not a text") };
             prop_assert_eq!(read.as_str(), text);

@@ -143,7 +143,9 @@ fn plain_line(command: &Command) -> Option<String> {
         Command::Dialect(Dialect::Json) => "/dialect json".to_owned(),
         Command::Dialect(Dialect::Plain) => "/dialect plain".to_owned(),
         Command::Post(Post { to, body, .. }) => match body {
-            Body::Text(text) if text.as_str().starts_with(['/']) => format!("/{}", text.as_str()),
+            Body::Text(text) if *to != Conversation::lobby() => format!("{to} {}", text.as_str()),
+            Body::Text(text) if text.as_str().starts_with('/') => format!("/{}", text.as_str()),
+            Body::Text(text) if text.as_str().starts_with(['@', '#']) => format!("#lobby {}", text.as_str()),
             Body::Text(text) => text.as_str().to_owned(),
             Body::Sealed(sealed) => format!("{to} {}", sealed.as_json()),
             Body::Unknown => unreachable!("nobody posts it"),
