@@ -4,6 +4,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use parlour_protocol::ServerAddress;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -13,7 +14,7 @@ use crate::asking::action::{Action, Answer};
 use crate::asking::asker::Asker;
 use crate::asking::json::{Request, Response};
 use crate::engine::OpenDoor;
-use crate::face::json;
+use crate::face::json::{self, Requests};
 use crate::failure::Failure;
 use crate::link::LinkError;
 use crate::profile::ProfileError;
@@ -27,19 +28,19 @@ fn path(folder: &Path) -> PathBuf {
 
 /// Has an engine listen in the folder of the profile that it has taken.
 pub fn door() -> OpenDoor {
-    Box::new(|folder, asker| Box::new(listen(folder, asker)))
+    Box::new(|folder, server, asker| Box::new(listen(folder, server, asker)))
 }
 
 /// Listens in the profile's folder while what is returned lives. Without a socket (its path may be too
 /// long for the system) the client works as well; then one-shot commands cannot reach it.
-fn listen(folder: &Path, asker: Asker) -> Control {
+fn listen(folder: &Path, server: &ServerAddress, asker: Asker) -> Control {
     let mut control = Control { path: path(folder), tasks: JoinSet::new() };
     // The caller holds the profile's lock, so nobody listens on what an earlier run left.
     let _ = std::fs::remove_file(&control.path);
     let Ok(listener) = UnixListener::bind(&control.path) else { return control };
     // The folder is 0700, so nobody else could come in before this either.
     if std::fs::set_permissions(&control.path, std::fs::Permissions::from_mode(0o600)).is_ok() {
-        control.tasks.spawn(accept(listener, asker));
+        control.tasks.spawn(accept(listener, server.clone(), asker));
     }
     control
 }
@@ -58,29 +59,30 @@ impl Drop for Control {
     }
 }
 
-async fn accept(listener: UnixListener, asker: Asker) {
+async fn accept(listener: UnixListener, server: ServerAddress, asker: Asker) {
     let mut commands = JoinSet::new();
     loop {
         if commands.len() >= AT_ONCE {
             commands.join_next().await;
         }
         let Ok((stream, _)) = listener.accept().await else { return };
-        let asker = asker.clone();
+        let requests = Requests::at(server.clone(), asker.clone());
         commands.spawn(async move {
             let (input, output) = stream.into_split();
             // The one who asked is gone when this fails.
-            let _ = json::serve(input, output, asker, None, None).await;
+            let _ = json::serve(input, output, requests, None, None).await;
         });
         while commands.try_join_next().is_some() {}
     }
 }
 
-/// Has the client that owns the profile in `folder` do something.
-pub async fn ask(folder: &Path, action: Action) -> Result<Answer, Failure> {
+/// Has the client that owns the profile in `folder` do something; only at `server`, where one is named.
+pub async fn ask(folder: &Path, action: Action, server: Option<ServerAddress>) -> Result<Answer, Failure> {
     let gone = |_: std::io::Error| Failure::from(ProfileError::InUse);
     let stream = UnixStream::connect(path(folder)).await.map_err(gone)?;
     let (input, mut output) = stream.into_split();
-    let request = Request { id: Value::from(1), action };
+    let server = server.map(|server| server.to_string());
+    let request = Request { id: Value::from(1), action, server };
     let mut line = serde_json::to_vec(&request).map_err(|error| Failure::usage(error.to_string()))?;
     line.push(b'\n');
     output.write_all(&line).await.map_err(gone)?;

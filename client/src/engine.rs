@@ -19,7 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parlour_protocol::{Command, Event, Farewell, Refusal, Reply, UserName};
+use parlour_protocol::{Command, Event, Farewell, Refusal, Reply, ServerAddress, UserName};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
@@ -34,7 +34,7 @@ pub use sync::SyncError;
 use crate::asking::action::{Action, Answer};
 use crate::asking::asker::{AskError, Asked, Asker};
 use crate::asking::update::{Connection, Update};
-use crate::engine::setup::{Home, Setup};
+use crate::engine::setup::{Home, HomeError, Setup};
 use crate::failure::{Explain, Explanation, Failure};
 use crate::link::trust::{RootPin, Tls};
 use crate::link::{Heard, Link, LinkError};
@@ -53,7 +53,7 @@ const RENEWAL_LOOK: Duration = Duration::from_mins(1);
 pub type Door = Box<dyn Send>;
 
 /// Opens a door in a profile's folder. The engine does so whenever it takes a profile.
-pub type OpenDoor = Box<dyn Fn(&Path, Asker) -> Door + Send>;
+pub type OpenDoor = Box<dyn Fn(&Path, &ServerAddress, Asker) -> Door + Send>;
 
 /// The engine's state.
 pub struct Engine {
@@ -77,6 +77,8 @@ pub struct Engine {
     resend: Reconnect,
     /// Whether it was told that the records are in memory alone.
     off_disk: bool,
+    /// Whether the root that was found in the current folder was named to the user.
+    named_root: bool,
 }
 
 /// Makes an engine, to be run in a task of its own, and the two ends of it.
@@ -98,6 +100,7 @@ pub fn new(setup: Setup, open_door: OpenDoor) -> (Engine, Asker, mpsc::Receiver<
         reconnect: Reconnect::default(),
         resend: Reconnect::default(),
         off_disk: false,
+        named_root: false,
     };
     (engine, asker, updated)
 }
@@ -111,6 +114,9 @@ pub enum ConnectError {
     /// The server cannot be reached, or not be trusted.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// It is not known which root to trust.
+    #[error(transparent)]
+    Home(#[from] HomeError),
 }
 
 impl Explain for ConnectError {
@@ -118,6 +124,7 @@ impl Explain for ConnectError {
         match self {
             Self::LoggedIn(error) => error.explain(),
             Self::Link(error) => error.explain(),
+            Self::Home(error) => error.explain(),
         }
     }
 }
@@ -261,6 +268,14 @@ impl Engine {
         self.be_nobody()?;
         if self.link.is_none() {
             let Home { server, pin } = self.home.clone().map_or_else(|| self.setup.guest_home(), Ok)?;
+            if self.home.is_none()
+                && self.setup.is_found_here(&pin)
+                && !std::mem::replace(&mut self.named_root, true)
+            {
+                let root = pin.fingerprint();
+                let notice = format!("the root in keys/ttp/ca.crt of this folder is trusted: {root}");
+                self.tell(Update::Notice(notice)).await;
+            }
             self.tell(Update::Connection(Connection::Connecting { server: server.clone() })).await;
             let link = match open_guest(&server, &pin, &self.setup).await {
                 Ok(link) => link,
@@ -350,11 +365,7 @@ async fn next(link: &mut Option<Link>) -> Heard {
     }
 }
 
-async fn open_guest(
-    server: &parlour_protocol::ServerAddress,
-    pin: &RootPin,
-    setup: &Setup,
-) -> Result<Link, LinkError> {
+async fn open_guest(server: &ServerAddress, pin: &RootPin, setup: &Setup) -> Result<Link, LinkError> {
     let tls = Tls::new(pin, None, setup.clock)?;
     Link::open(server, &tls, false).await
 }

@@ -4,7 +4,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use parlour_protocol::{Detail, Refusal};
+use parlour_protocol::{Conversation, Detail, Refusal};
+
+use crate::asking::advice;
 
 /// An error that a user can hear of. Its `Display` is the text after `error: `.
 pub trait Explain: fmt::Display {
@@ -102,6 +104,23 @@ impl Failure {
     /// Options, input or output that cannot be used.
     pub fn usage(fact: impl Into<String>) -> Self {
         Self { fact: fact.into(), explanation: Explanation::new("usage", Kind::Broken) }
+    }
+
+    /// With a hint.
+    #[must_use]
+    pub fn hinted(self, hint: impl Into<String>) -> Self {
+        Self { explanation: self.explanation.hint(hint), ..self }
+    }
+
+    /// Says which user or channel was not found: the words of a refusal are fixed and do not.
+    #[must_use]
+    pub fn about(self, subject: &Conversation) -> Self {
+        match self.kind() {
+            Kind::Refused(Refusal::UserNotFound | Refusal::ConversationNotFound) => {
+                self.hinted(advice::not_found(subject))
+            }
+            _ => self,
+        }
     }
 
     /// What another client on this machine did not do, in its words.

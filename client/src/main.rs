@@ -10,8 +10,10 @@ use nix::sys::stat::{Mode, umask};
 use parlour_client::asking::action::Action;
 use parlour_client::asking::asker::{Asker, Outcome};
 use parlour_client::engine::setup::Setup;
+use parlour_client::face::json::{self, Requests};
+use parlour_client::face::paper::Paper;
 use parlour_client::face::plain::{Ended, Plain};
-use parlour_client::face::{json, tui};
+use parlour_client::face::tui::{self, FirstLogin};
 use parlour_client::failure::Failure;
 use parlour_client::locale::Charset;
 use parlour_client::start::cli::{Cli, Command, Options};
@@ -107,6 +109,7 @@ async fn chat(options: &Options, setup: Setup, user: Option<UserName>) -> Result
         eprintln!("this terminal cannot show a screen (TERM=dumb), so this is plain lines, as with --plain");
     }
     let profiles = setup.profiles.names();
+    let only_user = if user.is_none() && !options.guest { setup.only_user() } else { None };
     let (engine, asker, updates) = engine::new(setup, control::door());
     let running = tokio::spawn(engine.run());
     let outcome = if options.json {
@@ -116,8 +119,9 @@ async fn chat(options: &Options, setup: Setup, user: Option<UserName>) -> Result
         };
         serve_json(tokio::io::stdin(), asker.clone(), updates, login).await
     } else if options.plain || dumb || !on_terminal {
-        let (output, news) = (tokio::io::stdout(), tokio::io::stderr());
-        let mut plain = Plain::new(asker.clone(), updates, output, news, TimeZone::system(), charset);
+        let output = (tokio::io::stdout(), Paper::output());
+        let news = (tokio::io::stderr(), Paper::errors());
+        let mut plain = Plain::new(asker.clone(), updates, output, news, TimeZone::system());
         let mut input = tokio::io::stdin();
         match plain.run(&mut input, user).await {
             Ok(Ended::Left { all_done }) => Ok(all_done),
@@ -128,7 +132,12 @@ async fn chat(options: &Options, setup: Setup, user: Option<UserName>) -> Result
             Err(failure) => Err(failure),
         }
     } else {
-        tui::run(asker.clone(), updates, user, profiles, charset).await.map(|()| true)
+        let login = match (user, only_user) {
+            (Some(name), _) => FirstLogin::Asked(name),
+            (None, Some(name)) => FirstLogin::Only(name),
+            (None, None) => FirstLogin::None,
+        };
+        tui::run(asker.clone(), updates, login, profiles, charset).await.map(|()| true)
     };
     if asker.ask(Action::Quit).await.is_ok() {
         let _ = running.await;
@@ -142,7 +151,7 @@ async fn serve_json(
     updates: tokio::sync::mpsc::Receiver<parlour_client::asking::update::Update>,
     login: Option<Outcome>,
 ) -> Result<bool, Failure> {
-    json::serve(input, tokio::io::stdout(), asker, Some(updates), login)
+    json::serve(input, tokio::io::stdout(), Requests::new(asker), Some(updates), login)
         .await
         .map_err(|error| Failure::usage(format!("standard input or output: {error}")))
 }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use enrolment::Pending;
 pub use error::ProfileError;
 pub use files::{
-    make_private, read_certificate as read_root, read_key, read_text, write_private, write_public,
+    check_own, make_private, read_certificate as read_root, read_key, read_text, write_private, write_public,
 };
 pub use lock::ProfileLock;
 
@@ -48,10 +48,12 @@ impl Profiles {
         self.of(name).join("device.key").exists()
     }
 
-    /// The folder of a profile that is there.
+    /// The folder of a profile that is there, and that nobody else can change.
     pub fn find(&self, name: &UserName) -> Result<PathBuf, ProfileError> {
         let folder = self.of(name);
         if self.has(name) {
+            files::check_folder(&self.folder)?;
+            files::check_folder(&folder)?;
             Ok(folder)
         } else if folder.exists() {
             Err(files::missing_key(&folder.join(file::DEVICE_KEY)))
@@ -83,6 +85,7 @@ impl Profiles {
 
     /// The server and the root of one profile, as far as they can be read, whatever else is wrong with it.
     pub fn home_of(&self, name: &UserName) -> Option<(ServerAddress, RootCertificate)> {
+        files::check_folder(&self.folder).and_then(|()| files::check_folder(&self.of(name))).ok()?;
         let root = read_root(&self.of(name).join(file::ROOT)).ok()?;
         Some((self.server_of(name)?, RootCertificate::from_der(&root, &AwsLc).ok()?))
     }

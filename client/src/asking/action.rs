@@ -45,6 +45,20 @@ pub enum Action {
     Quit,
 }
 
+impl Action {
+    /// The conversation, or the user as one, that it is about.
+    pub fn subject(&self) -> Option<Conversation> {
+        match self {
+            Self::Say { to, .. } => Some(to.clone()),
+            Self::History { conversation, .. } | Self::MarkRead { conversation, .. } => {
+                Some(conversation.clone())
+            }
+            Self::Trust { name } => Some(Conversation::Direct(name.clone())),
+            Self::Connect | Self::Register { .. } | Self::Login { .. } | Self::Users | Self::Quit => None,
+        }
+    }
+}
+
 /// The size of a page of history when the action names none.
 fn page() -> usize {
     50

@@ -1,8 +1,10 @@
 //! The way from a face to the engine and back: an action goes in, its outcome comes out once.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use parlour_protocol::{Refusal, UserName};
+use parlour_protocol::{Conversation, Refusal, UserName};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
@@ -18,8 +20,25 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Where the outcome of an action goes.
 pub type Answering = oneshot::Sender<Result<Answer, Failure>>;
 
-/// Where the outcome of an action comes from.
-pub type Outcome = oneshot::Receiver<Result<Answer, Failure>>;
+/// The outcome of an action, which can be waited for.
+pub struct Outcome {
+    answered: oneshot::Receiver<Result<Answer, Failure>>,
+    subject: Option<Conversation>,
+}
+
+impl Future for Outcome {
+    type Output = Result<Answer, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.answered).poll(context).map(|outcome| {
+            let outcome = outcome.map_err(|_| AskError::Ending)?;
+            outcome.map_err(|failure| match &self.subject {
+                Some(subject) => failure.about(subject),
+                None => failure,
+            })
+        })
+    }
+}
 
 /// Why an action was not begun, or nobody waits for its end any more.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -71,13 +90,14 @@ impl Asker {
 
     /// Has an action done, and waits for its outcome.
     pub async fn ask(&self, action: Action) -> Result<Answer, Failure> {
-        self.begin(action).await?.await.map_err(|_| AskError::Ending)?
+        self.begin(action).await?.await
     }
 
     /// Has an action done; its outcome can be waited for later.
     pub async fn begin(&self, action: Action) -> Result<Outcome, AskError> {
         let (answer, answered) = oneshot::channel();
+        let subject = action.subject();
         self.actions.send(Asked { action, answer }).await.map_err(|_| AskError::Ending)?;
-        Ok(answered)
+        Ok(Outcome { answered, subject })
     }
 }

@@ -3,11 +3,14 @@
 //! `{"id":1,"do":"say","to":"@sam","text":"hello"}` is answered by `{"id":1,"ok":"said","message":{...}}`
 //! or `{"id":1,"error":{"code":"...","message":"...","hint":"..."}}`.
 
+use parlour_protocol::{Conversation, SafeText, ServerAddress, TextError, UserName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use thiserror::Error;
 
 use super::action::{Action, Answer};
-use crate::failure::Failure;
+use super::advice;
+use crate::failure::{Explain, Explanation, Failure, Kind};
 
 /// An action with an id.
 #[derive(Serialize, Deserialize)]
@@ -17,6 +20,24 @@ pub struct Request {
     /// The action.
     #[serde(flatten)]
     pub action: Action,
+    /// The server that it is for, where that is not plain.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub server: Option<String>,
+}
+
+/// The client that was asked is connected to another server than the one that was named.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the client that is running with these keys is at {here}")]
+pub struct OtherServer {
+    /// Its server.
+    pub here: ServerAddress,
+}
+
+impl Explain for OtherServer {
+    fn explain(&self) -> Explanation {
+        Explanation::new("other_server", Kind::Failed)
+            .hint("name that server, or none, to ask that client; or end it first")
+    }
 }
 
 /// What came of a request: an answer or an error.
@@ -45,14 +66,34 @@ pub struct ErrorObject {
 }
 
 impl Request {
-    /// Reads a line. What is wrong with a request that has an `id` goes back under that id.
-    pub fn parse(line: &str) -> Result<Self, (Value, String)> {
+    /// Reads a line. What is wrong with a request that has an `id` is answered under that id.
+    pub fn parse(line: &str) -> Result<Self, Box<Response>> {
         serde_json::from_str(line).map_err(|error| {
-            let object: Option<Value> = serde_json::from_str(line).ok();
-            let id = object.and_then(|mut object| object.get_mut("id").map(Value::take));
-            (id.unwrap_or_default(), format!("not understood: {error}"))
+            let object: Value = serde_json::from_str(line).unwrap_or_default();
+            let failure = Failure::usage(format!("not understood: {error}"));
+            let failure = match wrong(&object) {
+                Some(hint) => failure.hinted(hint),
+                None => failure,
+            };
+            Box::new(Response::new(object.get("id").cloned().unwrap_or_default(), Err(failure)))
         })
     }
+}
+
+/// Which member of a request cannot be what it is, as far as that is plain.
+fn wrong(request: &Value) -> Option<String> {
+    let text = |member: &str| request.get(member).and_then(Value::as_str);
+    let name = text("name").filter(|name| name.parse::<UserName>().is_err()).map(advice::name);
+    let conversation = || {
+        let named = ["to", "conversation"].into_iter().find_map(text)?;
+        named.parse::<Conversation>().is_err().then(|| advice::conversation(named))
+    };
+    let said = || match SafeText::parse(text("text")?) {
+        Err(TextError::TooLong) => Some(advice::too_long(text("text")?.len())),
+        Err(TextError::Empty) => Some(advice::EMPTY.to_owned()),
+        Ok(_) | Err(TextError::ControlCharacter) => None,
+    };
+    name.or_else(conversation).or_else(said)
 }
 
 impl Response {
@@ -84,5 +125,39 @@ impl ErrorObject {
             message: failure.to_string(),
             hint: failure.hint().map(str::to_owned),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_request_stands_in_its_hint() {
+        for (line, hint) in [
+            (r#"{"id":1,"do":"register","name":"Sam"}"#.to_owned(), "did you mean sam?"),
+            (r#"{"id":1,"do":"say","to":"@SAM","text":"x"}"#.to_owned(), "did you mean @sam?"),
+            (r#"{"id":1,"do":"history","conversation":"lobby"}"#.to_owned(), "did you mean #lobby?"),
+            (
+                format!(r##"{{"id":1,"do":"say","to":"#lobby","text":"{}"}}"##, "x".repeat(9_000)),
+                "9000 bytes",
+            ),
+        ] {
+            let refused = Request::parse(&line).err().unwrap();
+            let error = refused.error.unwrap();
+            assert_eq!((refused.id, error.code.as_str()), (Value::from(1), "usage"));
+            assert!(error.hint.as_ref().is_some_and(|said| said.contains(hint)), "{line}: {:?}", error.hint);
+        }
+    }
+
+    #[test]
+    fn a_request_names_its_server_where_it_has_one() {
+        let written = |server: Option<&str>| {
+            let server = server.map(str::to_owned);
+            serde_json::to_string(&Request { id: 1.into(), action: Action::Users, server }).unwrap()
+        };
+        assert_eq!(written(None), r#"{"id":1,"do":"users"}"#);
+        let line = written(Some("chat.example.org:7275"));
+        assert_eq!(Request::parse(&line).ok().unwrap().server.as_deref(), Some("chat.example.org:7275"));
     }
 }

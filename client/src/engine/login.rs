@@ -135,8 +135,10 @@ impl Engine {
         let folder = self.setup.profiles.find(name)?;
         let lock = ProfileLock::take(&folder)?;
         let profile = Profile::load(&folder, name)?;
+        self.setup.check_found(&profile)?;
         let records = Records::open(&folder)?;
-        let door = (self.open_door)(&folder, self.asker.clone());
+        let server = self.setup.server_of(&profile);
+        let door = (self.open_door)(&folder, &server, self.asker.clone());
         Ok(Account::new(profile, records, door, lock)?)
     }
 

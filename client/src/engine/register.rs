@@ -73,6 +73,8 @@ impl Engine {
                 pending.complete(&device_certificate, &account_certificate, &root, &server, now)?;
                 // The guest's connection has done its work; a login opens one of its own.
                 self.link = None;
+                let root = root.fingerprint();
+                self.tell(Update::Notice(format!("{name} trusts the root {root} from here on"))).await;
                 Ok(Answer::Registered { name })
             }
             Ok(_) => Err(LinkError::protocol("it does not say whether the name is ours").into()),

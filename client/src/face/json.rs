@@ -2,81 +2,95 @@
 //! them, and between them events, which have an `event`. The socket of a running client is served here too,
 //! without events.
 
+mod requests;
+
 use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
 use parlour_protocol::LineSplitter;
 use parlour_protocol::limits::LINE_BYTES;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+
+pub use requests::Requests;
 
 use crate::asking::action::Action;
-use crate::asking::asker::{Asker, Outcome, PATIENCE};
+use crate::asking::asker::Outcome;
 use crate::asking::json::{ErrorObject, Request, Response};
 use crate::asking::update::{Connection, Update};
 use crate::failure::Failure;
+use requests::{Done, Patience};
 
-/// Serves one side until its input ends or it quits. Returns whether everything was done. `login` is one that nobody
-/// asked for by a line: events tell that it succeeded, and one tells that it did not.
+/// Serves one side until its input ends or it quits, and every request is answered. Returns whether everything was
+/// done. `login` is one that nobody asked for by a line: events tell that it succeeded, and one tells that it did not.
 pub async fn serve(
     mut input: impl AsyncRead + Unpin,
     mut output: impl AsyncWrite + Unpin,
-    asker: Asker,
+    mut requests: Requests,
     mut updates: Option<mpsc::Receiver<Update>>,
     mut login: Option<Outcome>,
 ) -> std::io::Result<bool> {
     let mut lines = LineSplitter::new(LINE_BYTES);
     let mut chunk = vec![0; 8_192];
-    let mut under_way = FuturesUnordered::new();
+    let mut patience = Patience::new(updates.is_some());
     let mut open = true;
     let mut all_done = true;
-    // After the end of input, how long a server that is away is waited for.
-    let mut patience = std::pin::pin!(tokio::time::sleep(PATIENCE));
     loop {
-        while let Some(line) = lines.next_line() {
-            match line.map_err(|fault| (Value::Null, fault.to_string())).and_then(Request::parse) {
-                Ok(Request { id, action }) => {
-                    let quits = action == Action::Quit;
-                    let asker = asker.clone();
-                    under_way.push(async move { (id, asker.ask(action).await) });
-                    open &= !quits;
+        while requests.has_room()
+            && let Some(line) = lines.next_line()
+        {
+            let request = match line {
+                Ok(line) => Request::parse(line),
+                Err(fault) => {
+                    let failure = Failure::usage(fault.to_string());
+                    Err(Box::new(Response::new(Value::Null, Err(failure))))
                 }
-                Err((id, reason)) => {
+            };
+            match request {
+                Ok(request) => {
+                    open &= request.action != Action::Quit;
+                    requests.begin(request);
+                }
+                Err(response) => {
                     all_done = false;
-                    let refused = Response::new(id, Err(Failure::usage(reason)));
-                    say(&mut output, &refused).await?;
+                    say(&mut output, &response).await?;
                 }
             }
         }
-        if !open && under_way.is_empty() {
+        if !open && requests.under_way.is_empty() {
             return Ok(all_done);
         }
+        patience.waits(!open || !requests.has_room());
         tokio::select! {
-            count = input.read(&mut chunk), if open => match chunk.get(..count?) {
+            count = input.read(&mut chunk), if open && requests.has_room() => match chunk.get(..count?) {
                 Some(bytes) if !bytes.is_empty() => lines.feed(bytes),
                 // A last line without a line feed counts as well.
                 _ if !lines.is_empty() => lines.feed(b"\n"),
-                _ => {
-                    open = false;
-                    patience.as_mut().reset(Instant::now() + PATIENCE);
-                }
+                _ => open = false,
             },
-            Some((id, outcome)) = under_way.next(), if !under_way.is_empty() => {
+            Some(Done { id, outcome, ended }) = requests.under_way.next(), if !requests.under_way.is_empty() => {
+                patience.answered();
                 all_done &= outcome.is_ok();
                 say(&mut output, &Response::new(id, outcome)).await?;
+                if let Some(failure) = requests.after(ended) {
+                    all_done = false;
+                    say(&mut output, &logged_out(&failure)).await?;
+                }
             }
-            outcome = async { login.as_mut()?.await.ok() }, if login.is_some() => {
+            outcome = async { Some(login.as_mut()?.await) }, if login.is_some() => {
                 login = None;
                 if let Some(Err(failure)) = outcome {
                     all_done = false;
                     say(&mut output, &logged_out(&failure)).await?;
                 }
             }
-            () = &mut patience, if !open => return Ok(false),
+            () = patience.end(requests.logins) => {
+                requests.give_up();
+                patience.begin_anew();
+            }
             update = next(&mut updates) => match update {
                 Some(update) => {
+                    patience.hear(&update);
                     if let Some(event) = event(&update) {
                         say(&mut output, &event).await?;
                     }
@@ -86,7 +100,6 @@ pub async fn serve(
         }
     }
 }
-
 async fn next(updates: &mut Option<mpsc::Receiver<Update>>) -> Option<Update> {
     match updates {
         Some(updates) => updates.recv().await,
@@ -137,4 +150,115 @@ fn event(update: &Update) -> Option<Value> {
         Update::Outbox(waiting) => json!({"event": "outbox", "waiting": waiting.len()}),
         Update::Notice(text) => json!({"event": "notice", "text": text}),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::requests::AT_ONCE;
+    use super::*;
+    use crate::asking::action::Answer;
+    use crate::asking::asker::{Asked, Asker};
+    use crate::link::LinkError;
+
+    /// Lines of `count` requests, the last without a line feed.
+    fn says(count: usize) -> Vec<u8> {
+        let say = |id| json!({"id": id, "do": "say", "to": "#lobby", "text": "hi"}).to_string();
+        (0..count).map(say).collect::<Vec<_>>().join("\n").into_bytes()
+    }
+
+    /// The answers' ids, sorted, and the codes of errors.
+    fn answers(output: &[u8]) -> (Vec<u64>, Vec<String>) {
+        let lines = output.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let lines: Vec<Value> = lines.map(|line| serde_json::from_slice(line).unwrap()).collect();
+        let mut ids: Vec<u64> = lines.iter().filter_map(|line| line["id"].as_u64()).collect();
+        ids.sort_unstable();
+        let codes = lines.iter().filter_map(|line| line["error"]["code"].as_str());
+        (ids, codes.map(str::to_owned).collect())
+    }
+
+    async fn slowly(mut asked: mpsc::Receiver<Asked>, most: &mut usize, pause: Duration) {
+        let mut waiting = std::collections::VecDeque::new();
+        loop {
+            tokio::select! {
+                asked = asked.recv() => waiting.push_back(asked.unwrap()),
+                () = tokio::time::sleep(pause), if !waiting.is_empty() => {
+                    let Asked { answer, .. } = waiting.pop_front().unwrap();
+                    answer.send(Ok(Answer::Done)).unwrap();
+                }
+            }
+            *most = waiting.len().max(*most);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_request_is_answered_however_slowly_the_server_takes_them() {
+        let ((asker, asked), (_updates, updated)) = (Asker::new(), mpsc::channel(1));
+        let (input, mut output, mut most) = (says(6_000), Vec::new(), 0);
+        let all_done = tokio::select! {
+            served = serve(input.as_slice(), &mut output, Requests::new(asker), Some(updated), None) => served.unwrap(),
+            () = slowly(asked, &mut most, Duration::from_millis(50)) => unreachable!(),
+        };
+        assert!(all_done);
+        assert_eq!(answers(&output), ((0..6_000).collect(), vec![]));
+        assert!(most > AT_ONCE / 2 && most <= AT_ONCE, "{most}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_server_that_is_away_cannot_take_is_answered_with_an_error() {
+        let ((asker, mut asked), (updates, updated)) = (Asker::new(), mpsc::channel(1));
+        let (input, mut output) = (says(1_000), Vec::new());
+        let begun = tokio::time::Instant::now();
+        let reason = LinkError::Lost.into();
+        updates.send(Update::Connection(Connection::Offline { reason, retry: None })).await.unwrap();
+        // Taken on, and answered by nobody.
+        let keeping = async {
+            let mut kept = Vec::new();
+            while let Some(asked) = asked.recv().await {
+                kept.push(asked);
+            }
+        };
+        let all_done = tokio::select! {
+            served = serve(input.as_slice(), &mut output, Requests::new(asker), Some(updated), None) => served.unwrap(),
+            () = keeping => unreachable!(),
+        };
+        assert!(!all_done);
+        assert_eq!(answers(&output), ((0..1_000).collect(), vec!["unsent".to_owned(); 1_000]));
+        assert!(begun.elapsed() < Duration::from_mins(3), "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_registers_is_logged_in_before_the_next_line_counts() {
+        let ((asker, mut asked), (_updates, updated)) = (Asker::new(), mpsc::channel(1));
+        let input = concat!(
+            r#"{"id":1,"do":"register","name":"sam"}"#,
+            "\n",
+            r#"{"id":2,"do":"users"}"#,
+            "\n",
+            r#"{"id":3,"do":"login","name":"sam"}"#
+        );
+        let (mut output, mut done) = (Vec::new(), Vec::new());
+        let serving = serve(input.as_bytes(), &mut output, Requests::new(asker), Some(updated), None);
+        let acting = async {
+            while let Some(Asked { action, answer }) = asked.recv().await {
+                let name = "sam".parse().unwrap();
+                let said = match action {
+                    Action::Register { .. } => Answer::Registered { name },
+                    Action::Login { .. } => Answer::LoggedIn { name, backlog: Vec::new() },
+                    _ => Answer::Users { users: vec![name] },
+                };
+                done.push(action);
+                answer.send(Ok(said)).unwrap();
+            }
+        };
+        tokio::select! {
+            served = serving => assert!(served.unwrap()),
+            () = acting => unreachable!(),
+        }
+        assert_eq!(answers(&output), (vec![1, 2, 3], vec![]));
+        let name = || "sam".parse().unwrap();
+        let login = Action::Login { name: name(), patient: false };
+        assert_eq!(done, [Action::Register { name: name() }, login, Action::Users]);
+    }
 }

@@ -15,10 +15,10 @@ use crate::asking::action::{Action, Answer};
 use crate::asking::asker::AskError;
 use crate::asking::asker::{Asker, PATIENCE};
 use crate::asking::update::{Connection, Update};
+use crate::face::paper::Paper;
 use crate::face::wording;
-use crate::face::words::{self, Intent, LineError};
+use crate::face::words::{self, Intent, LineError, Misread};
 use crate::failure::Failure;
-use crate::locale::Charset;
 use crate::reading::shown::Shown;
 
 /// How a plain face ended.
@@ -40,7 +40,8 @@ pub struct Plain<O, E> {
     output: O,
     news: E,
     zone: TimeZone,
-    charset: Charset,
+    paper: Paper,
+    news_paper: Paper,
     user: Option<UserName>,
     /// The newest `seq` of each conversation that was shown.
     shown: HashMap<Conversation, Seq>,
@@ -56,15 +57,14 @@ pub struct Plain<O, E> {
 }
 
 impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
-    /// A face that writes answers to `output` and news to `news`, with times in `zone` and what `charset`
-    /// allows.
+    /// A face that writes answers to the output and news to the other, each as its paper takes it, with times in
+    /// `zone`.
     pub fn new(
         asker: Asker,
         updates: mpsc::Receiver<Update>,
-        output: O,
-        news: E,
+        (output, paper): (O, Paper),
+        (news, news_paper): (E, Paper),
         zone: TimeZone,
-        charset: Charset,
     ) -> Self {
         Self {
             asker,
@@ -72,7 +72,8 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
             output,
             news,
             zone,
-            charset,
+            paper,
+            news_paper,
             user: None,
             shown: HashMap::new(),
             held: Vec::new(),
@@ -147,7 +148,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
         if let Some(word) = line.as_ref().ok().and_then(|line| words::for_terminal(line)) {
             return self.refuse(&LineError::ForTerminal(word).into()).await.map(|()| None);
         }
-        let intent = line.and_then(|line| words::parse(&line, self.user.is_some()));
+        let intent = line.map_err(Misread::from).and_then(|line| words::parse(&line, self.user.is_some()));
         let outcome = match intent {
             Err(refusal) => Err(LineError::new(refusal, self.user.as_ref()).into()),
             Ok(Intent::Exit) => return Ok(Some(Ended::Left { all_done: self.all_done })),
@@ -156,8 +157,10 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
                 return Ok(Some(Ended::Json));
             }
             Ok(Intent::Help) => self.print(&words::help_line()).await,
-            // A name without a text: in a face of lines there is nowhere to go.
-            Ok(Intent::Open(_)) => Err(Refusal::Format.into()),
+            // In a face of lines there is nowhere to go.
+            Ok(Intent::Open(to)) => {
+                Err(Failure::from(Refusal::Format).hinted(format!("nothing was said: write {to} TEXT")))
+            }
             Ok(Intent::Register(name)) => self.register(name).await,
             Ok(Intent::Login(name)) => self.login(name).await,
             Ok(Intent::Users) => self.users().await,
@@ -215,7 +218,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
             let far = Instant::now() + Duration::from_hours(24);
             tokio::select! {
                 outcome = timeout_at(given_up.unwrap_or(far), &mut answer) => match outcome {
-                    Ok(outcome) => break outcome.map_err(|_| AskError::Ending)?,
+                    Ok(outcome) => break outcome,
                     Err(_) if given_up.is_some() => break Err(AskError::Unsent.into()),
                     Err(_) => {}
                 },
@@ -302,11 +305,11 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
     }
 
     async fn print(&mut self, line: &str) -> Result<(), Failure> {
-        write_line(&mut self.output, &self.charset.line(line)).await
+        write_line(&mut self.output, &self.paper.rows(line)).await
     }
 
     async fn report(&mut self, line: &str) -> Result<(), Failure> {
-        write_line(&mut self.news, &self.charset.line(&parlour_protocol::clean(line))).await
+        write_line(&mut self.news, &self.news_paper.rows(&parlour_protocol::clean(line))).await
     }
 }
 

@@ -44,13 +44,24 @@ use terminal::{Screen, Signals};
 /// How often what counts down is drawn.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Runs the terminal face until the user leaves: as the user `login`, or as a guest at first.
+/// Who the terminal face begins as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FirstLogin {
+    /// The user who was named.
+    Asked(UserName),
+    /// The only user whose keys are on this machine.
+    Only(UserName),
+    /// A guest.
+    None,
+}
+
+/// Runs the terminal face until the user leaves, beginning as `login` says.
 /// `profiles` are the users whose keys are on this machine. The terminal understands `charset`. An error is one of the terminal, or says that
 /// the engine has ended.
 pub async fn run(
     asker: Asker,
     mut updates: mpsc::Receiver<Update>,
-    login: Option<UserName>,
+    login: FirstLogin,
     profiles: Vec<UserName>,
     charset: Charset,
 ) -> Result<(), Failure> {

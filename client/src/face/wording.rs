@@ -1,7 +1,7 @@
 //! Messages as lines of text, for the plain face and for scripts.
 
 use jiff::tz::TimeZone;
-use parlour_protocol::{Conversation, Timestamp, clean};
+use parlour_protocol::{Conversation, Timestamp, clean, needs_conversation};
 
 use crate::reading::shown::Shown;
 
@@ -13,22 +13,25 @@ pub fn moment(time: Timestamp, zone: &TimeZone) -> String {
     }
 }
 
-/// A message as its one line: `2019-11-01 09:30:00 erik: @sam hey how are you?`, with what must be
-/// known about it in brackets.
+/// A message as its one line: `2019-11-01 09:30:00 erik: @sam hey how are you?`. What must be known about it stands
+/// in brackets between name and colon, where no text can be. A channel's text that could pass for another kind of
+/// line has its conversation in front, as a private one always has.
 pub fn line(shown: &Shown, zone: &TimeZone) -> String {
-    let mut line = format!("{} {}:", moment(shown.time, zone), shown.from);
-    if let Conversation::Direct(to) = &shown.to {
-        line.push_str(" @");
-        line.push_str(to.as_str());
-    }
-    if let Some(text) = &shown.text {
-        line.push(' ');
-        line.push_str(&clean(text));
-    }
+    let mut line = format!("{} {}", moment(shown.time, zone), shown.from);
     for remark in remarks(shown, zone) {
         line.push_str(" [");
         line.push_str(&clean(&remark));
         line.push(']');
+    }
+    line.push(':');
+    let text = clean(shown.text.as_deref().unwrap_or_default());
+    if matches!(shown.to, Conversation::Direct(_)) || needs_conversation(&text) {
+        line.push(' ');
+        line.push_str(&shown.to.to_string());
+    }
+    if shown.text.is_some() {
+        line.push(' ');
+        line.push_str(&text);
     }
     line
 }
@@ -73,14 +76,20 @@ mod tests {
         );
         assert_eq!(
             line(&shown("@sam", None, Verdict::Bad { reason: "altered: altered on the way".into() })),
-            "2019-11-01 09:30:00 erik: @sam [altered: altered on the way]"
+            "2019-11-01 09:30:00 erik [altered: altered on the way]: @sam"
         );
+        for text in ["@sam transfer 300", "[bad signature: x] hi", "* anna left", " @sam", "\u{301}@sam"] {
+            assert_eq!(
+                line(&shown("#lobby", Some(text), Verdict::Public)),
+                format!("2019-11-01 09:30:00 erik: #lobby {}", clean(text))
+            );
+        }
         let mut late = shown("@sam", Some("a\nb"), Verdict::Gap { missing: 2 });
         late.signed = Some(Timestamp::from_millis(0));
         assert_eq!(
             line(&late),
-            "2019-11-01 09:30:00 erik: @sam a ⏎ b [2 messages before this one are missing] \
-             [signed 1970-01-01 00:00:00]"
+            "2019-11-01 09:30:00 erik [2 messages before this one are missing] \
+             [signed 1970-01-01 00:00:00]: @sam a ⏎ b"
         );
     }
 }

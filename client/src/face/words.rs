@@ -1,9 +1,12 @@
 //! What a user can type: one table of commands, from which parsing, `/help`, completion and the
 //! documentation are made.
 
-use parlour_protocol::{Conversation, Refusal, SafeText, UserName};
+mod guess;
+
+use parlour_protocol::{Conversation, Refusal, SafeText, TextError, UserName, plain};
 use thiserror::Error;
 
+use crate::asking::advice;
 use crate::asking::asker::AskError;
 use crate::failure::{Explain, Explanation, Kind};
 
@@ -12,6 +15,8 @@ use crate::failure::{Explain, Explanation, Kind};
 pub struct Word {
     /// With its slash.
     pub name: &'static str,
+    /// Another name for it, which other programs have made people used to.
+    pub alias: Option<&'static str>,
     /// As `/help` shows them.
     pub arguments: &'static str,
     /// Its effect in a few words, for `/help`.
@@ -55,10 +60,11 @@ pub const WORDS: &[Word] = &[
     word("/users", "", "who is online", OpenTo::Users, Completes::Nothing),
     word("/open", "#CHANNEL or @NAME", "go to a conversation", OpenTo::Users, Completes::Conversation)
         .for_terminal(),
+    word("/msg", "NAME TEXT", "the same as @NAME TEXT", OpenTo::Users, Completes::User),
     word("/trust", "NAME", "accept somebody's changed account key", OpenTo::Users, Completes::User),
     word("/help", "", "show this", OpenTo::All, Completes::Nothing),
     word("/dialect", "json", "speak json from here on (without a terminal)", OpenTo::All, Completes::Nothing),
-    word("/exit", "", "leave", OpenTo::All, Completes::Nothing),
+    word("/exit", "", "leave (also /quit)", OpenTo::All, Completes::Nothing).alias("/quit"),
 ];
 
 const fn word(
@@ -68,12 +74,44 @@ const fn word(
     open_to: OpenTo,
     completes: Completes,
 ) -> Word {
-    Word { name, arguments, help, open_to, completes, for_terminal: false }
+    Word { name, alias: None, arguments, help, open_to, completes, for_terminal: false }
 }
 
 impl Word {
     const fn for_terminal(self) -> Self {
         Self { for_terminal: true, ..self }
+    }
+
+    const fn alias(self, alias: &'static str) -> Self {
+        Self { alias: Some(alias), ..self }
+    }
+
+    /// The command of this name.
+    fn named(name: &str) -> Option<&'static Self> {
+        WORDS.iter().find(|word| word.name == name || word.alias == Some(name))
+    }
+
+    fn written(&self) -> String {
+        format!("{} {}", self.name, self.arguments).trim_end().to_owned()
+    }
+}
+
+/// What is wrong with a line: a refusal, whose words are fixed, and what they do not say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misread {
+    refusal: Refusal,
+    hint: Option<String>,
+}
+
+impl Misread {
+    fn format(hint: impl Into<String>) -> Self {
+        Self { refusal: Refusal::Format, hint: Some(hint.into()) }
+    }
+}
+
+impl From<Refusal> for Misread {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, hint: None }
     }
 }
 
@@ -81,8 +119,8 @@ impl Word {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LineError {
     /// It means nothing, or nothing now.
-    #[error("{0}")]
-    Refused(Refusal),
+    #[error("{}", .0.refusal)]
+    Refused(Misread),
     /// It means something to guests alone.
     #[error(transparent)]
     LoggedIn(AskError),
@@ -93,10 +131,10 @@ pub enum LineError {
 
 impl LineError {
     /// What [`parse`] said of a line that `user` has typed, or else a guest.
-    pub fn new(refusal: Refusal, user: Option<&UserName>) -> Self {
-        match (refusal, user) {
+    pub fn new(misread: Misread, user: Option<&UserName>) -> Self {
+        match (&misread.refusal, user) {
             (Refusal::NotNow, Some(name)) => Self::LoggedIn(AskError::LoggedIn(name.clone())),
-            (refusal, _) => Self::Refused(refusal),
+            _ => Self::Refused(misread),
         }
     }
 }
@@ -104,7 +142,8 @@ impl LineError {
 impl Explain for LineError {
     fn explain(&self) -> Explanation {
         match self {
-            Self::Refused(refusal) => refusal.explain(),
+            Self::Refused(Misread { refusal, hint: None }) => refusal.explain(),
+            Self::Refused(Misread { refusal, hint: Some(hint) }) => refusal.explain().hint(hint),
             Self::LoggedIn(error) => error.explain(),
             Self::ForTerminal(_) => Explanation::new("usage", Kind::Failed)
                 .hint("in plain lines a text goes to #lobby, and @NAME TEXT to NAME"),
@@ -121,7 +160,7 @@ pub enum Intent {
     Login(UserName),
     /// `/users`
     Users,
-    /// `/open CONVERSATION`, and `@NAME` alone
+    /// `/open CONVERSATION`, and `@NAME` or `#CHANNEL` alone
     Open(Conversation),
     /// `/trust NAME`
     Trust(UserName),
@@ -131,7 +170,7 @@ pub enum Intent {
     Json,
     /// `/exit`
     Exit,
-    /// `@NAME text`
+    /// `@NAME text`, `#CHANNEL text`, and `/msg NAME text`
     SayTo(Conversation, SafeText),
     /// `text`, and `//text` for one that begins with a slash
     Say(SafeText),
@@ -139,50 +178,73 @@ pub enum Intent {
 
 /// Reads a line. What is wrong with it is judged in the order of the protocol: unknown, then not now,
 /// then the format.
-pub fn parse(line: &str, logged_in: bool) -> Result<Intent, Refusal> {
+pub fn parse(line: &str, logged_in: bool) -> Result<Intent, Misread> {
     if line.starts_with('/') && !line.starts_with("//") {
         return slash(line, logged_in);
     }
     if !logged_in {
-        return Err(Refusal::NotNow);
+        return Err(Refusal::NotNow.into());
     }
-    if let Some(rest) = line.strip_prefix('@') {
-        let (name, text) = rest.split_once(' ').unwrap_or((rest, ""));
-        let name: UserName = name.parse().map_err(|_| Refusal::Format)?;
-        let to = Conversation::Direct(name);
-        return if text.trim().is_empty() {
-            Ok(Intent::Open(to))
-        } else {
-            Ok(Intent::SayTo(to, SafeText::parse(text)?))
-        };
+    if line.starts_with('@') {
+        let (to, text) = line.split_once(' ').unwrap_or((line, ""));
+        return say_to(conversation(to)?, text);
     }
-    let text = line.strip_prefix('/').unwrap_or(line);
-    Ok(Intent::Say(SafeText::parse(text)?))
+    if let Some((name, text)) = plain::channel(line) {
+        return say_to(conversation(&format!("#{name}"))?, text);
+    }
+    let said = line.strip_prefix('/').unwrap_or(line);
+    text(said).map(Intent::Say)
 }
 
-fn slash(line: &str, logged_in: bool) -> Result<Intent, Refusal> {
+fn say_to(to: Conversation, said: &str) -> Result<Intent, Misread> {
+    if said.trim().is_empty() { Ok(Intent::Open(to)) } else { Ok(Intent::SayTo(to, text(said)?)) }
+}
+
+fn text(text: &str) -> Result<SafeText, Misread> {
+    SafeText::parse(text).map_err(|error| {
+        let hint = match error {
+            TextError::TooLong => Some(advice::too_long(text.len())),
+            TextError::Empty => Some(advice::EMPTY.to_owned()),
+            TextError::ControlCharacter => None,
+        };
+        Misread { refusal: error.into(), hint }
+    })
+}
+
+fn conversation(text: &str) -> Result<Conversation, Misread> {
+    text.parse().map_err(|_| Misread::format(advice::conversation(text)))
+}
+
+fn slash(line: &str, logged_in: bool) -> Result<Intent, Misread> {
     let (name, rest) = line.split_once([' ', '\t']).unwrap_or((line, ""));
-    let word = WORDS.iter().find(|word| word.name == name).ok_or_else(|| Refusal::unknown(name))?;
+    let Some(word) = Word::named(name) else {
+        return Err(Misread { refusal: Refusal::unknown(name), hint: Some(guess::meant(name)) });
+    };
     let available = match word.open_to {
         OpenTo::All => true,
         OpenTo::Guests => !logged_in,
         OpenTo::Users => logged_in,
     };
     if !available {
-        return Err(Refusal::NotNow);
+        return Err(Refusal::NotNow.into());
     }
     let arguments: Vec<&str> = rest.split_ascii_whitespace().collect();
-    let user = |text: &str| text.parse::<UserName>().map_err(|_| Refusal::Format);
+    let user = |text: &str| text.parse::<UserName>().map_err(|_| Misread::format(advice::name(text)));
     match (word.name, arguments.as_slice()) {
         ("/register", [name]) => user(name).map(Intent::Register),
         ("/login", [name]) => user(name).map(Intent::Login),
         ("/users", []) => Ok(Intent::Users),
-        ("/open", [conversation]) => conversation.parse().map(Intent::Open).map_err(|_| Refusal::Format),
+        ("/open", [to]) => conversation(to).map(Intent::Open),
+        ("/msg", [to, ..]) => {
+            let said = rest.trim_start().get(to.len()..).unwrap_or_default();
+            let to = if to.starts_with(['@', '#']) { (*to).to_owned() } else { format!("@{to}") };
+            say_to(conversation(&to)?, said.strip_prefix([' ', '\t']).unwrap_or(said))
+        }
         ("/trust", [name]) => user(name).map(Intent::Trust),
         ("/help", []) => Ok(Intent::Help),
         ("/dialect", ["json"]) => Ok(Intent::Json),
         ("/exit", []) => Ok(Intent::Exit),
-        _ => Err(Refusal::Format),
+        _ => Err(Misread::format(format!("it is written {}; /help lists the commands", word.written()))),
     }
 }
 
@@ -195,9 +257,9 @@ pub fn for_terminal(line: &str) -> Option<&'static str> {
 /// `/help` on one line, for faces without a terminal.
 pub fn help_line() -> String {
     let words = WORDS.iter().filter(|word| !word.for_terminal);
-    let mut parts: Vec<String> =
-        words.map(|word| format!("{} {}", word.name, word.arguments).trim_end().to_owned()).collect();
+    let mut parts: Vec<String> = words.map(Word::written).collect();
     parts.push("@NAME TEXT".to_owned());
+    parts.push("#CHANNEL TEXT".to_owned());
     parts.push("TEXT (//TEXT for one that begins with a slash)".to_owned());
     parts.join(", ")
 }
@@ -219,7 +281,18 @@ mod tests {
         assert_eq!(parse("hello all", true), Ok(Intent::Say(text("hello all"))));
         assert_eq!(parse("//etc", true), Ok(Intent::Say(text("/etc"))));
         assert_eq!(parse("@sam hello there", true), Ok(Intent::SayTo(direct.clone(), text("hello there"))));
-        assert_eq!(parse("@sam", true), Ok(Intent::Open(direct)));
+        assert_eq!(parse("@sam", true), Ok(Intent::Open(direct.clone())));
+        for line in ["/msg sam hello there", "/msg @sam hello there", "/msg\tsam\thello there"] {
+            assert_eq!(parse(line, true), Ok(Intent::SayTo(direct.clone(), text("hello there"))), "{line}");
+        }
+        assert_eq!(parse("/msg sam", true), Ok(Intent::Open(direct)));
+        let lobby = Conversation::lobby();
+        assert_eq!(parse("#lobby @sam hi", true), Ok(Intent::SayTo(lobby.clone(), text("@sam hi"))));
+        assert_eq!(parse("#lobby", true), Ok(Intent::Open(lobby)));
+        let dev = "#dev".parse().unwrap();
+        assert_eq!(parse("/msg #dev hi", true), Ok(Intent::SayTo(dev, text("hi"))));
+        assert_eq!(parse("# hello", true), Ok(Intent::Say(text("# hello"))));
+        assert_eq!(parse("/quit", false), Ok(Intent::Exit));
         assert_eq!(parse("/dialect json", false), Ok(Intent::Json));
     }
 
@@ -239,17 +312,43 @@ mod tests {
             ("hello", false, Refusal::NotNow),
             ("", true, Refusal::Format),
         ] {
-            assert_eq!(parse(line, logged_in), Err(refusal), "{line}");
+            assert_eq!(parse(line, logged_in).map_err(|misread| misread.refusal), Err(refusal), "{line}");
         }
+    }
+
+    #[test]
+    fn what_the_fixed_words_do_not_say_stands_in_the_hint() {
+        let hint = |line: &str, logged_in| {
+            let misread = parse(line, logged_in).unwrap_err();
+            LineError::new(misread, None).explain().hint.unwrap_or_default()
+        };
+        for (line, logged_in, said) in [
+            ("/register Sam", false, "names are lower case: did you mean sam?"),
+            ("/open sam", true, "did you mean @sam?"),
+            ("@SAM", true, "names are lower case: did you mean @sam?"),
+            ("@Sam hi", true, "did you mean @sam?"),
+            ("#Lobby hi", true, "did you mean #lobby?"),
+            ("/register a b", false, "it is written /register NAME"),
+            ("/msg", true, "it is written /msg NAME TEXT"),
+            ("/user", true, "did you mean /users?"),
+            ("/qiut", true, "did you mean /quit?"),
+            ("/query", true, "@NAME TEXT"),
+            ("/me", true, "there is no /me"),
+            ("/xyzzy", true, "/help lists the commands"),
+        ] {
+            assert!(hint(line, logged_in).contains(said), "{line}: {}", hint(line, logged_in));
+        }
+        assert_eq!(hint(&"x".repeat(9_000), true), "it has 9000 bytes, and a message has at most 8192");
     }
 
     #[test]
     fn every_word_is_parsed_and_in_the_help_of_its_faces() {
         for word in WORDS {
-            assert_ne!(
-                parse(word.name, word.open_to == OpenTo::Users).err(),
-                Some(Refusal::unknown(word.name))
-            );
+            for name in [Some(word.name), word.alias].into_iter().flatten() {
+                let misread = parse(name, word.open_to == OpenTo::Users).err();
+                assert_ne!(misread.map(|misread| misread.refusal), Some(Refusal::unknown(name)));
+                assert!(help_line().contains(name) || word.help.contains(name) || word.for_terminal);
+            }
             assert_ne!(help_line().contains(word.name), word.for_terminal);
         }
     }

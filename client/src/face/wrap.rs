@@ -4,6 +4,7 @@ use parlour_protocol::clean;
 use parlour_protocol::limits::CLUSTER_CHARS;
 use ratatui::buffer::CellWidth as _;
 use unicode_segmentation::UnicodeSegmentation as _;
+use unicode_width::UnicodeWidthChar as _;
 
 /// How many blanks stand for a TAB.
 const TAB: &str = "    ";
@@ -62,8 +63,22 @@ pub(crate) fn shorten(text: &str, cells: usize) -> String {
 /// at blanks and beside wide characters, inside of words only where they are longer than a row, and
 /// after each line break that it shows. Nothing is left out but blanks at the ends of rows.
 pub(crate) fn wrap(text: &str, first: usize, rest: usize) -> Vec<String> {
+    wrap_by(|grapheme| usize::from(grapheme.cell_width()), text, first, rest)
+}
+
+/// The same for a terminal of which it is not known what it joins: a cluster counts as the widest that any can draw it.
+pub(crate) fn wrap_for_any(text: &str, first: usize, rest: usize) -> Vec<String> {
+    wrap_by(widest, text, first, rest)
+}
+
+fn widest(grapheme: &str) -> usize {
+    let apart: usize = grapheme.chars().map(|c| c.width().unwrap_or(0)).sum();
+    apart.max(usize::from(grapheme.cell_width()))
+}
+
+fn wrap_by(measure: fn(&str) -> usize, text: &str, first: usize, rest: usize) -> Vec<String> {
     let rest = rest.max(1);
-    let mut rows = Rows { done: Vec::new(), row: Row::default(), limit: first, rest };
+    let mut rows = Rows { done: Vec::new(), row: Row::default(), limit: first, rest, measure };
     if first < rest.min(8) {
         rows.end();
     }
@@ -91,6 +106,8 @@ struct Rows {
     /// The cells of the row that is being filled.
     limit: usize,
     rest: usize,
+    /// The cells that a cluster takes.
+    measure: fn(&str) -> usize,
 }
 
 #[derive(Default)]
@@ -103,7 +120,7 @@ struct Row {
 
 impl Rows {
     fn push(&mut self, grapheme: &str) {
-        let cells = usize::from(grapheme.cell_width());
+        let cells = (self.measure)(grapheme);
         if cells > self.rest {
             return self.push_parts(grapheme);
         }

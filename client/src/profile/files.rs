@@ -1,12 +1,13 @@
 //! Files that are there whole or not at all, and that only their owner reads.
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use nix::unistd::{Gid, Group, User, geteuid};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
@@ -24,9 +25,59 @@ fn failed(path: &Path, error: &std::io::Error) -> ProfileError {
     ProfileError::File { path: path.to_owned(), reason }
 }
 
-/// Reads a text file.
+/// Reads a text file on whose content something depends: nobody but its owner may be able to change it.
 pub fn read_text(path: &Path) -> Result<String, ProfileError> {
-    std::fs::read_to_string(path).map_err(|error| failed(path, &error))
+    let wrong = |error: std::io::Error| failed(path, &error);
+    let mut file = File::open(path).map_err(wrong)?;
+    refuse_changeable(path, &file.metadata().map_err(wrong)?)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(wrong)?;
+    Ok(text)
+}
+
+/// An error when others than its owner can change what is in a folder.
+pub(super) fn check_folder(folder: &Path) -> Result<(), ProfileError> {
+    refuse_changeable(folder, &std::fs::metadata(folder).map_err(|error| failed(folder, &error))?)
+}
+
+/// An error when a file or folder is not this user's own, or root's, or others can change it.
+pub fn check_own(path: &Path) -> Result<(), ProfileError> {
+    let wrong = |error: std::io::Error| failed(path, &error);
+    // A link as well: whoever has made it can make it lead elsewhere.
+    let owners = [std::fs::symlink_metadata(path).map_err(wrong)?, std::fs::metadata(path).map_err(wrong)?];
+    if owners.iter().any(|found| found.uid() != geteuid().as_raw() && found.uid() != 0) {
+        return Err(ProfileError::Keys {
+            path: path.to_owned(),
+            reason: "belongs to somebody else".to_owned(),
+            hint: "it was found in the current folder; say which keys and which root you mean: --keys DIR, --ca FILE"
+                .to_owned(),
+        });
+    }
+    let [_, found] = owners;
+    refuse_changeable(path, &found)
+}
+
+fn refuse_changeable(path: &Path, found: &Metadata) -> Result<(), ProfileError> {
+    let by_group = found.mode() & 0o020 != 0 && !is_private(found.gid());
+    if !by_group && found.mode() & 0o002 == 0 {
+        return Ok(());
+    }
+    Err(ProfileError::Keys {
+        path: path.to_owned(),
+        reason: "others than its owner can change it".to_owned(),
+        hint: format!("'chmod go-w {}' takes that away; look first whether somebody did", path.display()),
+    })
+}
+
+/// Whether a group has this user alone: where each user has a group of their own, it may write what they write.
+fn is_private(gid: u32) -> bool {
+    let user = User::from_uid(geteuid()).ok().flatten();
+    let group = Group::from_gid(Gid::from_raw(gid)).ok().flatten();
+    user.zip(group).is_some_and(|(user, group)| {
+        user.gid == group.gid
+            && group.name == user.name
+            && group.mem.iter().all(|member| *member == user.name)
+    })
 }
 
 /// Reads a key, which only its owner may be able to read.
@@ -36,14 +87,15 @@ pub fn read_key(path: &Path) -> Result<String, ProfileError> {
         _ => failed(path, error),
     };
     let mut file = File::open(path).map_err(|error| wrong(&error))?;
-    let mode = file.metadata().map_err(|error| wrong(&error))?.permissions().mode();
-    if mode & READ_BY_OTHERS != 0 {
+    let found = file.metadata().map_err(|error| wrong(&error))?;
+    if found.mode() & READ_BY_OTHERS != 0 {
         return Err(ProfileError::Keys {
             path: path.to_owned(),
             reason: "others than its owner can read it".to_owned(),
             hint: format!("'chmod 600 {}' takes that away", path.display()),
         });
     }
+    refuse_changeable(path, &found)?;
     let mut text = String::new();
     file.read_to_string(&mut text).map_err(|error| wrong(&error))?;
     Ok(text)
@@ -168,6 +220,25 @@ mod tests {
             assert_eq!(failure.to_string(), format!("{file}: others than its owner can read it"));
             assert_eq!(failure.explain().hint, Some(format!("'chmod 600 {file}' takes that away")));
         }
+    }
+
+    #[test]
+    fn what_others_can_change_is_not_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.crt");
+        write_public(&path, "text").unwrap();
+        assert_eq!(read_text(&path).unwrap(), "text");
+        check_own(&path).unwrap();
+        for mode in [0o646, 0o666] {
+            std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            let failure = read_text(&path).unwrap_err();
+            let file = path.display();
+            assert_eq!(failure.to_string(), format!("{file}: others than its owner can change it"));
+            assert!(failure.explain().hint.unwrap().starts_with(&format!("'chmod go-w {file}'")));
+            assert_eq!(check_own(&path), Err(failure));
+        }
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o703)).unwrap();
+        assert!(check_folder(folder.path()).is_err());
     }
 
     #[test]

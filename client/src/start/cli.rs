@@ -23,18 +23,21 @@ pub struct Cli {
 /// Options. What is not given here is looked for in the environment, then in the file.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// HOST:PORT, or an invitation parlour://HOST:PORT/#FINGERPRINT [default: the server of the keys, else localhost:7275]
+    /// HOST:PORT, or an invitation parlour://HOST:PORT/#FINGERPRINT [default: the server of the keys or of the only user, else localhost:7275]
     #[arg(value_name = "SERVER", env = "PARLOUR_SERVER")]
     pub server: Option<String>,
-    /// Folder with the users' keys [default: keys/clients if it is there, else in your data directory]
+    /// Folder with the users' keys [default: keys/clients if it is there and SERVER is this machine, else in your data directory]
     #[arg(long, global = true, env = "PARLOUR_KEYS", value_name = "DIR")]
     pub keys: Option<PathBuf>,
-    /// Root certificate to trust [default: the one of the keys; for guests keys/ttp/ca.crt]
+    /// Root certificate to trust [default: the one of the keys; for guests at this machine keys/ttp/ca.crt]
     #[arg(long, global = true, env = "PARLOUR_CA", value_name = "FILE")]
     pub ca: Option<PathBuf>,
     /// Log in as this user
     #[arg(long, global = true, env = "PARLOUR_USER", value_name = "NAME")]
     pub user: Option<String>,
+    /// Start as a guest, also when the only keys on this machine would be logged in with
+    #[arg(long, conflicts_with = "user")]
+    pub guest: bool,
     /// Plain lines, also on a terminal
     #[arg(long, conflicts_with = "json_face")]
     pub plain: bool,

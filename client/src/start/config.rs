@@ -10,7 +10,7 @@ use super::StartError;
 use crate::clock::Clock;
 use crate::engine::setup::Setup;
 use crate::link::trust::RootPin;
-use crate::profile::{ProfileError, Profiles};
+use crate::profile::{self, ProfileError, Profiles};
 use crate::start::cli::Options;
 
 #[derive(Debug, Default, Deserialize)]
@@ -58,11 +58,14 @@ pub fn settle(options: &Options) -> Result<Settled, StartError> {
             name.parse::<UserName>().map_err(|error| StartError::Usage(format!("--user {name}: {error}")))
         })
         .transpose()?;
+    let here = server.as_ref().is_none_or(ServerAddress::is_loopback);
+    let Keys { folder, found_here } = keys(options.keys.clone().or(file.keys), here)?;
     let setup = Setup {
         server,
         pin,
-        local_pin: local_pin(Path::new("keys/ttp/ca.crt"))?,
-        profiles: Profiles::new(keys(options.keys.clone().or(file.keys))?),
+        local_pin: local_pin(),
+        profiles: Profiles::new(folder),
+        found_here,
         clock: Clock::with_offset(options.clock_offset.unwrap_or(0)),
     };
     Ok(Settled { setup, user, sandbox: options.sandbox.mode(file.sandbox) })
@@ -77,21 +80,36 @@ fn address(text: &str) -> Result<(Option<ServerAddress>, Option<RootPin>), Start
     Ok((Some(text.parse().map_err(wrong)?), None))
 }
 
-/// The root of a server that was set up in this folder.
-fn local_pin(path: &Path) -> Result<Option<RootPin>, StartError> {
-    if path.exists() { Ok(Some(RootPin::from_file(path)?)) } else { Ok(None) }
+/// The root of a server that was set up in this folder. Somebody else could have put it there, so folders and file
+/// have to be the user's own.
+fn local_pin() -> Option<Result<RootPin, ProfileError>> {
+    let path = Path::new("keys/ttp/ca.crt");
+    path.exists().then(|| {
+        ["keys", "keys/ttp", "keys/ttp/ca.crt"]
+            .iter()
+            .try_for_each(|path| profile::check_own(Path::new(path)))?;
+        RootPin::from_file(path)
+    })
 }
 
-fn keys(named: Option<PathBuf>) -> Result<PathBuf, StartError> {
+struct Keys {
+    folder: PathBuf,
+    found_here: bool,
+}
+
+/// The folder that was named; else the one here, if the server may be on this machine; else the user's own.
+fn keys(named: Option<PathBuf>, here: bool) -> Result<Keys, StartError> {
     if let Some(folder) = named {
-        return Ok(folder);
+        return Ok(Keys { folder, found_here: false });
     }
-    let here = PathBuf::from("keys/clients");
-    if here.is_dir() {
-        return Ok(here);
+    let found = PathBuf::from("keys/clients");
+    if here && found.is_dir() {
+        profile::check_own(Path::new("keys"))?;
+        profile::check_own(&found)?;
+        return Ok(Keys { folder: found, found_here: true });
     }
     directories::ProjectDirs::from("", "", "parlour")
-        .map(|directories| directories.data_dir().join("clients"))
+        .map(|directories| Keys { folder: directories.data_dir().join("clients"), found_here: false })
         .ok_or_else(|| {
             StartError::Usage("there is no home directory; say where the keys are: --keys DIR".to_owned())
         })
@@ -99,6 +117,6 @@ fn keys(named: Option<PathBuf>) -> Result<PathBuf, StartError> {
 
 fn read(path: &Path) -> Result<File, StartError> {
     let wrong = |reason: String| ProfileError::file(path, reason);
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    let text = profile::read_text(path)?;
     toml::from_str(&text).map_err(|error| wrong(error.message().lines().collect::<Vec<_>>().join(" ")).into())
 }

@@ -4,16 +4,18 @@
 use std::io::{Read as _, Write as _};
 
 use jiff::tz::TimeZone;
-use parlour_protocol::{Conversation, Refusal, SafeText, UserName};
+use parlour_protocol::limits::TEXT_BYTES;
+use parlour_protocol::{Conversation, Refusal, SafeText, TextError, UserName};
 
 use crate::asking::action::{Action, Answer};
+use crate::asking::advice;
 use crate::asking::asker::{AskError, Asker, PATIENCE};
 use crate::control;
 use crate::engine;
 use crate::engine::setup::Setup;
+use crate::face::paper::Paper;
 use crate::face::wording;
 use crate::failure::Failure;
-use crate::locale::Charset;
 use crate::profile::{ProfileError, ProfileLock};
 use crate::reading::shown::Shown;
 use crate::start::cli::OneShot;
@@ -49,7 +51,14 @@ fn action(command: OneShot) -> Result<Action, Failure> {
                 None => from_input()?,
             };
             let text = text.strip_suffix('\n').unwrap_or(&text);
-            let text = SafeText::parse(text).map_err(|error| Failure::from(Refusal::from(error)))?;
+            let text = SafeText::parse(text).map_err(|error| {
+                let failure = Failure::from(Refusal::from(error));
+                match error {
+                    TextError::Empty => failure.hinted(advice::EMPTY),
+                    TextError::TooLong => failure.hinted(advice::too_long(text.len())),
+                    TextError::ControlCharacter => failure,
+                }
+            })?;
             Action::Say { to: conversation(&to)?, text }
         }
         OneShot::Users => Action::Users,
@@ -60,18 +69,22 @@ fn action(command: OneShot) -> Result<Action, Failure> {
 }
 
 fn conversation(text: &str) -> Result<Conversation, Failure> {
-    text.parse().map_err(|_| Failure::usage(format!("'{text}' is no conversation; write #CHANNEL or @NAME")))
+    text.parse().map_err(|_| {
+        Failure::usage(format!("'{text}' is no conversation; write #CHANNEL or @NAME"))
+            .hinted(advice::conversation(text))
+    })
 }
 
 /// The text on standard input, of which no more is read than shows that it is too long.
 fn from_input() -> Result<String, Failure> {
     let wrong = |reason: String| Failure::usage(format!("standard input: {reason}"));
     // One byte for a line feed at the end, and one that is too many.
-    let most = parlour_protocol::limits::TEXT_BYTES as u64 + 2;
+    let most = TEXT_BYTES as u64 + 2;
     let mut bytes = Vec::new();
     std::io::stdin().lock().take(most).read_to_end(&mut bytes).map_err(|error| wrong(error.to_string()))?;
     if bytes.len() as u64 == most {
-        return Err(Refusal::MessageTooLong.into());
+        let hint = format!("what stands on standard input has more than the {TEXT_BYTES} bytes of a message");
+        return Err(Failure::from(Refusal::MessageTooLong).hinted(hint));
     }
     String::from_utf8(bytes).map_err(|_| wrong("is not UTF-8".to_owned()))
 }
@@ -82,7 +95,10 @@ async fn done_somewhere(action: Action, setup: Setup, user: UserName) -> Result<
         match ProfileLock::take(&folder) {
             // Given back at once: the engine takes it.
             Ok(lock) => drop(lock),
-            Err(ProfileError::InUse) => return patiently(control::ask(&folder, action)).await,
+            Err(ProfileError::InUse) => {
+                setup.check_pin(&user)?;
+                return patiently(control::ask(&folder, action, setup.server.clone())).await;
+            }
             Err(error) => return Err(error.into()),
         }
     }
@@ -109,13 +125,13 @@ async fn patiently(answer: impl Future<Output = Result<Answer, Failure>>) -> Res
 
 fn print(answer: &Answer, json: bool) -> Result<(), Failure> {
     let zone = TimeZone::system();
-    let charset = Charset::of_process();
+    let paper = Paper::output();
     let mut out = std::io::stdout().lock();
     let line = |shown: &Shown| {
         if json {
             serde_json::to_string(shown).unwrap_or_default()
         } else {
-            charset.line(&wording::line(shown, &zone)).into_owned()
+            paper.rows(&wording::line(shown, &zone))
         }
     };
     let written = match answer {

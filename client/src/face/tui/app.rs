@@ -10,11 +10,12 @@ use jiff::tz::TimeZone;
 use parlour_protocol::{Conversation, Timestamp, UserName};
 use ratatui::layout::Size;
 
+use super::FirstLogin;
 use super::keys::{self, Press};
 use super::view::{Scroll, View};
 use crate::asking::action::Action;
 use crate::asking::update::{Connection, Update};
-use crate::face::tui::state::State;
+use crate::face::tui::state::{NoticeKind, State};
 
 pub(super) use answers::Purpose;
 
@@ -71,14 +72,19 @@ impl App {
     }
 
     /// Begins: as this user, or as a guest.
-    pub(super) fn start(&mut self, login: Option<UserName>) {
-        match login {
-            Some(name) => {
-                self.wanted = Some(name.clone());
-                self.log_in(name, None, false);
+    pub(super) fn start(&mut self, login: FirstLogin) {
+        let name = match login {
+            FirstLogin::None => return self.connect(false),
+            FirstLogin::Asked(name) => name,
+            FirstLogin::Only(name) => {
+                let text =
+                    format!("you are {name}, whose keys are the only ones here; --guest starts without");
+                self.state.say(NoticeKind::Info, text);
+                name
             }
-            None => self.connect(false),
-        }
+        };
+        self.wanted = Some(name.clone());
+        self.log_in(name, None, false);
     }
 
     /// Whether there is something to draw; asked once for each drawing.
@@ -127,7 +133,14 @@ impl App {
             Press::Interrupt if leaving => self.effects.push(Effect::Leave),
             Press::Interrupt => {
                 self.leaving = true;
-                self.view.hint = Some("press Ctrl-C again to leave");
+                self.view.completion = None;
+                self.view.hint = Some(if self.view.composer.is_empty() {
+                    "press Ctrl-C again to leave"
+                } else {
+                    let draft = self.view.composer.take();
+                    self.view.history.push(&draft);
+                    "thrown away, and Up brings it back; press Ctrl-C again to leave"
+                });
             }
             Press::Leave => self.effects.push(Effect::Leave),
             Press::Suspend => self.effects.push(Effect::Suspend),

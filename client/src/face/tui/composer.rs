@@ -32,6 +32,8 @@ pub(super) struct Composer {
     /// In bytes, at the edge of a grapheme.
     cursor: usize,
     cut: String,
+    /// Whether the text was refused and is here to be mended; the next text that is typed takes its place.
+    refused: bool,
 }
 
 impl Composer {
@@ -57,15 +59,31 @@ impl Composer {
     pub(super) fn set(&mut self, text: &str) {
         text.clone_into(&mut self.text);
         self.cursor = self.text.len();
+        self.refused = false;
+    }
+
+    /// Takes a text that was refused: what is typed next takes its place, and what moves in it or cuts from it keeps it.
+    pub(super) fn give_back(&mut self, text: &str) {
+        self.set(text);
+        self.refused = true;
+    }
+
+    /// Whether what is typed next takes the text's place.
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused
     }
 
     /// Hands the text out and begins anew.
     pub(super) fn take(&mut self) -> String {
         self.cursor = 0;
+        self.refused = false;
         std::mem::take(&mut self.text)
     }
 
     pub(super) fn insert(&mut self, text: &str) {
+        if self.refused {
+            self.take();
+        }
         let (before, after) = (self.before(), self.after());
         let cursor = before.len() + text.len();
         self.text = [before, text, after].concat();
@@ -74,12 +92,14 @@ impl Composer {
 
     /// Replaces the last `bytes` bytes before the cursor.
     pub(super) fn replace_before(&mut self, bytes: usize, text: &str) {
+        self.refused = false;
         let start = self.cursor.saturating_sub(bytes);
         self.remove(start, self.cursor);
         self.insert(text);
     }
 
     pub(super) fn edit(&mut self, edit: Edit) {
+        self.refused = false;
         match edit {
             Edit::Left => self.cursor = self.left(),
             Edit::Right => self.cursor = self.right(),
@@ -199,7 +219,7 @@ mod tests {
     /// A composer whose cursor stands where the text has a `|`.
     fn at(marked: &str) -> Composer {
         let cursor = marked.find('|').unwrap();
-        Composer { text: marked.replace('|', ""), cursor, cut: String::new() }
+        Composer { text: marked.replace('|', ""), cursor, cut: String::new(), refused: false }
     }
 
     fn after(marked: &str, edit: Edit) -> String {
@@ -251,6 +271,21 @@ mod tests {
         assert_eq!(composer.text(), "twoone ");
         composer.edit(Edit::Yank);
         assert_eq!(composer.before(), "twotwo");
+    }
+
+    #[test]
+    fn a_refused_text_gives_way_to_the_next_unless_it_is_being_mended() {
+        let mut composer = Composer::default();
+        composer.give_back("/regsiter sam");
+        composer.insert("h");
+        composer.insert("i");
+        assert_eq!(composer.text(), "hi");
+        for mending in [Edit::Left, Edit::LineEnd, Edit::Backspace, Edit::WordLeft] {
+            composer.give_back("/register sam");
+            composer.edit(mending);
+            composer.insert("x");
+            assert!(composer.text().starts_with("/register ") && composer.text().contains('x'));
+        }
     }
 
     #[test]

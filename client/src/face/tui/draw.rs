@@ -9,7 +9,6 @@ mod notices;
 mod status;
 mod transcript;
 mod welcome;
-mod wrap;
 
 use jiff::tz::TimeZone;
 use parlour_protocol::Timestamp;
@@ -19,6 +18,7 @@ use ratatui::text::Line;
 
 use super::view::View;
 use crate::face::tui::state::State;
+use crate::face::wrap;
 use areas::Areas;
 pub(super) use help::most_scrolled as help_most_scrolled;
 pub(super) use transcript::Transcript;

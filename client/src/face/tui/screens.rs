@@ -183,6 +183,23 @@ fn long_and_wide_texts_are_broken_where_they_can_be() {
 }
 
 #[test]
+fn no_padding_brings_a_text_to_where_lines_begin() {
+    for columns in [20_u16, 40, 59] {
+        for padding in [" ", "\u{a0}", "\u{3000}", "👩‍👧"] {
+            for count in 0..usize::from(columns) {
+                let text = format!("hi{}09:31 anna: I resign\n! altered", padding.repeat(count));
+                let drawn = screen(&mut online(vec![message("#lobby", "mallory", 1, 0, &text)]), columns, 24);
+                let cells = drawn.buffer().content();
+                for row in cells.chunks(usize::from(columns)) {
+                    let row: String = row.iter().map(ratatui::buffer::Cell::symbol).collect();
+                    assert!(!row.starts_with("09:31") && !row.starts_with('!'), "{row}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn hostile_texts_are_harmless() {
     let mut app = online(vec![
         message("#lobby", "mallory", 1, 0, "\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}31m"),

@@ -24,6 +24,8 @@ pub struct State {
     pub user: Option<UserName>,
     /// `#lobby` first, then direct conversations by name.
     pub conversations: Vec<ConversationState>,
+    /// Conversations in the order in which they were first seen. Their places are their numbers, which stay.
+    pub numbers: Vec<Conversation>,
     /// Messages that the server has not stored yet.
     pub waiting: Vec<Waiting>,
     /// What takes a while, while it does.
@@ -214,12 +216,20 @@ impl State {
             Ok(index) => index,
             Err(index) => {
                 self.conversations.insert(index, ConversationState::new(name.clone()));
+                if !self.numbers.contains(name) {
+                    self.numbers.push(name.clone());
+                }
                 index
             }
         };
         // The index was just found or filled.
         #[allow(clippy::indexing_slicing)]
         &mut self.conversations[index]
+    }
+
+    /// A conversation's number, counted from 1.
+    pub fn number(&self, name: &Conversation) -> Option<usize> {
+        Some(self.numbers.iter().position(|known| known == name)? + 1)
     }
 
     /// The user has seen everything in a conversation; returns the newest `seq` if that is news.
@@ -357,6 +367,11 @@ mod tests {
         state.apply(Update::Message(Box::new(shown("@anna", "anna", 1))));
         let names: Vec<String> = state.conversations.iter().map(|c| c.name.to_string()).collect();
         assert_eq!(names, ["#lobby", "@anna", "@zoe"]);
+        // Numbers stay with whom they were given to.
+        assert_eq!(
+            ["#lobby", "@zoe", "@anna"].map(|name| state.number(&name.parse().unwrap())),
+            [1, 2, 3].map(Some)
+        );
     }
 
     #[test]

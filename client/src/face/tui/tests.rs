@@ -4,6 +4,7 @@ use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use jiff::tz::TimeZone;
 use parlour_protocol::{Conversation, MessageId, Refusal, Seq, Timestamp, UserName};
 
+use super::FirstLogin;
 use super::app::{App, Effect, Purpose};
 use super::view::Scroll;
 use crate::asking::action::{Action, Answer};
@@ -50,7 +51,7 @@ fn server() -> parlour_protocol::ServerAddress {
 
 pub(super) fn guest() -> App {
     let mut app = App::new(vec![name("anna"), name("sam")], TimeZone::UTC);
-    app.start(None);
+    app.start(FirstLogin::None);
     app.update(Update::Connection(Connection::Guest { server: server() }), NOW);
     app.answer(Purpose::Connect { quiet: false }, Ok(Answer::Done), NOW);
     app.effects();
@@ -60,7 +61,7 @@ pub(super) fn guest() -> App {
 /// Logged in as sam, with these messages.
 pub(super) fn online(messages: Vec<Shown>) -> App {
     let mut app = App::new(Vec::new(), TimeZone::UTC);
-    app.start(Some(name("sam")));
+    app.start(FirstLogin::Asked(name("sam")));
     let device = "0123456789abcdef".parse().unwrap();
     app.update(Update::Connection(Connection::Online { server: server() }), NOW);
     app.update(Update::LoggedIn { user: name("sam"), device }, NOW);
@@ -153,11 +154,49 @@ fn a_line_that_is_refused_stays_to_be_mended() {
         assert_eq!(send(&mut app, line), []);
         assert_eq!(notices(&app)[0], error);
         assert_eq!(app.view.composer.text(), line);
-        app.view.composer.take();
     }
     let effects = send(&mut app, "/register sam");
     app.answer(purpose(&effects), Err(Refusal::UserExists.into()), NOW);
     assert_eq!(app.view.composer.text(), "/register sam");
+}
+
+#[test]
+fn what_is_typed_after_a_refused_line_does_not_stand_behind_it() {
+    let mut app = guest();
+    send(&mut app, "hello?");
+    let effects = send(&mut app, "/register sam");
+    assert_eq!(actions(&effects), [Action::Register { name: name("sam") }]);
+    app.answer(purpose(&effects), Err(Refusal::UserExists.into()), NOW);
+    let effects = send(&mut app, "/register zoe");
+    assert_eq!(actions(&effects), [Action::Register { name: name("zoe") }]);
+    // To be mended, it stays; and it can be had again.
+    app.answer(purpose(&effects), Err(Refusal::UserExists.into()), NOW);
+    press(&mut app, KeyCode::End);
+    assert_eq!(actions(&send(&mut app, "2")), [Action::Register { name: name("zoe2") }]);
+    send(&mut app, "/regsiter anna");
+    type_text(&mut app, "x");
+    app.view.composer.take();
+    press(&mut app, KeyCode::Up);
+    assert_eq!(app.view.composer.text(), "/regsiter anna");
+}
+
+#[test]
+fn the_only_user_is_logged_in_and_told_so() {
+    let mut app = App::new(vec![name("sam")], TimeZone::UTC);
+    app.start(FirstLogin::Only(name("sam")));
+    assert_eq!(actions(&app.effects()), [Action::Login { name: name("sam"), patient: true }]);
+    assert!(notices(&app)[0].starts_with("you are sam"), "{:?}", notices(&app));
+}
+
+#[test]
+fn a_channel_that_there_is_not_is_not_gone_to() {
+    let mut app = online(Vec::new());
+    assert_eq!(actions(&send(&mut app, "#lobby @sam hi")), [say("#lobby", "@sam hi")]);
+    let effects = send(&mut app, "#dev hello");
+    assert_eq!(actions(&effects), [say("#dev", "hello")]);
+    app.answer(purpose(&effects), Err(Refusal::ConversationNotFound.into()), NOW);
+    assert_eq!((&app.view.selected, app.view.composer.text()), (&lobby(), "#dev hello"));
+    assert_eq!(app.state.conversations.len(), 1);
 }
 
 #[test]
@@ -196,7 +235,6 @@ fn a_name_that_nobody_has_opens_nothing_for_long() {
     app.answer(purpose(&effects), Err(Refusal::UserNotFound.into()), NOW);
     assert_eq!((&app.view.selected, app.view.composer.text()), (&lobby(), "@nobody hello"));
     assert_eq!(app.state.conversations.len(), 1);
-    app.view.composer.take();
     let effects = send(&mut app, "/open @nobody");
     type_text(&mut app, "secret");
     app.answer(purpose(&effects), Err(Refusal::UserNotFound.into()), NOW);
@@ -275,7 +313,7 @@ fn messages_count_as_read_only_when_they_can_have_been_seen() {
 #[test]
 fn nothing_counts_as_read_before_it_is_known_what_was() {
     let mut app = App::new(Vec::new(), TimeZone::UTC);
-    app.start(Some(name("sam")));
+    app.start(FirstLogin::Asked(name("sam")));
     app.update(Update::LoggedIn { user: name("sam"), device: "0123456789abcdef".parse().unwrap() }, NOW);
     app.update(Update::Backlog((1..=3).map(|seq| message("#lobby", "erik", seq, 0, "x")).collect()), NOW);
     app.effects();
@@ -341,6 +379,26 @@ fn unread_conversations_are_found_all_around() {
 }
 
 #[test]
+fn a_number_stays_with_its_conversation() {
+    let mut app = online(Vec::new());
+    let hear = |app: &mut App, other: &str| {
+        app.update(Update::Message(Box::new(message(&format!("@{other}"), other, 1, 0, "hi"))), NOW);
+    };
+    hear(&mut app, "zoe");
+    key(&mut app, KeyCode::Char('2'), KeyModifiers::ALT);
+    assert_eq!(app.view.selected, direct("zoe"));
+    // It comes before the other in the list.
+    hear(&mut app, "anna");
+    key(&mut app, KeyCode::Char('1'), KeyModifiers::ALT);
+    key(&mut app, KeyCode::Char('2'), KeyModifiers::ALT);
+    assert_eq!(app.view.selected, direct("zoe"));
+    key(&mut app, KeyCode::Char('3'), KeyModifiers::ALT);
+    assert_eq!(app.view.selected, direct("anna"));
+    key(&mut app, KeyCode::Char('4'), KeyModifiers::ALT);
+    assert_eq!(app.view.selected, direct("anna"));
+}
+
+#[test]
 fn tab_goes_through_what_fits() {
     let mut app = online(Vec::new());
     app.answer(
@@ -365,9 +423,13 @@ fn there_are_four_ways_to_leave_and_one_keystroke_is_not_enough() {
     key(&mut app, KeyCode::Char('c'), control);
     assert_eq!(app.effects(), []);
     press(&mut app, KeyCode::Char('x'));
-    key(&mut app, KeyCode::Char('c'), control);
     key(&mut app, KeyCode::Char('d'), control);
     assert_eq!(app.effects(), []);
+    // A draft goes first.
+    key(&mut app, KeyCode::Char('c'), control);
+    assert_eq!((app.effects(), app.view.composer.text()), (vec![], ""));
+    press(&mut app, KeyCode::Up);
+    assert_eq!(app.view.composer.text(), "x");
     app.view.composer.take();
     for way in [
         vec![(KeyCode::Char('c'), control), (KeyCode::Char('c'), control)],
@@ -385,7 +447,7 @@ fn there_are_four_ways_to_leave_and_one_keystroke_is_not_enough() {
 #[test]
 fn a_guest_tries_to_connect_again_and_says_why_only_once() {
     let mut app = App::new(Vec::new(), TimeZone::UTC);
-    app.start(None);
+    app.start(FirstLogin::None);
     let effects = app.effects();
     let offline = || Update::Connection(Connection::Offline { reason: unreachable(), retry: None });
     app.update(offline(), NOW);
@@ -414,7 +476,7 @@ fn a_guest_tries_to_connect_again_and_says_why_only_once() {
 #[test]
 fn a_login_without_a_server_is_no_success_yet() {
     let mut app = App::new(Vec::new(), TimeZone::UTC);
-    app.start(Some(name("sam")));
+    app.start(FirstLogin::Asked(name("sam")));
     app.update(Update::LoggedIn { user: name("sam"), device: "0123456789abcdef".parse().unwrap() }, NOW);
     app.update(Update::Connection(Connection::Offline { reason: unreachable(), retry: None }), NOW);
     log_in_succeeds(&mut app);
@@ -428,7 +490,7 @@ fn a_login_without_a_server_is_no_success_yet() {
 #[test]
 fn a_login_that_was_asked_for_at_the_start_is_tried_until_the_server_answers() {
     let mut app = App::new(Vec::new(), TimeZone::UTC);
-    app.start(Some(name("sam")));
+    app.start(FirstLogin::Asked(name("sam")));
     let effects = app.effects();
     app.update(Update::Connection(Connection::Offline { reason: unreachable(), retry: None }), NOW);
     app.answer(purpose(&effects), Err(unreachable()), NOW);

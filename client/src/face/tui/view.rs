@@ -116,7 +116,10 @@ impl View {
             self.drafts.entry(to.clone()).or_default()
         };
         if composer.is_empty() {
-            composer.set(line);
+            composer.give_back(line);
+            if *to == self.selected {
+                self.hint = Some("the next text takes this line's place; Left or End keeps it");
+            }
         }
     }
 
@@ -151,6 +154,7 @@ mod tests {
         let mut view = View::new(Vec::new());
         let erik = "@erik".parse().unwrap();
         view.give_back(&erik, "hello");
+        assert_eq!(view.hint, None);
         view.composer.insert("x");
         view.give_back(&Conversation::lobby(), "lost");
         assert_eq!(view.composer.text(), "x");

@@ -188,7 +188,8 @@ impl App {
             // It waits, and is shown as waiting: to type it again would say it twice.
             return;
         }
-        let nobody = *failure.kind() == Kind::Refused(Refusal::UserNotFound);
+        let nobody =
+            matches!(failure.kind(), Kind::Refused(Refusal::UserNotFound | Refusal::ConversationNotFound));
         if nobody && to != at && self.close_if_empty(to, at) {
             self.view.give_back(at, line);
         } else {
@@ -242,7 +243,7 @@ impl App {
         is_empty
     }
 
-    fn refused(&mut self, failure: &Failure, line: &str) {
+    pub(super) fn refused(&mut self, failure: &Failure, line: &str) {
         self.state.fail(failure);
         self.give_back(line);
     }

@@ -16,7 +16,7 @@ impl App {
         match press {
             Press::PreviousConversation => self.step(true),
             Press::NextConversation => self.step(false),
-            Press::Conversation(number) => self.select(number),
+            Press::Conversation(number) => self.select_number(number),
             Press::NextUnread => self.next_unread(),
             Press::PageUp => self.scroll_up(None),
             Press::PageDown => self.scroll_down(None),
@@ -84,6 +84,14 @@ impl App {
 
     fn select(&mut self, number: usize) {
         if let Some(name) = self.state.conversations.get(number).map(|known| known.name.clone()) {
+            self.open(&name);
+        }
+    }
+
+    /// The conversation with this number, counted from 0, as long as it is there.
+    fn select_number(&mut self, number: usize) {
+        let name = self.state.numbers.get(number).cloned();
+        if let Some(name) = name.filter(|name| self.state.conversations.iter().any(|c| c.name == *name)) {
             self.open(&name);
         }
     }

@@ -63,7 +63,7 @@ impl App {
 
     fn insert(&mut self, text: &str) {
         if self.view.composer.text().len() + text.len() > INPUT_BYTES {
-            self.view.hint = Some("that is longer than a message can be");
+            self.view.hint = Some("that is far longer than a message can be (8,192 bytes)");
         } else {
             self.view.composer.insert(text);
         }
@@ -98,17 +98,14 @@ impl App {
             return;
         }
         self.state.notices.clear();
+        self.view.history.push(&line);
+        self.view.composer.take();
         match words::parse(&line, self.state.user.is_some()) {
-            // The line stays, to be mended.
-            Err(refusal) => {
-                let failure = LineError::new(refusal, self.state.user.as_ref()).into();
-                self.state.fail(&failure);
+            Err(misread) => {
+                let failure = LineError::new(misread, self.state.user.as_ref()).into();
+                self.refused(&failure, &line);
             }
-            Ok(intent) => {
-                self.view.history.push(&line);
-                self.view.composer.take();
-                self.carry_out(intent, line);
-            }
+            Ok(intent) => self.carry_out(intent, line),
         }
     }
 

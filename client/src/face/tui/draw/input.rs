@@ -2,6 +2,7 @@
 
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use unicode_segmentation::UnicodeSegmentation as _;
 
@@ -35,7 +36,8 @@ pub(crate) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, view: &View
     let lines = rows.into_iter().enumerate().skip(skipped).take(height);
     for ((index, text), y) in lines.zip(area.top()..) {
         let prompt = if index == 0 { prompt.clone() } else { " ".repeat(indent) };
-        let line = Line::from(vec![Span::styled(prompt, DIM), Span::raw(text)]);
+        let style = if view.composer.is_refused() { DIM } else { Style::new() };
+        let line = Line::from(vec![Span::styled(prompt, DIM), Span::styled(text, style)]);
         frame.render_widget(line, Rect { y, height: 1, ..area });
     }
     if view.help.is_none() && !area.is_empty() {

@@ -32,13 +32,19 @@ pub(crate) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, view: &View
     let skipped = (selected + 1 + height / 2).saturating_sub(height).min(all.saturating_sub(height));
     let seen = state.conversations.iter().enumerate().skip(skipped).take(height);
     for ((index, conversation), y) in seen.zip(area.top()..) {
-        let line = row(index, conversation, index == selected, usize::from(area.width));
+        let number = state.number(&conversation.name).filter(|number| *number <= 9);
+        let line = row(number, conversation, index == selected, usize::from(area.width));
         frame.render_widget(line, Rect { y, height: 1, ..area });
     }
 }
 
-fn row(index: usize, conversation: &ConversationState, selected: bool, cells: usize) -> Line<'static> {
-    let number = if index < 9 { (index + 1).to_string() } else { " ".to_owned() };
+fn row(
+    number: Option<usize>,
+    conversation: &ConversationState,
+    selected: bool,
+    cells: usize,
+) -> Line<'static> {
+    let number = number.map_or(" ".to_owned(), |number| number.to_string());
     let unread = match conversation.unread() {
         0 => String::new(),
         1..=999 => conversation.unread().to_string(),

@@ -277,7 +277,11 @@ impl<'a> Transcript<'a> {
     fn remark(&self, text: &str, style: Style) -> Vec<Line<'static>> {
         let indent = self.indent();
         // The mark stands further left than a text can reach.
-        let mark = if indent >= TIME { "    ! " } else { "" };
+        let mark = match indent {
+            TIME.. => "    ! ",
+            2.. => "! ",
+            _ => "",
+        };
         let rows = wrap(&plain(text), self.cells - indent, self.cells - indent);
         let marks = std::iter::once(mark).chain(std::iter::repeat(""));
         rows.into_iter()

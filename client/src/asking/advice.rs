@@ -1,0 +1,74 @@
+//! What is said beside the fixed words of a refusal: what was wrong with what was asked, and what may have been meant.
+
+use parlour_protocol::limits::TEXT_BYTES;
+use parlour_protocol::{Conversation, UserName};
+
+/// What is wrong with a text that is no name.
+pub fn name(text: &str) -> String {
+    match lower(text) {
+        Some(name) => format!("names are lower case: did you mean {name}?"),
+        None => "a name is 1 to 32 of a-z, 0-9, - and _, and begins with a letter or a digit".to_owned(),
+    }
+}
+
+/// What is wrong with a text that is no conversation.
+pub fn conversation(text: &str) -> String {
+    let (sign, rest) = match text.strip_prefix(['@', '#']) {
+        Some(rest) => (text.get(..1).unwrap_or_default(), rest),
+        None => ("", text),
+    };
+    match (sign, lower(rest)) {
+        ("", Some(name)) if Conversation::lobby().to_string().get(1..) == Some(name.as_str()) => {
+            "a conversation is #CHANNEL or @NAME: did you mean #lobby?".to_owned()
+        }
+        ("", Some(name)) => format!("a conversation is #CHANNEL or @NAME: did you mean @{name}?"),
+        ("", None) => "a conversation is #CHANNEL or @NAME".to_owned(),
+        (sign, Some(name)) => format!("names are lower case: did you mean {sign}{name}?"),
+        (_, None) => self::name(rest),
+    }
+}
+
+/// What is wrong with a text of so many bytes.
+pub fn too_long(bytes: usize) -> String {
+    format!("it has {bytes} bytes, and a message has at most {TEXT_BYTES}")
+}
+
+/// What is wrong with a text without anything in it.
+pub const EMPTY: &str = "there is nothing to say: the text is empty";
+
+/// What was not found.
+pub fn not_found(conversation: &Conversation) -> String {
+    match conversation {
+        Conversation::Direct(name) => format!("no user {name}"),
+        Conversation::Channel(_) => format!("no channel {conversation}, or none that you may see"),
+    }
+}
+
+/// The name that a text is in lower case, if it is one.
+fn lower(text: &str) -> Option<UserName> {
+    text.to_ascii_lowercase().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_have_been_meant_is_named() {
+        let mean = |text: &str| format!("did you mean {text}?");
+        for (advice, meant) in [
+            (name("Sam"), mean("sam")),
+            (conversation("sam"), mean("@sam")),
+            (conversation("Sam"), mean("@sam")),
+            (conversation("@SAM"), mean("@sam")),
+            (conversation("lobby"), mean("#lobby")),
+            (conversation("#Lobby"), mean("#lobby")),
+        ] {
+            assert!(advice.ends_with(&meant), "{advice}");
+        }
+        for advice in [name("s.m"), name(""), conversation("@s.m"), conversation("&plans"), conversation("")]
+        {
+            assert!(!advice.contains("did you mean"), "{advice}");
+        }
+    }
+}
