@@ -429,7 +429,7 @@ fn a_server_that_was_set_back_to_an_older_copy_is_noticed_and_what_is_new_is_sho
     }
     say(&mut sam, &mut erik, "five, in the place of three")?;
     // What the server lost is missing in the chain, and that is said.
-    let six = "{} sam: @erik six [a message before this one is missing]";
+    let six = "{} sam [a message before this one is missing]: @erik six";
     sam.ask("@erik six", six)?;
     erik.process.out.wait_for(six)?;
     ensure!(sam.leave()? == 0 && erik.leave()? == 0);

@@ -10,6 +10,7 @@ mod m03_changing_messages;
 mod m04_replaying;
 mod m05_relaying_a_login;
 mod m06_bad_certificates;
+mod m06_trusting_a_folder;
 mod m07_downgrading;
 mod m08_reading_as_the_server;
 mod m09_swapping_a_key;
@@ -26,6 +27,7 @@ mod m26_learning_who_exists;
 mod m27_confined;
 mod m28_audit_rewritten;
 mod m29_dependencies;
+mod m32_passing_for_another_kind_of_line;
 
 use std::path::{Path, PathBuf};
 

@@ -69,7 +69,7 @@ fn a_machine_that_forgot_everything_reads_both_sides_again() -> Result<()> {
     // A device that forgot its chain begins a new one, and the other side is told.
     let mut sam = world.logged_in("sam")?;
     sam.process.out.wait_for("{} sam: @sam buy milk")?;
-    sam.ask("@erik four", "{} sam: @erik four [the sender's device began a new chain of messages]")?;
+    sam.ask("@erik four", "{} sam [the sender's device began a new chain of messages]: @erik four")?;
     sam.ask("@erik five", "{} sam: @erik five")?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, ensure};
-use parlour_tests::{Client, World, run_to_end};
+use parlour_tests::{Client, Terminal, World, run_to_end};
 
 /// The servers that a client with its plain face has turned to.
 fn turned_to(errors: &str) -> Vec<&str> {
@@ -168,5 +168,73 @@ fn a_profile_in_which_something_is_missing_says_what_mends_it() -> Result<()> {
     let told = robot.process.out.event("logged_out")?;
     ensure!(told["error"]["code"] == "damaged" && told["error"]["hint"].is_string(), "{told}");
     ensure!(robot.leave()? == 1);
+    Ok(())
+}
+
+#[test]
+fn what_others_can_change_is_not_used_until_that_is_mended() -> Result<()> {
+    let world = World::peopled()?;
+    let bad = |path: &Path, mode: u32| -> Result<()> {
+        let before = std::fs::metadata(path)?.permissions();
+        std::fs::set_permissions(path, Permissions::from_mode(mode))?;
+        let (error, hint) = refused(&world)?;
+        ensure!(
+            error == format!("error: {}: others than its owner can change it", path.display()),
+            "{error}"
+        );
+        ensure!(
+            hint.starts_with(&format!("hint: 'chmod go-w {}' takes that away", path.display())),
+            "{hint}"
+        );
+        Ok(std::fs::set_permissions(path, before)?)
+    };
+    for file in ["ca.crt", "device.crt", "account.crt", "profile.toml"] {
+        bad(&world.profile("sam").join(file), 0o646)?;
+    }
+    for file in ["device.key", "account.key", "local.key"] {
+        bad(&world.profile("sam").join(file), 0o602)?;
+    }
+    for folder in [world.profile("sam"), world.keys("sam")] {
+        bad(&folder, 0o703)?;
+    }
+    // The root that is named on the command line, and the file of options.
+    bad(&world.root(), 0o646)?;
+    let options = world.path("parlour.toml");
+    std::fs::write(&options, "user = \"sam\"\n")?;
+    std::fs::set_permissions(&options, Permissions::from_mode(0o666))?;
+    let mut command = world.client_command("sam")?;
+    let finished = run_to_end("sam", command.arg("--config").arg(&options), "")?;
+    let error = format!("error: {}: others than its owner can change it", options.display());
+    ensure!(finished.code == 2 && finished.error()? == error, "{finished:#?}");
+    world.logged_in("sam")?;
+    Ok(())
+}
+
+#[test]
+fn the_only_user_gives_the_server_and_is_logged_in_on_a_terminal() -> Result<()> {
+    let world = World::peopled()?;
+    let address = world.address()?.to_string();
+    std::fs::write(world.profile("sam").join("profile.toml"), format!("server = \"{address}\"\n"))?;
+    let elsewhere = tempfile::tempdir()?;
+    let client = |arguments: &[&str]| -> Result<Command> {
+        let mut command = world.command("parlour")?;
+        command.current_dir(elsewhere.path()).arg("--keys").arg(world.keys("sam")).args(arguments);
+        command.env("TERM", "xterm-256color");
+        Ok(command)
+    };
+    // Lines log in only when they are told to.
+    let plain = run_to_end("sam", &mut client(&["--plain"])?, "")?;
+    ensure!(plain.code == 0 && plain.out.is_empty() && turned_to(&plain.errors) == [address], "{plain:#?}");
+    let guest = |terminal: &mut Terminal| terminal.wait_for("/register", b"");
+    guest(&mut Terminal::of(client(&["--guest"])?, (24, 100))?)?;
+    // Another name of a server is another server, as far as can be known.
+    let mut named = client(&[&format!("localhost:{}", world.address()?.port())])?;
+    named.arg("--ca").arg(world.root());
+    guest(&mut Terminal::of(named, (24, 100))?)?;
+    let mut first = Terminal::of(client(&[])?, (24, 100))?;
+    first.wait_for("--guest", b"")?;
+    first.wait_for("#lobby>", b"")?;
+    // Who has a second one is a guest there, as before.
+    guest(&mut Terminal::of(client(&[])?, (24, 100))?)?;
     Ok(())
 }

@@ -231,6 +231,8 @@ fn the_json_face_does_everything_and_names_every_error() -> Result<()> {
     ensure!(before["error"]["hint"].is_string() && before["error"]["message"].is_string(), "{before}");
     let answer = call(json!({"id": [1, {"x": null}], "do": "register", "name": "zoe"}))?;
     assert_eq!(answer, json!({"id": [1, {"x": null}], "ok": "registered", "name": "zoe"}));
+    // That has logged in too; who asks for it all the same is answered.
+    assert_eq!(call(json!({"id": 0, "do": "users"}))?["users"], json!(["zoe"]));
     let answer = call(json!({"id": 2, "do": "login", "name": "zoe"}))?;
     assert_eq!((&answer["ok"], &answer["backlog"]), (&json!("logged_in"), &json!([])));
     let answer = call(json!({"id": 3, "do": "say", "to": "@sam", "text": "one\ntwo"}))?;
@@ -241,6 +243,17 @@ fn the_json_face_does_everything_and_names_every_error() -> Result<()> {
     let answer = call(json!({"id": 6, "do": "history", "conversation": "@sam"}))?;
     assert_eq!((&answer["messages"][0]["text"], &answer["complete"]), (&json!("one\ntwo"), &json!(true)));
 
+    for (action, hint) in [
+        (json!({"id": 7, "do": "say", "to": "@nobody", "text": "x"}), "no user nobody"),
+        (json!({"id": 8, "do": "say", "to": "#other", "text": "x"}), "no channel #other"),
+        (
+            json!({"id": 9, "do": "say", "to": "@SAM", "text": "x"}),
+            "names are lower case: did you mean @sam?",
+        ),
+    ] {
+        let answer = call(action)?;
+        ensure!(answer["error"]["hint"].as_str().is_some_and(|said| said.starts_with(hint)), "{answer}");
+    }
     for (action, code) in [
         (json!({"id": 10, "do": "say", "to": "@nobody", "text": "x"}), "user_not_found"),
         (json!({"id": 11, "do": "say", "to": "#other", "text": "x"}), "conversation_not_found"),
@@ -301,6 +314,95 @@ fn the_json_face_finishes_what_it_was_given_before_its_input_ended() -> Result<(
         ensure!(answers.len() == 1 && answers[0].get("error").is_none(), "{id}: {answers:?}");
     }
     ensure!(newest(&world)?.as_deref() == Some("three"));
+    Ok(())
+}
+
+#[test]
+fn every_request_of_a_fast_program_is_answered() -> Result<()> {
+    let world =
+        World::with().people().limit("commands_per_second=1000").limit("command_burst=1000").start()?;
+    let mut command = world.client_command("sam")?;
+    let say = |id: usize| {
+        json!({"id": id, "do": "say", "to": "#lobby", "text": format!("number {id}")}).to_string()
+    };
+    let input: Vec<String> = (0..1_500).map(say).collect();
+    let finished = run_to_end("sam", command.args(["--json", "--user", "sam"]), &input.join("\n"))?;
+    ensure!(finished.code == 0, "{:?} {}", finished.code, finished.errors);
+    let mut answered = 0;
+    for line in &finished.out {
+        let line: Value = serde_json::from_str(line)?;
+        if line["id"].is_u64() {
+            ensure!(line["ok"] == "said" && line["message"]["seq"] == answered + 1, "{line}");
+            answered += 1;
+        }
+    }
+    ensure!(answered == 1_500, "{answered} were answered");
+    Ok(())
+}
+
+#[test]
+fn what_is_wrong_with_a_line_stands_in_its_hint() -> Result<()> {
+    let world = World::peopled()?;
+    let mut sam = world.client("sam")?;
+    let lines = |logged_in: bool| -> &[(&str, &str, &str)] {
+        if logged_in {
+            &[
+                ("@ghost9 hi", "user not found", "no user ghost9"),
+                ("@SAM hi", "invalid command format", "names are lower case: did you mean @sam?"),
+                ("#dev hi", "conversation not found", "no channel #dev, or none that you may see"),
+                ("@erik", "invalid command format", "nothing was said: write @erik TEXT"),
+                ("/trust ghost9", "user not found", "no user ghost9"),
+                ("/query erik", "unknown command /query", "@NAME TEXT says it to NAME alone"),
+                ("/me waves", "unknown command /me", "there is no /me"),
+            ]
+        } else {
+            &[
+                ("/register Sam", "invalid command format", "names are lower case: did you mean sam?"),
+                ("/register s.m", "invalid command format", "a name is 1 to 32 of a-z, 0-9, - and _"),
+                ("/regsiter sam", "unknown command /regsiter", "did you mean /register?"),
+            ]
+        }
+    };
+    for logged_in in [false, true] {
+        if logged_in {
+            sam.ask("/login sam", "Authentication Succeeded")?;
+        }
+        for (line, error, hint) in lines(logged_in) {
+            sam.ask(line, &format!("error: {error}"))?;
+            sam.process.wait_for_error(&format!("hint: {hint}"))?;
+        }
+    }
+    sam.type_line(&"x".repeat(9_000))?;
+    sam.expect("error: message too long")?;
+    sam.process.wait_for_error("hint: it has 9000 bytes, and a message has at most 8192")?;
+    sam.ask("/msg erik psst", "{} sam: @erik psst")?;
+    sam.type_line("/quit")?;
+    ensure!(sam.process.wait()?.code() == Some(1), "things were refused");
+
+    for (text, input) in [(Some(""), ""), (None, ""), (None, "\n")] {
+        let arguments: Vec<&str> = ["send", "#lobby"].into_iter().chain(text).collect();
+        let finished = world.one_shot("sam", &arguments, input)?;
+        ensure!(finished.hint() == "hint: there is nothing to say: the text is empty", "{finished:#?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_client_at_another_server_does_not_answer_for_the_one_that_was_named() -> Result<()> {
+    let world = World::peopled()?;
+    let _sam = world.logged_in("sam")?;
+    assert_eq!(done(world.one_shot("sam", &["users"], "")?)?, ["sam"]);
+    let nobody = free_address()?.to_string();
+    let mut command = world.client_command_to("sam", &nobody)?;
+    let refused = run_to_end("sam", command.arg("users"), "")?;
+    let error = format!("error: the client that is running with these keys is at {}", world.address()?);
+    assert_eq!(not_done(&refused, 2)?, error);
+    ensure!(refused.hint().contains("name that server, or none"), "{refused:#?}");
+    // An invitation to a server of another authority is for other keys.
+    let mut command = world.command("parlour")?;
+    command.arg(format!("parlour://{}/#{}", world.address()?, "0".repeat(64)));
+    let refused = run_to_end("sam", command.arg("--keys").arg(world.keys("sam")).arg("users"), "")?;
+    ensure!(not_done(&refused, 2)?.contains("come from another certificate authority"), "{refused:#?}");
     Ok(())
 }
 

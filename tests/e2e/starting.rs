@@ -258,7 +258,7 @@ fn a_client_with_options_that_do_not_hold_says_which() -> Result<()> {
         (vec![&invitation, "--ca", &root], "--ca and the invitation name different authorities"),
         (vec![nobody.as_str(), "--ca", &root, "--user", "Sam"], "--user Sam: "),
         (vec![nobody.as_str(), "--ca", &root, "--user", ""], "--user : "),
-        (vec!["--config", "missing.toml"], "missing.toml: cannot be read: "),
+        (vec!["--config", "missing.toml"], "missing.toml: is missing"),
         (vec!["--config", "odd.toml"], "odd.toml: unknown field `colour`"),
         (vec![nobody.as_str(), "--ca", &root], &format!("cannot reach {nobody}: connection refused")),
     ] {

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -33,14 +33,19 @@ impl Terminal {
         world: &World,
         person: &str,
         server: &str,
-        (ws_row, ws_col): (u16, u16),
+        size: (u16, u16),
         environment: &[(&str, &str)],
     ) -> Result<Self> {
+        let mut command = world.client_command_to(person, server)?;
+        command.args(["--user", person]).env("TERM", "xterm-256color").envs(environment.iter().copied());
+        Self::of(command, size)
+    }
+
+    /// Starts this command on it, with so many rows and columns.
+    pub fn of(mut command: Command, (ws_row, ws_col): (u16, u16)) -> Result<Self> {
         let size = Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 };
         let ends = openpty(Some(&size), None)?;
         let end = || ends.slave.try_clone().map(Stdio::from);
-        let mut command = world.client_command_to(person, server)?;
-        command.args(["--user", person]).env("TERM", "xterm-256color").envs(environment.iter().copied());
         // A job of its own, as a shell makes it: it stops all of its job.
         command.process_group(0);
         let child = command.stdin(end()?).stdout(end()?).stderr(end()?).spawn()?;

@@ -76,10 +76,10 @@ fn what_one_seals_in_the_name_of_another_is_not_believed() -> Result<()> {
     };
     // Her own is good, and shows that what follows fails for the name alone.
     post(&mut anna, "anna", "{} anna: @erik I resign")?;
-    post(&mut anna, "anna", "{} sam: @erik [bad signature: it is by anna]")?;
-    post(&mut anna, "sam", "{} sam: @erik [bad signature: it is by anna]")?;
+    post(&mut anna, "anna", "{} sam [bad signature: it is by anna]: @erik")?;
+    post(&mut anna, "sam", "{} sam [bad signature: it is by anna]: @erik")?;
     anna.leaf = self_made(&anna, "sam")?;
-    post(&mut anna, "sam", "{} sam: @erik [bad signature: the certificate: {}]")?;
+    post(&mut anna, "sam", "{} sam [bad signature: the certificate: {}]: @erik")?;
     Ok(())
 }
 
@@ -91,9 +91,9 @@ fn claims_that_name_another_than_the_session_do_not_fit() -> Result<()> {
     let (mut anna, to) = (Author::of(&world, "anna")?, Author::of(&world, "erik")?);
     for (from, recipient, expected) in [
         ("anna", "erik", "{} anna: @erik I resign"),
-        ("sam", "erik", "{} anna: @erik [altered: it was signed for another place]"),
-        ("anna", "sam", "{} anna: @erik [altered: it was signed for another place]"),
-        ("", "erik", "{} anna: @erik [altered: it was signed for another place]"),
+        ("sam", "erik", "{} anna [altered: it was signed for another place]: @erik"),
+        ("anna", "sam", "{} anna [altered: it was signed for another place]: @erik"),
+        ("", "erik", "{} anna [altered: it was signed for another place]: @erik"),
     ] {
         let letter = anna.forge(&to, "I resign", |draft| (draft.from, draft.to) = (from, recipient))?;
         ensure!(line.call(&letter.post(1))?["ok"] == "posted");
@@ -133,13 +133,13 @@ fn a_sealed_message_under_another_name_is_refused_or_shown_as_bad() -> Result<()
     own["header"]["kid"] = json!(kid(&der(&world.profile("anna").join("account.crt"))?)?);
     let reply = anna.call(&post(2, "@erik", [&key1, &own]))?;
     ensure!(reply["ok"] == "posted", "{reply}");
-    erik.expect("{} anna: @erik [bad signature: it is by sam]")?;
+    erik.expect("{} anna [bad signature: it is by sam]: @erik")?;
     // To sam, as if erik had written it: erik's own envelope turned round.
     ensure!(erik.leave()? == 0);
     let mut line = world.json_line("erik")?;
     let reply = line.call(&post(3, "@sam", [&key2, &key1]))?;
     ensure!(reply["ok"] == "posted", "{reply}");
-    sam.expect("{} erik: @sam [bad signature: it is by sam]")?;
+    sam.expect("{} erik [bad signature: it is by sam]: @sam")?;
     // And once more to the same place: the same id is the same message, and nobody hears it again.
     let reply = line.call(&post(4, "@sam", [&key2, &key1]))?;
     ensure!(reply["ok"] == "posted", "{reply}");

@@ -35,7 +35,7 @@ fn a_message_that_the_server_delivers_twice_is_shown_as_replayed() -> Result<()>
         sam.process.out.so_far();
         sam.type_line("@erik I owe you five")?;
         erik.process.out.wait_for("{} sam: @erik I owe you five")?;
-        erik.process.out.wait_for(&format!("{{}} sam: @erik {expected}"))?;
+        erik.process.out.wait_for(&format!("{{}} sam {expected}: @erik"))?;
         // The next round begins with what the server has, and that is one message.
         for file in ["local.db", "local.key"] {
             std::fs::remove_file(world.profile("erik").join(file))?;

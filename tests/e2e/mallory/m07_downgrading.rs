@@ -90,7 +90,7 @@ fn a_server_that_leaves_the_sealing_out_is_not_believed_and_gets_no_text() -> Re
     erik.expect("Authentication Succeeded")?;
     let mut sam = world.logged_in("sam")?;
     sam.ask("@erik yes", "{} sam: @erik yes")?;
-    erik.expect("{} sam: @erik [not sealed: anybody could have written it]")?;
+    erik.expect("{} sam [not sealed: anybody could have written it]: @erik")?;
     erik.ask("@anna a secret", "error: the account certificate of anna does not hold: {}; nothing was sent")?;
     ensure!(kept(&world)? == 1, "it was sent all the same");
     // To whom the server does not keep the key from her, erik's client still seals.
