@@ -4,5 +4,6 @@
 pub mod json;
 pub mod plain;
 pub mod tui;
+pub mod why;
 pub mod wording;
 pub mod words;

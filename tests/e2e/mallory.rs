@@ -26,6 +26,7 @@ mod m26_learning_who_exists;
 mod m27_confined;
 mod m28_audit_rewritten;
 mod m29_dependencies;
+mod m30_losing_what_it_holds;
 
 use std::path::{Path, PathBuf};
 

@@ -135,7 +135,8 @@ impl Engine {
         let folder = self.setup.profiles.find(name)?;
         let lock = ProfileLock::take(&folder)?;
         let profile = Profile::load(&folder, name)?;
-        let records = Records::open(&folder)?;
+        let mut records = Records::open(&folder)?;
+        records.bound_public(self.setup.history_bytes);
         let door = (self.open_door)(&folder, self.asker.clone());
         Ok(Account::new(profile, records, door, lock)?)
     }

@@ -20,6 +20,8 @@ pub struct Setup {
     pub local_pin: Option<RootPin>,
     /// The keys on this machine.
     pub profiles: Profiles,
+    /// The bytes that a public conversation may take on this machine.
+    pub history_bytes: u64,
     /// The time, which tests can shift.
     pub clock: Clock,
 }

@@ -15,6 +15,7 @@ use crate::asking::action::{Action, Answer};
 use crate::asking::asker::AskError;
 use crate::asking::asker::{Asker, PATIENCE};
 use crate::asking::update::{Connection, Update};
+use crate::face::why;
 use crate::face::wording;
 use crate::face::words::{self, Intent, LineError};
 use crate::failure::Failure;
@@ -42,8 +43,8 @@ pub struct Plain<O, E> {
     zone: TimeZone,
     charset: Charset,
     user: Option<UserName>,
-    /// The newest `seq` of each conversation that was shown.
-    shown: HashMap<Conversation, Seq>,
+    /// The newest place in each conversation, its generation and `seq`, that was shown.
+    shown: HashMap<Conversation, (u64, Seq)>,
     /// Messages that came while an answer was waited for that must be shown before them.
     held: Vec<Shown>,
     holding: bool,
@@ -161,6 +162,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
             Ok(Intent::Register(name)) => self.register(name).await,
             Ok(Intent::Login(name)) => self.login(name).await,
             Ok(Intent::Users) => self.users().await,
+            Ok(Intent::Why(conversation)) => self.why(conversation.unwrap_or_else(Conversation::lobby)).await,
             Ok(Intent::Trust(name)) => self.wait_for(Action::Trust { name }).await.map(|_| ()),
             Ok(Intent::SayTo(to, text)) => self.say(to, text).await,
             Ok(Intent::Say(text)) => self.say(Conversation::lobby(), text).await,
@@ -197,6 +199,16 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
         };
         let names: Vec<&str> = users.iter().map(UserName::as_str).collect();
         self.print(&names.join(" ")).await
+    }
+
+    async fn why(&mut self, conversation: Conversation) -> Result<(), Failure> {
+        let Answer::Why { conversation, ended } = self.wait_for(Action::Why { conversation }).await? else {
+            return Err(AskError::Ending.into());
+        };
+        for line in why::lines(&conversation, &ended, &self.zone) {
+            self.print(&line).await?;
+        }
+        Ok(())
     }
 
     async fn say(&mut self, to: Conversation, text: SafeText) -> Result<(), Failure> {
@@ -243,12 +255,9 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
                 self.shown.clear();
                 self.refuse(&reason).await
             }
-            Update::Forgotten { name } => {
-                self.shown.remove(&name);
-                Ok(())
-            }
             // Lines are said once, when they stay as they are.
             Update::Newest { .. }
+            | Update::Regrouped { .. }
             | Update::LoggedIn { .. }
             | Update::Backlog(_)
             | Update::Conversation { .. }
@@ -283,11 +292,11 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
     }
 
     async fn show(&mut self, shown: &Shown) -> Result<(), Failure> {
-        let newest = self.shown.entry(shown.conversation.clone()).or_insert(0);
-        if shown.seq <= *newest {
+        let newest = self.shown.entry(shown.conversation.clone()).or_default();
+        if shown.place() <= *newest {
             return Ok(());
         }
-        *newest = shown.seq;
+        *newest = shown.place();
         let line = wording::line(shown, &self.zone);
         self.print(&line).await
     }

@@ -56,6 +56,13 @@ pub const WORDS: &[Word] = &[
     word("/open", "#CHANNEL or @NAME", "go to a conversation", OpenTo::Users, Completes::Conversation)
         .for_terminal(),
     word("/trust", "NAME", "accept somebody's changed account key", OpenTo::Users, Completes::User),
+    word(
+        "/why",
+        "[CONVERSATION]",
+        "what happened to what is kept here",
+        OpenTo::Users,
+        Completes::Conversation,
+    ),
     word("/help", "", "show this", OpenTo::All, Completes::Nothing),
     word("/dialect", "json", "speak json from here on (without a terminal)", OpenTo::All, Completes::Nothing),
     word("/exit", "", "leave", OpenTo::All, Completes::Nothing),
@@ -125,6 +132,8 @@ pub enum Intent {
     Open(Conversation),
     /// `/trust NAME`
     Trust(UserName),
+    /// `/why [CONVERSATION]`
+    Why(Option<Conversation>),
     /// `/help`
     Help,
     /// `/dialect json`
@@ -179,6 +188,10 @@ fn slash(line: &str, logged_in: bool) -> Result<Intent, Refusal> {
         ("/users", []) => Ok(Intent::Users),
         ("/open", [conversation]) => conversation.parse().map(Intent::Open).map_err(|_| Refusal::Format),
         ("/trust", [name]) => user(name).map(Intent::Trust),
+        ("/why", []) => Ok(Intent::Why(None)),
+        ("/why", [conversation]) => {
+            conversation.parse().map(|name| Intent::Why(Some(name))).map_err(|_| Refusal::Format)
+        }
         ("/help", []) => Ok(Intent::Help),
         ("/dialect", ["json"]) => Ok(Intent::Json),
         ("/exit", []) => Ok(Intent::Exit),

@@ -162,7 +162,7 @@ impl App {
             }
             Update::LoggedOut { .. } => self.marks_known = false,
             Update::Conversation { .. }
-            | Update::Forgotten { .. }
+            | Update::Regrouped { .. }
             | Update::Newest { .. }
             | Update::Backlog(_)
             | Update::Message(_)

@@ -113,9 +113,9 @@ impl State {
                 conversation.last = conversation.last.max(last);
                 conversation.read = conversation.read.max(read);
             }
-            Update::Forgotten { name } => {
+            Update::Regrouped { name, last, read, messages, .. } => {
                 let conversation = self.conversation(&name);
-                *conversation = ConversationState::new(name);
+                *conversation = ConversationState { messages, last, read, ..ConversationState::new(name) };
             }
             Update::Newest { name, messages, read, settled } => {
                 let conversation = self.conversation(&name);
@@ -163,12 +163,14 @@ impl State {
         let conversation = self.conversation(&shown.conversation);
         let seq = shown.seq;
         match conversation.messages.last() {
-            Some(newest) if seq <= newest.seq => return,
+            Some(newest) if shown.place() <= newest.place() => return,
+            // A new generation stands below what was kept before.
+            Some(newest) if shown.generation > newest.generation => {}
             Some(newest) if seq > newest.seq + 1 => conversation.messages.clear(),
             _ => {}
         }
         if conversation.messages.is_empty() {
-            conversation.complete = seq <= 1;
+            conversation.complete = shown.place() <= (0, 1);
         }
         conversation.messages.push(shown);
         // It has its place now.
@@ -200,11 +202,12 @@ impl State {
     pub fn add_older(&mut self, name: &Conversation, older: Vec<Shown>, complete: bool) {
         let conversation = self.conversation(name);
         conversation.loading = false;
-        let first = conversation.messages.first().map_or(Seq::MAX, |shown| shown.seq);
-        let mut messages: Vec<Shown> = older.into_iter().filter(|shown| shown.seq < first).collect();
+        let first = conversation.messages.first().map_or((u64::MAX, Seq::MAX), Shown::place);
+        let mut messages: Vec<Shown> = older.into_iter().filter(|shown| shown.place() < first).collect();
         messages.append(&mut conversation.messages);
-        conversation.complete = complete || messages.first().is_some_and(|shown| shown.seq <= 1);
-        conversation.last = conversation.last.max(messages.last().map_or(0, |shown| shown.seq));
+        conversation.complete = complete || messages.first().is_some_and(|shown| shown.place() <= (0, 1));
+        let newest = messages.iter().rev().find(|shown| !shown.set_aside);
+        conversation.last = conversation.last.max(newest.map_or(0, |shown| shown.seq));
         conversation.messages = messages;
     }
 
@@ -267,6 +270,9 @@ mod tests {
             signed: None,
             text: Some("x".into()),
             verdict: Verdict::Public,
+            backwards: false,
+            generation: 0,
+            set_aside: false,
         }
     }
 

@@ -6,6 +6,7 @@ use super::{App, GUEST_RETRY};
 use crate::asking::action::{Action, Answer};
 use crate::asking::update::{Connection, Update};
 use crate::face::tui::state::NoticeKind;
+use crate::face::why;
 use crate::failure::{Failure, Kind};
 
 /// What an action was for; `line` is what the user typed, to be given back when nothing comes of it.
@@ -43,6 +44,7 @@ pub(crate) enum Purpose {
         line: String,
     },
     MarkRead,
+    Why,
 }
 
 impl App {
@@ -80,6 +82,15 @@ impl App {
                     self.refused(&failure, &line);
                 }
             }
+            Purpose::Why => match outcome {
+                Ok(Answer::Why { conversation, ended }) => {
+                    for line in why::lines(&conversation, &ended, &self.zone) {
+                        self.state.say(NoticeKind::Info, line);
+                    }
+                }
+                Ok(_) => {}
+                Err(failure) => self.state.fail(&failure),
+            },
             // It is said again with the next one.
             Purpose::MarkRead => {}
         }
@@ -201,7 +212,7 @@ impl App {
             return; // Logged out meanwhile.
         }
         match outcome {
-            Ok(Answer::History { messages, complete }) => {
+            Ok(Answer::History { messages, complete, .. }) => {
                 self.state.add_older(conversation, messages, complete);
             }
             Ok(_) => {}
