@@ -383,3 +383,51 @@ pub(super) fn merged_by_time(shown: Vec<Shown>) -> Vec<Shown> {
 pub(super) fn places(page: &[Opened]) -> impl DoubleEndedIterator<Item = (Seq, MessageId)> {
     page.iter().map(|opened| (opened.message.seq, opened.message.id))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(conversation: &str, seq: Seq, time: i64) -> Shown {
+        Shown {
+            conversation: conversation.parse().unwrap(),
+            seq,
+            id: MessageId::from_bytes([1; 16]),
+            from: "erik".parse().unwrap(),
+            to: conversation.parse().unwrap(),
+            time: Timestamp::from_millis(time),
+            signed: None,
+            text: None,
+            verdict: Verdict::Public,
+            backwards: false,
+            generation: 0,
+            set_aside: false,
+        }
+    }
+
+    #[test]
+    fn times_merge_conversations_and_never_change_the_order_within_one() {
+        let all = vec![
+            shown("#lobby", 1, 10),
+            shown("#lobby", 2, 90),
+            shown("#lobby", 3, 5),
+            shown("#lobby", 4, 95),
+            shown("@erik", 1, 20),
+            shown("@erik", 2, 92),
+        ];
+        let merged = merged_by_time(all);
+        let order: Vec<(String, Seq)> =
+            merged.iter().map(|shown| (shown.conversation.to_string(), shown.seq)).collect();
+        let expected =
+            [("#lobby", 1), ("@erik", 1), ("#lobby", 2), ("#lobby", 3), ("@erik", 2), ("#lobby", 4)];
+        assert_eq!(order, expected.map(|(name, seq)| (name.to_owned(), seq)));
+    }
+
+    #[test]
+    fn each_time_that_runs_backwards_is_marked() {
+        let mut page =
+            vec![shown("#lobby", 1, 10), shown("#lobby", 2, 5), shown("#lobby", 3, 5), shown("#lobby", 4, 4)];
+        mark_times(Some(Timestamp::from_millis(11)), &mut page);
+        assert_eq!(page.iter().map(|shown| shown.backwards).collect::<Vec<_>>(), [true, true, false, true]);
+    }
+}

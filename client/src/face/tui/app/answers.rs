@@ -36,6 +36,10 @@ pub(crate) enum Purpose {
     Older {
         conversation: Conversation,
     },
+    /// The newest page, after older ones were looked at.
+    Newest {
+        conversation: Conversation,
+    },
     /// Whether there can be such a conversation.
     Open {
         conversation: Conversation,
@@ -75,6 +79,7 @@ impl App {
                 }
             }
             Purpose::Older { conversation } => self.older(&conversation, outcome),
+            Purpose::Newest { conversation } => self.newest(&conversation, outcome),
             Purpose::Open { conversation } => self.opened(&conversation, outcome),
             // What is trusted now came as a notice.
             Purpose::Trust { line } => {
@@ -220,6 +225,17 @@ impl App {
                 self.state.conversation(conversation).loading = false;
                 self.state.fail(&failure);
             }
+        }
+    }
+
+    fn newest(&mut self, conversation: &Conversation, outcome: Result<Answer, Failure>) {
+        match outcome {
+            Ok(Answer::History { messages, complete, .. })
+                if self.state.conversations.iter().any(|known| known.name == *conversation) =>
+            {
+                self.state.set_newest(conversation, messages, complete);
+            }
+            outcome => self.older(conversation, outcome),
         }
     }
 

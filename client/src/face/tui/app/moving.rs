@@ -9,7 +9,7 @@ use crate::face::tui::keys::Press;
 use crate::face::tui::view::Scroll;
 
 /// Messages that are asked for at once.
-const PAGE: usize = 100;
+pub(super) const PAGE: usize = 100;
 
 impl App {
     pub(super) fn go(&mut self, press: Press) {
