@@ -39,11 +39,11 @@ impl Engine {
         };
         if is_newest {
             // It fits after all.
-            return self.keep_newer(ended, page).await;
+            return self.keep_newer(ended, page, false).await;
         }
         if parent.is_none() && ended.last == 0 {
             // Nothing that counts was kept.
-            return self.keep_newer(ended.emptied(first), page).await;
+            return self.keep_newer(ended.emptied(first), page, true).await;
         }
         let reason = if last < ended.last {
             Reason::SetBack
@@ -58,7 +58,7 @@ impl Engine {
             self.tell(Update::Notice(notice)).await;
         }
         self.tell_regrouped(&begun).await?;
-        self.keep_newer(begun, page).await
+        self.keep_newer(begun, page, false).await
     }
 
     /// Messages that should follow what is kept; the first may be the newest that is kept, once more.

@@ -171,21 +171,26 @@ impl Engine {
         page: Vec<Opened>,
     ) -> Result<(), SyncError> {
         let Some(first) = page.first().map(|opened| opened.message.seq) else { return Ok(()) };
-        let extent = self.extent(name)?.unwrap_or_else(|| Extent::new(name.clone(), first));
-        self.keep_newer(extent, page).await
+        match self.extent(name)? {
+            Some(extent) => self.keep_newer(extent, page, false).await,
+            None => self.keep_newer(Extent::new(name.clone(), first), page, true).await,
+        }
     }
 
+    /// Keeps messages that follow what is kept. `anew` when nothing is, perhaps because it was damaged: then they are
+    /// judged as if nothing had been read.
     pub(super) async fn keep_newer(
         &mut self,
         extent: Extent,
         mut page: Vec<Opened>,
+        anew: bool,
     ) -> Result<(), SyncError> {
         let me = self.me().cloned().ok_or(LinkError::Refused(Refusal::NotNow))?;
         continuous(&page, &extent.name, &me, extent.last + 1)?;
         let mut extent = self.have_again(extent, &mut page).await?;
         let revoked = self.revoked(&page).await?;
         let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
-        let (mut shown, learned) = judged_newer(account, &extent, &page, &revoked)?;
+        let (mut shown, learned) = judged_newer(account, &extent, &page, &revoked, anew)?;
         extent.last = shown.last().map_or(extent.last, |shown| shown.seq);
         // What the user wrote on this or another device, the user has seen.
         if let Some(own) = shown.iter().rev().find(|shown| shown.from == me) {
@@ -297,11 +302,15 @@ fn judged_newer(
     extent: &Extent,
     page: &[Opened],
     revoked: &Revoked,
+    anew: bool,
 ) -> Result<(Vec<Shown>, Learned), RecordsError> {
     let records = &account.records;
     let before = records.message(&extent.name, extent.last)?;
     let known = records.known_again(extent, page)?;
-    let mut chains = PageChains::newer(records, extent);
+    let mut chains = match anew {
+        true => PageChains::older(extent.first <= 1),
+        false => PageChains::newer(records, extent),
+    };
     let mut shown = judged(&account.profile.name, page, revoked, &known, &mut chains);
     mark_times(before.map(|before| before.time), &mut shown);
     Ok((shown, chains.learned()))
