@@ -12,6 +12,7 @@ mod reconnect;
 mod register;
 mod renew;
 mod say;
+mod setting_aside;
 pub mod setup;
 mod sync;
 
@@ -47,6 +48,9 @@ const UPDATES: usize = 1_024;
 
 /// How often it is looked whether the device certificate wants to be renewed.
 const RENEWAL_LOOK: Duration = Duration::from_mins(1);
+
+/// The pause before a little more of the local history is looked at, while nothing else is to be done.
+const CHECK_PAUSE: Duration = Duration::from_millis(5);
 
 /// A way for other processes of this user to reach the engine while it has a profile. It closes when it is
 /// dropped.
@@ -137,6 +141,7 @@ enum Woken {
     Reconnect,
     Resend,
     Renewal,
+    Check,
 }
 
 impl Engine {
@@ -157,6 +162,7 @@ impl Engine {
                 () = self.reconnect.due(), if self.link.is_none() => Woken::Reconnect,
                 () = self.resend.due(), if self.link.is_some() => Woken::Resend,
                 _ = renewal.tick() => Woken::Renewal,
+                () = tokio::time::sleep(CHECK_PAUSE), if self.may_check() => Woken::Check,
             };
             match woken {
                 Woken::Asked(None) => return,
@@ -174,6 +180,7 @@ impl Engine {
                     self.return_to_disk();
                     self.renew_in_time().await;
                 }
+                Woken::Check => self.check_records().await,
             }
             self.tell_disk().await;
             if self.behind.is_none() {
@@ -199,9 +206,10 @@ impl Engine {
             Action::Connect => self.guest().await.map(|_| Answer::Done).map_err(Failure::from),
             Action::Register { name } => self.register(name).await.map_err(Failure::from),
             Action::Users => self.users().await.map_err(Failure::from),
-            Action::History { conversation, before, limit } => {
-                self.history(conversation, before, limit).await.map_err(Failure::from)
+            Action::History { conversation, before, generation, limit } => {
+                self.history(conversation, before, generation, limit).await.map_err(Failure::from)
             }
+            Action::Why { conversation } => self.why(conversation).map_err(Failure::from),
             Action::MarkRead { conversation, seq } => {
                 self.mark_read(&conversation, seq).map_err(Failure::from)
             }
@@ -320,6 +328,35 @@ impl Engine {
     async fn tell(&mut self, update: Update) {
         // A face that is gone does not need to know.
         let _ = self.updates.send(update).await;
+    }
+
+    /// Whether there is time, and something of the local history that was not looked at since it was opened.
+    fn may_check(&self) -> bool {
+        let unchecked = self.account.as_ref().is_some_and(|account| account.records.is_unchecked());
+        unchecked && self.behind.is_none() && self.joining.is_none()
+    }
+
+    /// Looks at a little more of the local history. What was damaged is told, and fetched again.
+    async fn check_records(&mut self) {
+        let Some(account) = &mut self.account else { return };
+        if let Err(failure) = account.records.check_further() {
+            return self.not_online(SyncError::Records(failure).into()).await;
+        }
+        let damages = account.records.take_damages();
+        if damages.is_empty() {
+            return;
+        }
+        // It is told anew, as it was fetched.
+        account.told = false;
+        account.shown_ahead.clear();
+        for damage in damages {
+            self.tell(Update::Notice(damage)).await;
+        }
+        if self.link.is_some()
+            && let Err(failure) = self.catch_up().await
+        {
+            self.not_online(failure.into()).await;
+        }
     }
 
     /// Has the records on the disk again, if they are not and it takes them now.

@@ -5,6 +5,7 @@ pub mod json;
 pub mod paper;
 pub mod plain;
 pub mod tui;
+pub mod why;
 pub mod wording;
 pub mod words;
 mod wrap;

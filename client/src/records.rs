@@ -4,9 +4,12 @@
 //! Someone with the file alone learns how many messages there are in how many conversations, and how
 //! long they are; not what, not whose, not when.
 
+mod bounds;
 mod chains;
+mod checking;
 mod disk;
 mod error;
+mod generations;
 mod mending;
 mod outbox;
 
@@ -22,11 +25,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+pub use bounds::PUBLIC_BYTES;
 pub(crate) use chains::Learned;
 pub use chains::PageChains;
 use disk::{Left, sqlite};
 use error::DAMAGED;
 pub use error::RecordsError;
+pub use generations::{Generation, Parent, Reason};
 pub use outbox::{Outgoing, OutgoingBody};
 
 use crate::profile::{ProfileError, read_key, write_private};
@@ -41,6 +46,14 @@ const SCHEMA: &[&str] = &["
         PRIMARY KEY (conversation, seq)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE outbox (position INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL) STRICT;
+", "
+    CREATE TABLE kept (
+        conversation BLOB NOT NULL, generation INTEGER NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL,
+        PRIMARY KEY (conversation, generation, seq)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO kept SELECT conversation, 0, seq, body FROM messages;
+    DROP TABLE messages;
+    ALTER TABLE kept RENAME TO messages;
 "];
 
 /// The kind of fact that a row holds; its encryption is bound to it.
@@ -52,11 +65,21 @@ enum Kind {
     Pin = 4,
     OwnChain = 5,
     Outbox = 6,
+    Generation = 7,
+    NewestChain = 8,
 }
 
 impl Kind {
-    const ALL: [Self; 6] =
-        [Self::Conversation, Self::Chain, Self::Device, Self::Pin, Self::OwnChain, Self::Outbox];
+    const ALL: [Self; 8] = [
+        Self::Conversation,
+        Self::Chain,
+        Self::Device,
+        Self::Pin,
+        Self::OwnChain,
+        Self::Outbox,
+        Self::Generation,
+        Self::NewestChain,
+    ];
 }
 
 /// How far a conversation is known here.
@@ -70,6 +93,52 @@ pub struct Extent {
     pub last: Seq,
     /// The newest that the user has seen.
     pub read: Seq,
+    /// The generation under which new messages are kept; see [`Generation`].
+    #[serde(default)]
+    pub generation: u64,
+    /// The oldest `seq` that is kept under this generation.
+    #[serde(default)]
+    pub begins: Seq,
+    /// What comes before `begins`, once it is known to be what an earlier generation has.
+    #[serde(default)]
+    pub parent: Option<Parent>,
+    /// The bytes that all that is kept takes; unknown to older versions.
+    #[serde(default)]
+    pub bytes: Option<u64>,
+    /// Whether the user was told that old messages are left out.
+    #[serde(default)]
+    pub told_of_bound: bool,
+}
+
+impl Extent {
+    /// A conversation of which nothing is kept; its messages will begin with `first`.
+    pub const fn new(name: Conversation, first: Seq) -> Self {
+        let last = first.saturating_sub(1);
+        Self {
+            name,
+            first,
+            last,
+            read: 0,
+            generation: 0,
+            begins: first,
+            parent: None,
+            bytes: Some(0),
+            told_of_bound: false,
+        }
+    }
+
+    /// The same without any message that counts; the next ones will begin with `first`.
+    pub fn emptied(self, first: Seq) -> Self {
+        Self { first, begins: first, last: first.saturating_sub(1), ..self }
+    }
+
+    /// Written by a version that knew one generation alone.
+    const fn completed(mut self) -> Self {
+        if self.begins == 0 {
+            self.begins = self.first;
+        }
+        self
+    }
 }
 
 /// Our own chain in a conversation: what the next message will follow.
@@ -89,8 +158,14 @@ pub struct Records {
     vault: Vault,
     /// The file, while the records are in memory because the disk does not take them.
     left: Option<Left>,
-    /// What was damaged when they were opened, as the user hears it.
+    /// What was damaged, as the user hears it.
     damages: Vec<String>,
+    /// How far they were looked through since they were opened; nothing when all was.
+    unchecked: Option<checking::Place>,
+    /// The bytes that a public conversation may take.
+    public_bytes: u64,
+    /// What the user has to know of what was left out for that.
+    notices: Vec<String>,
 }
 
 impl Records {
@@ -106,12 +181,22 @@ impl Records {
         // No other folder for temporary files is within reach, and none should hold what is in here.
         connection.pragma_update(None, "temp_store", "MEMORY").map_err(sqlite)?;
         migrate(&mut connection)?;
-        let mut records = Self { connection, vault, left: None, damages: Vec::new() };
-        records.damages = records.mend()?;
+        connection.pragma_update(None, "journal_size_limit", 4 * 1_024 * 1_024).map_err(sqlite)?;
+        let mut records = Self {
+            connection,
+            vault,
+            left: None,
+            damages: Vec::new(),
+            unchecked: None,
+            public_bytes: PUBLIC_BYTES,
+            notices: Vec::new(),
+        };
+        records.note_each()?;
+        records.check_at_opening()?;
         Ok(records)
     }
 
-    /// What was damaged when they were opened, as the user hears it. It is said once.
+    /// What was found to be damaged, as the user hears it. It is said once.
     pub fn take_damages(&mut self) -> Vec<String> {
         std::mem::take(&mut self.damages)
     }
@@ -127,81 +212,55 @@ impl Records {
             .map_err(sqlite)?;
         rows.map(|row| {
             let (tag, body) = row.map_err(sqlite)?;
-            self.unseal(&context(Kind::Conversation, &tag), &body)
+            self.unseal(&context(Kind::Conversation, &tag), &body).map(Extent::completed)
         })
         .collect()
     }
 
     /// One conversation.
     pub fn extent(&self, name: &Conversation) -> Result<Option<Extent>, RecordsError> {
-        self.fact(Kind::Conversation, &name.to_string())
+        Ok(self.fact(Kind::Conversation, &name.to_string())?.map(Extent::completed))
     }
 
-    /// Keeps messages of one conversation and what was learned with them, all or nothing.
+    /// Keeps messages of one conversation under its present generation, and what was learned with them, all or
+    /// nothing.
     pub fn keep(
         &mut self,
         extent: &Extent,
         messages: &[Shown],
         chains: &[(ChainKey, Chain)],
     ) -> Result<(), RecordsError> {
-        self.write(|records| {
+        let trimmed = self.write(|records| {
             let transaction = records.connection.unchecked_transaction().map_err(sqlite)?;
-            for message in messages {
-                let tag = records.conversation_tag(&message.conversation);
-                let body = records.seal(&message_context(&tag, message.seq), message)?;
-                transaction
-                    .prepare_cached(
-                        "INSERT OR REPLACE INTO messages (conversation, seq, body) VALUES (?1, ?2, ?3)",
-                    )
-                    .and_then(|mut insert| insert.execute(params![tag, message.seq, body]))
-                    .map_err(sqlite)?;
-            }
-            for (key, chain) in chains {
-                records.set_fact(Kind::Chain, &chain_label(key), chain)?;
-                records.set_fact(Kind::Device, &device_label(key), &true)?;
-            }
-            records.set_fact(Kind::Conversation, &extent.name.to_string(), extent)?;
-            transaction.commit().map_err(sqlite)
-        })
+            let bytes = records.set_messages(extent.generation, messages)?;
+            records.set_chains(extent.generation, chains)?;
+            let trimmed = records.bounded(extent, bytes)?;
+            transaction.commit().map_err(sqlite)?;
+            Ok(trimmed)
+        })?;
+        self.notices.extend(trimmed);
+        Ok(())
     }
 
-    /// Up to `limit` messages before `before` (or the newest), oldest first.
-    pub fn messages(
-        &self,
-        name: &Conversation,
-        before: Option<Seq>,
-        limit: usize,
-    ) -> Result<Vec<Shown>, RecordsError> {
-        let tag = self.conversation_tag(name);
-        let before = before.and_then(|seq| i64::try_from(seq).ok()).unwrap_or(i64::MAX);
-        let mut statement = self
-            .connection
-            .prepare_cached(
-                "SELECT seq, body FROM messages WHERE conversation = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3",
-            )
-            .map_err(sqlite)?;
-        let rows = statement
-            .query_map(params![tag, before, limit], |row| {
-                Ok((row.get::<_, Seq>(0)?, row.get::<_, Vec<u8>>(1)?))
-            })
-            .map_err(sqlite)?;
-        let mut messages = rows
-            .map(|row| {
-                let (seq, body) = row.map_err(sqlite)?;
-                self.unseal(&message_context(&tag, seq), &body)
-            })
-            .collect::<Result<Vec<Shown>, RecordsError>>()?;
-        messages.reverse();
-        Ok(messages)
+    /// Returns how many bytes they take.
+    fn set_messages(&self, generation: u64, messages: &[Shown]) -> Result<u64, RecordsError> {
+        let mut bytes = 0;
+        for message in messages {
+            let tag = self.conversation_tag(&message.conversation);
+            let body = self.seal(&message_context(&tag, generation, message.seq), message)?;
+            bytes += body.len() as u64 + bounds::ROW;
+            self.connection
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO messages (conversation, generation, seq, body) VALUES (?1, ?2, ?3, ?4)",
+                )
+                .and_then(|mut insert| insert.execute(params![tag, generation, message.seq, body]))
+                .map_err(sqlite)?;
+        }
+        Ok(bytes)
     }
 
-    /// Forgets what is kept of a conversation, because a gap too long to fill came after it.
-    pub fn forget(&mut self, name: &Conversation) -> Result<(), RecordsError> {
-        let tag = self.conversation_tag(name);
-        self.write(|records| {
-            let forget = "DELETE FROM messages WHERE conversation = ?1";
-            records.connection.execute(forget, [tag.as_slice()]).map(drop).map_err(sqlite)
-        })
+    fn set_extent(&self, extent: &Extent) -> Result<(), RecordsError> {
+        self.set_fact(Kind::Conversation, &extent.name.to_string(), extent)
     }
 
     /// Notes how far the user has read.
@@ -210,7 +269,7 @@ impl Records {
             Some(extent) if extent.read < seq => {
                 let read = seq.min(extent.last);
                 let extent = Extent { read, ..extent };
-                self.write(|records| records.set_fact(Kind::Conversation, &name.to_string(), &extent))
+                self.write(|records| records.set_extent(&extent))
             }
             _ => Ok(()),
         }
@@ -244,10 +303,6 @@ impl Records {
 
     fn set_own_chain(&self, name: &Conversation, chain: &OwnChain) -> Result<(), RecordsError> {
         self.set_fact(Kind::OwnChain, &name.to_string(), chain)
-    }
-
-    fn chain(&self, key: &ChainKey) -> Result<Option<Chain>, RecordsError> {
-        self.fact(Kind::Chain, &chain_label(key))
     }
 
     fn knows_device(&self, key: &ChainKey) -> Result<bool, RecordsError> {
@@ -297,10 +352,6 @@ impl Records {
     }
 }
 
-fn chain_label(key: &ChainKey) -> String {
-    format!("{} {} {} {}", key.conversation, key.from, key.device, key.chain)
-}
-
 fn device_label(key: &ChainKey) -> String {
     format!("{} {} {}", key.conversation, key.from, key.device)
 }
@@ -312,11 +363,14 @@ fn context(kind: Kind, tag: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A kept message opens in its own place alone.
-fn message_context(tag: &[u8], seq: Seq) -> Vec<u8> {
+/// A kept message opens in its own place alone. The first generation is sealed as it was before there were more.
+fn message_context(tag: &[u8], generation: u64, seq: Seq) -> Vec<u8> {
     let mut bytes = vec![0];
     bytes.extend_from_slice(tag);
     bytes.extend_from_slice(&seq.to_be_bytes());
+    if generation > 0 {
+        bytes.extend_from_slice(&generation.to_be_bytes());
+    }
     bytes
 }
 
@@ -357,5 +411,9 @@ fn vault(path: &Path, records: &Path) -> Result<Vault, RecordsError> {
 
 #[cfg(test)]
 mod damage_tests;
+#[cfg(test)]
+mod generation_tests;
+#[cfg(test)]
+mod growth_tests;
 #[cfg(test)]
 mod tests;

@@ -21,7 +21,7 @@ pub(super) fn open(messages: u32) -> Result<Work> {
     let all: Vec<u32> = (1..=messages).collect();
     for batch in all.chunks(BATCH as usize) {
         let last = Seq::from(batch.last().copied().unwrap_or_default());
-        let extent = Extent { name: lobby.clone(), first: 1, last, read: last };
+        let extent = Extent { last, read: last, ..Extent::new(lobby.clone(), 1) };
         let said = batch.iter().map(|number| shown(&lobby, *number)).collect::<Result<Vec<Shown>>>()?;
         records.keep(&extent, &said, &[])?;
     }
@@ -44,5 +44,8 @@ fn shown(conversation: &Conversation, number: u32) -> Result<Shown> {
         signed: None,
         text: Some(samples::TEXT.to_owned()),
         verdict: Verdict::Public,
+        backwards: false,
+        generation: 0,
+        set_aside: false,
     })
 }

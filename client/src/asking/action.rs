@@ -1,9 +1,10 @@
 //! The actions that a face can ask for, and their answers.
 
-use parlour_protocol::{Conversation, SafeText, Seq, UserName};
+use parlour_protocol::{Conversation, SafeText, Seq, Timestamp, UserName};
 use serde::{Deserialize, Serialize};
 
 use crate::reading::shown::Shown;
+use crate::records::Reason;
 
 /// Something a user asks for. In json it is an object whose `do` names it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -33,6 +34,9 @@ pub enum Action {
         /// The page ends before this message; without one it is the newest page.
         #[serde(default)]
         before: Option<Seq>,
+        /// The generation of that message, as it was shown; without one, what counts now is meant.
+        #[serde(default)]
+        generation: Option<u64>,
         /// The most messages that the page may have.
         #[serde(default = "page")]
         limit: usize,
@@ -41,6 +45,11 @@ pub enum Action {
     MarkRead { conversation: Conversation, seq: Seq },
     /// The user says that somebody's changed account key is right.
     Trust { name: UserName },
+    /// What happened to what is kept of a conversation on this machine.
+    Why {
+        #[serde(default = "Conversation::lobby")]
+        conversation: Conversation,
+    },
     /// End the client.
     Quit,
 }
@@ -50,9 +59,9 @@ impl Action {
     pub fn subject(&self) -> Option<Conversation> {
         match self {
             Self::Say { to, .. } => Some(to.clone()),
-            Self::History { conversation, .. } | Self::MarkRead { conversation, .. } => {
-                Some(conversation.clone())
-            }
+            Self::History { conversation, .. }
+            | Self::MarkRead { conversation, .. }
+            | Self::Why { conversation } => Some(conversation.clone()),
             Self::Trust { name } => Some(Conversation::Direct(name.clone())),
             Self::Connect | Self::Register { .. } | Self::Login { .. } | Self::Users | Self::Quit => None,
         }
@@ -90,5 +99,29 @@ pub enum Answer {
         messages: Vec<Shown>,
         /// The page begins with the first message of the conversation.
         complete: bool,
+        /// What happened to the generations of which it shows something.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        ended: Vec<Ended>,
     },
+    /// What happened to what is kept of a conversation, the newest first.
+    Why { conversation: Conversation, ended: Vec<Ended> },
+}
+
+/// A generation of a conversation that came to its end on this machine, and what became of it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Ended {
+    /// Its number.
+    pub generation: u64,
+    /// Why it ended.
+    pub reason: Reason,
+    /// When that was noticed.
+    pub noticed: Timestamp,
+    /// The newest `seq` that the server named then.
+    pub server_last: Seq,
+    /// The newest that this machine had.
+    pub kept_last: Seq,
+    /// How many of its messages do not fit what the server has, and are set aside.
+    pub set_aside: u64,
+    /// How many messages after it are not on this machine.
+    pub missing: u64,
 }

@@ -28,8 +28,23 @@ pub enum Update {
         /// The newest that the user has seen.
         read: Seq,
     },
-    /// Earlier updates about a conversation do not hold any more: the server has lost some of it.
-    Forgotten { name: Conversation },
+    /// The server has something else than what is kept of a conversation, which goes on in a new generation; what does
+    /// not fit is set aside.
+    Regrouped {
+        name: Conversation,
+        /// The number of the present generation.
+        generation: u64,
+        /// The `seq` with which it begins.
+        begins: Seq,
+        /// The newest `seq` that counts.
+        last: Seq,
+        /// The newest that the user has seen.
+        read: Seq,
+        /// How many messages are set aside.
+        set_aside: u64,
+        /// The newest of all that is kept, as it stands now.
+        messages: Vec<Shown>,
+    },
     /// The newest messages of a conversation, ahead of all else that is still being fetched. They come
     /// again: in the backlog, or one by one.
     Newest {

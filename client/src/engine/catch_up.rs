@@ -20,7 +20,7 @@ use crate::failure::{Explain as _, Failure};
 use crate::link::LinkError;
 use crate::records::Extent;
 
-/// A gap longer than this is not filled: what is kept of the conversation begins anew after it.
+/// A gap longer than this is not filled by itself: it is fetched backwards, when somebody goes there.
 const LONGEST_GAP: u64 = 20_000;
 
 /// Pages that are fetched and opened ahead of the one that is judged: enough to keep all cores busy.
@@ -94,12 +94,15 @@ impl Engine {
         match extent.map(|extent| extent.last) {
             Some(kept) if kept > *last => {
                 let notice = format!(
-                    "the server knows {last} messages of {name}, this machine {kept}: the server has lost some"
+                    "the server knows {last} messages of {name}, this machine {kept}: the server has lost some; \
+                     nothing is deleted here, /why says more"
                 );
                 self.tell(Update::Notice(notice)).await;
             }
             Some(kept) if last - kept > LONGEST_GAP => {
-                let notice = format!("{name}: too much was missed to fetch it all");
+                let notice = format!(
+                    "{name}: too much was missed to fetch it all; what is older is fetched when you go there"
+                );
                 self.tell(Update::Notice(notice)).await;
             }
             _ => {}
@@ -112,6 +115,8 @@ impl Engine {
         let account = self.account.as_mut()?;
         let ConversationHead { name, last } = head;
         let follows = |kept: &Extent| kept.last <= last && last - kept.last <= LONGEST_GAP;
+        // Damage may have left nothing that counts.
+        let extent = extent.filter(|extent| extent.last > 0);
         let kept = extent.filter(|extent| follows(extent)).map(|extent| (extent.first, extent.last));
         let count = if account.told { 0 } else { BACKLOG as u64 };
         let is_complete = match kept {
@@ -167,7 +172,7 @@ impl Engine {
         match part {
             Part::Anew => self.begin_anew(name, page).await?,
             Part::Ahead => return self.tell_ahead(name, &page).await,
-            Part::Newer => self.take_newer(name, page).await?,
+            Part::Newer => self.take_following(name, page).await?,
             Part::Older => self.take_older(name, page).await?,
         }
         if newest { self.tell_newest(name).await } else { Ok(()) }

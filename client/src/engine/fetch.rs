@@ -97,7 +97,8 @@ impl Fetcher {
             None if anew => Part::Anew,
             None if first <= 1 => Part::Newer,
             Some((_, kept)) if first <= kept.saturating_add(1) => {
-                page.retain(|message| message.seq > kept);
+                // The newest that is kept comes again, if it is there: it must be the same.
+                page.retain(|message| message.seq >= kept);
                 Part::Newer
             }
             _ => Part::Ahead,
@@ -110,8 +111,11 @@ impl Fetcher {
 
     async fn rest(&self, mut errand: Errand) -> Result<(), Over> {
         let (mut oldest, mut newest) = errand.kept.unwrap_or((1, 0));
+        // The newest that is kept comes again, once: it must be the same.
+        let mut again = u64::from(newest > 0);
         while newest < errand.last {
-            let Some(page) = self.page(&mut errand, HistoryRange::After(newest)).await? else {
+            let after = newest - std::mem::take(&mut again);
+            let Some(page) = self.page(&mut errand, HistoryRange::After(after)).await? else {
                 return Ok(());
             };
             let Some(last) = last(&page).filter(|last| *last > newest) else {

@@ -5,30 +5,32 @@ use parlour_protocol::{Command, Conversation, HistoryRange, Message, Refusal, Re
 
 use super::Engine;
 use super::fetch::BACKLOG;
-use super::sync::SyncError;
+use super::sync::{SyncError, merged_by_time};
 use crate::asking::action::Answer;
+use crate::asking::update::Update;
 use crate::failure::Explain as _;
 use crate::link::LinkError;
 use crate::reading::shown::Shown;
 use crate::records::Extent;
 
 impl Engine {
-    /// The newest messages of every conversation that are kept here, by the server's time.
+    /// The newest messages of every conversation that are kept here, merged by the server's time.
     pub(super) fn backlog(&self) -> Result<Vec<Shown>, SyncError> {
         let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let mut backlog = Vec::new();
         for extent in account.records.extents()? {
             backlog.append(&mut account.records.messages(&extent.name, None, BACKLOG)?);
         }
-        backlog.sort_by_key(|shown| shown.time);
-        Ok(backlog)
+        Ok(merged_by_time(backlog))
     }
 
-    /// A page of what came before `before`, from here or from the server.
+    /// A page of what came before `before`, from here or from the server. `generation` is that of the message with
+    /// this `seq`; without it, what counts now is meant.
     pub(super) async fn history(
         &mut self,
         conversation: Conversation,
         before: Option<Seq>,
+        generation: Option<u64>,
         limit: usize,
     ) -> Result<Answer, SyncError> {
         if self.account.is_none() {
@@ -41,18 +43,46 @@ impl Engine {
             } else if conversation != Conversation::lobby() {
                 return Err(LinkError::Refused(Refusal::ConversationNotFound).into());
             }
-            return Ok(Answer::History { messages: Vec::new(), complete: true });
+            return Ok(Answer::History { messages: Vec::new(), complete: true, ended: Vec::new() });
         };
-        let end = before.unwrap_or(extent.last.saturating_add(1));
-        match self.fill(&conversation, end, limit).await {
-            // What is kept here is better than nothing.
-            Err(failure) if !failure.is_over() => return Err(failure),
-            _ => {}
+        let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
+        let path = account.records.path(&extent)?;
+        let place = before
+            .map(|seq| (generation.or_else(|| path.generation_of(seq)).unwrap_or(extent.generation), seq));
+        let oldest = account.records.oldest_generation(&extent)?;
+        let counts = |(generation, seq): (u64, Seq)| {
+            generation >= oldest && (seq > extent.last || path.has(generation, seq))
+        };
+        let mut not_fetched = None;
+        if place.is_none_or(counts) {
+            let end = before.unwrap_or(extent.last.saturating_add(1));
+            not_fetched =
+                self.fill(&conversation, end, limit).await.err().filter(|failure| !failure.is_over());
         }
         let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
-        let messages = account.records.messages(&conversation, before, limit)?;
-        let complete = messages.first().is_none_or(|first| first.seq <= 1);
-        Ok(Answer::History { messages, complete })
+        let messages = account.records.messages(&conversation, place, limit)?;
+        // What is kept here is better than nothing, whatever the server does.
+        if let Some(failure) = not_fetched {
+            if messages.is_empty() {
+                return Err(failure);
+            }
+            self.tell(Update::Notice(format!(
+                "older messages of {conversation} were not fetched: {failure}"
+            )))
+            .await;
+        }
+        let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
+        let extent = self.extent(&conversation)?.unwrap_or(extent);
+        let complete = match messages.first() {
+            None => true,
+            Some(first) => {
+                let is_oldest = account.records.messages(&conversation, Some(first.place()), 1)?.is_empty();
+                is_oldest && extent.first <= 1
+            }
+        };
+        let mut ended = account.ended(&extent)?;
+        ended.retain(|ended| messages.iter().any(|shown| shown.generation == ended.generation));
+        Ok(Answer::History { messages, complete, ended })
     }
 
     /// Fetches older messages until `count` before `end` are kept, or the conversation begins.
@@ -67,6 +97,9 @@ impl Engine {
             let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
             let page = account.opener.begin(page).opened().await;
             self.take_older(name, page).await?;
+            if self.extent(name)?.is_some_and(|now| now.first >= extent.first) {
+                return Err(LinkError::protocol(format!("it does not hand out what is old in {name}")).into());
+            }
         }
     }
 

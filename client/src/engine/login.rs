@@ -136,7 +136,8 @@ impl Engine {
         let lock = ProfileLock::take(&folder)?;
         let profile = Profile::load(&folder, name)?;
         self.setup.check_found(&profile)?;
-        let records = Records::open(&folder)?;
+        let mut records = Records::open(&folder)?;
+        records.bound_public(self.setup.history_bytes);
         let server = self.setup.server_of(&profile);
         let door = (self.open_door)(&folder, &server, self.asker.clone());
         Ok(Account::new(profile, records, door, lock)?)

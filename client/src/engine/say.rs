@@ -297,9 +297,9 @@ impl Engine {
     fn kept(&self, message: &Message) -> Result<Answer, SyncError> {
         let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let conversation = message.conversation(&account.profile.name);
-        let found = account.records.messages(&conversation, Some(message.seq + 1), 1)?.pop();
+        let found = account.records.message(&conversation, message.seq)?;
         found
-            .filter(|shown| shown.seq == message.seq && shown.id == message.id)
+            .filter(|shown| shown.id == message.id)
             .map(|shown| Answer::Said { message: Box::new(shown) })
             .ok_or_else(|| {
                 RecordsError::Unusable("a message that was stored is not kept here".to_owned()).into()

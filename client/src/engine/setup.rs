@@ -24,6 +24,8 @@ pub struct Setup {
     /// Whether nobody named these keys: they were found in the current folder, and are for servers on this machine
     /// alone. Any folder can hold keys, and what it was unpacked from is not known.
     pub found_here: bool,
+    /// The bytes that a public conversation may take on this machine.
+    pub history_bytes: u64,
     /// The time, which tests can shift.
     pub clock: Clock,
 }

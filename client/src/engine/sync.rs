@@ -1,9 +1,10 @@
 //! Messages of others: live, missed, or older. Every message is taken once, in the order of `seq`.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use parlour_protocol::{
-    Body, Conversation, ConversationHead, Message, MessageId, Refusal, RevokedDevice, Seq, UserName,
+    Body, Conversation, ConversationHead, Message, MessageId, Refusal, RevokedDevice, Seq, Timestamp,
+    UserName,
 };
 
 use super::contacts::ContactError;
@@ -15,7 +16,7 @@ use crate::link::LinkError;
 use crate::reading::judge::{ChainKey, judge};
 use crate::reading::opening::Opened;
 use crate::reading::shown::{Shown, Verdict};
-use crate::records::{Extent, PageChains, RecordsError};
+use crate::records::{Extent, Learned, PageChains, RecordsError};
 use thiserror::Error;
 
 /// Why messages of a conversation were not taken or handed out.
@@ -52,6 +53,9 @@ impl Explain for SyncError {
     }
 }
 
+/// Messages that are kept and not told; with more, those are told before what is fetched after them.
+const UNTOLD: usize = 1_000;
+
 /// The fate of a message that came.
 pub(super) enum Taken {
     /// It is kept. Nothing is told of one that was known.
@@ -75,7 +79,7 @@ impl Engine {
         let outcome = match self.extent(&name)?.map(|extent| extent.last) {
             Some(last) if seq <= last && self.knows(&name, message)? => return Ok(Taken::Now(None)),
             Some(last) if seq == last + 1 => self.take_newer(&name, vec![opened]).await,
-            None if seq == 1 => self.begin(&name, vec![opened]).await,
+            None if seq == 1 => self.take_newer(&name, vec![opened]).await,
             // What was said before it is fetched first. Or in its place we have another one: the server
             // has lost some, and goes on from there.
             _ => {
@@ -83,39 +87,19 @@ impl Engine {
                 return Ok(Taken::Later);
             }
         };
-        let untold = self.account.as_ref().map(|account| account.untold.as_slice()).unwrap_or_default();
-        let own = untold.iter().find(|shown| shown.conversation == name && shown.seq == seq).cloned();
+        let own = match &self.account {
+            Some(account) if outcome.is_ok() => account.records.message(&name, seq)?,
+            _ => None,
+        };
         self.tell_untold().await;
         outcome.map(|()| Taken::Now(own))
     }
 
-    /// Whether a message that has its place among what is kept is what is kept there, or was forgotten
-    /// here because it is older than all that is kept.
+    /// Whether a message that has its place among what is kept is what is kept there. What is older than all that is
+    /// kept is known as well.
     fn knows(&self, name: &Conversation, message: &Message) -> Result<bool, SyncError> {
         let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
-        let kept = account.records.messages(name, Some(message.seq.saturating_add(1)), 1)?.pop();
-        Ok(kept.is_none_or(|kept| kept.seq != message.seq || kept.id == message.id))
-    }
-
-    /// What is kept of a conversation does not fit what the server has: the newest page takes its place.
-    pub(super) async fn begin_anew(
-        &mut self,
-        name: &Conversation,
-        page: Vec<Opened>,
-    ) -> Result<(), SyncError> {
-        if self.extent(name)?.is_none() {
-            return self.begin(name, page).await;
-        }
-        let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
-        let known: HashSet<MessageId> =
-            account.records.messages(name, None, 2 * BACKLOG)?.iter().map(|shown| shown.id).collect();
-        self.tell(Update::Forgotten { name: name.clone() }).await;
-        self.begin(name, page).await?;
-        if let Some(account) = &mut self.account {
-            // What was told before is not news.
-            account.untold.retain(|shown| shown.conversation != *name || !known.contains(&shown.id));
-        }
-        Ok(())
+        Ok(account.records.message(name, message.seq)?.is_none_or(|kept| kept.id == message.id))
     }
 
     pub(super) async fn hear_message(&mut self, message: Message) {
@@ -140,12 +124,10 @@ impl Engine {
         }
     }
 
-    /// Tells what was kept and not told, in the order of the server's time; nothing before the backlog.
+    /// Tells what was kept and not told, merged by the server's time; nothing before the backlog.
     pub(super) async fn tell_untold(&mut self) {
         let Some(account) = self.account.as_mut().filter(|account| account.told) else { return };
-        let mut untold = std::mem::take(&mut account.untold);
-        untold.sort_by_key(|shown| shown.time);
-        for shown in untold {
+        for shown in merged_by_time(std::mem::take(&mut account.untold)) {
             self.tell(Update::Message(Box::new(shown))).await;
         }
     }
@@ -182,78 +164,92 @@ impl Engine {
         Ok(())
     }
 
-    /// The first page that is kept of a conversation.
-    async fn begin(&mut self, name: &Conversation, page: Vec<Opened>) -> Result<(), SyncError> {
-        let Some(first) = page.first().map(|opened| opened.message.seq) else { return Ok(()) };
-        if let Some(account) = &mut self.account {
-            account.records.forget(name)?;
-        }
-        let extent = Extent { name: name.clone(), first, last: first - 1, read: 0 };
-        self.keep_newer(extent, page, true).await
-    }
-
+    /// Messages that follow what is kept.
     pub(super) async fn take_newer(
         &mut self,
         name: &Conversation,
         page: Vec<Opened>,
     ) -> Result<(), SyncError> {
+        let Some(first) = page.first().map(|opened| opened.message.seq) else { return Ok(()) };
         match self.extent(name)? {
             Some(extent) => self.keep_newer(extent, page, false).await,
-            None => self.begin(name, page).await,
+            None => self.keep_newer(Extent::new(name.clone(), first), page, true).await,
         }
     }
 
-    async fn keep_newer(
+    /// Keeps messages that follow what is kept. `anew` when nothing is, perhaps because it was damaged: then they are
+    /// judged as if nothing had been read.
+    pub(super) async fn keep_newer(
         &mut self,
-        mut extent: Extent,
-        page: Vec<Opened>,
+        extent: Extent,
+        mut page: Vec<Opened>,
         anew: bool,
     ) -> Result<(), SyncError> {
         let me = self.me().cloned().ok_or(LinkError::Refused(Refusal::NotNow))?;
         continuous(&page, &extent.name, &me, extent.last + 1)?;
+        let mut extent = self.have_again(extent, &mut page).await?;
         let revoked = self.revoked(&page).await?;
         let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
-        // What begins anew is judged as if nothing had been read of it.
-        let mut chains = if anew {
-            PageChains::older(extent.first <= 1)
-        } else {
-            PageChains::newer(&account.records, extent.first <= 1)
-        };
-        let shown = judged(&me, &page, &revoked, &mut chains);
-        let learned = chains.learned();
+        let (mut shown, learned) = judged_newer(account, &extent, &page, &revoked, anew)?;
         extent.last = shown.last().map_or(extent.last, |shown| shown.seq);
         // What the user wrote on this or another device, the user has seen.
         if let Some(own) = shown.iter().rev().find(|shown| shown.from == me) {
             extent.read = extent.read.max(own.seq);
         }
+        for shown in &mut shown {
+            shown.generation = extent.generation;
+        }
         account.records.keep(&extent, &shown, &learned)?;
         account.advance_own(&extent.name, &learned)?;
-        account.untold.extend(shown);
+        let notices = account.records.take_notices();
+        // Before the backlog was told, that has them.
+        if account.told {
+            account.untold.extend(shown);
+        }
+        for notice in notices {
+            self.tell(Update::Notice(notice)).await;
+        }
+        if self.account.as_ref().is_some_and(|account| account.untold.len() >= UNTOLD) {
+            self.tell_untold().await;
+        }
         Ok(())
     }
 
     pub(super) async fn take_older(
         &mut self,
         name: &Conversation,
-        page: Vec<Opened>,
+        mut page: Vec<Opened>,
     ) -> Result<(), SyncError> {
         let me = self.me().cloned().ok_or(LinkError::Refused(Refusal::NotNow))?;
-        let Some(mut extent) = self.extent(name)? else { return Ok(()) };
+        let Some(extent) = self.extent(name)? else { return Ok(()) };
         let Some(first) = page.first().map(|opened| opened.message.seq) else {
-            return Err(LinkError::Protocol(format!("it does not hand out what is old in {name}")).into());
+            return Err(LinkError::protocol(format!("it does not hand out what is old in {name}")).into());
         };
         continuous(&page, name, &me, first)?;
-        if page.last().map(|opened| opened.message.seq + 1) != Some(extent.first) {
-            return Err(LinkError::Protocol(format!("messages are missing in {name}")).into());
+        // What was kept before a gap may have been joined to it meanwhile.
+        page.retain(|opened| opened.message.seq < extent.first);
+        let Some(last) = page.last().map(|opened| opened.message.seq) else { return Ok(()) };
+        if last + 1 != extent.first {
+            return Err(LinkError::protocol(format!("messages are missing in {name}")).into());
         }
+        let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
+        let parent = account.records.find_kept(&extent, places(&page))?;
+        page.retain(|opened| parent.is_none_or(|parent| opened.message.seq > parent.last));
         let revoked = self.revoked(&page).await?;
         let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
-        let mut chains = PageChains::older(first <= 1);
-        let mut shown = judged(&me, &page, &revoked, &mut chains);
-        let (joined, broken) = account.records.join_older(chains.learned());
+        let oldest = account.records.oldest_generation(&extent)?;
+        let mut chains = PageChains::older(first <= 1 && parent.is_none());
+        let mut shown = judged(&me, &page, &revoked, &[], &mut chains);
+        let (joined, broken) = account.records.join_older(oldest, chains.learned());
         mark_broken(&mut shown, &broken);
-        extent.first = first;
-        Ok(account.records.keep(&extent, &shown, &joined)?)
+        let before = parent.map(|parent| account.records.message_of(name, parent.generation, parent.last));
+        let before = before.transpose()?.flatten().map(|before| before.time);
+        // The one after the page may run backwards only beside it.
+        let next = account.records.message_of(name, oldest, extent.first)?;
+        shown.extend(next);
+        mark_times(before, &mut shown);
+        account.records.keep_older(&extent, &shown, &joined, parent)?;
+        Ok(())
     }
 
     /// The revoked devices of everyone who sealed something in this page.
@@ -280,15 +276,44 @@ impl Engine {
 /// The revoked devices of some users.
 type Revoked = Vec<(UserName, Vec<RevokedDevice>)>;
 
-/// Judges a page in its order.
-fn judged(me: &UserName, page: &[Opened], revoked: &Revoked, chains: &mut PageChains<'_>) -> Vec<Shown> {
+/// Judges a page in its order, except for what is `known` here already as it is.
+fn judged(
+    me: &UserName,
+    page: &[Opened],
+    revoked: &Revoked,
+    known: &[Shown],
+    chains: &mut PageChains<'_>,
+) -> Vec<Shown> {
     let of = |name: &UserName| revoked.iter().find(|(user, _)| user == name);
     page.iter()
         .map(|opened| {
+            if let Some(known) = known.iter().find(|known| known.seq == opened.message.seq) {
+                return known.clone();
+            }
             let devices = of(&opened.message.from).map_or(&[][..], |(_, devices)| devices.as_slice());
             judge(me, opened, devices, chains)
         })
         .collect()
+}
+
+/// Judges a page that follows what is kept.
+fn judged_newer(
+    account: &Account,
+    extent: &Extent,
+    page: &[Opened],
+    revoked: &Revoked,
+    anew: bool,
+) -> Result<(Vec<Shown>, Learned), RecordsError> {
+    let records = &account.records;
+    let before = records.message(&extent.name, extent.last)?;
+    let known = records.known_again(extent, page)?;
+    let mut chains = match anew {
+        true => PageChains::older(extent.first <= 1),
+        false => PageChains::newer(records, extent),
+    };
+    let mut shown = judged(&account.profile.name, page, revoked, &known, &mut chains);
+    mark_times(before.map(|before| before.time), &mut shown);
+    Ok((shown, chains.learned()))
 }
 
 /// Judges a page that others come before which have not been read.
@@ -298,8 +323,13 @@ fn judged_ahead(
     page: &[Opened],
     revoked: &Revoked,
 ) -> Result<Vec<Shown>, RecordsError> {
-    let mut chains = PageChains::ahead(&account.records);
-    let shown = judged(&account.profile.name, page, revoked, &mut chains);
+    let generation = account.records.extent(name)?.map_or(0, |extent| extent.generation);
+    let mut chains = PageChains::ahead(&account.records, generation);
+    let mut shown = judged(&account.profile.name, page, revoked, &[], &mut chains);
+    mark_times(None, &mut shown);
+    for shown in &mut shown {
+        shown.generation = generation;
+    }
     // What is said from now on follows what we have said already, also when these records are an older
     // copy and do not know of it.
     let learned = chains.learned();
@@ -309,7 +339,12 @@ fn judged_ahead(
 
 /// A page must be of its conversation and without gaps: otherwise the server has dropped, moved or
 /// invented something, and nothing of it is taken.
-fn continuous(page: &[Opened], name: &Conversation, me: &UserName, first: Seq) -> Result<(), LinkError> {
+pub(super) fn continuous(
+    page: &[Opened],
+    name: &Conversation,
+    me: &UserName,
+    first: Seq,
+) -> Result<(), LinkError> {
     let fits = page
         .iter()
         .zip(first..)
@@ -324,5 +359,84 @@ fn mark_broken(shown: &mut [Shown], broken: &[(ChainKey, u64)]) {
         if let Some(last) = last {
             last.verdict = Verdict::Gap { missing: *missing };
         }
+    }
+}
+
+/// Marks every message to which the server gives an earlier time than to the one before it.
+fn mark_times(before: Option<Timestamp>, shown: &mut [Shown]) {
+    let mut newest = before;
+    for shown in shown {
+        shown.backwards = newest.is_some_and(|newest| shown.time.as_millis() < newest.as_millis());
+        newest = Some(shown.time);
+    }
+}
+
+/// Merges messages of several conversations by the server's time. Those of one conversation keep their order, whatever
+/// the server says of their times.
+pub(super) fn merged_by_time(shown: Vec<Shown>) -> Vec<Shown> {
+    let mut newest: HashMap<Conversation, i64> = HashMap::new();
+    let mut timed: Vec<(i64, Shown)> = shown
+        .into_iter()
+        .map(|shown| {
+            let newest = newest.entry(shown.conversation.clone()).or_insert(i64::MIN);
+            *newest = (*newest).max(shown.time.as_millis());
+            (*newest, shown)
+        })
+        .collect();
+    // Stable: those of one conversation never change places.
+    timed.sort_by_key(|(time, _)| *time);
+    timed.into_iter().map(|(_, shown)| shown).collect()
+}
+
+/// The places and ids of a page.
+pub(super) fn places(page: &[Opened]) -> impl DoubleEndedIterator<Item = (Seq, MessageId)> {
+    page.iter().map(|opened| (opened.message.seq, opened.message.id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(conversation: &str, seq: Seq, time: i64) -> Shown {
+        Shown {
+            conversation: conversation.parse().unwrap(),
+            seq,
+            id: MessageId::from_bytes([1; 16]),
+            from: "erik".parse().unwrap(),
+            to: conversation.parse().unwrap(),
+            time: Timestamp::from_millis(time),
+            signed: None,
+            text: None,
+            verdict: Verdict::Public,
+            backwards: false,
+            generation: 0,
+            set_aside: false,
+        }
+    }
+
+    #[test]
+    fn times_merge_conversations_and_never_change_the_order_within_one() {
+        let all = vec![
+            shown("#lobby", 1, 10),
+            shown("#lobby", 2, 90),
+            shown("#lobby", 3, 5),
+            shown("#lobby", 4, 95),
+            shown("@erik", 1, 20),
+            shown("@erik", 2, 92),
+        ];
+        let merged = merged_by_time(all);
+        let order: Vec<(String, Seq)> =
+            merged.iter().map(|shown| (shown.conversation.to_string(), shown.seq)).collect();
+        let expected =
+            [("#lobby", 1), ("@erik", 1), ("#lobby", 2), ("#lobby", 3), ("@erik", 2), ("#lobby", 4)];
+        assert_eq!(order, expected.map(|(name, seq)| (name.to_owned(), seq)));
+    }
+
+    #[test]
+    fn each_time_that_runs_backwards_is_marked() {
+        let mut page =
+            vec![shown("#lobby", 1, 10), shown("#lobby", 2, 5), shown("#lobby", 3, 5), shown("#lobby", 4, 4)];
+        mark_times(Some(Timestamp::from_millis(11)), &mut page);
+        assert_eq!(page.iter().map(|shown| shown.backwards).collect::<Vec<_>>(), [true, true, false, true]);
     }
 }

@@ -142,7 +142,10 @@ fn event(update: &Update) -> Option<Value> {
         Update::Conversation { name, last, read } => {
             json!({"event": "conversation", "name": name, "last": last, "read": read})
         }
-        Update::Forgotten { name } => json!({"event": "forgotten", "conversation": name}),
+        Update::Regrouped { name, generation, begins, last, set_aside, .. } => json!({
+            "event": "regrouped", "conversation": name, "generation": generation, "begins": begins, "last": last,
+            "set_aside": set_aside,
+        }),
         // Each message is told once, when it stays as it is.
         Update::Newest { .. } => return None,
         Update::Backlog(messages) => json!({"event": "backlog", "messages": messages}),

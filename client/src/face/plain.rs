@@ -16,6 +16,7 @@ use crate::asking::asker::AskError;
 use crate::asking::asker::{Asker, PATIENCE};
 use crate::asking::update::{Connection, Update};
 use crate::face::paper::Paper;
+use crate::face::why;
 use crate::face::wording;
 use crate::face::words::{self, Intent, LineError, Misread};
 use crate::failure::Failure;
@@ -43,8 +44,8 @@ pub struct Plain<O, E> {
     paper: Paper,
     news_paper: Paper,
     user: Option<UserName>,
-    /// The newest `seq` of each conversation that was shown.
-    shown: HashMap<Conversation, Seq>,
+    /// The newest place in each conversation, its generation and `seq`, that was shown.
+    shown: HashMap<Conversation, (u64, Seq)>,
     /// Messages that came while an answer was waited for that must be shown before them.
     held: Vec<Shown>,
     holding: bool,
@@ -164,6 +165,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
             Ok(Intent::Register(name)) => self.register(name).await,
             Ok(Intent::Login(name)) => self.login(name).await,
             Ok(Intent::Users) => self.users().await,
+            Ok(Intent::Why(conversation)) => self.why(conversation.unwrap_or_else(Conversation::lobby)).await,
             Ok(Intent::Trust(name)) => self.wait_for(Action::Trust { name }).await.map(|_| ()),
             Ok(Intent::SayTo(to, text)) => self.say(to, text).await,
             Ok(Intent::Say(text)) => self.say(Conversation::lobby(), text).await,
@@ -200,6 +202,16 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
         };
         let names: Vec<&str> = users.iter().map(UserName::as_str).collect();
         self.print(&names.join(" ")).await
+    }
+
+    async fn why(&mut self, conversation: Conversation) -> Result<(), Failure> {
+        let Answer::Why { conversation, ended } = self.wait_for(Action::Why { conversation }).await? else {
+            return Err(AskError::Ending.into());
+        };
+        for line in why::lines(&conversation, &ended, &self.zone) {
+            self.print(&line).await?;
+        }
+        Ok(())
     }
 
     async fn say(&mut self, to: Conversation, text: SafeText) -> Result<(), Failure> {
@@ -246,12 +258,9 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
                 self.shown.clear();
                 self.refuse(&reason).await
             }
-            Update::Forgotten { name } => {
-                self.shown.remove(&name);
-                Ok(())
-            }
             // Lines are said once, when they stay as they are.
             Update::Newest { .. }
+            | Update::Regrouped { .. }
             | Update::LoggedIn { .. }
             | Update::Backlog(_)
             | Update::Conversation { .. }
@@ -286,11 +295,11 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
     }
 
     async fn show(&mut self, shown: &Shown) -> Result<(), Failure> {
-        let newest = self.shown.entry(shown.conversation.clone()).or_insert(0);
-        if shown.seq <= *newest {
+        let newest = self.shown.entry(shown.conversation.clone()).or_default();
+        if shown.place() <= *newest {
             return Ok(());
         }
-        *newest = shown.seq;
+        *newest = shown.place();
         let line = wording::line(shown, &self.zone);
         self.print(&line).await
     }

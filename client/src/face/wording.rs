@@ -39,7 +39,9 @@ pub fn line(shown: &Shown, zone: &TimeZone) -> String {
 /// What must be known about a message besides its text.
 pub fn remarks(shown: &Shown, zone: &TimeZone) -> Vec<String> {
     let signed = shown.signed.map(|signed| format!("signed {}", moment(signed, zone)));
-    shown.verdict.remark().into_iter().chain(signed).collect()
+    let time = shown.remark_on_time().map(str::to_owned);
+    let aside = shown.set_aside.then(|| "set aside".to_owned());
+    shown.verdict.remark().into_iter().chain(signed).chain(time).chain(aside).collect()
 }
 
 #[cfg(test)]
@@ -60,6 +62,9 @@ mod tests {
             signed: None,
             text: text.map(str::to_owned),
             verdict,
+            backwards: false,
+            generation: 0,
+            set_aside: false,
         }
     }
 

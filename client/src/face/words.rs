@@ -62,6 +62,13 @@ pub const WORDS: &[Word] = &[
         .for_terminal(),
     word("/msg", "NAME TEXT", "the same as @NAME TEXT", OpenTo::Users, Completes::User),
     word("/trust", "NAME", "accept somebody's changed account key", OpenTo::Users, Completes::User),
+    word(
+        "/why",
+        "[CONVERSATION]",
+        "what happened to what is kept here",
+        OpenTo::Users,
+        Completes::Conversation,
+    ),
     word("/help", "", "show this", OpenTo::All, Completes::Nothing),
     word("/dialect", "json", "speak json from here on (without a terminal)", OpenTo::All, Completes::Nothing),
     word("/exit", "", "leave (also /quit)", OpenTo::All, Completes::Nothing).alias("/quit"),
@@ -164,6 +171,8 @@ pub enum Intent {
     Open(Conversation),
     /// `/trust NAME`
     Trust(UserName),
+    /// `/why [CONVERSATION]`
+    Why(Option<Conversation>),
     /// `/help`
     Help,
     /// `/dialect json`
@@ -241,6 +250,8 @@ fn slash(line: &str, logged_in: bool) -> Result<Intent, Misread> {
             say_to(conversation(&to)?, said.strip_prefix([' ', '\t']).unwrap_or(said))
         }
         ("/trust", [name]) => user(name).map(Intent::Trust),
+        ("/why", []) => Ok(Intent::Why(None)),
+        ("/why", [name]) => conversation(name).map(Some).map(Intent::Why),
         ("/help", []) => Ok(Intent::Help),
         ("/dialect", ["json"]) => Ok(Intent::Json),
         ("/exit", []) => Ok(Intent::Exit),

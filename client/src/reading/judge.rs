@@ -84,6 +84,9 @@ pub fn judge(me: &UserName, opened: &Opened, revoked: &[RevokedDevice], chains: 
         signed: signed.filter(differs),
         text,
         verdict,
+        backwards: false,
+        generation: 0,
+        set_aside: false,
     }
 }
 
@@ -138,7 +141,11 @@ fn follow(
     if missing == 0 && message.prev != seen.last_hash {
         return bad("altered: it does not follow the message before it");
     }
-    chains.remember(key, Chain { last_n: message.n, last_hash: message.hash.clone(), ..seen });
+    let newest = Chain { last_n: message.n, last_hash: message.hash.clone(), ..seen };
+    // After what was not read the chain begins with this one: what comes before it is held against that.
+    let first = skips.then(|| (message.n, message.prev.clone()));
+    let (first_n, first_prev) = first.unwrap_or((newest.first_n, newest.first_prev));
+    chains.remember(key, Chain { first_n, first_prev, last_n: newest.last_n, last_hash: newest.last_hash });
     if missing == 0 || skips { Verdict::Good } else { Verdict::Gap { missing } }
 }
 

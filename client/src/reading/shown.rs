@@ -26,6 +26,32 @@ pub struct Shown {
     pub text: Option<String>,
     /// How far it can be believed.
     pub verdict: Verdict,
+    /// Whether the server gives it an earlier time than the message before it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub backwards: bool,
+    /// The generation of the conversation under which it is kept on this machine.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub generation: u64,
+    /// Whether it does not fit what the server has now, and is kept aside.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub set_aside: bool,
+}
+
+impl Shown {
+    /// Its place in all that is kept of its conversation: what came later stands later.
+    pub const fn place(&self) -> (u64, Seq) {
+        (self.generation, self.seq)
+    }
+
+    /// A remark on its time, if something is wrong with that.
+    pub fn remark_on_time(&self) -> Option<&'static str> {
+        self.backwards.then_some("time runs backwards")
+    }
+}
+
+/// Whether there is nothing to be said.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// How far a message can be believed.

@@ -38,6 +38,9 @@ fn shown(conversation: &str, seq: Seq) -> Shown {
             "and more ".repeat(seq.to_le_bytes()[0].into())
         )),
         verdict: Verdict::Good,
+        backwards: false,
+        generation: 0,
+        set_aside: false,
     }
 }
 
@@ -55,7 +58,7 @@ fn outgoing(number: u64) -> Outgoing {
 fn fill(folder: &Path) {
     let mut records = Records::open(folder).unwrap();
     for name in CONVERSATIONS {
-        let extent = Extent { name: name.parse().unwrap(), first: 1, last: 40, read: 5 };
+        let extent = Extent { last: 40, read: 5, ..Extent::new(name.parse().unwrap(), 1) };
         let messages: Vec<Shown> = (1..=40).map(|seq| shown(name, seq)).collect();
         let chain = Chain { first_n: 0, first_prev: String::new(), last_n: 9, last_hash: "h".to_owned() };
         records.keep(&extent, &messages, &[(chain_key(), chain)]).unwrap();
@@ -88,7 +91,9 @@ fn read(records: &Records) -> Result<Read, RecordsError> {
     for name in CONVERSATIONS {
         read.pins.push(records.pin(&name[1..].parse().unwrap())?);
     }
-    read.chain = PageChains::newer(records, true).seen(&chain_key()).is_some();
+    if let Some(extent) = records.extent(&"@erik".parse().unwrap())? {
+        read.chain = PageChains::newer(records, &extent).seen(&chain_key()).is_some();
+    }
     read.outgoing = records.outgoing()?.into_iter().map(|(_, outgoing)| outgoing).collect();
     Ok(read)
 }

@@ -1,24 +1,37 @@
-//! What is looked at when records are opened: every value must open in its place. What the server has is forgotten
-//! when it was damaged, and fetched again; of what only this machine had the user is told.
+//! Damage: every value must open in its place. What the server has is forgotten when it was damaged, and fetched
+//! again; of what only this machine had the user is told. When all is looked at, and when only a part:
+//! `records/checking.rs`.
 
 use std::collections::{BTreeMap, HashSet};
 
 use super::RecordsError;
-use super::{Extent, Kind, Outgoing, Records, context, message_context, sqlite};
-use parlour_protocol::MessageId;
+use super::{Extent, Kind, Records, context, message_context, sqlite};
+use rusqlite::params;
 
 /// Writes both tables anew, without what was damaged.
 const WITHOUT_BAD: &str = "
     CREATE TEMP TABLE facts_kept AS SELECT tag, kind, body FROM main.facts
-        WHERE tag NOT IN (SELECT tag FROM bad_facts) AND tag NOT IN (SELECT tag FROM bad_conversations);
-    CREATE TEMP TABLE messages_kept AS SELECT conversation, seq, body FROM main.messages
-        WHERE conversation NOT IN (SELECT tag FROM bad_conversations);
+        WHERE tag NOT IN (SELECT tag FROM bad_facts);
+    CREATE TEMP TABLE messages_kept AS SELECT conversation, generation, seq, body FROM main.messages AS kept
+        WHERE NOT EXISTS (SELECT 1 FROM bad_messages AS bad WHERE bad.conversation = kept.conversation
+            AND (bad.generation IS NULL OR bad.generation = kept.generation));
     DELETE FROM main.facts;
     DELETE FROM main.messages;
     INSERT INTO main.facts SELECT * FROM facts_kept;
     INSERT INTO main.messages SELECT * FROM messages_kept;
-    DROP TABLE facts_kept; DROP TABLE messages_kept; DROP TABLE bad_facts; DROP TABLE bad_conversations;
+    DROP TABLE facts_kept; DROP TABLE messages_kept; DROP TABLE bad_facts; DROP TABLE bad_messages;
 ";
+
+/// A conversation with damage in it.
+struct BadConversation {
+    tag: Vec<u8>,
+    /// What is known of it, if that can be read.
+    extent: Option<Extent>,
+    /// The generations that are set aside and whole. The server could not give them again: they stay.
+    sound: Vec<u64>,
+    /// All others.
+    bad: Vec<u64>,
+}
 
 /// What was damaged, as the user hears it.
 #[derive(Default)]
@@ -51,6 +64,9 @@ impl Records {
         self.write(|records| {
             let transaction = records.connection.unchecked_transaction().map_err(sqlite)?;
             records.take_out_all(&bad_facts, &bad_conversations)?;
+            for conversation in &bad_conversations {
+                records.begin_after_damage(conversation)?;
+            }
             for position in &bad_outgoing {
                 transaction.execute("DELETE FROM outbox WHERE position = ?1", [position]).map_err(sqlite)?;
             }
@@ -62,22 +78,49 @@ impl Records {
 
     /// Takes facts and conversations out, and writes both tables anew: where a row's name was changed it stands in a
     /// wrong place, and cannot be found to be deleted.
-    fn take_out_all(&self, facts: &[Vec<u8>], conversations: &[Vec<u8>]) -> Result<(), RecordsError> {
+    fn take_out_all(&self, facts: &[Vec<u8>], conversations: &[BadConversation]) -> Result<(), RecordsError> {
         self.connection
             .execute_batch(
-                "CREATE TEMP TABLE bad_facts (tag BLOB); CREATE TEMP TABLE bad_conversations (tag BLOB)",
+                "CREATE TEMP TABLE bad_facts (tag BLOB);
+                 CREATE TEMP TABLE bad_messages (conversation BLOB, generation INTEGER)",
             )
             .map_err(sqlite)?;
-        for (table, tags) in [("bad_facts", facts), ("bad_conversations", conversations)] {
-            for tag in tags {
-                let insert = format!("INSERT INTO {table} VALUES (?1)");
-                self.connection.execute(&insert, [tag]).map_err(sqlite)?;
+        let fact = |tag: &[u8]| {
+            self.connection.execute("INSERT INTO bad_facts VALUES (?1)", [tag]).map(drop).map_err(sqlite)
+        };
+        for tag in facts {
+            fact(tag)?;
+        }
+        for BadConversation { tag, extent, bad, sound } in conversations {
+            fact(tag)?;
+            let all = sound.is_empty().then_some(None);
+            let bad = bad.iter().copied().map(Some);
+            for generation in all.into_iter().chain(bad.clone()) {
+                self.connection
+                    .execute("INSERT INTO bad_messages VALUES (?1, ?2)", params![tag, generation])
+                    .map_err(sqlite)?;
+            }
+            if let Some(extent) = extent {
+                for generation in bad.flatten() {
+                    fact(&self.generation_tag(&extent.name, generation))?;
+                }
             }
         }
         self.connection.execute_batch(WITHOUT_BAD).map_err(sqlite)
     }
 
-    fn look_at_structure(&self) -> Result<(), RecordsError> {
+    /// What is set aside stays readable, above what will be fetched again.
+    fn begin_after_damage(&self, conversation: &BadConversation) -> Result<(), RecordsError> {
+        match &conversation.extent {
+            Some(extent) if !conversation.sound.is_empty() => {
+                let generation = extent.generation + 1;
+                self.set_extent(&Extent { generation, ..Extent::new(extent.name.clone(), 1) })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn look_at_structure(&self) -> Result<(), RecordsError> {
         let mut check = self.connection.prepare("PRAGMA quick_check(1)").map_err(sqlite)?;
         let line: String = check.query_row([], |row| row.get(0)).map_err(sqlite)?;
         if line == "ok" { Ok(()) } else { Err(RecordsError::Damaged(line)) }
@@ -104,34 +147,67 @@ impl Records {
         Ok(bad)
     }
 
-    /// The tags of conversations of which a message does not open, or is missing between the oldest and the newest.
-    fn bad_conversations(&self, damage: &mut Damage) -> Result<Vec<Vec<u8>>, RecordsError> {
-        let mut bad = HashSet::new();
-        let mut found: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
-        let mut select =
-            self.connection.prepare("SELECT conversation, seq, body FROM messages").map_err(sqlite)?;
+    /// Conversations of which a message does not open, or is missing between the oldest and the newest of a generation.
+    fn bad_conversations(&self, damage: &mut Damage) -> Result<Vec<BadConversation>, RecordsError> {
+        // How many messages each generation has, and how many of them do not open.
+        let mut found: BTreeMap<Vec<u8>, BTreeMap<u64, (u64, u64)>> = BTreeMap::new();
+        let mut select = self
+            .connection
+            .prepare("SELECT conversation, generation, seq, body FROM messages")
+            .map_err(sqlite)?;
         let mut rows = select.query([]).map_err(sqlite)?;
         while let Some(row) = rows.next().map_err(sqlite)? {
             let tag: Vec<u8> = row.get(0).map_err(sqlite)?;
-            let (seq, body): (i64, Vec<u8>) = (row.get(1).map_err(sqlite)?, row.get(2).map_err(sqlite)?);
-            *found.entry(tag.clone()).or_default() += 1;
-            match u64::try_from(seq) {
-                Ok(seq) if self.opens(&message_context(&tag, seq), &body) => damage.sound += 1,
-                _ => drop(bad.insert(tag)),
-            }
+            let (generation, seq): (i64, i64) = (row.get(1).map_err(sqlite)?, row.get(2).map_err(sqlite)?);
+            let body: Vec<u8> = row.get(3).map_err(sqlite)?;
+            let opens = match (u64::try_from(generation), u64::try_from(seq)) {
+                (Ok(generation), Ok(seq)) => self.opens(&message_context(&tag, generation, seq), &body),
+                _ => false,
+            };
+            damage.sound += usize::from(opens);
+            let generation = u64::try_from(generation).unwrap_or(u64::MAX);
+            let counts = found.entry(tag).or_default().entry(generation).or_default();
+            *counts = (counts.0 + 1, counts.1 + u64::from(!opens));
         }
-        let mut known = HashSet::new();
+        let mut bad = Vec::new();
         for (tag, extent) in self.opening_extents()? {
-            let expected = (extent.last + 1).saturating_sub(extent.first);
-            if found.get(&tag).copied().unwrap_or(0) != expected {
-                bad.insert(tag.clone());
-            }
-            known.insert(tag);
+            let counts = found.remove(&tag).unwrap_or_default();
+            bad.extend(self.bad_in(tag, extent, &counts)?);
         }
         // Messages of a conversation of which nothing else is known can be shown to nobody.
-        bad.extend(found.into_keys().filter(|tag| !known.contains(tag)));
+        bad.extend(found.into_keys().map(|tag| BadConversation {
+            tag,
+            extent: None,
+            sound: vec![],
+            bad: vec![],
+        }));
         damage.conversations += bad.len() as u64;
-        Ok(bad.into_iter().collect())
+        Ok(bad)
+    }
+
+    fn bad_in(
+        &self,
+        tag: Vec<u8>,
+        extent: Extent,
+        counts: &BTreeMap<u64, (u64, u64)>,
+    ) -> Result<Option<BadConversation>, RecordsError> {
+        let mut expected = BTreeMap::from([(extent.generation, (extent.begins, extent.last))]);
+        let generations = self.readable_generations(&extent);
+        expected.extend(generations.iter().map(|ended| (ended.number, (ended.first, ended.last))));
+        let is_whole = |generation: u64| {
+            let (first, last) = expected.get(&generation).copied().unwrap_or((1, 0));
+            let count = counts.get(&generation).copied().unwrap_or((0, 0));
+            count == ((last + 1).saturating_sub(first), 0)
+        };
+        if expected.keys().chain(counts.keys()).all(|generation| is_whole(*generation)) {
+            return Ok(None);
+        }
+        let path = self.path(&extent).unwrap_or_default();
+        let stays = |generation: &u64| {
+            *generation != extent.generation && path.count(*generation) == 0 && is_whole(*generation)
+        };
+        let (sound, bad) = expected.keys().chain(counts.keys()).copied().partition(stays);
+        Ok(Some(BadConversation { tag, extent: Some(extent), sound, bad }))
     }
 
     fn opening_extents(&self) -> Result<Vec<(Vec<u8>, Extent)>, RecordsError> {
@@ -143,8 +219,8 @@ impl Records {
         let mut extents = Vec::new();
         for row in rows {
             let (tag, body): (Vec<u8>, Vec<u8>) = row.map_err(sqlite)?;
-            if let Ok(extent) = self.unseal(&context(Kind::Conversation, &tag), &body) {
-                extents.push((tag, extent));
+            if let Ok(extent) = self.unseal::<Extent>(&context(Kind::Conversation, &tag), &body) {
+                extents.push((tag, extent.completed()));
             }
         }
         Ok(extents)
@@ -164,20 +240,26 @@ impl Records {
     }
 
     /// How much of what was to be sent is gone without a trace but that it is noted.
-    fn missing_outgoing(&self) -> Result<u64, RecordsError> {
-        let Ok(Some(noted)) = self.noted_outbox() else { return Ok(0) };
+    pub(super) fn missing_outgoing(&self) -> Result<u64, RecordsError> {
         let stored = self.stored_outgoing()?;
-        let there: HashSet<MessageId> = stored
+        let there: HashSet<Vec<u8>> = stored
             .iter()
             .filter_map(|(_, outgoing)| outgoing.as_ref().ok())
-            .map(|o: &Outgoing| o.id)
+            .map(|outgoing| self.tag(Kind::Outbox, &outgoing.id.to_string()))
             .collect();
+        let mut select =
+            self.connection.prepare("SELECT tag, body FROM facts WHERE kind = ?1").map_err(sqlite)?;
+        let mut rows = select.query([Kind::Outbox as u8]).map_err(sqlite)?;
+        let mut gone = 0_usize;
+        while let Some(row) = rows.next().map_err(sqlite)? {
+            let (tag, body): (Vec<u8>, Vec<u8>) = (row.get(0).map_err(sqlite)?, row.get(1).map_err(sqlite)?);
+            gone += usize::from(!there.contains(&tag) && self.opens(&context(Kind::Outbox, &tag), &body));
+        }
         let damaged = stored.iter().filter(|(_, outgoing)| outgoing.is_err()).count();
-        let gone = noted.iter().filter(|id| !there.contains(id)).count();
         Ok(gone.saturating_sub(damaged) as u64)
     }
 
-    fn opens(&self, context: &[u8], body: &[u8]) -> bool {
+    pub(super) fn opens(&self, context: &[u8], body: &[u8]) -> bool {
         self.vault.open(context, body).is_ok()
     }
 }
@@ -206,12 +288,16 @@ impl Damage {
             "known account keys are lost: compare keys before you trust the next one of somebody you know",
         );
         say(
-            facts(&[Kind::Chain, Kind::Device, Kind::OwnChain]),
+            facts(&[Kind::Chain, Kind::NewestChain, Kind::Device, Kind::OwnChain]),
             "notes of what came last are lost: a missing message may go unnoticed once",
         );
         say(
             facts(&[Kind::Outbox]),
-            "list of what waits to be sent is lost: what could be read of it is sent",
+            "notes of what waits to be sent are lost: what could be read of it is sent",
+        );
+        say(
+            facts(&[Kind::Generation]),
+            "notes of what was set aside are lost, and with them what they were about",
         );
         words
     }

@@ -73,33 +73,42 @@ impl Records {
         let transaction = self.connection.unchecked_transaction().map_err(sqlite)?;
         transaction.execute("INSERT INTO outbox (body) VALUES (?1)", [body]).map_err(sqlite)?;
         let position = transaction.last_insert_rowid();
-        // Noted from what was there before, where nothing was noted yet.
-        self.note_change(|ids| {
-            ids.retain(|id| *id != outgoing.id);
-            ids.push(outgoing.id);
-        })?;
+        self.note(outgoing, position)?;
         transaction.commit().map_err(sqlite)?;
         Ok(position)
     }
 
-    /// Notes what waits, so that it cannot be gone without anybody noticing: what waited before, as `change` makes it.
-    fn note_change(&self, change: impl FnOnce(&mut Vec<MessageId>)) -> Result<(), RecordsError> {
-        let mut ids = match self.noted_outbox()? {
-            Some(ids) => ids,
-            None => self.readable_outgoing()?,
-        };
-        change(&mut ids);
-        self.set_fact(Kind::Outbox, "", &ids)
+    /// Notes that a message waits, and in which order: rows can be taken out of the file, or change places in it.
+    fn note(&self, outgoing: &Outgoing, order: i64) -> Result<(), RecordsError> {
+        self.set_fact(Kind::Outbox, &outgoing.id.to_string(), &order)
     }
 
-    /// Notes what waits and can be read.
+    /// Notes what waits and can be read, and nothing else.
     pub(super) fn note_outbox(&self) -> Result<(), RecordsError> {
-        self.set_fact(Kind::Outbox, "", &self.readable_outgoing()?)
+        let mut order = Vec::new();
+        for (position, outgoing) in self.stored_outgoing()? {
+            if let Ok(outgoing) = outgoing {
+                let noted = self.fact(Kind::Outbox, &outgoing.id.to_string()).ok().flatten();
+                order.push((outgoing, noted.unwrap_or(position)));
+            }
+        }
+        let forget = "DELETE FROM facts WHERE kind = ?1";
+        self.connection.execute(forget, [Kind::Outbox as u8]).map_err(sqlite)?;
+        order.iter().try_for_each(|(outgoing, order)| self.note(outgoing, *order))
     }
 
-    fn readable_outgoing(&self) -> Result<Vec<MessageId>, RecordsError> {
-        let stored = self.stored_outgoing()?;
-        Ok(stored.into_iter().filter_map(|(_, outgoing)| Some(outgoing.ok()?.id)).collect())
+    /// Older versions noted all ids in one list. What it names and is not there any more stays noted as missing.
+    pub(super) fn note_each(&mut self) -> Result<(), RecordsError> {
+        let Ok(Some(ids)) = self.fact::<Vec<MessageId>>(Kind::Outbox, "") else { return Ok(()) };
+        self.write(|records| {
+            let transaction = records.connection.unchecked_transaction().map_err(sqlite)?;
+            for (order, id) in (1_i64..).zip(&ids) {
+                records.set_fact(Kind::Outbox, &id.to_string(), &order)?;
+            }
+            let tag = records.tag(Kind::Outbox, "");
+            transaction.execute("DELETE FROM facts WHERE tag = ?1", [tag]).map_err(sqlite)?;
+            transaction.commit().map_err(sqlite)
+        })
     }
 
     /// Takes a message out, also of what is noted.
@@ -112,12 +121,8 @@ impl Records {
         let Some(body) = body else { return Ok(()) };
         let outgoing: Outgoing = self.unseal(b"outbox", &body)?;
         self.connection.execute("DELETE FROM outbox WHERE position = ?1", [position]).map_err(sqlite)?;
-        self.note_change(|ids| ids.retain(|id| *id != outgoing.id))
-    }
-
-    /// What waits, by what was noted of it; nothing was noted by older versions.
-    pub(super) fn noted_outbox(&self) -> Result<Option<Vec<MessageId>>, RecordsError> {
-        self.fact(Kind::Outbox, "")
+        let tag = self.tag(Kind::Outbox, &outgoing.id.to_string());
+        self.connection.execute("DELETE FROM facts WHERE tag = ?1", [tag]).map(drop).map_err(sqlite)
     }
 
     /// All rows of the outbox, whether they open or not.
@@ -182,10 +187,13 @@ impl Records {
             .into_iter()
             .map(|(position, outgoing)| Ok((position, outgoing?)))
             .collect::<Result<Vec<_>, RecordsError>>()?;
-        if let Some(noted) = self.noted_outbox()? {
+        let order = |outgoing: &Outgoing| self.fact::<i64>(Kind::Outbox, &outgoing.id.to_string());
+        let mut noted: Vec<(Option<i64>, (i64, Outgoing))> = outgoing
+            .drain(..)
             // A position is nothing that is sealed; the note is.
-            outgoing.sort_by_key(|(_, outgoing)| noted.iter().position(|id| *id == outgoing.id));
-        }
-        Ok(outgoing)
+            .map(|(position, outgoing)| Ok((order(&outgoing)?, (position, outgoing))))
+            .collect::<Result<_, RecordsError>>()?;
+        noted.sort_by_key(|(order, (position, _))| order.unwrap_or(*position));
+        Ok(noted.into_iter().map(|(_, outgoing)| outgoing).collect())
     }
 }

@@ -3,22 +3,31 @@ use parlour_protocol::{MessageId, Timestamp};
 use super::*;
 use crate::reading::shown::Verdict;
 
-fn shown(seq: Seq) -> Shown {
+pub(super) fn id(number: u64) -> MessageId {
+    let mut bytes = [7; 16];
+    bytes[..8].copy_from_slice(&number.to_be_bytes());
+    MessageId::from_bytes(bytes)
+}
+
+pub(super) fn shown(seq: Seq) -> Shown {
     Shown {
         conversation: "@erik".parse().unwrap(),
         seq,
-        id: MessageId::from_bytes([u8::try_from(seq).unwrap(); 16]),
+        id: id(seq),
         from: "erik".parse().unwrap(),
         to: "@sam".parse().unwrap(),
         time: Timestamp::from_millis(1_000),
         signed: None,
         text: Some(format!("canary {seq}")),
         verdict: Verdict::Good,
+        backwards: false,
+        generation: 0,
+        set_aside: false,
     }
 }
 
-fn extent(first: Seq, last: Seq) -> Extent {
-    Extent { name: "@erik".parse().unwrap(), first, last, read: 0 }
+pub(super) fn extent(first: Seq, last: Seq) -> Extent {
+    Extent { last, ..Extent::new("@erik".parse().unwrap(), first) }
 }
 
 #[test]
@@ -33,9 +42,10 @@ fn what_is_kept_is_there_after_opening_again() {
     drop(records);
 
     let records = Records::open(folder.path()).unwrap();
-    assert_eq!(records.extents().unwrap(), [Extent { read: 3, ..extent(1, 5) }]);
+    let extents = records.extents().unwrap();
+    assert_eq!(extents.iter().map(|e| (e.first, e.last, e.read)).collect::<Vec<_>>(), [(1, 5, 3)]);
     assert_eq!(records.messages(&erik, None, 2).unwrap(), messages[3..]);
-    assert_eq!(records.messages(&erik, Some(3), 100).unwrap(), messages[..2]);
+    assert_eq!(records.messages(&erik, Some((0, 3)), 100).unwrap(), messages[..2]);
     assert_eq!(records.pin(&"erik".parse().unwrap()).unwrap().as_deref(), Some("kid"));
 }
 

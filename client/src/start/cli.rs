@@ -44,7 +44,11 @@ pub struct Options {
     /// One JSON object a line, for scripts and bots
     #[arg(id = "json_face", long = "json")]
     pub json: bool,
-    /// TOML file with server, keys, ca, user and sandbox
+    /// What each public conversation may take on this machine, as in 64MiB; its oldest messages go first
+    /// [default: 64MiB]
+    #[arg(long, global = true, env = "PARLOUR_HISTORY_BYTES", value_name = "SIZE")]
+    pub history_bytes: Option<String>,
+    /// TOML file with server, keys, ca, user, history-bytes and sandbox
     #[arg(long, global = true, env = "PARLOUR_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// How this process confines itself.

@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::engine::setup::Setup;
 use crate::link::trust::RootPin;
 use crate::profile::{self, ProfileError, Profiles};
+use crate::records::PUBLIC_BYTES;
 use crate::start::cli::Options;
 
 #[derive(Debug, Default, Deserialize)]
@@ -20,6 +21,8 @@ struct File {
     keys: Option<PathBuf>,
     ca: Option<PathBuf>,
     user: Option<String>,
+    #[serde(rename = "history-bytes")]
+    history_bytes: Option<String>,
     sandbox: Option<Mode>,
 }
 
@@ -58,6 +61,8 @@ pub fn settle(options: &Options) -> Result<Settled, StartError> {
             name.parse::<UserName>().map_err(|error| StartError::Usage(format!("--user {name}: {error}")))
         })
         .transpose()?;
+    let history_bytes = options.history_bytes.clone().or(file.history_bytes);
+    let history_bytes = history_bytes.as_deref().map_or(Ok(PUBLIC_BYTES), bytes)?;
     let here = server.as_ref().is_none_or(ServerAddress::is_loopback);
     let Keys { folder, found_here } = keys(options.keys.clone().or(file.keys), here)?;
     let setup = Setup {
@@ -66,6 +71,7 @@ pub fn settle(options: &Options) -> Result<Settled, StartError> {
         local_pin: local_pin(),
         profiles: Profiles::new(folder),
         found_here,
+        history_bytes,
         clock: Clock::with_offset(options.clock_offset.unwrap_or(0)),
     };
     Ok(Settled { setup, user, sandbox: options.sandbox.mode(file.sandbox) })
@@ -78,6 +84,29 @@ fn address(text: &str) -> Result<(Option<ServerAddress>, Option<RootPin>), Start
         return Ok((Some(invitation.server), Some(RootPin::Fingerprint(invitation.root))));
     }
     Ok((Some(text.parse().map_err(wrong)?), None))
+}
+
+/// The least that a public conversation may be bounded to: what a login shows stays in any case.
+const LEAST_BYTES: u64 = 64 * 1_024;
+
+/// A size: a number of bytes, or of KiB, MiB or GiB.
+fn bytes(text: &str) -> Result<u64, StartError> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit: Option<u64> = match text.get(digits.len()..).unwrap_or_default().trim_start() {
+        "" | "B" => Some(1),
+        "KiB" => Some(1 << 10),
+        "MiB" => Some(1 << 20),
+        "GiB" => Some(1 << 30),
+        _ => None,
+    };
+    let number: Option<u64> = digits.parse().ok();
+    number
+        .zip(unit)
+        .and_then(|(number, unit)| number.checked_mul(unit))
+        .filter(|bytes| (LEAST_BYTES..=i64::MAX as u64).contains(bytes))
+        .ok_or_else(|| {
+            StartError::Usage(format!("--history-bytes {text}: write a size of 64KiB or more, as in 64MiB"))
+        })
 }
 
 /// The root of a server that was set up in this folder. Somebody else could have put it there, so folders and file

@@ -14,6 +14,7 @@ use crate::control;
 use crate::engine;
 use crate::engine::setup::Setup;
 use crate::face::paper::Paper;
+use crate::face::why;
 use crate::face::wording;
 use crate::failure::Failure;
 use crate::profile::{ProfileError, ProfileLock};
@@ -63,7 +64,7 @@ fn action(command: OneShot) -> Result<Action, Failure> {
         }
         OneShot::Users => Action::Users,
         OneShot::History { conversation: name, limit, .. } => {
-            Action::History { conversation: conversation(&name)?, before: None, limit }
+            Action::History { conversation: conversation(&name)?, before: None, generation: None, limit }
         }
     })
 }
@@ -140,6 +141,9 @@ fn print(answer: &Answer, json: bool) -> Result<(), Failure> {
             writeln!(out, "{}", users.iter().map(UserName::as_str).collect::<Vec<_>>().join(" "))
         }
         Answer::History { messages, .. } => messages.iter().try_for_each(|m| writeln!(out, "{}", line(m))),
+        Answer::Why { conversation, ended } => {
+            why::lines(conversation, ended, &zone).iter().try_for_each(|line| writeln!(out, "{line}"))
+        }
         Answer::Done | Answer::Registered { .. } | Answer::LoggedIn { .. } => Ok(()),
     };
     written.map_err(|error| Failure::usage(format!("standard output: {error}")))

@@ -135,7 +135,8 @@ fn what_was_changed_in_the_local_history_is_told_and_fetched_again() -> Result<(
     )?;
     drop(database);
     let mut sam = world.client_with("sam", &["--user", "sam"])?;
-    ensure!(shown(&mut sam)? == before);
+    let again = shown(&mut sam)?;
+    ensure!(again == before, "{again:#?} {before:#?} {}", sam.process.errors());
     let errors = sam.process.errors();
     ensure!(
         errors.contains("local.db was damaged: 2 conversations are fetched again from the server"),

@@ -97,3 +97,34 @@ fn messages_whose_numbers_do_not_run_on_are_not_taken_at_all() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn no_message_is_hidden_by_its_time_and_times_that_run_backwards_are_shown() -> Result<()> {
+    let world = six()?;
+    // The third gets a time far before the others', the fifth one far behind them.
+    let operator = Operator::before(
+        &world,
+        "erik",
+        Logins::Anew,
+        edited(|line| {
+            for message in list(line, "messages") {
+                if message["seq"] == 3 {
+                    message["time"] = json!(1);
+                } else if message["seq"] == 5 {
+                    message["time"] = json!(4_000_000_000_000_i64);
+                }
+            }
+        }),
+    )?;
+    let mut command = world.client_command_to("erik", &operator.address())?;
+    let mut erik = Client::start("erik", command.args(["--plain", "--user", "erik"]))?;
+    erik.expect("Authentication Succeeded")?;
+    erik.expect("{} sam: @erik 0")?;
+    erik.expect("{} sam: @erik 1")?;
+    erik.expect("1970-{} sam [signed {}] [time runs backwards]: @erik 2")?;
+    erik.expect("{} sam: @erik 3")?;
+    erik.expect("2096-{} sam [signed {}]: @erik 4")?;
+    erik.expect("{} sam [time runs backwards]: @erik 5")?;
+    ensure!(erik.leave()? == 0);
+    Ok(())
+}

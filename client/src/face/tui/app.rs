@@ -175,7 +175,7 @@ impl App {
             }
             Update::LoggedOut { .. } => self.marks_known = false,
             Update::Conversation { .. }
-            | Update::Forgotten { .. }
+            | Update::Regrouped { .. }
             | Update::Newest { .. }
             | Update::Backlog(_)
             | Update::Message(_)
@@ -213,6 +213,7 @@ impl App {
                 self.view.select(&lobby, &self.state);
             }
         }
+        self.hold_what_is_looked_at();
         let seen = self.view.focused
             && self.view.help.is_none()
             && self.view.scroll == Scroll::Newest
@@ -222,6 +223,29 @@ impl App {
             if let Some(seq) = self.state.mark_read(&conversation) {
                 self.ask(Purpose::MarkRead, Action::MarkRead { conversation, seq });
             }
+        }
+    }
+
+    /// What the user has scrolled to stays loaded; from there it is a way back to the newest messages.
+    fn hold_what_is_looked_at(&mut self) {
+        let (selected, scroll) = (self.view.selected.clone(), self.view.scroll);
+        for conversation in &mut self.state.conversations {
+            conversation.held = conversation.name == selected && scroll != Scroll::Newest;
+        }
+        let known = self.state.conversations.iter_mut().find(|known| known.name == selected);
+        if let Some(conversation) = known
+            && conversation.detached
+            && !conversation.held
+            && !conversation.loading
+        {
+            conversation.loading = true;
+            let action = Action::History {
+                conversation: selected.clone(),
+                before: None,
+                generation: None,
+                limit: moving::PAGE,
+            };
+            self.ask(Purpose::Newest { conversation: selected }, action);
         }
     }
 

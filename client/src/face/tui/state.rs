@@ -9,6 +9,13 @@ use crate::asking::update::{Connection, Update, Waiting};
 use crate::failure::Failure;
 use crate::reading::shown::Shown;
 
+/// Messages of a conversation that are loaded at most. Others are read from this machine's records when somebody goes
+/// there.
+pub const WINDOW: usize = 2_000;
+
+/// Messages that are taken out of the window together.
+const SLACK: usize = 200;
+
 /// Notices that are kept; the oldest go first.
 const NOTICES: usize = 200;
 
@@ -41,8 +48,12 @@ pub struct State {
 pub struct ConversationState {
     /// Its name.
     pub name: Conversation,
-    /// What is loaded of it, by `seq`, without gaps.
+    /// What is loaded of it, in the order in which it is kept: a window of at most [`WINDOW`] and some more.
     pub messages: Vec<Shown>,
+    /// Whether there are newer ones that are not loaded.
+    pub detached: bool,
+    /// Whether the user looks at older ones: then newer ones do not push them out.
+    pub held: bool,
     /// The newest, by `seq`, without gaps, when what comes between is not there yet: see
     /// [`Update::Newest`].
     pub ahead: Vec<Shown>,
@@ -61,12 +72,29 @@ impl ConversationState {
         Self {
             name,
             messages: Vec::new(),
+            detached: false,
+            held: false,
             ahead: Vec::new(),
             last: 0,
             read: 0,
             complete: false,
             loading: false,
         }
+    }
+
+    /// Puts a message behind the others; the oldest go when there are too many, or, while the user looks at those, the
+    /// new one is left to be read later.
+    fn push(&mut self, shown: Shown) {
+        let is_full = self.messages.len() >= WINDOW + SLACK;
+        if self.detached || (is_full && self.held) {
+            self.detached = true;
+            return;
+        }
+        if is_full {
+            self.messages.drain(..SLACK);
+            self.complete = false;
+        }
+        self.messages.push(shown);
     }
 
     /// Messages that the user has not seen.
@@ -115,9 +143,9 @@ impl State {
                 conversation.last = conversation.last.max(last);
                 conversation.read = conversation.read.max(read);
             }
-            Update::Forgotten { name } => {
+            Update::Regrouped { name, last, read, messages, .. } => {
                 let conversation = self.conversation(&name);
-                *conversation = ConversationState::new(name);
+                *conversation = ConversationState { messages, last, read, ..ConversationState::new(name) };
             }
             Update::Newest { name, messages, read, settled } => {
                 let conversation = self.conversation(&name);
@@ -165,17 +193,19 @@ impl State {
         let conversation = self.conversation(&shown.conversation);
         let seq = shown.seq;
         match conversation.messages.last() {
-            Some(newest) if seq <= newest.seq => return,
-            Some(newest) if seq > newest.seq + 1 => conversation.messages.clear(),
+            Some(newest) if shown.place() <= newest.place() => return,
+            // A new generation stands below what was kept before.
+            Some(newest) if shown.generation > newest.generation => {}
+            Some(newest) if seq > newest.seq + 1 && !conversation.detached => conversation.messages.clear(),
             _ => {}
         }
         if conversation.messages.is_empty() {
-            conversation.complete = seq <= 1;
+            conversation.complete = shown.place() <= (0, 1);
         }
-        conversation.messages.push(shown);
         // It has its place now.
         conversation.ahead.retain(|ahead| ahead.seq > seq);
         conversation.last = conversation.last.max(seq);
+        conversation.push(shown);
         if own {
             conversation.read = conversation.read.max(seq);
         }
@@ -191,6 +221,9 @@ impl State {
             Some(newest) if seq > newest.seq + 1 => conversation.ahead.clear(),
             _ => {}
         }
+        if conversation.ahead.len() >= WINDOW {
+            conversation.ahead.drain(..SLACK);
+        }
         conversation.ahead.push(shown);
         conversation.last = conversation.last.max(seq);
         if own {
@@ -202,12 +235,27 @@ impl State {
     pub fn add_older(&mut self, name: &Conversation, older: Vec<Shown>, complete: bool) {
         let conversation = self.conversation(name);
         conversation.loading = false;
-        let first = conversation.messages.first().map_or(Seq::MAX, |shown| shown.seq);
-        let mut messages: Vec<Shown> = older.into_iter().filter(|shown| shown.seq < first).collect();
+        let first = conversation.messages.first().map_or((u64::MAX, Seq::MAX), Shown::place);
+        let mut messages: Vec<Shown> = older.into_iter().filter(|shown| shown.place() < first).collect();
         messages.append(&mut conversation.messages);
-        conversation.complete = complete || messages.first().is_some_and(|shown| shown.seq <= 1);
-        conversation.last = conversation.last.max(messages.last().map_or(0, |shown| shown.seq));
+        conversation.complete = complete || messages.first().is_some_and(|shown| shown.place() <= (0, 1));
+        if messages.len() > WINDOW + SLACK {
+            // The user looks at the older ones.
+            messages.truncate(WINDOW);
+            conversation.detached = true;
+        }
+        let newest = messages.iter().rev().find(|shown| !shown.set_aside);
+        conversation.last = conversation.last.max(newest.map_or(0, |shown| shown.seq));
         conversation.messages = messages;
+    }
+
+    /// Goes back to the newest messages of a conversation.
+    pub fn set_newest(&mut self, name: &Conversation, newest: Vec<Shown>, complete: bool) {
+        let conversation = self.conversation(name);
+        conversation.loading = false;
+        conversation.complete = complete;
+        conversation.detached = false;
+        conversation.messages = newest;
     }
 
     /// The conversation with this name, made if there is none.
@@ -277,6 +325,9 @@ mod tests {
             signed: None,
             text: Some("x".into()),
             verdict: Verdict::Public,
+            backwards: false,
+            generation: 0,
+            set_aside: false,
         }
     }
 
@@ -330,6 +381,34 @@ mod tests {
         // As it was judged in its turn.
         let last = state.conversation(&Conversation::lobby()).messages.last().cloned().unwrap();
         assert_eq!(last.verdict, Verdict::Gap { missing: 9 });
+    }
+
+    #[test]
+    fn what_is_loaded_is_a_window_and_older_or_newer_messages_stay_out_of_it() {
+        let mut state = state();
+        let lobby = Conversation::lobby();
+        let add = |state: &mut State, seqs: std::ops::RangeInclusive<Seq>| {
+            seqs.for_each(|seq| state.apply(Update::Message(Box::new(shown("#lobby", "erik", seq)))));
+        };
+        add(&mut state, 1..=10_000);
+        let loaded = seqs(&mut state);
+        assert!((WINDOW..=WINDOW + SLACK).contains(&loaded.len()), "{}", loaded.len());
+        assert!(loaded.iter().copied().eq(10_001 - loaded.len() as Seq..=10_000));
+        assert!(!state.conversation(&lobby).complete);
+        // Whoever looks at older ones keeps them.
+        state.conversation(&lobby).held = true;
+        let first = loaded[0];
+        add(&mut state, 10_001..=11_000);
+        assert_eq!(seqs(&mut state)[0], first + (10_000 - first + 1).saturating_sub(loaded.len() as Seq));
+        assert!(state.conversation(&lobby).detached && state.conversation(&lobby).last == 11_000);
+        let older = (first - 500..first).map(|seq| shown("#lobby", "erik", seq)).collect();
+        state.add_older(&lobby, older, false);
+        assert_eq!((seqs(&mut state)[0], seqs(&mut state).len()), (first - 500, WINDOW));
+        // And back.
+        let newest = (10_901..=11_000).map(|seq| shown("#lobby", "erik", seq)).collect();
+        state.set_newest(&lobby, newest, false);
+        add(&mut state, 11_001..=11_001);
+        assert_eq!((seqs(&mut state)[0], seqs(&mut state).len()), (10_901, 101));
     }
 
     #[test]

@@ -34,6 +34,9 @@ pub(super) fn message(conversation: &str, from: &str, seq: Seq, minutes: i64, te
         signed: None,
         text: Some(text.to_owned()),
         verdict,
+        backwards: false,
+        generation: 0,
+        set_aside: false,
     }
 }
 
@@ -224,7 +227,10 @@ fn a_name_before_the_text_sends_there_and_goes_there() {
     assert_eq!(app.view.selected, direct("erik"));
     let effects = send(&mut app, "@anna");
     let conversation = direct("anna");
-    assert_eq!(actions(&effects), [Action::History { conversation, before: None, limit: 100 }]);
+    assert_eq!(
+        actions(&effects),
+        [Action::History { conversation, before: None, generation: None, limit: 100 }]
+    );
     assert_eq!(app.view.selected, direct("anna"));
 }
 
@@ -332,10 +338,13 @@ fn scrolling_to_the_top_asks_for_older_messages_once() {
         press(&mut app, KeyCode::PageUp);
     }
     let effects = app.effects();
-    assert_eq!(actions(&effects), [Action::History { conversation: lobby(), before: Some(50), limit: 100 }]);
+    assert_eq!(
+        actions(&effects),
+        [Action::History { conversation: lobby(), before: Some(50), generation: Some(0), limit: 100 }]
+    );
     let before = app.view.scroll;
     let messages = (1..50).map(|seq| message("#lobby", "erik", seq, 0, "x")).collect();
-    app.answer(purpose(&effects), Ok(Answer::History { messages, complete: true }), NOW);
+    app.answer(purpose(&effects), Ok(Answer::History { messages, complete: true, ended: Vec::new() }), NOW);
     assert_eq!(app.view.scroll, before);
     assert_eq!(app.state.conversations[0].messages.len(), 99);
     for _ in 0..9 {

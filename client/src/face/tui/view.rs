@@ -54,6 +54,8 @@ pub(super) enum Scroll {
     At {
         /// The message; 0 is what stands above all, the greatest number what stands below all.
         seq: Seq,
+        /// The generation that the message is kept under.
+        generation: u64,
         /// Counted from the message's first row.
         row: usize,
     },

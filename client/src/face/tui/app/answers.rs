@@ -6,6 +6,7 @@ use super::{App, GUEST_RETRY};
 use crate::asking::action::{Action, Answer};
 use crate::asking::update::{Connection, Update};
 use crate::face::tui::state::NoticeKind;
+use crate::face::why;
 use crate::failure::{Failure, Kind};
 
 /// What an action was for; `line` is what the user typed, to be given back when nothing comes of it.
@@ -35,6 +36,10 @@ pub(crate) enum Purpose {
     Older {
         conversation: Conversation,
     },
+    /// The newest page, after older ones were looked at.
+    Newest {
+        conversation: Conversation,
+    },
     /// Whether there can be such a conversation.
     Open {
         conversation: Conversation,
@@ -43,6 +48,7 @@ pub(crate) enum Purpose {
         line: String,
     },
     MarkRead,
+    Why,
 }
 
 impl App {
@@ -73,6 +79,7 @@ impl App {
                 }
             }
             Purpose::Older { conversation } => self.older(&conversation, outcome),
+            Purpose::Newest { conversation } => self.newest(&conversation, outcome),
             Purpose::Open { conversation } => self.opened(&conversation, outcome),
             // What is trusted now came as a notice.
             Purpose::Trust { line } => {
@@ -80,6 +87,15 @@ impl App {
                     self.refused(&failure, &line);
                 }
             }
+            Purpose::Why => match outcome {
+                Ok(Answer::Why { conversation, ended }) => {
+                    for line in why::lines(&conversation, &ended, &self.zone) {
+                        self.state.say(NoticeKind::Info, line);
+                    }
+                }
+                Ok(_) => {}
+                Err(failure) => self.state.fail(&failure),
+            },
             // It is said again with the next one.
             Purpose::MarkRead => {}
         }
@@ -202,7 +218,7 @@ impl App {
             return; // Logged out meanwhile.
         }
         match outcome {
-            Ok(Answer::History { messages, complete }) => {
+            Ok(Answer::History { messages, complete, .. }) => {
                 self.state.add_older(conversation, messages, complete);
             }
             Ok(_) => {}
@@ -210,6 +226,17 @@ impl App {
                 self.state.conversation(conversation).loading = false;
                 self.state.fail(&failure);
             }
+        }
+    }
+
+    fn newest(&mut self, conversation: &Conversation, outcome: Result<Answer, Failure>) {
+        match outcome {
+            Ok(Answer::History { messages, complete, .. })
+                if self.state.conversations.iter().any(|known| known.name == *conversation) =>
+            {
+                self.state.set_newest(conversation, messages, complete);
+            }
+            outcome => self.older(conversation, outcome),
         }
     }
 

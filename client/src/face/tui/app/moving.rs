@@ -9,7 +9,7 @@ use crate::face::tui::keys::Press;
 use crate::face::tui::view::Scroll;
 
 /// Messages that are asked for at once.
-const PAGE: usize = 100;
+pub(super) const PAGE: usize = 100;
 
 impl App {
     pub(super) fn go(&mut self, press: Press) {
@@ -73,7 +73,8 @@ impl App {
         if is_new || is_empty {
             self.state.conversation(name).loading = true;
             let (conversation, limit) = (name.clone(), PAGE);
-            let action = Action::History { conversation: conversation.clone(), before: None, limit };
+            let action =
+                Action::History { conversation: conversation.clone(), before: None, generation: None, limit };
             self.ask(Purpose::Open { conversation }, action);
         }
     }
@@ -140,12 +141,14 @@ impl App {
         else {
             return;
         };
-        let before = conversation.messages.first().map(|shown| shown.seq);
-        if conversation.complete || conversation.loading || before.is_some_and(|seq| seq <= 1) {
+        let first = conversation.messages.first();
+        let (before, generation) = (first.map(|shown| shown.seq), first.map(|shown| shown.generation));
+        if conversation.complete || conversation.loading || first.is_some_and(|shown| shown.place() <= (0, 1))
+        {
             return;
         }
         conversation.loading = true;
-        let action = Action::History { conversation: selected.clone(), before, limit: PAGE };
+        let action = Action::History { conversation: selected.clone(), before, generation, limit: PAGE };
         self.ask(Purpose::Older { conversation: selected }, action);
     }
 }

@@ -125,6 +125,10 @@ impl App {
             Intent::Trust(name) => {
                 self.ask(Purpose::Trust { line }, Action::Trust { name });
             }
+            Intent::Why(conversation) => {
+                let conversation = conversation.unwrap_or_else(|| self.view.selected.clone());
+                self.ask(Purpose::Why, Action::Why { conversation });
+            }
             Intent::Help => self.view.help = Some(0),
             Intent::Json => {
                 let text = "json is for use without a terminal: start parlour --json for that".to_owned();

@@ -103,12 +103,12 @@ impl<'a> Transcript<'a> {
     }
 
     fn place(&self, scroll: Scroll) -> Place {
-        let Scroll::At { seq, row } = scroll else { return self.end() };
+        let Scroll::At { seq, generation, row } = scroll else { return self.end() };
         let messages = &self.messages;
         let block = match seq {
             0 => 0,
             Seq::MAX => messages.len() + 1,
-            seq => messages.partition_point(|shown| shown.seq < seq) + 1,
+            seq => messages.partition_point(|shown| shown.place() < (generation, seq)) + 1,
         };
         match self.block(block).len().checked_sub(1) {
             Some(last) => Place { block, row: row.min(last) },
@@ -121,8 +121,9 @@ impl<'a> Transcript<'a> {
             return Scroll::Newest;
         }
         let message = place.block.checked_sub(1).map(|index| self.messages.get(index));
-        let seq = message.map_or(0, |message| message.map_or(Seq::MAX, |shown| shown.seq));
-        Scroll::At { seq, row: place.row }
+        let (generation, seq) =
+            message.map_or((0, 0), |message| message.map_or((u64::MAX, Seq::MAX), |shown| shown.place()));
+        Scroll::At { seq, generation, row: place.row }
     }
 
     /// The last row of all.
@@ -177,7 +178,7 @@ impl<'a> Transcript<'a> {
     fn head(&self) -> Vec<Line<'static>> {
         let conversation = self.conversation;
         let begun = match conversation.messages.first() {
-            Some(first) => conversation.complete || first.seq <= 1,
+            Some(first) => conversation.complete || first.place() <= (0, 1),
             None => conversation.complete || conversation.last == 0,
         };
         let text = match &conversation.name {
@@ -200,6 +201,9 @@ impl<'a> Transcript<'a> {
         if index == self.conversation.messages.len()
             && let Some(text) = missing(before, shown)
         {
+            rows.push(self.rule(&text, NEWS));
+        }
+        if let Some(text) = before.and_then(|before| boundary(before, shown)) {
             rows.push(self.rule(&text, NEWS));
         }
         let day = self.day(shown.time);
@@ -229,6 +233,7 @@ impl<'a> Transcript<'a> {
         remarks.extend(
             shown.signed.map(|signed| (format!("signed {}", wording::moment(signed, self.zone)), DIM)),
         );
+        remarks.extend(shown.remark_on_time().map(|text| (text.to_owned(), BAD)));
         for (text, style) in remarks {
             rows.append(&mut self.remark(&text, style));
         }
@@ -329,6 +334,25 @@ fn missing(before: Option<&Shown>, first: &Shown) -> Option<String> {
         _ if before.is_none() => Some("earlier messages are being opened".to_owned()),
         2 => Some("one message before this is being opened".to_owned()),
         count => Some(format!("{} messages before this are being opened", count - 1)),
+    }
+}
+
+/// What stands between messages that do not simply follow each other.
+fn boundary(before: &Shown, shown: &Shown) -> Option<String> {
+    match (before.set_aside, shown.set_aside) {
+        (false, true) => Some("set aside: the server does not have this (/why)".to_owned()),
+        (true, true) if before.generation != shown.generation => Some("set aside at another time".to_owned()),
+        (true, false) => Some("here the server goes on".to_owned()),
+        (false, false) if before.generation != shown.generation => {
+            match shown.seq.checked_sub(before.seq + 1) {
+                Some(0) | None => None,
+                Some(1) => Some("one message between is not here".to_owned()),
+                Some(count) => {
+                    Some(format!("{count} messages between are not here: scroll up here to fetch them"))
+                }
+            }
+        }
+        _ => None,
     }
 }
 

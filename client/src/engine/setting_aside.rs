@@ -1,0 +1,151 @@
+//! What becomes of what is kept of a conversation when the server has something else: it is set aside, never deleted.
+//! See [`records::generations`](crate::records::Generation).
+
+use parlour_protocol::{Conversation, Refusal};
+
+use super::Engine;
+use super::fetch::BACKLOG;
+use super::sync::{SyncError, continuous, places};
+use crate::asking::action::{Answer, Ended};
+use crate::asking::update::Update;
+use crate::link::LinkError;
+use crate::reading::opening::Opened;
+use crate::records::{Extent, Generation, Parent, Reason};
+
+/// The generations that `/why` tells of at most, the newest of them.
+const TOLD: usize = 50;
+
+impl Engine {
+    /// What is kept of a conversation does not fit what the server has: a new generation begins with the newest page,
+    /// after the newest message in it that both have.
+    pub(super) async fn begin_anew(
+        &mut self,
+        name: &Conversation,
+        mut page: Vec<Opened>,
+    ) -> Result<(), SyncError> {
+        let Some(ended) = self.extent(name)? else { return self.take_newer(name, page).await };
+        let me = self.me().cloned().ok_or(LinkError::Refused(Refusal::NotNow))?;
+        let ends = |page: &[Opened]| Some((page.first()?.message.seq, page.last()?.message.seq));
+        let Some((first, last)) = ends(&page) else { return Ok(()) };
+        continuous(&page, name, &me, first)?;
+        let now = self.setup.clock.now();
+        let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
+        let parent = account.records.find_kept(&ended, places(&page))?;
+        page.retain(|opened| parent.is_none_or(|parent| opened.message.seq > parent.last));
+        let path = account.records.path(&ended)?;
+        let is_newest = match parent {
+            Some(Parent { generation, last }) => last == ended.last && path.has(generation, last),
+            None => first == ended.last + 1,
+        };
+        if is_newest {
+            // It fits after all.
+            return self.keep_newer(ended, page, false).await;
+        }
+        if parent.is_none() && ended.last == 0 {
+            // Nothing that counts was kept.
+            return self.keep_newer(ended.emptied(first), page, true).await;
+        }
+        let reason = if last < ended.last {
+            Reason::SetBack
+        } else if first > ended.last {
+            Reason::Gap
+        } else {
+            Reason::OtherMessage
+        };
+        let begun = account.records.begin_generation(&ended, (reason, now, last), parent, first)?;
+        if reason == Reason::OtherMessage {
+            let notice = format!("the server has other messages of {name} than this machine");
+            self.tell(Update::Notice(notice)).await;
+        }
+        self.tell_regrouped(&begun).await?;
+        self.keep_newer(begun, page, false).await
+    }
+
+    /// Messages that should follow what is kept; the first may be the newest that is kept, once more.
+    pub(super) async fn take_following(
+        &mut self,
+        name: &Conversation,
+        mut page: Vec<Opened>,
+    ) -> Result<(), SyncError> {
+        let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
+        let again = page.first().map(|opened| &opened.message);
+        if let (Some(extent), Some(again)) = (account.records.extent(name)?, again)
+            && again.seq == extent.last
+        {
+            let kept = account.records.message(name, extent.last)?;
+            if kept.is_some_and(|kept| kept.id != again.id) {
+                return self.begin_anew(name, page).await;
+            }
+            page.remove(0);
+        }
+        self.take_newer(name, page).await
+    }
+
+    /// What comes first of a page in a generation without messages may be what was set aside before: then it counts
+    /// again. Takes that out of the page.
+    pub(super) async fn have_again(
+        &mut self,
+        extent: Extent,
+        page: &mut Vec<Opened>,
+    ) -> Result<Extent, SyncError> {
+        if extent.generation == 0 || extent.begins <= extent.last {
+            return Ok(extent);
+        }
+        let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
+        let Some(parent) = account.records.find_kept(&extent, places(page))? else { return Ok(extent) };
+        page.retain(|opened| opened.message.seq > parent.last);
+        let adopted = account.records.adopt(&extent, parent)?;
+        self.tell_regrouped(&adopted).await?;
+        Ok(adopted)
+    }
+
+    async fn tell_regrouped(&mut self, extent: &Extent) -> Result<(), SyncError> {
+        // What was not told yet is told as what it was.
+        self.tell_untold().await;
+        let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
+        let set_aside = account.ended(extent)?.iter().map(|ended| ended.set_aside).sum();
+        let Extent { name, last, read, generation, begins, .. } = extent.clone();
+        let messages = account.records.messages(&name, None, BACKLOG)?;
+        self.tell(Update::Regrouped { name, generation, begins, last, read, set_aside, messages }).await;
+        Ok(())
+    }
+
+    /// What happened to what is kept of a conversation.
+    pub(super) fn why(&self, conversation: Conversation) -> Result<Answer, SyncError> {
+        let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
+        let ended = match account.records.extent(&conversation)? {
+            Some(extent) => account.ended(&extent)?,
+            None => Vec::new(),
+        };
+        Ok(Answer::Why { conversation, ended })
+    }
+}
+
+impl super::Account {
+    /// The generations of a conversation that came to their end, newest first, as a face tells of them.
+    pub(super) fn ended(&self, extent: &Extent) -> Result<Vec<Ended>, SyncError> {
+        let path = self.records.path(extent)?;
+        let mut next = (extent.begins, extent.parent.is_some());
+        let mut ended = Vec::new();
+        for generation in self.records.generations(extent)?.into_iter().take(TOLD) {
+            let Generation { number, first, last, parent, reason, noticed, server_last } = generation;
+            let kept = (last + 1).saturating_sub(first);
+            let missing = match reason {
+                Reason::Gap if !next.1 => next.0.saturating_sub(last + 1),
+                _ => 0,
+            };
+            next = (first, parent.is_some());
+            let set_aside = kept.saturating_sub(path.count(number));
+            ended.push(Ended {
+                generation: number,
+                reason,
+                noticed,
+                server_last,
+                kept_last: last,
+                set_aside,
+                missing,
+            });
+        }
+        Ok(ended)
+    }
+}

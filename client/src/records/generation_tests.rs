@@ -1,0 +1,191 @@
+//! What is kept stays, whatever the server says; and records of older versions are read.
+
+use parlour_protocol::{MessageId, Timestamp};
+
+use super::tests::{extent, id, shown};
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_millis(5_000);
+
+fn erik() -> Conversation {
+    "@erik".parse().unwrap()
+}
+
+/// Messages with these `seq`, said anew: their ids are others.
+fn others(seqs: impl Iterator<Item = Seq>) -> Vec<Shown> {
+    seqs.map(|seq| Shown { id: id(seq + 1_000), ..shown(seq) }).collect()
+}
+
+fn ids(seqs: impl Iterator<Item = Seq>) -> Vec<(Seq, MessageId)> {
+    seqs.map(|seq| (seq, id(seq))).collect()
+}
+
+/// All that is kept, as generation, `seq`, and whether it is set aside.
+fn all(records: &Records) -> Vec<(u64, Seq, bool)> {
+    let all = records.messages(&erik(), None, 1_000).unwrap();
+    all.iter().map(|shown| (shown.generation, shown.seq, shown.set_aside)).collect()
+}
+
+fn present(records: &Records) -> Extent {
+    records.extent(&erik()).unwrap().unwrap()
+}
+
+/// Ten messages, of which a server that was set back has four; it has got two new ones since.
+fn set_back(folder: &Path) -> Records {
+    let mut records = Records::open(folder).unwrap();
+    let messages: Vec<Shown> = (1..=10).map(shown).collect();
+    records.keep(&extent(1, 10), &messages, &[]).unwrap();
+    let ended = present(&records);
+    let parent = records.find_kept(&ended, ids(1..=4).into_iter()).unwrap();
+    assert_eq!(parent, Some(Parent { generation: 0, last: 4 }));
+    let begun = records.begin_generation(&ended, (Reason::SetBack, NOW, 4), parent, 1).unwrap();
+    assert_eq!((begun.first, begun.last, begun.generation, begun.begins), (1, 4, 1, 5));
+    records.keep(&Extent { last: 6, ..begun }, &others(5..=6), &[]).unwrap();
+    records
+}
+
+#[test]
+fn what_a_server_that_was_set_back_does_not_have_is_set_aside_and_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(set_back(folder.path()));
+    let mut records = Records::open(folder.path()).unwrap();
+    assert!(records.take_damages().is_empty());
+    let mut expected: Vec<(u64, Seq, bool)> = (1..=10).map(|seq| (0, seq, seq > 4)).collect();
+    expected.extend([(1, 5, false), (1, 6, false)]);
+    assert_eq!(all(&records), expected);
+    let page = records.messages(&erik(), Some((1, 5)), 2).unwrap();
+    assert_eq!(page.iter().map(Shown::place).collect::<Vec<_>>(), [(0, 9), (0, 10)]);
+    // What counts is found by its `seq` alone.
+    assert_eq!(records.message(&erik(), 5).unwrap().unwrap().id, id(1_005));
+    assert_eq!(records.message(&erik(), 4).unwrap().unwrap().id, id(4));
+    assert_eq!(records.message(&erik(), 7).unwrap(), None);
+}
+
+#[test]
+fn what_was_set_aside_counts_again_when_the_server_has_it_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut records = set_back(folder.path());
+    let ended = present(&records);
+    let page = ids(5..=12);
+    let parent = records.find_kept(&ended, page.into_iter()).unwrap();
+    assert_eq!(parent, Some(Parent { generation: 0, last: 10 }));
+    let begun = records.begin_generation(&ended, (Reason::OtherMessage, NOW, 12), parent, 5).unwrap();
+    assert_eq!((begun.first, begun.last, begun.begins), (1, 10, 11));
+    let newer: Vec<Shown> = (11..=12).map(shown).collect();
+    records.keep(&Extent { last: 12, ..begun }, &newer, &[]).unwrap();
+    let aside: Vec<(u64, Seq)> = all(&records)
+        .into_iter()
+        .filter(|(.., aside)| *aside)
+        .map(|(generation, seq, _)| (generation, seq))
+        .collect();
+    assert_eq!(aside, [(1, 5), (1, 6)]);
+    assert_eq!(all(&records).len(), 14);
+}
+
+#[test]
+fn a_gap_leaves_what_was_kept_where_it_is_and_is_closed_from_above() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut records = Records::open(folder.path()).unwrap();
+    let messages: Vec<Shown> = (1..=5).map(shown).collect();
+    records.keep(&extent(1, 5), &messages, &[]).unwrap();
+    let ended = present(&records);
+    let begun = records.begin_generation(&ended, (Reason::Gap, NOW, 20), None, 16).unwrap();
+    assert_eq!((begun.first, begun.last), (16, 15));
+    let newest: Vec<Shown> = (16..=20).map(shown).collect();
+    records.keep(&Extent { last: 20, ..begun }, &newest, &[]).unwrap();
+    assert_eq!(present(&records).first, 16);
+    assert!(all(&records).iter().all(|(.., aside)| !aside), "{:?}", all(&records));
+    // Two pages backwards; the second reaches what is kept.
+    let older: Vec<Shown> = (9..=15).map(shown).collect();
+    let now = records.keep_older(&present(&records), &older, &Vec::new(), None).unwrap();
+    assert_eq!(now.first, 9);
+    let parent = records.find_kept(&now, ids(4..=8).into_iter()).unwrap();
+    assert_eq!(parent, Some(Parent { generation: 0, last: 5 }));
+    let older: Vec<Shown> = (6..=8).map(shown).collect();
+    let now = records.keep_older(&now, &older, &Vec::new(), parent).unwrap();
+    assert_eq!((now.first, now.last), (1, 20));
+    assert_eq!(
+        all(&records).iter().map(|(_, seq, _)| *seq).collect::<Vec<_>>(),
+        (1..=20).collect::<Vec<_>>()
+    );
+    drop(records);
+    assert!(Records::open(folder.path()).unwrap().take_damages().is_empty());
+}
+
+#[test]
+fn damage_takes_what_the_server_has_and_leaves_what_is_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut records = Records::open(folder.path()).unwrap();
+    records.keep(&extent(1, 3), &(1..=3).map(shown).collect::<Vec<_>>(), &[]).unwrap();
+    let ended = present(&records);
+    let begun = records.begin_generation(&ended, (Reason::SetBack, NOW, 2), None, 1).unwrap();
+    records.keep(&Extent { last: 2, ..begun }, &others(1..=2), &[]).unwrap();
+    let damage = "UPDATE messages SET body = zeroblob(60) WHERE generation = 1 AND seq = 1";
+    records.connection.execute(damage, []).unwrap();
+    drop(records);
+    let mut records = Records::open(folder.path()).unwrap();
+    assert_eq!(records.take_damages().len(), 1);
+    assert_eq!(all(&records), [(0, 1, true), (0, 2, true), (0, 3, true)]);
+    let now = present(&records);
+    assert_eq!((now.generation, now.last), (2, 0));
+    // What is fetched again is kept beside it.
+    records.keep(&Extent { last: 2, ..now }, &others(1..=2), &[]).unwrap();
+    drop(records);
+    let mut records = Records::open(folder.path()).unwrap();
+    assert!(records.take_damages().is_empty());
+    assert_eq!(all(&records).len(), 5);
+}
+
+#[test]
+fn records_of_the_first_version_are_read_and_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    // As the first version wrote them.
+    let records = Records::open(folder.path()).unwrap();
+    let seal = |context: &[u8], value: &serde_json::Value| records.seal(context, value).unwrap();
+    let old = Connection::open(folder.path().join("old.db")).unwrap();
+    old.execute_batch(SCHEMA[0]).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    let fact = |kind: Kind, label: &str, value: serde_json::Value| {
+        let tag = records.tag(kind, label);
+        let body = seal(&context(kind, &tag), &value);
+        old.execute("INSERT INTO facts VALUES (?1, ?2, ?3)", params![tag, kind as u8, body]).unwrap();
+    };
+    fact(Kind::Conversation, "@erik", serde_json::json!({"name": "@erik", "first": 3, "last": 5, "read": 4}));
+    fact(Kind::Pin, "erik", serde_json::json!("kid"));
+    fact(Kind::Outbox, "", serde_json::json!([id(2), id(1), id(9)]));
+    let tag = records.conversation_tag(&erik());
+    for seq in 3..=5_u64 {
+        let text = format!("canary {seq}");
+        let value = serde_json::json!({"conversation": "@erik", "seq": seq, "id": id(seq), "from": "erik",
+            "to": "@sam", "time": 1_000, "signed": null, "text": text, "verdict": {"is": "good"}});
+        let mut place = vec![0];
+        place.extend_from_slice(&tag);
+        place.extend_from_slice(&seq.to_be_bytes());
+        old.execute("INSERT INTO messages VALUES (?1, ?2, ?3)", params![tag, seq, seal(&place, &value)])
+            .unwrap();
+    }
+    for number in 1..=2 {
+        let value = serde_json::json!({"id": id(number), "to": "@erik", "body": {"text": "waits"}});
+        old.execute("INSERT INTO outbox (body) VALUES (?1)", [seal(b"outbox", &value)]).unwrap();
+    }
+    drop((records, old));
+    for ending in ["local.db-wal", "local.db-shm"] {
+        let _ = std::fs::remove_file(folder.path().join(ending));
+    }
+    std::fs::rename(folder.path().join("old.db"), folder.path().join("local.db")).unwrap();
+
+    let mut records = Records::open(folder.path()).unwrap();
+    // The one that was noted and is not there is missed, once.
+    let told = records.take_damages();
+    assert!(told.len() == 1 && told[0].contains("1 messages that waited to be sent"), "{told:?}");
+    assert_eq!(records.messages(&erik(), None, 10).unwrap(), (3..=5).map(shown).collect::<Vec<_>>());
+    let now = present(&records);
+    assert_eq!((now.first, now.last, now.read, now.generation, now.begins), (3, 5, 4, 0, 3));
+    let waiting: Vec<MessageId> = records.outgoing().unwrap().into_iter().map(|(_, o)| o.id).collect();
+    assert_eq!(waiting, [id(2), id(1)]);
+    records.keep(&Extent { last: 6, ..now }, &[shown(6)], &[]).unwrap();
+    drop(records);
+    let mut records = Records::open(folder.path()).unwrap();
+    assert!(records.take_damages().is_empty());
+    assert_eq!(all(&records).len(), 4);
+}

@@ -1,0 +1,143 @@
+//! Much history: it is bounded where it can be had again, its space is used again, and no start takes longer for it.
+
+use std::time::{Duration, Instant};
+
+use super::tests::{extent, id, shown};
+use super::*;
+
+fn public(seq: Seq) -> Shown {
+    let lobby = Conversation::lobby();
+    Shown { conversation: lobby.clone(), to: lobby, text: Some("x".repeat(2_000)), ..shown(seq) }
+}
+
+/// Keeps so many more messages of the lobby.
+fn flood(records: &mut Records, count: u64) {
+    let lobby = Conversation::lobby();
+    let extent = records.extent(&lobby).unwrap().unwrap_or_else(|| Extent::new(lobby, 1));
+    let messages: Vec<Shown> = (extent.last + 1..=extent.last + count).map(public).collect();
+    records.keep(&Extent { last: extent.last + count, ..extent }, &messages, &[]).unwrap();
+}
+
+#[test]
+fn the_oldest_public_messages_go_and_their_space_is_used_again() {
+    const BOUND: u64 = 1_024 * 1_024;
+    let folder = tempfile::tempdir().unwrap();
+    let mut records = Records::open(folder.path()).unwrap();
+    records.bound_public(BOUND);
+    records.keep(&extent(1, 50), &(1..=50).map(shown).collect::<Vec<_>>(), &[]).unwrap();
+    let mut sizes = Vec::new();
+    for _ in 0..40 {
+        flood(&mut records, 100);
+        records.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+        sizes.push(std::fs::metadata(folder.path().join("local.db")).unwrap().len());
+    }
+    assert!(sizes.iter().all(|size| *size < 3 * BOUND), "{sizes:?}");
+    assert_eq!(records.take_notices().len(), 1);
+    assert_eq!(records.messages(&"@erik".parse().unwrap(), None, 100).unwrap().len(), 50);
+    let lobby = records.extent(&Conversation::lobby()).unwrap().unwrap();
+    assert_eq!(lobby.last, 4_000);
+    let kept = records.messages(&lobby.name, None, 10_000).unwrap();
+    assert_eq!(
+        kept.iter().map(|shown| shown.seq).collect::<Vec<_>>(),
+        (lobby.first..=4_000).collect::<Vec<_>>()
+    );
+    assert!((300..600).contains(&kept.len()), "{}", kept.len());
+    drop(records);
+    assert!(Records::open(folder.path()).unwrap().take_damages().is_empty());
+}
+
+/// Looks at all that was not looked at yet.
+fn check(records: &mut Records) -> usize {
+    let mut steps = 0;
+    while records.is_unchecked() {
+        records.check_further().unwrap();
+        steps += 1;
+    }
+    steps
+}
+
+#[test]
+fn a_large_file_is_looked_through_step_by_step_and_its_damage_is_told() {
+    for damage in [
+        "UPDATE messages SET body = zeroblob(50) WHERE seq = 700",
+        "DELETE FROM messages WHERE seq = 700",
+        "DELETE FROM messages WHERE seq = 1",
+        "UPDATE facts SET body = zeroblob(50) WHERE kind = 4",
+        "UPDATE messages SET conversation = zeroblob(32) WHERE seq = 900",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut records = Records::open(folder.path()).unwrap();
+        flood(&mut records, 2_000);
+        records.set_pin(&"erik".parse().unwrap(), "kid").unwrap();
+        drop(records);
+        let mut records = Records::open(folder.path()).unwrap();
+        assert!(records.is_unchecked());
+        assert!(check(&mut records) > 10);
+        assert!(records.take_damages().is_empty());
+        assert_eq!(records.connection.execute(damage, []).unwrap(), 1);
+        drop(records);
+        let mut records = Records::open(folder.path()).unwrap();
+        assert!(records.take_damages().is_empty(), "{damage}");
+        check(&mut records);
+        assert_eq!(records.take_damages().len(), 1, "{damage}");
+        drop(records);
+        let mut records = Records::open(folder.path()).unwrap();
+        check(&mut records);
+        assert!(records.take_damages().is_empty(), "told twice: {damage}");
+    }
+}
+
+#[test]
+fn what_a_login_shows_of_a_large_file_is_looked_at_as_it_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut records = Records::open(folder.path()).unwrap();
+    flood(&mut records, 2_000);
+    records.connection.execute("UPDATE messages SET body = zeroblob(50) WHERE seq = 1950", []).unwrap();
+    drop(records);
+    assert_eq!(Records::open(folder.path()).unwrap().take_damages().len(), 1);
+}
+
+#[test]
+fn each_word_that_waits_is_noted_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut records = Records::open(folder.path()).unwrap();
+    let outgoing = |number| Outgoing {
+        id: id(number),
+        to: "@erik".parse().unwrap(),
+        body: OutgoingBody::Text("canary".into()),
+    };
+    let facts = |records: &Records| -> Vec<u64> {
+        let mut lengths =
+            records.connection.prepare("SELECT length(body) FROM facts WHERE kind = 6").unwrap();
+        lengths.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let positions: Vec<i64> = (1..=50).map(|n| records.push_outgoing(&outgoing(n)).unwrap()).collect();
+    let noted = facts(&records);
+    assert!(noted.len() == 50 && noted.iter().all(|length| *length < 64), "{noted:?}");
+    records.sent(positions[7], &"@erik".parse().unwrap(), None).unwrap();
+    assert_eq!(facts(&records).len(), 49);
+    assert_eq!(records.outgoing().unwrap().len(), 49);
+}
+
+/// A measurement, to be run by itself with `--nocapture`, in a release build.
+#[test]
+#[ignore = "a measurement"]
+fn opening_with_much_history() {
+    for count in [0, 1_000, 100_000] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut records = Records::open(folder.path()).unwrap();
+        for _ in 0..count / 1_000 {
+            flood(&mut records, 1_000);
+        }
+        drop(records);
+        let mut times: Vec<Duration> = (0..9)
+            .map(|_| {
+                let begun = Instant::now();
+                drop(Records::open(folder.path()).unwrap());
+                begun.elapsed()
+            })
+            .collect();
+        times.sort();
+        println!("{count} messages: {:?}", times[4]);
+    }
+}
