@@ -1,10 +1,10 @@
 //! The socket of a running client, `parlour.sock` in its profile: one-shot commands go through it,
-//! since one process owns the profile. It speaks the json face.
+//! since one process owns the profile. It speaks the json face. The broker makes it and connects to it: the
+//! client has no right to.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use parlour_protocol::ServerAddress;
+use parlour_protocol::{ServerAddress, UserName};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -13,33 +13,37 @@ use tokio::task::JoinSet;
 use crate::asking::action::{Action, Answer};
 use crate::asking::asker::Asker;
 use crate::asking::json::{Request, Response};
+use crate::broker::Broker;
 use crate::engine::OpenDoor;
 use crate::face::json::{self, Requests};
 use crate::failure::Failure;
 use crate::link::LinkError;
-use crate::profile::ProfileError;
+use crate::profile::{Profile, ProfileError};
 
 /// One-shot commands at the same time; further ones wait.
 const AT_ONCE: usize = 16;
 
-fn path(folder: &Path) -> PathBuf {
+/// The socket in the folder of a profile.
+pub(crate) fn path(folder: &Path) -> PathBuf {
     folder.join("parlour.sock")
 }
 
 /// Has an engine listen in the folder of the profile that it has taken.
-pub fn door() -> OpenDoor {
-    Box::new(|folder, server, asker| Box::new(listen(folder, server, asker)))
+pub fn door(broker: Broker) -> OpenDoor {
+    Box::new(move |profile, server, asker| Box::new(listen(&broker, profile, server, asker)))
 }
 
 /// Listens in the profile's folder while what is returned lives. Without a socket (its path may be too
 /// long for the system) the client works as well; then one-shot commands cannot reach it.
-fn listen(folder: &Path, server: &ServerAddress, asker: Asker) -> Control {
-    let mut control = Control { path: path(folder), tasks: JoinSet::new() };
+fn listen(broker: &Broker, profile: &Profile, server: &ServerAddress, asker: Asker) -> Control {
+    let mut control = Control { path: path(&profile.folder), tasks: JoinSet::new() };
     // The caller holds the profile's lock, so nobody listens on what an earlier run left.
     let _ = std::fs::remove_file(&control.path);
-    let Ok(listener) = UnixListener::bind(&control.path) else { return control };
-    // The folder is 0700, so nobody else could come in before this either.
-    if std::fs::set_permissions(&control.path, std::fs::Permissions::from_mode(0o600)).is_ok() {
+    let listening = broker.listen(&profile.name).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        UnixListener::from_std(listener)
+    });
+    if let Ok(listener) = listening {
         control.tasks.spawn(accept(listener, server.clone(), asker));
     }
     control
@@ -76,10 +80,17 @@ async fn accept(listener: UnixListener, server: ServerAddress, asker: Asker) {
     }
 }
 
-/// Has the client that owns the profile in `folder` do something; only at `server`, where one is named.
-pub async fn ask(folder: &Path, action: Action, server: Option<ServerAddress>) -> Result<Answer, Failure> {
+/// Has the client that owns this user's profile do something; only at `server`, where one is named.
+pub async fn ask(
+    broker: &Broker,
+    user: &UserName,
+    action: Action,
+    server: Option<ServerAddress>,
+) -> Result<Answer, Failure> {
     let gone = |_: std::io::Error| Failure::from(ProfileError::InUse);
-    let stream = UnixStream::connect(path(folder)).await.map_err(gone)?;
+    let stream = broker.connect(user).await.map_err(gone)?;
+    stream.set_nonblocking(true).map_err(gone)?;
+    let stream = UnixStream::from_std(stream).map_err(gone)?;
     let (input, mut output) = stream.into_split();
     let server = server.map(|server| server.to_string());
     let request = Request { id: Value::from(1), action, server };

@@ -16,7 +16,6 @@ mod setting_aside;
 pub mod setup;
 mod sync;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,7 +56,7 @@ const CHECK_PAUSE: Duration = Duration::from_millis(5);
 pub type Door = Box<dyn Send>;
 
 /// Opens a door in a profile's folder. The engine does so whenever it takes a profile.
-pub type OpenDoor = Box<dyn Fn(&Path, &ServerAddress, Asker) -> Door + Send>;
+pub type OpenDoor = Box<dyn Fn(&crate::profile::Profile, &ServerAddress, Asker) -> Door + Send>;
 
 /// The engine's state.
 pub struct Engine {
@@ -404,5 +403,5 @@ async fn next(link: &mut Option<Link>) -> Heard {
 
 async fn open_guest(server: &ServerAddress, pin: &RootPin, setup: &Setup) -> Result<Link, LinkError> {
     let tls = Tls::new(pin, None, setup.clock)?;
-    Link::open(server, &tls, false).await
+    Link::open(server, &setup.broker, &tls, false).await
 }

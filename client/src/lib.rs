@@ -11,6 +11,7 @@
 //! | how an error reads to a user | [`failure`] |
 //! | the connection, and which server is trusted | [`link`] |
 //! | a user's keys and certificates | [`profile`] |
+//! | what the client asks of the process that started it | [`broker`] |
 //! | the socket through which one-shot commands reach a running client | [`control`] |
 //!
 //! An [`Action`](asking::action::Action) goes into the engine, [`Update`](asking::update::Update)s come out,
@@ -19,6 +20,7 @@
 //! records, connection, keys and messages, which do not know the engine.
 
 pub mod asking;
+pub mod broker;
 pub mod clock;
 pub mod control;
 pub mod engine;

@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::broker::Broker;
 use crate::clock::DOUBT;
 use crate::link::trust::Tls;
 use waiting::Waiting;
@@ -146,12 +147,19 @@ pub struct Link {
 }
 
 impl Link {
-    /// Connects and changes to json.
+    /// Connects, to an address that the broker looks up, and changes to json.
     /// A server pings those who are logged in; so one that says nothing to a `user` is taken for dead.
-    pub async fn open(server: &ServerAddress, tls: &Tls, user: bool) -> Result<Self, LinkError> {
+    pub async fn open(
+        server: &ServerAddress,
+        broker: &Broker,
+        tls: &Tls,
+        user: bool,
+    ) -> Result<Self, LinkError> {
         let unreachable = |reason: String| LinkError::Unreachable { server: server.clone(), reason };
         let attempt = async {
-            let stream = TcpStream::connect((server.host.as_str(), server.port))
+            let addresses =
+                broker.resolve(server).await.map_err(|error| unreachable(plain_reason(&error)))?;
+            let stream = TcpStream::connect(addresses.as_slice())
                 .await
                 .map_err(|error| unreachable(plain_reason(&error)))?;
             stream.set_nodelay(true).map_err(|error| unreachable(error.to_string()))?;

@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use nix::sys::stat::{Mode, umask};
 use parlour_client::asking::action::Action;
 use parlour_client::asking::asker::{Asker, Outcome};
+use parlour_client::broker::Broker;
 use parlour_client::engine::setup::Setup;
 use parlour_client::face::json::{self, Requests};
 use parlour_client::face::paper::Paper;
@@ -18,7 +19,7 @@ use parlour_client::failure::Failure;
 use parlour_client::locale::Charset;
 use parlour_client::start::cli::{Cli, Command, Options};
 use parlour_client::start::config::{self, Settled};
-use parlour_client::start::{confinement, oneshot};
+use parlour_client::start::{self, confinement, oneshot};
 use parlour_client::{control, engine};
 use parlour_protocol::UserName;
 use parlour_sandbox::Probe;
@@ -27,22 +28,49 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 fn main() -> ExitCode {
     // Whatever this process makes is for its user alone; what others may read says so itself.
     umask(Mode::from_bits_truncate(0o077));
+    if Broker::is_above() {
+        return exit(client());
+    }
     let cli = Cli::parse();
-    let outcome = match cli.command {
+    match cli.command {
         Some(Command::Completions { shell }) => {
             clap_complete::generate(shell, &mut Cli::command(), "parlour", &mut std::io::stdout());
-            Ok(true)
+            ExitCode::SUCCESS
         }
-        Some(Command::Manual) => clap_mangen::Man::new(Cli::command())
-            .render(&mut std::io::stdout())
-            .map(|()| true)
-            .map_err(|error| Failure::usage(error.to_string())),
-        Some(Command::Probe(arguments)) => try_out(&cli.options, &arguments.probe),
-        Some(Command::OneShot(command)) => confined(&cli.options, async |setup, user| {
+        Some(Command::Manual) => exit(
+            clap_mangen::Man::new(Cli::command())
+                .render(&mut std::io::stdout())
+                .map(|()| true)
+                .map_err(|error| Failure::usage(error.to_string())),
+        ),
+        Some(Command::ProbeBroker(arguments)) => {
+            let tried = start::broker::try_out(&cli.options, &arguments.probe);
+            exit(tried.map_err(Failure::from).and_then(outcome_of_probe))
+        }
+        Some(Command::Probe(_) | Command::OneShot(_)) | None => {
+            start::broker::run(&cli.options).unwrap_or_else(|error| exit(Err(error.into())))
+        }
+    }
+}
+
+/// What a person asked of the broker, which has read the same arguments already.
+fn client() -> Result<bool, Failure> {
+    let Some(broker) = Broker::adopt().map_err(|error| refused(&error))? else { return Ok(false) };
+    let cli = Cli::parse_from(std::iter::once("parlour".into()).chain(std::env::args_os().skip(1)));
+    match cli.command {
+        Some(Command::Probe(arguments)) => try_out(&cli.options, broker, &arguments.probe),
+        Some(Command::OneShot(command)) => confined(&cli.options, broker, async |setup, user| {
             oneshot::run(command, setup, user).await.map(|()| true)
         }),
-        None => confined(&cli.options, async |setup, user| chat(&cli.options, setup, user).await),
-    };
+        None => confined(&cli.options, broker, async |setup, user| chat(&cli.options, setup, user).await),
+        Some(Command::ProbeBroker(_) | Command::Completions { .. } | Command::Manual) => {
+            Err(Failure::usage("this needs no client".to_owned()))
+        }
+    }
+}
+
+/// Says how it ended.
+fn exit(outcome: Result<bool, Failure>) -> ExitCode {
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
@@ -62,17 +90,14 @@ fn main() -> ExitCode {
 /// Reads the options, confines the process, and works.
 fn confined(
     options: &Options,
+    broker: Broker,
     work: impl AsyncFnOnce(Setup, Option<UserName>) -> Result<bool, Failure>,
 ) -> Result<bool, Failure> {
-    let Settled { setup, user, sandbox } = config::settle(options)?;
+    let Settled { setup, user, sandbox } = config::settle(options, broker)?;
     // Where a container bounds this, it stands in files that are out of reach afterwards.
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let confined = confinement::apply(&setup, sandbox)?;
-    let outcome = in_runtime(threads, work(setup, user));
-    if outcome.is_err() {
-        confined.undo();
-    }
-    outcome
+    confinement::apply(&setup, sandbox)?;
+    in_runtime(threads, work(setup, user))
 }
 
 fn in_runtime(threads: usize, work: impl Future<Output = Result<bool, Failure>>) -> Result<bool, Failure> {
@@ -87,11 +112,13 @@ fn in_runtime(threads: usize, work: impl Future<Output = Result<bool, Failure>>)
     outcome
 }
 
-fn try_out(options: &Options, probe: &Probe) -> Result<bool, Failure> {
-    let Settled { setup, sandbox, .. } = config::settle(options)?;
-    let confined = confinement::apply(&setup, sandbox)?;
-    let outcome = probe.attempt();
-    confined.undo();
+fn try_out(options: &Options, broker: Broker, probe: &Probe) -> Result<bool, Failure> {
+    let Settled { setup, sandbox, .. } = config::settle(options, broker)?;
+    confinement::apply(&setup, sandbox)?;
+    outcome_of_probe(probe.attempt())
+}
+
+fn outcome_of_probe(outcome: std::io::Result<()>) -> Result<bool, Failure> {
     outcome.map(|()| true).map_err(|error| refused(&error))
 }
 
@@ -110,7 +137,8 @@ async fn chat(options: &Options, setup: Setup, user: Option<UserName>) -> Result
     }
     let profiles = setup.profiles.names();
     let only_user = if user.is_none() && !options.guest { setup.only_user() } else { None };
-    let (engine, asker, updates) = engine::new(setup, control::door());
+    let door = control::door(setup.broker.clone());
+    let (engine, asker, updates) = engine::new(setup, door);
     let running = tokio::spawn(engine.run());
     let outcome = if options.json {
         let login = match user {

@@ -22,6 +22,8 @@ pub enum Access {
     Device,
     /// Connect to a Unix socket. Kernels before Linux 7.1 cannot refuse this anywhere.
     Connect,
+    /// Make a Unix socket in a folder, and connect to those that are there.
+    Sockets,
     /// Remove a folder that is empty.
     RemoveEmpty,
 }
@@ -53,6 +55,7 @@ impl Access {
             }
             Self::Device => AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev,
             Self::Connect => AccessFs::ResolveUnix.into(),
+            Self::Sockets => AccessFs::MakeSock | AccessFs::ResolveUnix,
             Self::RemoveEmpty => AccessFs::RemoveDir.into(),
         }
     }

@@ -1,7 +1,9 @@
 //! Forbidden acts, tried from inside: what shows that a sandbox holds.
 
+use std::fs::OpenOptions;
 use std::io::{self, IoSlice};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
@@ -41,6 +43,11 @@ pub enum Probe {
         /// Which.
         path: PathBuf,
     },
+    /// Open a device to write to it
+    Open {
+        /// Which.
+        path: PathBuf,
+    },
     /// Cut a file to no length
     Truncate {
         /// Which.
@@ -67,6 +74,11 @@ pub enum Probe {
     Connect {
         /// Where to.
         address: SocketAddr,
+    },
+    /// Connect to a Unix socket
+    ConnectLocal {
+        /// Where it is.
+        path: PathBuf,
     },
     /// Listen on a free TCP port
     Listen,
@@ -98,6 +110,7 @@ impl Probe {
             Self::Nothing => Ok(()),
             Self::Write { path } => std::fs::write(path, WRITTEN),
             Self::Read { path } => std::fs::read(path).map(drop),
+            Self::Open { path } => OpenOptions::new().write(true).open(path).map(drop),
             Self::Truncate { path } => nix::unistd::truncate(path, 0).map_err(io::Error::from),
             // Does not return where it is allowed.
             Self::Execute { path } => Err(Command::new(path).exec()),
@@ -105,6 +118,7 @@ impl Probe {
             Self::Trace => nix::sys::ptrace::traceme().map_err(io::Error::from),
             Self::Signal { process } => kill(Pid::from_raw(*process), None).map_err(io::Error::from),
             Self::Connect { address } => TcpStream::connect_timeout(address, PATIENCE).map(drop),
+            Self::ConnectLocal { path } => UnixStream::connect(path).map(drop),
             Self::Listen => TcpListener::bind("127.0.0.1:0").map(drop),
             Self::Socket => Socket::new(Domain::IPV4, Type::STREAM, None).map(drop),
             Self::Multipath { address } => {

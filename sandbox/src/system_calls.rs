@@ -22,9 +22,16 @@ pub enum SystemCalls {
     Server,
     /// The TTP's: it listens already, and connects nowhere.
     Authority,
-    /// The client's: it looks names up, connects, and drives a terminal. What it may not do is refused and
-    /// does not end it: it runs code of the system's name services that we do not know.
+    /// The client's: it connects by TCP, accepts on a socket that it was handed, and drives a terminal. What it
+    /// may not do is refused and does not end it.
     Client,
+    /// Those of the client's broker: it looks names up, makes and finds the sockets of clients, and watches its
+    /// own. What it may not do is refused and does not end it: it runs code of the system's name services that
+    /// we do not know.
+    Broker {
+        /// The process that it may signal.
+        client: u32,
+    },
 }
 
 /// The part of the second argument of `socket` that is no flag.
@@ -47,7 +54,7 @@ impl SystemCalls {
         let text = |error: seccompiler::Error| error.to_string();
         let refusal = match self {
             Self::Server | Self::Authority => SeccompAction::KillProcess,
-            Self::Client => SeccompAction::Errno(libc::EPERM.cast_unsigned()),
+            Self::Client | Self::Broker { .. } => SeccompAction::Errno(libc::EPERM.cast_unsigned()),
         };
         let allowed = program(self.rules().map_err(text)?, refusal, SeccompAction::Allow).map_err(text)?;
         // What clone3 is asked for cannot be looked into. Where it is missing glibc calls clone, of which
@@ -82,25 +89,25 @@ impl SystemCalls {
         for request in self.terminal_requests() {
             allow(libc::SYS_ioctl, when(1, SeccompCmpOp::Eq, u64::from(*request))?);
         }
+        if !matches!(self, Self::Broker { .. }) {
+            // No memory becomes code.
+            let executable = number(libc::PROT_EXEC);
+            allow(libc::SYS_mmap, when(2, SeccompCmpOp::MaskedEq(executable), 0)?);
+            allow(libc::SYS_mprotect, when(2, SeccompCmpOp::MaskedEq(executable), 0)?);
+        }
         match self {
-            Self::Server | Self::Authority => {
-                // No memory becomes code.
-                let executable = number(libc::PROT_EXEC);
-                allow(libc::SYS_mmap, when(2, SeccompCmpOp::MaskedEq(executable), 0)?);
-                allow(libc::SYS_mprotect, when(2, SeccompCmpOp::MaskedEq(executable), 0)?);
-            }
+            Self::Authority => {}
+            Self::Server => rules.extend(unconditional(&[libc::SYS_connect])),
             Self::Client => {
                 // The whole foreground job is stopped with it.
                 let stop = number(libc::SIGTSTP);
                 allow(libc::SYS_kill, when_all(&[(0, SeccompCmpOp::Eq, 0), (1, SeccompCmpOp::Eq, stop)])?);
-            }
-        }
-        match self {
-            Self::Server => rules.extend(unconditional(&[libc::SYS_connect])),
-            Self::Authority => {}
-            Self::Client => {
                 rules.extend(unconditional(lists::CLIENT));
-                rules.extend(unconditional(lists::CLIENT_HERE));
+            }
+            Self::Broker { client } => {
+                allow(libc::SYS_kill, when(0, SeccompCmpOp::Eq, u64::from(client))?);
+                rules.extend(unconditional(lists::BROKER));
+                rules.extend(unconditional(lists::BROKER_HERE));
             }
         }
         self.add_sockets(&mut rules)?;
@@ -110,32 +117,36 @@ impl SystemCalls {
     /// What may be done with sockets beside what any of them may do.
     fn add_sockets(self, rules: &mut Rules) -> Result<(), seccompiler::Error> {
         let mut allow = |call, rule| rules.entry(call).or_default().push(rule);
-        let local = when(0, SeccompCmpOp::Eq, number(libc::AF_UNIX))?;
-        allow(libc::SYS_socketpair, local.clone());
-        if matches!(self, Self::Server | Self::Client) {
-            allow(libc::SYS_socket, local);
+        let local = (0, SeccompCmpOp::Eq, number(libc::AF_UNIX));
+        // Not of datagrams: one of such a pair can be connected to something else.
+        for kind in [libc::SOCK_STREAM, libc::SOCK_SEQPACKET] {
+            let kind = (1, SeccompCmpOp::MaskedEq(KIND_OF_SOCKET), number(kind));
+            allow(libc::SYS_socketpair, when_all(&[local.clone(), kind])?);
         }
-        if self == Self::Client {
+        if matches!(self, Self::Server | Self::Broker { .. }) {
+            allow(libc::SYS_socket, when_all(&[local])?);
+        }
+        if let Self::Broker { .. } = self {
             // It tells the lookup of names which addresses this machine has.
             let netlink = (0, SeccompCmpOp::Eq, number(libc::AF_NETLINK));
             allow(
                 libc::SYS_socket,
                 when_all(&[netlink, (2, SeccompCmpOp::Eq, number(libc::NETLINK_ROUTE))])?,
             );
-            for family in [libc::AF_INET, libc::AF_INET6] {
-                for (kind, protocol) in lists::NETWORK_SOCKETS {
-                    let conditions = [
-                        (0, SeccompCmpOp::Eq, number(family)),
-                        (1, SeccompCmpOp::MaskedEq(KIND_OF_SOCKET), number(*kind)),
-                        (2, SeccompCmpOp::Eq, number(*protocol)),
-                    ];
-                    allow(libc::SYS_socket, when_all(&conditions)?);
-                }
+        }
+        for family in [libc::AF_INET, libc::AF_INET6] {
+            for (kind, protocol) in self.network_sockets() {
+                let conditions = [
+                    (0, SeccompCmpOp::Eq, number(family)),
+                    (1, SeccompCmpOp::MaskedEq(KIND_OF_SOCKET), number(*kind)),
+                    (2, SeccompCmpOp::Eq, number(*protocol)),
+                ];
+                allow(libc::SYS_socket, when_all(&conditions)?);
             }
         }
         // Sending can connect as well (TCP fast open), and Landlock does not see that.
         let fast_open = SeccompCmpOp::MaskedEq(number(libc::MSG_FASTOPEN));
-        let others = if self == Self::Client { lists::CLIENT_SENDING } else { &[] };
+        let others = if let Self::Broker { .. } = self { lists::BROKER_SENDING } else { &[] };
         for (call, flags) in lists::SENDING.iter().chain(others) {
             allow(*call, when(*flags, fast_open.clone(), 0)?);
         }
@@ -151,7 +162,15 @@ impl SystemCalls {
     fn terminal_requests(self) -> &'static [u32] {
         match self {
             Self::Server | Self::Authority => lists::DESCRIPTOR_REQUESTS,
-            Self::Client => lists::TERMINAL_REQUESTS,
+            Self::Client | Self::Broker { .. } => lists::TERMINAL_REQUESTS,
+        }
+    }
+
+    fn network_sockets(self) -> &'static [(i32, i32)] {
+        match self {
+            Self::Server | Self::Authority => &[],
+            Self::Client => lists::TCP_SOCKETS,
+            Self::Broker { .. } => lists::LOOKUP_SOCKETS,
         }
     }
 }
@@ -199,7 +218,9 @@ fn number(value: i32) -> u64 {
 mod tests {
     use super::*;
 
-    const PROGRAMS: [SystemCalls; 3] = [SystemCalls::Server, SystemCalls::Authority, SystemCalls::Client];
+    const BROKER: SystemCalls = SystemCalls::Broker { client: 7 };
+    const PROGRAMS: [SystemCalls; 4] =
+        [SystemCalls::Server, SystemCalls::Authority, SystemCalls::Client, BROKER];
 
     #[test]
     fn no_program_keeps_a_call_that_gives_rights_or_reaches_into_others() {
@@ -254,19 +275,27 @@ mod tests {
     }
 
     #[test]
-    fn only_the_client_sends_many_at_once_and_signals_and_that_not_as_it_likes() {
-        for call in [libc::SYS_sendmmsg, libc::SYS_kill] {
-            for program in [SystemCalls::Server, SystemCalls::Authority] {
-                assert!(!program.rules().unwrap().contains_key(&call), "{program:?} keeps {call}");
+    fn only_the_broker_sends_many_at_once_and_only_client_and_broker_signal_and_that_not_as_they_like() {
+        for (call, programs) in
+            [(libc::SYS_sendmmsg, vec![BROKER]), (libc::SYS_kill, vec![SystemCalls::Client, BROKER])]
+        {
+            for program in PROGRAMS {
+                let rules = program.rules().unwrap();
+                let conditions = rules.get(&call);
+                assert_eq!(conditions.is_some(), programs.contains(&program), "{program:?} {call}");
+                assert!(conditions.is_none_or(|conditions| !conditions.is_empty()), "{program:?} {call}");
             }
-            assert!(!SystemCalls::Client.rules().unwrap()[&call].is_empty(), "{call}");
         }
     }
 
     #[test]
-    fn server_and_ttp_bind_nothing_and_the_ttp_connects_nowhere() {
+    fn only_the_broker_binds_and_makes_code_and_the_ttp_connects_nowhere() {
         for (program, calls) in [
             (SystemCalls::Server, vec![libc::SYS_bind, libc::SYS_listen]),
+            (
+                SystemCalls::Client,
+                vec![libc::SYS_bind, libc::SYS_listen, libc::SYS_chmod, libc::SYS_fchmodat],
+            ),
             (
                 SystemCalls::Authority,
                 vec![libc::SYS_bind, libc::SYS_listen, libc::SYS_socket, libc::SYS_connect],
@@ -274,6 +303,9 @@ mod tests {
         ] {
             let rules = program.rules().unwrap();
             assert!(calls.iter().all(|call| !rules.contains_key(call)), "{program:?}");
+            for call in [libc::SYS_mmap, libc::SYS_mprotect] {
+                assert!(!rules[&call].is_empty(), "{program:?} {call}");
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 //! than root.
 
 use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
@@ -19,11 +20,11 @@ fn status(process: &Process, field: &str) -> Result<String> {
 }
 
 #[test]
-fn server_ttp_and_client_are_confined_from_their_start() -> Result<()> {
+fn server_ttp_client_and_its_broker_are_confined_from_their_start() -> Result<()> {
     let mut world = World::peopled()?;
     let sam = world.logged_in("sam")?;
     let server = world.server()?.pid();
-    for process in [server, world.ttp()?.pid(), sam.process.pid()] {
+    for process in [server, world.ttp()?.pid(), sam.process.pid(), sam.pid()?] {
         let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
         for field in ["NoNewPrivs:\t1", "Seccomp:\t2", "CoreDumping:\t0"] {
             ensure!(status.contains(field), "{field} is not in {status}");
@@ -82,6 +83,56 @@ fn a_confined_client_stops_with_its_job_and_comes_back() -> Result<()> {
     wait_until("the client to come back", || Ok(sam.bytes().matches("\x1b[?1049h").count() == 2))?;
     sam.press(b"/help\r")?;
     sam.wait_for("/register", b"")
+}
+
+#[test]
+fn a_client_that_is_killed_leaves_the_terminal_as_it_was() -> Result<()> {
+    let world = World::peopled()?;
+    let mut sam = Terminal::start(&world, "sam", &world.address()?.to_string())?;
+    sam.wait_for("#lobby", b"")?;
+    ensure!(!sam.takes_lines()?, "the terminal face is not on it");
+    let (client, _) = sam.processes()?;
+    let status = std::fs::read_to_string(format!("/proc/{client}/status"))?;
+    ensure!(status.contains("Seccomp:\t2"), "{status}");
+    Terminal::signal(client, Signal::SIGKILL)?;
+    let mut ended = None;
+    wait_until("the broker to end", || {
+        ended = sam.ended()?;
+        Ok(ended.is_some())
+    })?;
+    ensure!(ended.and_then(|status| status.signal()) == Some(libc::SIGKILL), "{ended:?}");
+    ensure!(sam.takes_lines()?, "it still takes keys one by one");
+    wait_until("the shell's screen", || {
+        let bytes = sam.bytes();
+        Ok(["\x1b[?1049l", "\x1b[?2004l", "\x1b[?1004l", "\x1b[?25h"].iter().all(|end| bytes.contains(end)))
+    })?;
+    Ok(())
+}
+
+#[test]
+fn a_client_whose_broker_is_killed_leaves_too_and_gives_the_terminal_back() -> Result<()> {
+    let world = World::peopled()?;
+    let mut sam = Terminal::start(&world, "sam", &world.address()?.to_string())?;
+    sam.wait_for("#lobby", b"")?;
+    let (_, broker) = sam.processes()?;
+    Terminal::signal(broker, Signal::SIGKILL)?;
+    wait_until("the shell's screen", || Ok(sam.bytes().contains("\x1b[?1049l")))?;
+    wait_until("whole lines", || sam.takes_lines())?;
+    // Its keys are free again.
+    wait_until("its end", || Ok(!world.profile("sam").join("parlour.sock").exists()))
+}
+
+#[test]
+fn a_signal_for_the_broker_reaches_the_client_and_both_end_by_it() -> Result<()> {
+    let world = World::peopled()?;
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        let mut sam = world.logged_in("sam")?;
+        sam.process.signal(signal)?;
+        let status = sam.process.wait()?;
+        ensure!(status.signal() == Some(signal as i32), "{signal}: {status:?}");
+        ensure!(!sam.process.errors().contains("error"), "{}", sam.process.errors());
+    }
+    Ok(())
 }
 
 /// Runs something as on a kernel that does not have these system calls.

@@ -45,7 +45,7 @@ pub use line::Line;
 pub use lines::{DEADLINE, Lines, wait_until};
 pub use operator::{Logins, Operator, edited, escaped};
 pub use pace::{in_time, slowdown};
-pub use process::{Client, Finished, Process, program, run_to_end};
+pub use process::{Client, Finished, Process, client_of, program, run_to_end};
 pub use relay::Relay;
 pub use scrape::Scrape;
 pub use terminal::Terminal;

@@ -122,7 +122,20 @@ impl Drop for Process {
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // A client ends with its broker, but a moment later, and keeps its profile until then.
+        let begun = Instant::now();
+        while self.listening.as_ref().is_some_and(|thread| !thread.is_finished())
+            && begun.elapsed() < Duration::from_secs(1)
+        {
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
     }
+}
+
+/// The client behind the broker that is this process.
+pub fn client_of(broker: u32) -> Result<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{broker}/task/{broker}/children"))?;
+    children.trim().parse().with_context(|| format!("not one child of the broker: {children:?}"))
 }
 
 fn pass_on(stream: impl Read, lines: &Sender<String>) {
@@ -224,6 +237,11 @@ impl Client {
     pub fn call(&mut self, action: &Value) -> Result<Value> {
         self.type_line(&action.to_string())?;
         self.process.out.answer(action.get("id").unwrap_or(&Value::Null))
+    }
+
+    /// The process number of the client itself, which is the child of what was started.
+    pub fn pid(&self) -> Result<u32> {
+        client_of(self.process.pid())
     }
 
     /// Ends the input; the client finishes what is under way and leaves.

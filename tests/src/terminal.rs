@@ -3,15 +3,17 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use nix::pty::{Winsize, openpty};
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::termios::{LocalFlags, tcgetattr};
 use nix::unistd::Pid;
 
+use crate::process::client_of;
 use crate::world::World;
 
 /// The terminal face on a terminal of its own. It is killed when this is dropped.
@@ -104,23 +106,51 @@ impl Terminal {
         Ok(killpg(Pid::from_raw(i32::try_from(self.child.id())?), Signal::SIGCONT)?)
     }
 
-    /// What proc(5) says about it after its name.
-    fn stat(&self) -> Result<String> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let (_, rest) = stat.rsplit_once(')').context("stat")?;
-        Ok(rest.to_owned())
+    /// The client's process number, and that of its broker, which was started.
+    pub fn processes(&self) -> Result<(u32, u32)> {
+        Ok((client_of(self.child.id())?, self.child.id()))
     }
 
-    /// Seconds of CPU that it has taken, by proc(5): user and system, in hundredths.
+    /// Sends a signal to one of them.
+    pub fn signal(process: u32, signal: Signal) -> Result<()> {
+        Ok(kill(Pid::from_raw(i32::try_from(process)?), signal)?)
+    }
+
+    /// How it has ended by itself, if it has.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
+    /// Whether the terminal hands over whole lines, as a shell wants it, and shows what is typed.
+    pub fn takes_lines(&self) -> Result<bool> {
+        Ok(tcgetattr(&self.keys)?.local_flags.contains(LocalFlags::ICANON | LocalFlags::ECHO))
+    }
+
+    /// What proc(5) says about its broker after its name.
+    fn stat(&self) -> Result<String> {
+        stat(self.child.id())
+    }
+
+    /// Seconds of CPU that the client has taken, by proc(5): user and system, in hundredths.
     pub fn cpu(&self) -> Result<f64> {
-        let stat = self.stat()?;
+        let stat = stat(client_of(self.child.id())?)?;
         let ticks = stat.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok());
         Ok(ticks.sum::<f64>() / 100.0)
     }
 }
 
+fn stat(process: u32) -> Result<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let (_, rest) = stat.rsplit_once(')').context("stat")?;
+    Ok(rest.to_owned())
+}
+
 impl Drop for Terminal {
     fn drop(&mut self) {
+        // The client would still take its leave.
+        if let Ok((client, _)) = self.processes() {
+            let _ = Self::signal(client, Signal::SIGKILL);
+        }
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();

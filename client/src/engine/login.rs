@@ -139,7 +139,7 @@ impl Engine {
         let mut records = Records::open(&folder)?;
         records.bound_public(self.setup.history_bytes);
         let server = self.setup.server_of(&profile);
-        let door = (self.open_door)(&folder, &server, self.asker.clone());
+        let door = (self.open_door)(&profile, &server, self.asker.clone());
         Ok(Account::new(profile, records, door, lock)?)
     }
 
@@ -154,7 +154,7 @@ impl Engine {
         let connecting = Update::Connection(Connection::Connecting { server: server.clone() });
         // Not `self.tell`, which would borrow all of the engine.
         let _ = self.updates.send(connecting).await;
-        let mut link = Link::open(&server, &tls, true).await?;
+        let mut link = Link::open(&server, &self.setup.broker, &tls, true).await?;
         let signature = profile
             .device_key
             .sign_asn1(&login_transcript(&profile.name, &link.exporter))

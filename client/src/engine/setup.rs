@@ -3,6 +3,7 @@
 use parlour_protocol::{DEFAULT_PORT, ServerAddress, UserName};
 use thiserror::Error;
 
+use crate::broker::Broker;
 use crate::clock::Clock;
 use crate::failure::{Explain, Explanation, Kind};
 use crate::link::LinkError;
@@ -28,6 +29,8 @@ pub struct Setup {
     pub history_bytes: u64,
     /// The time, which tests can shift.
     pub clock: Clock,
+    /// Does for the client what it may not do itself.
+    pub broker: Broker,
 }
 
 /// A server, and the root that it is known by.

@@ -41,6 +41,8 @@ use app::{App, Effect};
 use draw::Moment;
 use terminal::{Screen, Signals};
 
+pub(crate) use terminal::leave_screen;
+
 /// How often what counts down is drawn.
 const TICK: Duration = Duration::from_secs(1);
 

@@ -68,6 +68,9 @@ pub enum Command {
     /// For tests: confine this process as always, and then try what it must not do
     #[command(hide = true)]
     Probe(ProbeArguments),
+    /// For tests: the same as a broker
+    #[command(hide = true)]
+    ProbeBroker(ProbeArguments),
     /// Print completions for a shell
     #[command(hide = true)]
     Completions {

@@ -7,6 +7,7 @@ use parlour_sandbox::Mode;
 use serde::Deserialize;
 
 use super::StartError;
+use crate::broker::Broker;
 use crate::clock::Clock;
 use crate::engine::setup::Setup;
 use crate::link::trust::RootPin;
@@ -36,12 +37,31 @@ pub struct Settled {
     pub sandbox: Mode,
 }
 
-/// Puts options and file together.
-pub fn settle(options: &Options) -> Result<Settled, StartError> {
-    let file = match &options.config {
-        Some(path) => read(path)?,
-        None => File::default(),
-    };
+/// The part of it that the broker needs.
+pub(super) struct Brokered {
+    /// Where sockets of clients are.
+    pub(super) profiles: Profiles,
+    /// How far it confines itself.
+    pub(super) sandbox: Mode,
+}
+
+/// Settles what the broker needs.
+pub(super) fn brokered(options: &Options) -> Result<Brokered, StartError> {
+    let file = file(options)?;
+    let server = options.server.clone().or(file.server);
+    let (server, _) = server.as_deref().map_or(Ok((None, None)), address)?;
+    let here = server.as_ref().is_none_or(ServerAddress::is_loopback);
+    let profiles = Profiles::new(keys(options.keys.clone().or(file.keys), here)?.folder);
+    Ok(Brokered { profiles, sandbox: options.sandbox.mode(file.sandbox) })
+}
+
+fn file(options: &Options) -> Result<File, StartError> {
+    options.config.as_deref().map_or_else(|| Ok(File::default()), read)
+}
+
+/// Puts options and file together. What the client may not do itself it asks of `broker`.
+pub fn settle(options: &Options, broker: Broker) -> Result<Settled, StartError> {
+    let file = file(options)?;
     let server = options.server.clone().or(file.server);
     let ca = options.ca.clone().or(file.ca);
     let (server, invited) = match server.as_deref() {
@@ -73,6 +93,7 @@ pub fn settle(options: &Options) -> Result<Settled, StartError> {
         found_here,
         history_bytes,
         clock: Clock::with_offset(options.clock_offset.unwrap_or(0)),
+        broker,
     };
     Ok(Settled { setup, user, sandbox: options.sandbox.mode(file.sandbox) })
 }

@@ -98,12 +98,13 @@ async fn done_somewhere(action: Action, setup: Setup, user: UserName) -> Result<
             Ok(lock) => drop(lock),
             Err(ProfileError::InUse) => {
                 setup.check_pin(&user)?;
-                return patiently(control::ask(&folder, action, setup.server.clone())).await;
+                return patiently(control::ask(&setup.broker, &user, action, setup.server.clone())).await;
             }
             Err(error) => return Err(error.into()),
         }
     }
-    let (engine, asker, mut updates) = engine::new(setup, control::door());
+    let door = control::door(setup.broker.clone());
+    let (engine, asker, mut updates) = engine::new(setup, door);
     let running = tokio::spawn(engine.run());
     // Nobody looks at updates here, but the engine waits until they are taken.
     let ignoring = tokio::spawn(async move { while updates.recv().await.is_some() {} });

@@ -128,16 +128,20 @@ pub(super) const EVERYONE_HERE: &[i64] = &[
 #[cfg(not(target_arch = "x86_64"))]
 pub(super) const EVERYONE_HERE: &[i64] = &[];
 
-/// What the client needs besides: libraries of the system's name services, the names themselves, its own
-/// socket.
-pub(super) const CLIENT: &[i64] = &[
+/// What the client needs besides.
+pub(super) const CLIENT: &[i64] = &[SYS_connect, SYS_getppid, SYS_getpgid, SYS_getsid];
+
+/// What its broker needs besides: libraries of the system's name services, the names themselves, the sockets
+/// of clients, and the end of its own.
+pub(super) const BROKER: &[i64] = &[
     SYS_mmap,
     SYS_mprotect,
     SYS_connect,
     SYS_bind,
     SYS_listen,
     SYS_recvmmsg,
-    SYS_fchmodat,
+    SYS_wait4,
+    SYS_waitid,
     SYS_getppid,
     SYS_getpgid,
     SYS_getsid,
@@ -146,19 +150,19 @@ pub(super) const CLIENT: &[i64] = &[
     SYS_getgroups,
 ];
 
-/// The older forms of the same on x86-64.
+/// The older form of one of them on x86-64.
 #[cfg(target_arch = "x86_64")]
-pub(super) const CLIENT_HERE: &[i64] = &[SYS_chmod, SYS_getpgrp];
+pub(super) const BROKER_HERE: &[i64] = &[SYS_getpgrp];
 
 /// Nothing older exists.
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) const CLIENT_HERE: &[i64] = &[];
+pub(super) const BROKER_HERE: &[i64] = &[];
 
 /// Calls of which the argument with this number holds the flags for sending.
 pub(super) const SENDING: &[(i64, u8)] = &[(SYS_sendto, 3), (SYS_sendmsg, 2)];
 
 /// The same, for libraries of the system's name services.
-pub(super) const CLIENT_SENDING: &[(i64, u8)] = &[(SYS_sendmmsg, 3)];
+pub(super) const BROKER_SENDING: &[(i64, u8)] = &[(SYS_sendmmsg, 3)];
 
 /// What `fcntl` may not do: `F_SETOWN`, `F_SETSIG` and `F_SETOWN_EX` have the kernel send a signal, even
 /// `SIGKILL`, to any process of the user when something can be read.
@@ -169,9 +173,12 @@ pub(super) const SIGNALLING: &[i32] = &[F_SETOWN, 10, 15];
 pub(super) const TCP_OPTIONS: &[i32] =
     &[TCP_NODELAY, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT];
 
-/// Kinds of sockets that the client may make on a network, with their protocols: TCP and UDP. Landlock takes
-/// no other protocol for TCP, not even multipath TCP, which reaches whatever listens by TCP.
-pub(super) const NETWORK_SOCKETS: &[(i32, i32)] =
+/// Kinds of sockets that the client may make on a network, with their protocols: TCP. Landlock takes no other
+/// protocol for it, not even multipath TCP, which reaches whatever listens by TCP.
+pub(super) const TCP_SOCKETS: &[(i32, i32)] = &[(SOCK_STREAM, 0), (SOCK_STREAM, IPPROTO_TCP)];
+
+/// The same for its broker, which asks name servers: TCP and UDP.
+pub(super) const LOOKUP_SOCKETS: &[(i32, i32)] =
     &[(SOCK_STREAM, 0), (SOCK_STREAM, IPPROTO_TCP), (SOCK_DGRAM, 0), (SOCK_DGRAM, IPPROTO_UDP)];
 
 /// `ioctl` on descriptors of any kind: `FIONBIO`, `FIONREAD`, `FIOCLEX`, and `TCGETS`, which asks whether

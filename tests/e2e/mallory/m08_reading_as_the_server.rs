@@ -94,10 +94,7 @@ fn no_private_text_and_no_users_key_is_in_the_memory_of_the_server() -> Result<(
     ensure!(in_memory(pid, &own)?.iter().sum::<usize>() > 0, "not even the server's own key is found");
     ensure!(in_memory(pid, &[public.as_bytes().to_vec()])? != [0], "not even what is public is found");
     // In the client, where it belongs, the text is.
-    ensure!(
-        in_memory(erik.process.pid(), &[private.as_bytes().to_vec()])? != [0],
-        "the search finds nothing"
-    );
+    ensure!(in_memory(erik.pid()?, &[private.as_bytes().to_vec()])? != [0], "the search finds nothing");
     Ok(())
 }
 

@@ -337,7 +337,7 @@ fn a_server_that_talks_without_end_takes_little_of_a_clients_memory() -> Result<
     }
     let backlog = sam.process.out.event("backlog")?;
     ensure!(backlog["messages"][0]["text"] == "hello", "{backlog}");
-    let peak = peak(sam.process.pid())?;
+    let peak = peak(sam.pid()?)?;
     ensure!(peak < MEMORY, "it took {peak} bytes");
     Ok(())
 }

@@ -6,11 +6,14 @@ mod injected;
 
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
+use nix::pty::{OpenptyResult, openpty};
 use nix::sys::signal::Signal;
+use nix::unistd::ttyname;
 use parlour_tests::World;
 use serde_json::json;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -89,9 +92,24 @@ fn authority(world: &World) -> Result<Command> {
 }
 
 fn client(world: &World, server: &str) -> Result<Command> {
+    client_or_broker(world, server, "probe")
+}
+
+fn broker(world: &World) -> Result<Command> {
+    client_or_broker(world, "localhost:1", "probe-broker")
+}
+
+fn client_or_broker(world: &World, server: &str, probe: &str) -> Result<Command> {
     let mut command = world.command("parlour")?;
-    command.args([server, "--keys", "people/sam", "--ca"]).arg(world.root()).arg("probe");
+    command.args([server, "--keys", "people/sam", "--ca"]).arg(world.root()).arg(probe);
     Ok(command)
+}
+
+/// The path of another terminal of the user, which is there as long as what comes with it.
+fn other_terminal() -> Result<(OpenptyResult, String)> {
+    let ends = openpty(None, None)?;
+    let path = ttyname(&ends.slave)?.to_str().context("a path")?.to_owned();
+    Ok((ends, path))
 }
 
 #[test]
@@ -161,6 +179,9 @@ fn a_client_that_was_taken_over_reaches_its_keys_and_its_server_and_nothing_else
     let own = TcpListener::bind("127.0.0.1:0")?;
     let server = own.local_addr()?.to_string();
     let elsewhere = listening.local_addr()?.to_string();
+    let (_ends, terminal) = other_terminal()?;
+    let _local = UnixListener::bind(world.path("socket"))?;
+    let socket = world.path("socket").display().to_string();
     try_all(
         || client(&world, &server),
         &[
@@ -180,6 +201,39 @@ fn a_client_that_was_taken_over_reaches_its_keys_and_its_server_and_nothing_else
             (&["fast-open", &elsewhere], Refused),
             (&["fast-open-message", &elsewhere], Refused),
             (&["listen"], Refused),
+            (&["listen-unbound"], Refused),
+            (&["read", "/etc/passwd"], Refused),
+            (&["open", &terminal], Refused),
+            // As that of tmux, through which a shell could be had outside.
+            (&["connect-local", &socket], Refused),
+        ],
+    )
+}
+
+#[test]
+fn a_broker_that_was_taken_over_reads_no_key_writes_nothing_and_connects_to_no_server() -> Result<()> {
+    let (world, listening) = world()?;
+    let elsewhere = listening.local_addr()?.to_string();
+    let (_ends, terminal) = other_terminal()?;
+    try_all(
+        || broker(&world),
+        &[
+            (&["read", "people/sam/sam/account.key"], Refused),
+            (&["write", "people/sam/new"], Refused),
+            (&["write", "people/sam/sam/new"], Refused),
+            (&["read", "people/sam/link"], Refused),
+            (&["read", "diary"], Refused),
+            (&["write", "new"], Refused),
+            (&["truncate", "diary"], Refused),
+            (&["execute", "/bin/true"], Refused),
+            (&["spawn", "/bin/true"], Refused),
+            (&["trace"], Refused),
+            (&["signal", &ourselves()], Refused),
+            (&["connect", &elsewhere], Refused),
+            (&["fast-open", &elsewhere], Refused),
+            (&["fast-open-message", &elsewhere], Refused),
+            (&["listen"], Refused),
+            (&["open", &terminal], Refused),
             // What stays open, as docs/threat-model.md says.
             (&["listen-unbound"], Done),
         ],

@@ -108,17 +108,22 @@ fn take() -> io::Result<()> {
 /// Does nothing when the terminal is not ours. What fails cannot be helped: the terminal may be gone.
 fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
-        let _ = execute!(
-            stdout(),
-            EndSynchronizedUpdate,
-            DisableFocusChange,
-            DisableBracketedPaste,
-            EnableLineWrap,
-            LeaveAlternateScreen,
-            Show
-        );
+        leave_screen();
         let _ = disable_raw_mode();
     }
+}
+
+/// Undoes what [`take`] has the terminal show, not how it takes keys.
+pub(crate) fn leave_screen() {
+    let _ = execute!(
+        stdout(),
+        EndSynchronizedUpdate,
+        DisableFocusChange,
+        DisableBracketedPaste,
+        EnableLineWrap,
+        LeaveAlternateScreen,
+        Show
+    );
 }
 
 /// A panic's message is to be read on the terminal as the user knows it.

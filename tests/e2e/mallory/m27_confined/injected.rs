@@ -2,15 +2,17 @@
 //! test traces it, and has it make them in the place of its last one. The registers are x86-64's.
 
 use std::io::Write as _;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use nix::libc::{self, user_regs_struct};
+use nix::pty::openpty;
 use nix::sys::ptrace::{self, Options};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, geteuid};
 use parlour_tests::wait_until;
 
 use super::Fate::{self, Done, Killed, Refused};
@@ -19,22 +21,31 @@ use super::{authority, client, server, socket, world};
 /// Standard output of a traced program: a TCP socket that is not connected.
 const SOCKET: u64 = 1;
 
-/// In the arguments of a call: the address of eight bytes of zero, and of a four-byte one.
+/// Standard error of a traced program: a terminal.
+const TERMINAL: u64 = 2;
+
+/// In the arguments of a call: the address of eight bytes of zero, of a four-byte one, and of room for eight.
 const ZEROS: u64 = u64::MAX;
 const ONE: u64 = u64::MAX - 1;
+const ROOM: u64 = u64::MAX - 2;
 
 // What `libc` does not name.
 const F_SETSIG: i32 = 10;
 const F_SETOWN_EX: i32 = 15;
 const FIOSETOWN: u64 = 0x8901;
 const SIOCSPGRP: u64 = 0x8902;
+const TIOCSTI: u64 = 0x5412;
 
 /// A system call: its number and its arguments.
 struct Call(i64, [u64; 5]);
 
 /// A program that is about to end.
 struct Traced {
+    /// What was started: a broker, if the program is a client.
     child: Child,
+    pid: Pid,
+    /// The other end of its terminal.
+    _terminal: OwnedFd,
     input: Option<ChildStdin>,
     /// Where its file begins in its memory. What calls point to is in there: a confined program lets nobody
     /// write into its memory.
@@ -54,10 +65,15 @@ impl Traced {
         if let Some(folder) = probe.get_current_dir() {
             command.current_dir(folder);
         }
-        let mut child = command.stdin(Stdio::piped()).stdout(socket()?).stderr(Stdio::null()).spawn()?;
-        let pid = pid(&child)?;
-        let traces =
-            Options::PTRACE_O_TRACEEXEC | Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_EXITKILL;
+        let terminal = openpty(None, None)?;
+        command.stdin(Stdio::piped()).stdout(socket()?).stderr(terminal.slave);
+        let mut child = command.spawn()?;
+        let mut pid = Pid::from_raw(i32::try_from(child.id())?);
+        let traces = Options::PTRACE_O_TRACEEXEC
+            | Options::PTRACE_O_TRACEFORK
+            | Options::PTRACE_O_TRACEVFORK
+            | Options::PTRACE_O_TRACESYSGOOD
+            | Options::PTRACE_O_EXITKILL;
         ptrace::seize(pid, traces)?;
         let mut input = child.stdin.take();
         input.as_mut().context("an input")?.write_all(b"\n")?;
@@ -68,9 +84,15 @@ impl Traced {
                     let last = ptrace::getregs(pid)?;
                     if last.orig_rax == libc::SYS_exit_group.cast_unsigned() {
                         ensure!(last.rdi == 0, "it failed");
-                        return Ok(Self { child, input, header: header.context("no header")?, last });
+                        let header = header.context("no header")?;
+                        return Ok(Self { child, pid, _terminal: terminal.master, input, header, last });
                     }
                     ptrace::syscall(pid, None)?;
+                }
+                // A broker starts its client, and it is that that counts.
+                WaitStatus::PtraceEvent(broker, _, libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK) => {
+                    pid = Pid::from_raw(i32::try_from(ptrace::getevent(broker)?)?);
+                    ptrace::detach(broker, None)?;
                 }
                 WaitStatus::PtraceEvent(..) => {
                     header = Some(start_of_program(pid)?);
@@ -84,11 +106,13 @@ impl Traced {
 
     /// Has it make a system call.
     fn make(&mut self, Call(number, arguments): &Call) -> Result<Fate> {
-        let pid = pid(&self.child)?;
+        let pid = self.pid;
         let [rdi, rsi, rdx, r10, r8] = arguments.map(|argument| match argument {
             // In an ELF header: its padding, and its version.
             ZEROS => self.header + 8,
             ONE => self.header + 20,
+            // Nothing returns to what is on its stack.
+            ROOM => self.last.rsp,
             other => other,
         });
         let orig_rax = number.cast_unsigned();
@@ -132,13 +156,11 @@ fn is_stopped_by_a_call(pid: Pid) -> Result<bool> {
 
 impl Drop for Traced {
     fn drop(&mut self) {
+        // A client that is stopped here would not hear that its broker has ended.
+        let _ = kill(self.pid, Signal::SIGKILL);
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn pid(child: &Child) -> Result<Pid> {
-    Ok(Pid::from_raw(i32::try_from(child.id())?))
 }
 
 /// A process of the same user that is nobody's business.
@@ -239,4 +261,37 @@ fn who_was_taken_over_connects_by_no_option_of_a_socket() -> Result<()> {
     let flags = number(libc::MSG_FASTOPEN);
     let several = [Call(libc::SYS_sendmmsg, [SOCKET, ZEROS, 0, flags, 0])];
     refuses(client, Refused, &several)
+}
+
+#[test]
+fn a_client_that_was_taken_over_makes_no_socket_but_for_its_server() -> Result<()> {
+    let (world, _listening) = world()?;
+    let socket = |family, kind, protocol| {
+        Call(libc::SYS_socket, [number(family), number(kind), number(protocol), 0, 0])
+    };
+    // One of a pair of datagrams can be connected to any other socket.
+    let pair = [number(libc::AF_UNIX), number(libc::SOCK_DGRAM), 0, ROOM, 0];
+    let calls = [
+        socket(libc::AF_UNIX, libc::SOCK_STREAM, 0),
+        socket(libc::AF_UNIX, libc::SOCK_SEQPACKET, 0),
+        socket(libc::AF_UNIX, libc::SOCK_DGRAM, 0),
+        socket(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_ROUTE),
+        socket(libc::AF_INET, libc::SOCK_DGRAM, 0),
+        socket(libc::AF_INET6, libc::SOCK_DGRAM, 0),
+        Call(libc::SYS_socketpair, pair),
+        Call(libc::SYS_listen, [SOCKET, 1, 0, 0, 0]),
+    ];
+    refuses(|| client(&world, "localhost:1"), Refused, &calls)
+}
+
+#[test]
+fn a_client_that_was_taken_over_types_nothing_into_its_terminal() -> Result<()> {
+    let (world, _listening) = world()?;
+    let call = Call(libc::SYS_ioctl, [TERMINAL, TIOCSTI, ZEROS, 0, 0]);
+    if geteuid().is_root() {
+        return refuses(|| client(&world, "localhost:1"), Refused, &[call]);
+    }
+    println!("half skipped: newer kernels let only root do this without the sandbox");
+    ensure!(Traced::start(&client(&world, "localhost:1")?)?.make(&call)? == Refused);
+    Ok(())
 }
