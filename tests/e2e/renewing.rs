@@ -125,7 +125,8 @@ fn a_client_whose_certificate_has_expired_by_the_servers_clock_renews_and_comes_
         if line.contains("the last word") && !std::mem::replace(&mut said, true) {
             let words = "the device certificate has expired";
             let goodbye = json!({"event": "goodbye", "reason": "certificate_expired", "message": words});
-            lines.push_str(&format!("{goodbye}\n"));
+            lines += &goodbye.to_string();
+            lines.push('\n');
         }
         lines.into_bytes()
     })?;
