@@ -76,6 +76,8 @@ pub struct Engine {
     /// Actions that need to know what is being fetched.
     postponed: Vec<Asked>,
     reconnect: Reconnect,
+    /// Whether the server says that the device certificate has expired, whatever the clock here says.
+    has_expired: bool,
     /// When to send again what the server could not store.
     resend: Reconnect,
     /// Whether it was told that the records are in memory alone.
@@ -101,6 +103,7 @@ pub fn new(setup: Setup, open_door: OpenDoor) -> (Engine, Asker, mpsc::Receiver<
         joining: None,
         postponed: Vec::new(),
         reconnect: Reconnect::default(),
+        has_expired: false,
         resend: Reconnect::default(),
         off_disk: false,
         named_root: false,
@@ -241,6 +244,7 @@ impl Engine {
         if let Some(joining) = self.joining.take() {
             return self.not_joined(joining, failure.into()).await;
         }
+        self.has_expired |= failure == LinkError::Dismissed(Farewell::CertificateExpired.to_string());
         let final_word = [Farewell::Revoked, Farewell::TakenOver]
             .into_iter()
             .any(|farewell| failure == LinkError::Dismissed(farewell.to_string()));

@@ -48,11 +48,13 @@ pub enum Farewell {
     Revoked,
     /// Too many connections, in all or from this address.
     TooManyConnections,
+    /// The device certificate that the session logged in with has expired, and was not renewed in it.
+    CertificateExpired,
 }
 
 impl Farewell {
     /// All of them, for tables and tests.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::SlowReader,
         Self::Stopping,
         Self::Idle,
@@ -61,6 +63,7 @@ impl Farewell {
         Self::TakenOver,
         Self::Revoked,
         Self::TooManyConnections,
+        Self::CertificateExpired,
     ];
 }
 
@@ -75,6 +78,7 @@ impl fmt::Display for Farewell {
             Self::TakenOver => "a newer session of this device took over",
             Self::Revoked => "this device was revoked",
             Self::TooManyConnections => "too many connections",
+            Self::CertificateExpired => "the device certificate has expired",
         })
     }
 }

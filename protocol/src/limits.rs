@@ -143,9 +143,10 @@ limits! {
     /// Connections from one address; a further one takes the place of its oldest unfinished handshake, or is
     /// closed at once.
     connections_per_address = 64, 1 ..= 1_000_000;
-    /// Connections without a client certificate in all; a further one is closed after its handshake.
+    /// Connections without a client certificate in all; for a further one the guest who has been silent longest goes.
     guests = 1_000, 1 ..= 1_000_000;
-    /// Connections without a client certificate from one address; a further one is closed after its handshake.
+    /// Connections without a client certificate from one address; for a further one the guest there who has been
+    /// silent longest goes.
     guests_per_address = 16, 1 ..= 1_000_000;
     /// Commands a second in a session; above it the server reads slower and refuses nothing.
     commands_per_second = 20, 1 ..= 10_000_000;
@@ -155,13 +156,15 @@ limits! {
     registrations_per_hour = 60, 1 ..= 1_000_000;
     /// Renewals of device certificates an hour from one address; above it they are refused.
     renewals_per_hour = 600, 1 ..= 1_000_000;
-    /// Failed logins a minute from one address; then it is locked out: its logins are refused, never by name.
+    /// Renewals an hour of one device's certificate; above it they are refused.
+    renewals_per_device = 6, 1 ..= 1_000_000;
+    /// Failed logins a minute of one device from one address; then it is locked out there, never by name.
     failed_logins_per_minute = 10, 1 ..= 1_000_000;
-    /// How long an address is locked out, in seconds; each further time twice as long.
+    /// How long a device is locked out at an address, in seconds; each further time twice as long.
     lockout_seconds = 60, 1 ..= 86_400;
-    /// The longest that an address is locked out, in seconds.
+    /// The longest that it is locked out, in seconds.
     longest_lockout_seconds = 3_600, 1 ..= 86_400;
-    /// After how many seconds without a lockout the earlier ones of an address are forgotten.
+    /// After how many seconds without a lockout the earlier ones are forgotten.
     lockout_memory_seconds = 3_600, 1 ..= 604_800;
     /// Outgoing queue of a session, in bytes, of which the session itself takes 32,768; above it the session is closed as a slow reader.
     outgoing_queue_bytes = 262_144, 65_536 ..= 1_073_741_824;

@@ -136,7 +136,8 @@ pub async fn run(
     let watched = CancellationToken::new();
     let monitoring = TaskTracker::new();
     if let Some((socket, address)) = operator {
-        let serving = Monitoring::new(Arc::clone(&entrance), process).serve(socket, watched.clone());
+        let serving =
+            Monitoring::new(Arc::clone(&entrance), process).serve(socket, address.port(), watched.clone());
         monitoring.spawn(serving);
         info!(%address, "metrics");
     }

@@ -1,16 +1,23 @@
 //! A device certificate lives a week and is renewed without anybody doing anything.
 
 use anyhow::{Context as _, Result, ensure};
+use parlour_crypto::RenewalRequest;
 use parlour_keylog::DeviceCertificate;
-use parlour_tests::{World, run_to_end, wait_until};
+use parlour_tests::{Author, Client, Logins, Operator, World, run_to_end, wait_until};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use serde_json::json;
 
 const DAY: i64 = 24 * 60 * 60;
 
 fn certificate(world: &World, name: &str) -> Result<DeviceCertificate> {
     let der = CertificateDer::from_pem_file(world.profile(name).join("device.crt"))?;
     DeviceCertificate::from_der(&der).context("device.crt")
+}
+
+/// The time without any offset, in seconds.
+fn unix_now() -> Result<i64> {
+    Ok(i64::try_from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs())?)
 }
 
 /// How many renewals are in the server's log.
@@ -72,6 +79,66 @@ fn a_month_later_a_user_logs_in_over_the_expired_certificate() -> Result<()> {
     sam.ask("/login sam", "Authentication Succeeded")?;
     check_renewed(&old, &certificate(&world, "sam")?, 30)?;
     wait_until("one renewal in the log", || Ok(renewals(&world) == 1))?;
+    Ok(())
+}
+
+#[test]
+fn a_session_ends_with_its_certificate_unless_it_renewed() -> Result<()> {
+    const LEFT: i64 = 12;
+    let mut world = World::with().people().limit("ping_seconds=1").prepare()?;
+    let (sams, eriks) = (certificate(&world, "sam")?.not_after(), certificate(&world, "erik")?.not_after());
+    let (first, last) = (sams.min(eriks), sams.max(eriks));
+    let offset = first - LEFT - unix_now()?;
+    world.set_clock_offset(offset);
+    world.start_ttp()?;
+    world.start_server()?;
+    let mut sam = world.logged_in_line("sam")?;
+    let mut erik = world.json_line("erik")?;
+    let author = Author::of(&world, "erik")?;
+    let device = DeviceCertificate::from_der(&author.leaf)?.device().to_string();
+    let request = RenewalRequest { name: "erik", device: &device, key: &author.device };
+    let request = request.build(&mut rand::rng())?;
+    let reply = erik.call(&json!({"id": 1, "cmd": "renew", "request": request}))?;
+    ensure!(reply["ok"] == "renewed", "{reply}");
+    sam.ask("/users", "erik sam")?;
+    // Nothing that sam says helps.
+    wait_until("sam's session is over", || {
+        let Ok(line) = sam.ask("/users", "{}") else { return Ok(true) };
+        Ok(line == "goodbye: the device certificate has expired")
+    })?;
+    ensure!(unix_now()? + offset >= first, "it ended early");
+    wait_until("erik's first certificate has expired for a while", || {
+        let reply = erik.call(&json!({"id": 2, "cmd": "users"}))?;
+        ensure!(reply["ok"] == "users", "{reply}");
+        Ok(unix_now()? + offset > last + 3)
+    })?;
+    Ok(())
+}
+
+#[test]
+fn a_client_whose_certificate_has_expired_by_the_servers_clock_renews_and_comes_back() -> Result<()> {
+    let world = World::peopled()?;
+    let before = std::fs::read(world.profile("sam").join("device.crt"))?;
+    let mut said = false;
+    let operator = Operator::before(&world, "sam", Logins::Anew, move |line| {
+        let mut lines = format!("{line}\n");
+        if line.contains("the last word") && !std::mem::replace(&mut said, true) {
+            let words = "the device certificate has expired";
+            let goodbye = json!({"event": "goodbye", "reason": "certificate_expired", "message": words});
+            lines += &goodbye.to_string();
+            lines.push('\n');
+        }
+        lines.into_bytes()
+    })?;
+    let mut command = world.client_command_to("sam", &operator.address())?;
+    let mut sam = Client::start("sam", command.args(["--plain", "--user", "sam"]))?;
+    sam.expect("Authentication Succeeded")?;
+    sam.ask("the last word", "{} sam: the last word")?;
+    wait_until("two logins, and a renewal between them", || {
+        Ok(world.server_log().matches("logged in user=sam").count() == 2 && renewals(&world) == 1)
+    })?;
+    ensure!(std::fs::read(world.profile("sam").join("device.crt"))? != before, "the old certificate is kept");
+    sam.ask("back again", "{} sam: back again")?;
     Ok(())
 }
 

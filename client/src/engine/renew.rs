@@ -61,14 +61,14 @@ impl Engine {
         self.take_renewed(reply)
     }
 
-    /// Renews as a guest when the certificate has expired, since it would not be let in; also shortly
-    /// before, so that it does not expire on the way.
+    /// Renews as a guest when the certificate has expired, by the clock here or by the server's, since it would not be
+    /// let in; also shortly before, so that it does not expire on the way.
     pub(super) async fn renew_if_expired(&mut self) -> Result<(), RenewError> {
         const ON_THE_WAY: i64 = 60;
         let now = self.setup.clock.now().as_seconds();
         let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let profile = &account.profile;
-        if now + ON_THE_WAY < profile.device.not_after() {
+        if !self.has_expired && now + ON_THE_WAY < profile.device.not_after() {
             return Ok(());
         }
         let server = self.setup.server_of(profile);
@@ -77,7 +77,9 @@ impl Engine {
         self.tell(Update::Progress("renewing the device certificate".to_owned())).await;
         let mut guest = open_guest(&server, &pin, &self.setup).await?;
         let reply = guest.ask(&command).await?;
-        self.take_renewed(reply)
+        self.take_renewed(reply)?;
+        self.has_expired = false;
+        Ok(())
     }
 
     fn take_renewed(&mut self, reply: Reply) -> Result<(), RenewError> {

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::accounts::directory::Directory;
-use crate::accounts::ttp_client::{TtpClient, TtpError};
+use crate::accounts::ttp_client::{TtpClient, WatchError};
 use crate::audit::{Entry, Kind, Recorder, SecurityEvent};
 use crate::clock::Clock;
 use crate::delivery::Posting;
@@ -77,7 +77,7 @@ async fn hear(follower: &Follower, unkept: &Unkept) {
 
 /// Hears all of them on one connection, from the first on: what is kept here may be damaged, and a TTP that was set
 /// back to a backup gives numbers again that are known here as others.
-async fn hear_once(follower: &Follower, unkept: &Unkept) -> Result<(), TtpError> {
+async fn hear_once(follower: &Follower, unkept: &Unkept) -> Result<(), WatchError> {
     let mut revocations = follower.ttp.watch(0).await?;
     follower.metrics.ttp_connected.set(1);
     while let Some(revocation) = revocations.next().await? {

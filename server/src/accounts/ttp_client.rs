@@ -9,25 +9,42 @@ use thiserror::Error;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Take};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
+use tracing::info;
 
 /// The time that the TTP has for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The TTP cannot be reached, or what it says is not understood.
+#[derive(Debug, Error)]
+#[error("the authority is not available: {0}")]
+pub struct TtpUnavailable(String);
+
+impl From<std::io::Error> for TtpUnavailable {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
 /// Why there is no certificate.
 #[derive(Debug, Error)]
-pub enum TtpError {
+pub enum AskError {
     /// The TTP says no.
     #[error("the authority refuses: {0}")]
     Refused(#[from] TtpRefusal),
-    /// The TTP cannot be reached, or its answer is not understood.
-    #[error("the authority is not available: {0}")]
-    Unavailable(String),
+    /// There is no answer.
+    #[error(transparent)]
+    Unavailable(#[from] TtpUnavailable),
 }
 
-impl From<std::io::Error> for TtpError {
-    fn from(error: std::io::Error) -> Self {
-        Self::Unavailable(error.to_string())
-    }
+/// Why revocations are not heard.
+#[derive(Debug, Error)]
+pub enum WatchError {
+    /// The TTP does not let this server watch.
+    #[error("the authority refuses to be watched: {0}")]
+    Refused(#[from] TtpRefusal),
+    /// Nothing more comes.
+    #[error(transparent)]
+    Unavailable(#[from] TtpUnavailable),
 }
 
 /// A client of the TTP.
@@ -43,35 +60,33 @@ impl TtpClient {
     }
 
     /// Passes a request on and returns what was issued.
-    pub async fn ask(&self, request: &TtpRequest) -> Result<Issued, TtpError> {
+    pub async fn ask(&self, request: &TtpRequest) -> Result<Issued, AskError> {
         let exchange = async {
             let mut lines = self.open(request).await?;
             match next(&mut lines).await? {
                 Some(TtpAnswer::Issued(issued)) => Ok(issued),
-                Some(TtpAnswer::Error(refusal)) => Err(TtpError::Refused(refusal)),
-                _ => Err(TtpError::Unavailable("an answer of the wrong kind".to_owned())),
+                Some(TtpAnswer::Error(refusal)) => Err(AskError::Refused(refusal)),
+                _ => Err(wrong_kind().into()),
             }
         };
-        timeout(PATIENCE, exchange)
-            .await
-            .map_err(|_| TtpError::Unavailable("no answer in time".to_owned()))?
+        timeout(PATIENCE, exchange).await.map_err(|_| late())?
     }
 
     /// Hears revocations after number `after`, as they happen.
-    pub async fn watch(&self, after: u64) -> Result<Revocations, TtpError> {
+    pub async fn watch(&self, after: u64) -> Result<Revocations, WatchError> {
         let mut lines = self.open(&TtpRequest::Watch { after }).await?;
         match timeout(PATIENCE, next(&mut lines)).await {
             Ok(Ok(Some(TtpAnswer::Watching {}))) => Ok(Revocations { lines }),
-            Ok(Ok(_)) => Err(TtpError::Unavailable("an answer of the wrong kind".to_owned())),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(TtpError::Unavailable("no answer in time".to_owned())),
+            Ok(Ok(Some(TtpAnswer::Error(refusal)))) => Err(WatchError::Refused(refusal)),
+            Ok(Ok(_)) => Err(wrong_kind().into()),
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(late().into()),
         }
     }
 
-    async fn open(&self, request: &TtpRequest) -> Result<Lines, TtpError> {
+    async fn open(&self, request: &TtpRequest) -> Result<Lines, TtpUnavailable> {
         let mut stream = UnixStream::connect(&self.socket).await?;
-        let mut line =
-            serde_json::to_string(request).map_err(|error| TtpError::Unavailable(error.to_string()))?;
+        let mut line = serde_json::to_string(request).map_err(|error| TtpUnavailable(error.to_string()))?;
         line.push('\n');
         stream.write_all(line.as_bytes()).await?;
         Ok(BufReader::new(stream.take(0)))
@@ -87,21 +102,23 @@ pub struct Revocations {
 
 impl Revocations {
     /// The next; `None` when the TTP ends the connection.
-    pub async fn next(&mut self) -> Result<Option<Revocation>, TtpError> {
+    pub async fn next(&mut self) -> Result<Option<Revocation>, TtpUnavailable> {
         loop {
             match next(&mut self.lines).await? {
                 None => return Ok(None),
                 Some(TtpAnswer::Revoked(revocation)) => return Ok(Some(revocation)),
                 // A newer TTP tells more than this server knows.
-                Some(TtpAnswer::Unknown) => {}
-                Some(_) => return Err(TtpError::Unavailable("an answer of the wrong kind".to_owned())),
+                Some(TtpAnswer::Unknown) => {
+                    info!("the authority said something that this version does not know; it is skipped");
+                }
+                Some(_) => return Err(wrong_kind()),
             }
         }
     }
 }
 
 /// Reads a line that is not longer than it may be.
-async fn next(lines: &mut Lines) -> Result<Option<TtpAnswer>, TtpError> {
+async fn next(lines: &mut Lines) -> Result<Option<TtpAnswer>, TtpUnavailable> {
     lines.get_mut().set_limit(AUTHORITY_LINE_BYTES as u64 + 1);
     let mut line = String::new();
     if lines.read_line(&mut line).await? == 0 {
@@ -109,5 +126,13 @@ async fn next(lines: &mut Lines) -> Result<Option<TtpAnswer>, TtpError> {
     }
     TtpAnswer::from_json(line.trim_end())
         .map(Some)
-        .map_err(|error| TtpError::Unavailable(format!("an answer is not understood: {error}")))
+        .map_err(|error| TtpUnavailable(format!("an answer is not understood: {error}")))
+}
+
+fn wrong_kind() -> TtpUnavailable {
+    TtpUnavailable("an answer of the wrong kind".to_owned())
+}
+
+fn late() -> TtpUnavailable {
+    TtpUnavailable("no answer in time".to_owned())
 }

@@ -45,7 +45,7 @@ kinds! {
     Login = "login";
     /// A login failed, with its real reason.
     LoginFailed = "login_failed";
-    /// An address was locked out after too many failed logins.
+    /// A device was locked out at an address after too many failed logins.
     Lockout = "lockout";
     /// A device certificate was renewed.
     Renewal = "renewal";

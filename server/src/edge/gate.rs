@@ -1,12 +1,14 @@
-//! The gate counts connections, by address and in all, and refuses those above the limits.
+//! The gate counts connections, by address and in all, and refuses those above the limits. Of guests the one who has been
+//! silent longest makes room for a new one, so that guests who do nothing keep nobody out.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use parlour_protocol::Limits;
+use parlour_protocol::{Farewell, Limits};
 use thiserror::Error;
 
+use crate::delivery::peer::Peer;
 use crate::edge::handshakes::{Handshakes, Underway};
 use crate::metrics::Bound;
 use crate::network::network;
@@ -28,7 +30,34 @@ struct Counts {
 #[derive(Default)]
 struct Address {
     connections: u64,
-    guests: u64,
+    guests: Vec<Arc<Peer>>,
+}
+
+impl Address {
+    /// Takes out the guest with this number, if it is here.
+    fn remove_guest(&mut self, id: u64) -> Option<Arc<Peer>> {
+        let place = self.guests.iter().position(|peer| peer.id == id)?;
+        Some(self.guests.swap_remove(place))
+    }
+}
+
+impl Counts {
+    /// Ends the guest who has been silent longest, of those from `address` or of all, and gives its place free.
+    fn dismiss_silent_guest(&mut self, address: Option<IpAddr>) {
+        let from = |entry: &IpAddr| address.is_none_or(|address| address == *entry);
+        let silent = self
+            .by_address
+            .iter()
+            .filter(|(entry, _)| from(entry))
+            .flat_map(|(entry, address)| address.guests.iter().map(|peer| (*entry, peer)))
+            .max_by_key(|(_, peer)| peer.silence())
+            .map(|(entry, peer)| (entry, peer.id));
+        let Some((entry, id)) = silent else { return };
+        if let Some(peer) = self.by_address.get_mut(&entry).and_then(|address| address.remove_guest(id)) {
+            self.guests = self.guests.saturating_sub(1);
+            peer.dismiss(Farewell::TooManyConnections);
+        }
+    }
 }
 
 impl Gate {
@@ -52,7 +81,7 @@ impl Gate {
         }
         counts.by_address.entry(address).or_default().connections += 1;
         counts.all += 1;
-        Ok(Pass { gate: Arc::clone(self), address, guest: false })
+        Ok(Pass { gate: Arc::clone(self), address, guest: None })
     }
 
     /// Connections that are in.
@@ -71,7 +100,7 @@ impl Gate {
     }
 }
 
-/// Why a connection does not come in.
+/// What there is too much of: then a connection does not come in, or a guest makes room for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Full {
     /// There are as many as there may be.
@@ -103,7 +132,8 @@ impl From<Full> for Bound {
 pub struct Pass {
     gate: Arc<Gate>,
     address: IpAddr,
-    guest: bool,
+    /// The number of the guest's session.
+    guest: Option<u64>,
 }
 
 impl Pass {
@@ -112,22 +142,25 @@ impl Pass {
         self.gate.handshakes.begin(self.address, self.gate.limits.handshakes)
     }
 
-    /// Counts the connection as a guest's, or says of what there is too much.
-    pub fn become_guest(&mut self) -> Result<(), Full> {
+    /// Counts the connection as a guest's. If there are as many as there may be, the one who has been silent longest
+    /// makes room, and this returns what there was too much of.
+    pub fn become_guest(&mut self, peer: &Arc<Peer>) -> Option<Full> {
         let limits = &self.gate.limits;
         let mut counts = self.gate.counts();
-        if counts.guests >= limits.guests {
-            return Err(Full::Guests);
-        }
-        let entry = counts.by_address.entry(self.address).or_default();
-        if entry.guests >= limits.guests_per_address {
-            return Err(Full::GuestsFromAddress);
-        }
-        entry.guests += 1;
+        let from_address = counts.by_address.get(&self.address).map_or(0, |entry| entry.guests.len() as u64);
+        let full = if from_address >= limits.guests_per_address {
+            counts.dismiss_silent_guest(Some(self.address));
+            Some(Full::GuestsFromAddress)
+        } else if counts.guests >= limits.guests {
+            counts.dismiss_silent_guest(None);
+            Some(Full::Guests)
+        } else {
+            None
+        };
+        counts.by_address.entry(self.address).or_default().guests.push(Arc::clone(peer));
         counts.guests += 1;
-        drop(counts);
-        self.guest = true;
-        Ok(())
+        self.guest = Some(peer.id);
+        full
     }
 }
 
@@ -135,17 +168,15 @@ impl Drop for Pass {
     fn drop(&mut self) {
         let mut counts = self.gate.counts();
         counts.all = counts.all.saturating_sub(1);
-        if self.guest {
-            counts.guests = counts.guests.saturating_sub(1);
+        let Some(entry) = counts.by_address.get_mut(&self.address) else { return };
+        entry.connections = entry.connections.saturating_sub(1);
+        // One who made room for another is not here any more.
+        let was_guest = self.guest.is_some_and(|id| entry.remove_guest(id).is_some());
+        if entry.connections == 0 {
+            counts.by_address.remove(&self.address);
         }
-        if let Some(entry) = counts.by_address.get_mut(&self.address) {
-            entry.connections = entry.connections.saturating_sub(1);
-            if self.guest {
-                entry.guests = entry.guests.saturating_sub(1);
-            }
-            if entry.connections == 0 {
-                counts.by_address.remove(&self.address);
-            }
+        if was_guest {
+            counts.guests = counts.guests.saturating_sub(1);
         }
     }
 }
@@ -153,6 +184,7 @@ impl Drop for Pass {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::outbox::Closing;
 
     fn gate(assignments: &[&str]) -> Arc<Gate> {
         let mut limits = Limits::default();
@@ -186,26 +218,50 @@ mod tests {
         assert!(gate.enter("2001:db8:0:1::1".parse().unwrap()).is_ok());
     }
 
-    #[test]
-    fn guests_give_their_place_back() {
-        let gate = gate(&["guests_per_address=1"]);
-        let mut first = gate.enter(here()).unwrap();
-        let mut second = gate.enter(here()).unwrap();
-        assert_eq!(first.become_guest(), Ok(()));
-        assert_eq!(second.become_guest(), Err(Full::GuestsFromAddress));
-        drop(first);
-        assert_eq!(second.become_guest(), Ok(()));
+    /// A guest, some time after the one before.
+    fn guest(id: u64) -> Arc<Peer> {
+        let peer = Arc::new(Peer::new(id, 1_000_000, None));
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        peer
+    }
+
+    fn is_dismissed(peer: &Peer) -> bool {
+        peer.outbox.closing() == Some(Closing::Said(Farewell::TooManyConnections))
     }
 
     #[test]
-    fn guests_are_bounded_in_all() {
+    fn the_guest_who_was_silent_longest_makes_room_for_the_next_from_the_address() {
+        let gate = gate(&["guests_per_address=2"]);
+        let mut passes: Vec<Pass> = (0..4).map(|_| gate.enter(here()).unwrap()).collect();
+        let [first, second, third, fourth] = [1, 2, 3, 4].map(guest);
+        let mut other = gate.enter("10.0.0.1".parse().unwrap()).unwrap();
+        assert_eq!(other.become_guest(&guest(5)), None);
+        assert_eq!(passes[0].become_guest(&first), None);
+        assert_eq!(passes[1].become_guest(&second), None);
+        first.hear();
+        assert_eq!(passes[2].become_guest(&third), Some(Full::GuestsFromAddress));
+        assert_eq!([&first, &second, &third].map(|peer| is_dismissed(peer)), [false, true, false]);
+        // It gives its place back once: there is none for a fourth guest until another one leaves.
+        drop(passes.remove(1));
+        assert_eq!(gate.counts().guests, 3);
+        drop(passes.remove(0));
+        assert_eq!(passes[1].become_guest(&fourth), None);
+        drop((passes, other));
+        assert_eq!(gate.counts().guests, 0);
+        assert!(gate.counts().by_address.is_empty());
+    }
+
+    #[test]
+    fn the_guest_who_was_silent_longest_of_all_makes_room_when_there_are_too_many_in_all() {
         let gate = gate(&["guests=1"]);
         let mut first = gate.enter(here()).unwrap();
         let mut second = gate.enter("10.0.0.1".parse().unwrap()).unwrap();
-        assert_eq!(first.become_guest(), Ok(()));
-        assert_eq!(second.become_guest(), Err(Full::Guests));
-        drop(first);
-        assert_eq!(second.become_guest(), Ok(()));
+        let (one, two) = (guest(1), guest(2));
+        assert_eq!(first.become_guest(&one), None);
+        assert_eq!(second.become_guest(&two), Some(Full::Guests));
+        assert_eq!([&one, &two].map(|peer| is_dismissed(peer)), [true, false]);
+        drop((first, second));
+        assert_eq!(gate.counts().guests, 0);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parlour_protocol::{EXPORTER_BYTES, EXPORTER_LABEL, Farewell};
+use parlour_protocol::{EXPORTER_BYTES, EXPORTER_LABEL};
 use rustls::CertificateError;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
@@ -117,17 +117,15 @@ async fn welcome(
     let (wire, incoming) = wire::split(stream, Arc::clone(&services.metrics));
     let peer = Arc::new(Peer::new(number, outgoing, Some(wire)));
     if certificate.is_none()
-        && let Err(full) = pass.become_guest()
+        && let Some(full) = pass.become_guest(&peer)
     {
-        // The session still runs, to say why and to end as every session does.
-        peer.dismiss(Farewell::TooManyConnections);
         services.metrics.limits.count(full.into());
         let event = SecurityEvent::new(Kind::RateLimit).from(address.ip());
         services.recorder.record(event.because(full));
     }
     debug!(session = number, peer = %address, guest = certificate.is_none(), "connected");
     let root = Arc::clone(&identity.root);
-    let connection = Connection { address, certificate, exporter, root };
+    let connection = Connection::new(address, certificate, exporter, root);
     // A task of its own, so that nothing of the handshake is held for as long as the session lasts.
     let counted = services.metrics.session();
     sessions.spawn(async move {

@@ -133,9 +133,9 @@ labels! {
     Connections = "connections";
     /// A connection too many from its address.
     ConnectionsPerAddress = "connections_per_address";
-    /// A guest too many in all.
+    /// A guest made room for another, with too many in all.
     Guests = "guests";
-    /// A guest too many from its address.
+    /// A guest made room for another, with too many from their address.
     GuestsPerAddress = "guests_per_address";
     /// A session was read slower.
     CommandsPerSecond = "commands_per_second";
@@ -143,9 +143,11 @@ labels! {
     RegistrationsPerHour = "registrations_per_hour";
     /// A renewal was refused.
     RenewalsPerHour = "renewals_per_hour";
-    /// An address was locked out.
+    /// A renewal was refused, since the device has renewed often enough.
+    RenewalsPerDevice = "renewals_per_device";
+    /// A device was locked out.
     FailedLoginsPerMinute = "failed_logins_per_minute";
-    /// A login was refused while its address was locked out.
+    /// A login was refused while its device was locked out.
     LockoutSeconds = "lockout_seconds";
     /// A slow reader was closed.
     OutgoingQueueBytes = "outgoing_queue_bytes";
@@ -166,9 +168,11 @@ impl Bound {
             Farewell::LoginTime => Some(Self::LoginSeconds),
             Farewell::Dead => Some(Self::DeadSeconds),
             // Counted where it is known of which there were too many.
-            Farewell::TooManyConnections | Farewell::Stopping | Farewell::TakenOver | Farewell::Revoked => {
-                None
-            }
+            Farewell::TooManyConnections
+            | Farewell::Stopping
+            | Farewell::TakenOver
+            | Farewell::Revoked
+            | Farewell::CertificateExpired => None,
         }
     }
 
@@ -278,6 +282,7 @@ words!(
     TakenOver = "taken_over",
     Revoked = "revoked",
     TooManyConnections = "too_many_connections",
+    CertificateExpired = "certificate_expired",
 );
 
 impl Label for Kind {

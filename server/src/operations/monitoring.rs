@@ -1,6 +1,7 @@
 //! Answers the operator's programs by HTTP, on an address that only this machine reaches: `/healthz` says whether the
 //! server runs, `/readyz` whether it can do its work, and `/metrics` what it has counted.
 
+mod host;
 mod live;
 mod readiness;
 mod serving;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus_client::encoding::text::encode;
@@ -140,8 +142,9 @@ impl Monitoring {
     }
 
     /// Serves until it is told to stop.
-    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
-        serving::serve(listener, self.router, stop).await;
+    pub async fn serve(self, listener: TcpListener, port: u16, stop: CancellationToken) {
+        let router = self.router.layer(from_fn(move |request, next| host::check(port, request, next)));
+        serving::serve(listener, router, stop).await;
     }
 }
 

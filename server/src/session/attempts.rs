@@ -9,18 +9,20 @@ use std::time::{Duration, Instant};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
-use parlour_protocol::Limits;
+use parlour_protocol::{DeviceId, Limits};
 
 use crate::network::network;
+use crate::session::device_renewals::RenewalsByDevice;
 use crate::session::lockout::Lockouts;
 
-/// Addresses that are remembered; with more, those that have recovered are forgotten.
+/// Addresses, and devices at them, that are remembered; with more, those that have recovered are forgotten.
 const REMEMBERED: usize = 65_536;
 
-/// Counts attempts by address.
+/// Counts attempts by address, and where a device is proven by device too.
 pub struct Attempts {
     registrations: Rate,
     renewals: Rate,
+    renewals_by_device: RenewalsByDevice,
     lockouts: Mutex<Lockouts>,
 }
 
@@ -31,6 +33,7 @@ impl Attempts {
         Self {
             registrations: Rate::new(quota(limits.registrations_per_hour, hour), REMEMBERED),
             renewals: Rate::new(quota(limits.renewals_per_hour, hour), REMEMBERED),
+            renewals_by_device: RenewalsByDevice::new(limits.renewals_per_device, hour),
             lockouts: Mutex::new(Lockouts::new(limits, REMEMBERED)),
         }
     }
@@ -45,15 +48,25 @@ impl Attempts {
         self.renewals.attempt(network(address))
     }
 
-    /// Refuses a login while its address is locked out; `Err` says for how many more seconds.
-    pub fn may_login(&self, address: IpAddr) -> Result<(), u64> {
-        let left = self.lockouts().locked(network(address), Instant::now());
+    /// Counts a renewal by a device that has proven its key; `Err` says in how many seconds one will be allowed.
+    pub fn renew_device(&self, device: &DeviceId) -> Result<(), u64> {
+        self.renewals_by_device.begin(device, Instant::now())
+    }
+
+    /// Takes back what [`renew_device`](Self::renew_device) counted, since no certificate was issued.
+    pub fn not_renewed(&self, device: &DeviceId) {
+        self.renewals_by_device.take_back(device);
+    }
+
+    /// Refuses a login while its device is locked out at its address; `Err` says for how many more seconds.
+    pub fn may_login(&self, address: IpAddr, device: &DeviceId) -> Result<(), u64> {
+        let left = self.lockouts().locked(&(network(address), device.clone()), Instant::now());
         left.map_or(Ok(()), |left| Err(left.as_secs() + 1))
     }
 
-    /// Counts a failed login; when that locks its address out, returns for how long.
-    pub fn login_failed(&self, address: IpAddr) -> Option<Duration> {
-        self.lockouts().failed(network(address), Instant::now())
+    /// Counts a failed login; when that locks its device out at its address, returns for how long.
+    pub fn login_failed(&self, address: IpAddr, device: &DeviceId) -> Option<Duration> {
+        self.lockouts().failed(&(network(address), device.clone()), Instant::now())
     }
 
     fn lockouts(&self) -> MutexGuard<'_, Lockouts> {
@@ -112,6 +125,10 @@ mod tests {
         Attempts::new(&limits)
     }
 
+    fn device(number: u8) -> DeviceId {
+        format!("{number:016x}").parse().unwrap()
+    }
+
     fn here() -> IpAddr {
         "127.0.0.1".parse().unwrap()
     }
@@ -124,11 +141,13 @@ mod tests {
     fn failed_logins_lock_their_address_and_no_other() {
         let attempts = attempts("failed_logins_per_minute=2");
         for locked in [None, Some(Duration::from_mins(1))] {
-            assert_eq!(attempts.may_login(here()), Ok(()));
-            assert_eq!(attempts.login_failed(here()), locked);
+            assert_eq!(attempts.may_login(here(), &device(1)), Ok(()));
+            assert_eq!(attempts.login_failed(here(), &device(1)), locked);
         }
-        assert!(attempts.may_login(here()).is_err_and(|seconds| (1..=61).contains(&seconds)));
-        assert_eq!(attempts.may_login("10.0.0.1".parse().unwrap()), Ok(()));
+        assert!(attempts.may_login(here(), &device(1)).is_err_and(|seconds| (1..=61).contains(&seconds)));
+        // Neither another device there nor this one elsewhere.
+        assert_eq!(attempts.may_login(here(), &device(2)), Ok(()));
+        assert_eq!(attempts.may_login("10.0.0.1".parse().unwrap(), &device(1)), Ok(()));
     }
 
     #[test]

@@ -1,16 +1,23 @@
-//! The loop that keeps time: idle guests, logins that do not come, pings, the dead.
+//! The loop that keeps time: idle guests, logins that do not come, certificates that expire, pings, the dead.
 
 use std::time::{Duration, Instant};
 
-use parlour_protocol::{Event, Farewell, Limits};
+use parlour_protocol::{Event, Farewell};
 
 use crate::delivery::peer::{Encoded, Peer};
+use crate::session::connection::Connection;
+use crate::session::services::Services;
 
 /// Returns after it has dismissed the peer for one of these reasons.
-pub(super) async fn keep_time(peer: &Peer, limits: &Limits, begun: Instant, with_certificate: bool) {
+pub(super) async fn keep_time(peer: &Peer, services: &Services, connection: &Connection, begun: Instant) {
+    let limits = &services.limits;
     let round = Duration::from_secs(limits.ping_seconds);
     loop {
         let left = if peer.is_logged_in() {
+            // Looked at each round, so at most 40 seconds late.
+            if services.clock.now().as_seconds() > connection.expires() {
+                return peer.dismiss(Farewell::CertificateExpired);
+            }
             if peer.speaks_json() {
                 let silence = peer.silence();
                 let Some(left) = remaining(limits.dead_seconds, silence) else {
@@ -25,7 +32,7 @@ pub(super) async fn keep_time(peer: &Peer, limits: &Limits, begun: Instant, with
                 // TCP keepalive and TCP_USER_TIMEOUT watch over a plain session.
                 round
             }
-        } else if with_certificate {
+        } else if connection.certificate.is_some() {
             match remaining(limits.login_seconds, begun.elapsed()) {
                 Some(left) => left,
                 None => return peer.dismiss(Farewell::LoginTime),

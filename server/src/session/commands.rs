@@ -13,7 +13,7 @@ use parlour_protocol::ttp::TtpRefusal;
 use parlour_protocol::{Command, Dialect, Refusal, Reply, plain};
 use tracing::warn;
 
-use crate::accounts::ttp_client::TtpError;
+use crate::accounts::ttp_client::AskError;
 use crate::session::caller::Caller;
 use crate::session::connection::LoggedIn;
 use crate::session::posts::Posts;
@@ -122,7 +122,7 @@ struct Refused {
 }
 
 impl Refused {
-    fn by_ttp(error: &TtpError) -> Self {
+    fn by_ttp(error: &AskError) -> Self {
         Self { refusal: ttp_refusal(error), reason: error.to_string() }
     }
 }
@@ -134,9 +134,9 @@ impl From<Refusal> for Refused {
 }
 
 /// The refusal that a client hears when the TTP does not issue.
-fn ttp_refusal(error: &TtpError) -> Refusal {
+fn ttp_refusal(error: &AskError) -> Refusal {
     match error {
-        TtpError::Refused(refusal) => match refusal {
+        AskError::Refused(refusal) => match refusal {
             TtpRefusal::NameTaken => Refusal::UserExists,
             TtpRefusal::UnknownDevice | TtpRefusal::Revoked => Refusal::InvalidCredentials,
             TtpRefusal::Format | TtpRefusal::BadRequest | TtpRefusal::Unknown => Refusal::RequestRefused,
@@ -145,7 +145,7 @@ fn ttp_refusal(error: &TtpError) -> Refusal {
                 Refusal::AuthorityUnavailable
             }
         },
-        TtpError::Unavailable(_) => {
+        AskError::Unavailable(_) => {
             warn!(%error, "a request was not passed on");
             Refusal::AuthorityUnavailable
         }

@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
-use parlour_keylog::RootCertificate;
+use parlour_keylog::{DeviceCertificate, RootCertificate};
 use parlour_protocol::{DeviceId, EXPORTER_BYTES, UserName};
 
 use crate::delivery::hub::Presence;
@@ -19,6 +20,39 @@ pub struct Connection {
     pub exporter: [u8; EXPORTER_BYTES],
     /// The root that the handshake was checked against.
     pub root: Arc<RootCertificate>,
+    /// The device whose key was proven in the handshake. `None` if there was no certificate, or one of another kind.
+    pub device: Option<DeviceId>,
+    /// The time at which the device certificate expires, in seconds; a renewal in this session moves it.
+    expires: AtomicI64,
+}
+
+impl Connection {
+    /// The facts about a connection after its handshake.
+    pub fn new(
+        address: SocketAddr,
+        certificate: Option<Vec<u8>>,
+        exporter: [u8; EXPORTER_BYTES],
+        root: Arc<RootCertificate>,
+    ) -> Self {
+        let device = certificate.as_deref().and_then(|der| DeviceCertificate::from_der(der).ok());
+        let expires = AtomicI64::new(device.as_ref().map_or(i64::MAX, DeviceCertificate::not_after));
+        let device = device.map(|certificate| certificate.device().clone());
+        Self { address, certificate, exporter, root, device, expires }
+    }
+
+    /// The time at which the newest certificate of this connection's device expires, in seconds; the end of time for a
+    /// guest.
+    pub fn expires(&self) -> i64 {
+        self.expires.load(Ordering::Acquire)
+    }
+
+    /// Notes a certificate that was issued in this session, if it is for this connection's device.
+    pub fn renewed(&self, der: &[u8]) {
+        let Ok(fresh) = DeviceCertificate::from_der(der) else { return };
+        if self.device.as_ref() == Some(fresh.device()) {
+            self.expires.fetch_max(fresh.not_after(), Ordering::AcqRel);
+        }
+    }
 }
 
 /// The owner of a session.

@@ -1,19 +1,23 @@
-//! Lockouts of addresses from which too many logins failed. A name is never locked out, so nobody can lock out somebody
-//! else.
+//! Lockouts after too many failed logins. They count by address and by the device that proved its key in the handshake:
+//! a device that has failed at nothing is let in beside others behind the same address, and a device whose key was stolen
+//! is not locked out at home. A name is never locked out, so nobody can lock out somebody else.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use parlour_protocol::Limits;
+use parlour_protocol::{DeviceId, Limits};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// Counts failed logins by address. Time is an argument.
+/// The one whose failed logins are counted together: an address, and a device there.
+pub type Claimant = (IpAddr, DeviceId);
+
+/// Counts failed logins. Time is an argument.
 pub struct Lockouts {
     rules: Rules,
-    addresses: HashMap<IpAddr, Failures>,
-    /// Addresses that are remembered at most.
+    claimants: HashMap<Claimant, Failures>,
+    /// Claimants that are remembered at most.
     room: usize,
 }
 
@@ -29,7 +33,7 @@ struct Rules {
     memory: Duration,
 }
 
-/// The failed logins from an address.
+/// The failed logins of one claimant.
 struct Failures {
     /// The beginning of the minute in which failures are counted.
     since: Instant,
@@ -60,7 +64,7 @@ impl Failures {
 }
 
 impl Lockouts {
-    /// No login has failed yet. At most `room` addresses are remembered.
+    /// No login has failed yet. At most `room` claimants are remembered.
     pub fn new(limits: &Limits, room: usize) -> Self {
         let first = Duration::from_secs(limits.lockout_seconds);
         let rules = Rules {
@@ -69,21 +73,21 @@ impl Lockouts {
             longest: Duration::from_secs(limits.longest_lockout_seconds).max(first),
             memory: Duration::from_secs(limits.lockout_memory_seconds),
         };
-        Self { rules, addresses: HashMap::new(), room }
+        Self { rules, claimants: HashMap::new(), room }
     }
 
-    /// The time for which an address is still locked out, if it is.
-    pub fn locked(&self, address: IpAddr, now: Instant) -> Option<Duration> {
-        self.addresses.get(&address)?.locked(now)
+    /// The time for which a claimant is still locked out, if it is.
+    pub fn locked(&self, claimant: &Claimant, now: Instant) -> Option<Duration> {
+        self.claimants.get(claimant)?.locked(now)
     }
 
-    /// Counts a failed login. When that locks the address out, returns for how long.
-    pub fn failed(&mut self, address: IpAddr, now: Instant) -> Option<Duration> {
+    /// Counts a failed login. When that locks the claimant out, returns for how long.
+    pub fn failed(&mut self, claimant: &Claimant, now: Instant) -> Option<Duration> {
         let rules = self.rules;
-        if !self.addresses.contains_key(&address) && !self.make_room(now) {
+        if !self.claimants.contains_key(claimant) && !self.make_room(now) {
             return None;
         }
-        let failures = self.addresses.entry(address).or_insert_with(|| Failures::new(now));
+        let failures = self.claimants.entry(claimant.clone()).or_insert_with(|| Failures::new(now));
         if failures.locked(now).is_some() {
             // It was under way when the lockout began.
             return None;
@@ -107,18 +111,18 @@ impl Lockouts {
         Some(wait)
     }
 
-    /// With too many addresses forgets those about which there is nothing left to know; if that is not
+    /// With too many claimants forgets those about which there is nothing left to know; if that is not
     /// enough all that are not locked out. When even those are too many there is no room: no further
-    /// address is counted.
+    /// claimant is counted.
     fn make_room(&mut self, now: Instant) -> bool {
-        if self.addresses.len() >= self.room {
+        if self.claimants.len() >= self.room {
             let memory = self.rules.memory;
-            self.addresses.retain(|_, failures| failures.in_minute(now) || failures.in_memory(now, memory));
+            self.claimants.retain(|_, failures| failures.in_minute(now) || failures.in_memory(now, memory));
         }
-        if self.addresses.len() >= self.room {
-            self.addresses.retain(|_, failures| failures.locked(now).is_some());
+        if self.claimants.len() >= self.room {
+            self.claimants.retain(|_, failures| failures.locked(now).is_some());
         }
-        self.addresses.len() < self.room
+        self.claimants.len() < self.room
     }
 }
 
@@ -132,18 +136,18 @@ mod tests {
         Lockouts::new(&Limits::default(), room)
     }
 
-    fn address(last: u8) -> IpAddr {
-        [10, 0, 0, last].into()
+    fn claimant(last: u8) -> Claimant {
+        ([10, 0, 0, last].into(), "1".repeat(16).parse().unwrap())
     }
 
     /// Fails until the address is locked out; for how many minutes.
-    fn fail(lockouts: &mut Lockouts, address: IpAddr, now: Instant) -> u64 {
+    fn fail(lockouts: &mut Lockouts, claimant: &Claimant, now: Instant) -> u64 {
         for _ in 1..10 {
-            assert_eq!(lockouts.failed(address, now), None);
-            assert_eq!(lockouts.locked(address, now), None);
+            assert_eq!(lockouts.failed(claimant, now), None);
+            assert_eq!(lockouts.locked(claimant, now), None);
         }
-        let wait = lockouts.failed(address, now).unwrap();
-        assert_eq!(lockouts.locked(address, now), Some(wait));
+        let wait = lockouts.failed(claimant, now).unwrap();
+        assert_eq!(lockouts.locked(claimant, now), Some(wait));
         wait.as_secs() / 60
     }
 
@@ -152,13 +156,13 @@ mod tests {
         let mut lockouts = lockouts(10);
         let mut now = Instant::now();
         for minutes in [1, 2, 4, 8, 16, 32, 60, 60] {
-            assert_eq!(fail(&mut lockouts, address(1), now), minutes);
+            assert_eq!(fail(&mut lockouts, &claimant(1), now), minutes);
             now += Duration::from_secs(minutes * 60 - 1);
-            assert_eq!(lockouts.locked(address(1), now), Some(Duration::from_secs(1)));
+            assert_eq!(lockouts.locked(&claimant(1), now), Some(Duration::from_secs(1)));
             now += Duration::from_secs(1);
-            assert_eq!(lockouts.locked(address(1), now), None);
+            assert_eq!(lockouts.locked(&claimant(1), now), None);
             // Somebody else's are counted apart.
-            assert_eq!(lockouts.locked(address(2), now), None);
+            assert_eq!(lockouts.locked(&claimant(2), now), None);
             now += Duration::from_secs(3_599);
         }
     }
@@ -167,9 +171,9 @@ mod tests {
     fn after_an_hour_of_peace_it_begins_anew() {
         let mut lockouts = lockouts(10);
         let now = Instant::now();
-        assert_eq!(fail(&mut lockouts, address(1), now), 1);
-        assert_eq!(fail(&mut lockouts, address(1), now + Duration::from_mins(1)), 2);
-        assert_eq!(fail(&mut lockouts, address(1), now + Duration::from_mins(3) + HOUR), 1);
+        assert_eq!(fail(&mut lockouts, &claimant(1), now), 1);
+        assert_eq!(fail(&mut lockouts, &claimant(1), now + Duration::from_mins(1)), 2);
+        assert_eq!(fail(&mut lockouts, &claimant(1), now + Duration::from_mins(3) + HOUR), 1);
     }
 
     #[test]
@@ -178,15 +182,15 @@ mod tests {
         let mut now = Instant::now();
         for _ in 0..20 {
             for _ in 1..10 {
-                assert_eq!(lockouts.failed(address(1), now), None);
+                assert_eq!(lockouts.failed(&claimant(1), now), None);
             }
             now += MINUTE;
         }
-        assert_eq!(fail(&mut lockouts, address(1), now), 1);
+        assert_eq!(fail(&mut lockouts, &claimant(1), now), 1);
         for _ in 0..100 {
-            assert_eq!(lockouts.failed(address(1), now + Duration::from_secs(1)), None);
+            assert_eq!(lockouts.failed(&claimant(1), now + Duration::from_secs(1)), None);
         }
-        assert_eq!(fail(&mut lockouts, address(1), now + MINUTE), 2);
+        assert_eq!(fail(&mut lockouts, &claimant(1), now + MINUTE), 2);
     }
 
     #[test]
@@ -194,24 +198,24 @@ mod tests {
         let mut lockouts = lockouts(10);
         let now = Instant::now();
         for last in 0..5 {
-            fail(&mut lockouts, address(last), now);
+            fail(&mut lockouts, &claimant(last), now);
         }
         for last in 5..=255 {
-            lockouts.failed(address(last), now);
-            assert!(lockouts.addresses.len() <= 10);
+            lockouts.failed(&claimant(last), now);
+            assert!(lockouts.claimants.len() <= 10);
         }
         for last in 0..5 {
-            assert!(lockouts.locked(address(last), now).is_some());
+            assert!(lockouts.locked(&claimant(last), now).is_some());
         }
         // When nothing but lockouts is left, further addresses are not counted.
         for last in 5..10 {
-            fail(&mut lockouts, address(last), now);
+            fail(&mut lockouts, &claimant(last), now);
         }
         for _ in 0..20 {
-            assert_eq!(lockouts.failed(address(99), now), None);
+            assert_eq!(lockouts.failed(&claimant(99), now), None);
         }
-        assert_eq!(lockouts.addresses.len(), 10);
-        fail(&mut lockouts, address(99), now + HOUR * 3);
-        assert_eq!(lockouts.addresses.len(), 1);
+        assert_eq!(lockouts.claimants.len(), 10);
+        fail(&mut lockouts, &claimant(99), now + HOUR * 3);
+        assert_eq!(lockouts.claimants.len(), 1);
     }
 }

@@ -5,8 +5,8 @@
 //! what its [`caller`] says. It changes nothing of the session itself: a change comes back as an effect.
 //!
 //! [`connection`] holds the facts about a connection, and its owner. [`rights`] decides who may do what,
-//! [`credentials`] whether a login holds. [`attempts`] bounds how often somebody may try, and [`lockout`] keeps
-//! out those who guess. [`posts`] bounds the messages that are being stored. All sessions share [`services`].
+//! [`credentials`] whether a login holds. [`attempts`] bounds how often somebody may try, also by device
+//! ([`device_renewals`]), and [`lockout`] keeps out those who guess. [`posts`] bounds the messages that are being stored. All sessions share [`services`].
 
 pub mod attempts;
 pub mod caller;
@@ -14,6 +14,7 @@ mod clockwork;
 pub mod commands;
 pub mod connection;
 pub mod credentials;
+pub mod device_renewals;
 pub mod lockout;
 pub mod posts;
 mod reading;

@@ -35,7 +35,7 @@ pub struct Session {
     pub(super) standing: Standing,
     pub(super) posts: Posts,
     pub(super) rate: RateLimiter<NotKeyed, InMemoryState, DefaultClock>,
-    connection: Connection,
+    connection: Arc<Connection>,
     begun: Instant,
 }
 
@@ -56,7 +56,7 @@ impl Session {
             standing: Standing::Guest,
             services,
             peer,
-            connection,
+            connection: Arc::new(connection),
         }
     }
 
@@ -64,7 +64,7 @@ impl Session {
     pub async fn run(mut self, mut incoming: Incoming) {
         let peer = Arc::clone(&self.peer);
         let services = Arc::clone(&self.services);
-        let with_certificate = self.connection.certificate.is_some();
+        let connection = Arc::clone(&self.connection);
         let begun = self.begun;
         {
             let writing = writing::write(&peer);
@@ -78,7 +78,7 @@ impl Session {
                     debug!(session = peer.id, ?result, "nothing more can be sent");
                     Ended::Writing
                 }
-                () = clockwork::keep_time(&peer, &services.limits, begun, with_certificate) => Ended::Said,
+                () = clockwork::keep_time(&peer, &services, &connection, begun) => Ended::Said,
                 closing = peer.outbox.closed() => {
                     info!(session = peer.id, ?closing, "closed");
                     Ended::Said

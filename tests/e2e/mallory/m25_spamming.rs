@@ -5,7 +5,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use parlour_tests::{Line, World, in_time};
+use parlour_crypto::RenewalRequest;
+use parlour_keylog::DeviceCertificate;
+use parlour_tests::{Author, Line, World, in_time};
 use serde_json::json;
 
 use super::{fast, user};
@@ -68,7 +70,61 @@ fn the_eleventh_wrong_login_in_a_minute_is_refused_and_so_is_a_right_one() -> Re
         let mut sam = world.client("sam")?;
         sam.ask("/login sam", too_many)?;
         erik.ask("/users", "erik")?;
+        // Another device behind the same address has failed at nothing.
+        world.logged_in_line("anna")?.ask("/users", "anna erik")?;
     }
+    Ok(())
+}
+
+#[test]
+fn logins_that_cannot_succeed_lock_nobody_out() -> Result<()> {
+    let world = World::with().people().limit("failed_logins_per_minute=2").start()?;
+    for _ in 0..5 {
+        // Without a certificate, with another person's, and what is no login at all.
+        world.line()?.ask("/login sam AAAA", "error: invalid credentials")?;
+        let mut account = world.line_with(
+            &world.profile("anna").join("account.crt"),
+            &world.profile("anna").join("account.key"),
+        )?;
+        account.ask("/login sam AAAA", "error: {}")?;
+        world.line_as("erik")?.ask("/login sam", "error: invalid command format")?;
+    }
+    world.line_as("erik")?.ask("/login sam AAAA", "error: invalid credentials")?;
+    world.logged_in("sam")?.ask("/users", "sam")?;
+    world.logged_in("erik")?.ask("/users", "{}")?;
+    Ok(())
+}
+
+#[test]
+fn one_device_renews_a_few_times_an_hour_and_keeps_no_other_from_it() -> Result<()> {
+    let mut world = World::with().people().start()?;
+    let mut line = world.line()?;
+    line.ask("/dialect json", r#"{"dialect":"json"}"#)?;
+    let renew = |line: &mut Line, author: &Author, signer: &Author| -> Result<String> {
+        let leaf = DeviceCertificate::from_der(&author.leaf)?;
+        let request =
+            RenewalRequest { name: &author.name, device: leaf.device().as_str(), key: &signer.device };
+        let request = request.build(&mut rand::rng())?;
+        let reply = line.call(&json!({"id": 1, "cmd": "renew", "request": request}))?;
+        let code = reply["error"]["code"].as_str().or(reply["ok"].as_str());
+        Ok(code.unwrap_or_default().to_owned())
+    };
+    let (sam, erik) = (Author::of(&world, "sam")?, Author::of(&world, "erik")?);
+    // Sam's name and device do not make it sam's: somebody else's key signs. Nor is it counted as erik's.
+    for _ in 0..10 {
+        ensure!(renew(&mut line, &sam, &erik)? == "invalid_credentials");
+    }
+    // What fails for want of the TTP is not counted.
+    world.stop_ttp()?;
+    for _ in 0..10 {
+        ensure!(renew(&mut line, &sam, &sam)? == "authority_unavailable");
+    }
+    world.start_ttp()?;
+    for _ in 0..6 {
+        ensure!(renew(&mut line, &sam, &sam)? == "renewed");
+    }
+    ensure!(renew(&mut line, &sam, &sam)? == "too_many");
+    ensure!(renew(&mut line, &erik, &erik)? == "renewed");
     Ok(())
 }
 

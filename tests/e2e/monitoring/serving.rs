@@ -177,6 +177,37 @@ fn whatever_is_asked_costs_little_and_ends_soon() -> Result<()> {
             Err(error) => ensure!(status == 431, "{first}: {error:?}"),
         }
     }
+    // A page from elsewhere whose name was made to point here may not read what it gets. A browser says that name.
+    let port = operator.port();
+    for path in ["/metrics", "/readyz", "/healthz", "/none"] {
+        for (host, here) in [
+            ("localhost".to_owned(), true),
+            (format!("localhost:{port}"), true),
+            (format!("LocalHost:{port}"), true),
+            (format!("127.0.0.1:{port}"), true),
+            (format!("127.9.9.9:{port}"), true),
+            (format!("[::1]:{port}"), true),
+            ("[::1]".to_owned(), true),
+            (format!("evil.example.org:{port}"), false),
+            (format!("localhost.example.org:{port}"), false),
+            ("evil.example.org".to_owned(), false),
+            (format!("10.0.0.1:{port}"), false),
+            (format!("[::2]:{port}"), false),
+            (format!("localhost:{}", port ^ 1), false),
+            ("localhost:port".to_owned(), false),
+            (format!("user@localhost:{port}"), false),
+            (String::new(), false),
+        ] {
+            let asked = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            let answer = ask(operator, asked.as_bytes())?;
+            ensure!((answer.status != 421) == here, "{path} of {host}: {answer:?}");
+            ensure!(here || !answer.body.contains("parlour_"), "{host}: {answer:?}");
+        }
+    }
+    for hosts in ["", "Host: localhost\r\nHost: evil.example.org\r\n"] {
+        let answer = ask(operator, format!("GET /metrics HTTP/1.1\r\n{hosts}\r\n").as_bytes())?;
+        ensure!(answer.status == 421, "{hosts}: {answer:?}");
+    }
     let head = ask(operator, request("HEAD /metrics", "").as_bytes())?;
     ensure!(head.status == 200 && head.body.is_empty(), "{head:?}");
 

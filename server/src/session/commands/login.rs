@@ -70,7 +70,8 @@ pub(super) async fn run(caller: &Caller<'_>, name: &UserName, signature: &[u8]) 
 async fn log_in(caller: &Caller<'_>, name: &UserName, signature: &[u8]) -> Result<LoggedIn, Refusal> {
     let services = caller.services;
     let address = caller.connection.address;
-    services.attempts.may_login(address.ip()).map_err(|seconds| {
+    let device = caller.connection.device.as_ref();
+    device.map_or(Ok(()), |device| services.attempts.may_login(address.ip(), device)).map_err(|seconds| {
         services.metrics.limits.count(Bound::LockoutSeconds);
         // Without the name, which is not even looked at.
         services.recorder.record(caller.event(Kind::RateLimit).because("login while locked out"));
@@ -146,11 +147,13 @@ fn refusal(caller: &Caller<'_>, attempt: SecurityEvent, error: &LoginError) -> R
         warn!(user = %name, peer = %address, fault = %error, "login failed");
     }
     recorder.record(attempt.because(error));
-    if let Some(wait) = services.attempts.login_failed(address.ip()) {
+    // Without a device's certificate no login can succeed, so nothing can be guessed and nothing is counted.
+    let Some(device) = &caller.connection.device else { return Refusal::InvalidCredentials };
+    if let Some(wait) = services.attempts.login_failed(address.ip(), device) {
         let seconds = wait.as_secs();
         services.metrics.limits.count(Bound::FailedLoginsPerMinute);
-        warn!(peer = %address, seconds, "locked out");
-        let event = caller.event(Kind::Lockout);
+        warn!(peer = %address, %device, seconds, "locked out");
+        let event = caller.event(Kind::Lockout).on(device);
         recorder.record(event.because(format_args!("no logins for {seconds} seconds")));
     }
     Refusal::InvalidCredentials
