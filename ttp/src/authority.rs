@@ -24,8 +24,8 @@ pub use server::ServerIssueError;
 use crate::clock::Clock;
 use crate::folder::{AuthorityFolder, KeyFolder};
 use crate::keyfiles::{self, KeyFileError};
+use crate::ledger::{Ledger, LedgerError};
 use crate::profile::RootIssuer;
-use crate::store::{Store, StoreError};
 
 /// Why the authority cannot work.
 #[derive(Debug, Error)]
@@ -47,14 +47,14 @@ pub enum OpenError {
     Pair,
     /// The database cannot be used.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Ledger(#[from] LedgerError),
 }
 
 /// The root's key, the database and a clock: all that it takes to issue.
 pub struct Authority {
     root: RootCertificate,
     issuer: RootIssuer,
-    store: Store,
+    ledger: Ledger,
     clock: Box<dyn Clock>,
 }
 
@@ -67,8 +67,8 @@ impl Authority {
             tracing::warn!(path = %folder.root_key().display(), "others can read the root's key");
         }
         let issuer = read_issuer(&folder, &root)?;
-        let store = Store::open(&folder.database())?;
-        Ok(Self { root, issuer, store, clock: Box::new(clock) })
+        let ledger = Ledger::open(&folder.database())?;
+        Ok(Self { root, issuer, ledger, clock: Box::new(clock) })
     }
 
     /// The root.
@@ -77,8 +77,8 @@ impl Authority {
     }
 
     /// The database.
-    pub fn store(&self) -> &Store {
-        &self.store
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// Issues both certificates for a free name to the sender of an enrolment request (a compact JWS), or
@@ -99,8 +99,8 @@ impl Authority {
     }
 
     /// Up to `most` revocations with numbers above `after`, in order.
-    pub fn revocations_after(&self, after: u64, most: u32) -> Result<Vec<Revocation>, StoreError> {
-        self.store.read(|records| records.revocations_after(after, most))
+    pub fn revocations_after(&self, after: u64, most: u32) -> Result<Vec<Revocation>, LedgerError> {
+        self.ledger.read(|ledger| ledger.revocations_after(after, most))
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -143,7 +143,7 @@ impl OpenError {
             Self::Root(_) | Self::Key(_) | Self::Pair => {
                 Some("put the files back as 'parlour-ttp init' made them, from your copy".to_owned())
             }
-            Self::Store(error) => error.hint(),
+            Self::Ledger(error) => error.hint(),
         }
     }
 }

@@ -7,8 +7,8 @@ use parlour_protocol::{DeviceId, NameError, UserName};
 
 use super::Authority;
 use super::outcome::{self, Denied};
+use crate::ledger::{IssuedCertificate, LedgerTransaction, RequestKey};
 use crate::profile;
-use crate::store::{IssuedCertificate, Records, RequestKey};
 
 /// A renewal whose signatures are in order.
 struct Application<'a> {
@@ -22,26 +22,30 @@ impl Authority {
     /// Does what [`renew`](Self::renew) says; gives the line of the answer.
     pub(crate) fn renew_line(&self, request: &str) -> Result<String, AuthorityRefusal> {
         let application = application(request).map_err(|denied| denied.tell("renew"))?;
-        let prolonged = self.store.transact(|records| self.prolong(records, &application));
+        let prolonged = self.ledger.transact(|ledger| self.prolong(ledger, &application));
         let answer = prolonged.map_err(|denied| denied.tell("renew"))?;
         tracing::info!(name = %application.name, device = %application.device, "renewed");
         Ok(answer)
     }
 
-    fn prolong(&self, records: &Records<'_>, application: &Application<'_>) -> Result<String, Denied> {
+    fn prolong(
+        &self,
+        ledger: &LedgerTransaction<'_>,
+        application: &Application<'_>,
+    ) -> Result<String, Denied> {
         let key = RequestKey::new(application.request, &application.device, application.key.nonce);
-        if let Some(answer) = records.answer(&key)? {
+        if let Some(answer) = ledger.answer(&key)? {
             return Ok(answer);
         }
-        check(records, application)?;
-        if records.has_nonce(&key)? {
+        check(ledger, application)?;
+        if ledger.has_nonce(&key)? {
             return Err(Denied::bad_request(&"the nonce was used before"));
         }
         let (name, spki, now) = (&application.name, &application.key.device_spki, self.now());
         let certificate = DeviceCertificate::from_der(&profile::device(&self.issuer, name, spki, now)?)?;
         certificate.verify(&self.root, now.as_seconds())?;
-        records.add_certificate(&IssuedCertificate::of_device(&certificate, now))?;
-        records.add_leaf(&Leaf {
+        ledger.add_certificate(&IssuedCertificate::of_device(&certificate, now))?;
+        ledger.add_leaf(&Leaf {
             kind: LeafKind::Renewal {
                 name: name.clone(),
                 device: application.device.clone(),
@@ -56,20 +60,20 @@ impl Authority {
             device_certificate: Der(certificate.der().to_vec()),
             account_certificate: None,
         })?;
-        records.add_answer(&key, &answer, now)?;
+        ledger.add_answer(&key, &answer, now)?;
         Ok(answer)
     }
 }
 
 /// Whether the device is known by this key under this name, and not revoked.
-fn check(records: &Records<'_>, application: &Application<'_>) -> Result<(), Denied> {
+fn check(ledger: &LedgerTransaction<'_>, application: &Application<'_>) -> Result<(), Denied> {
     let (name, device) = (&application.name, &application.device);
-    let known = records.device_key(name, device)?;
+    let known = ledger.device_key(name, device)?;
     if known.as_ref() != Some(&application.key.device_spki) {
         let reason = format!("{name} has no device {device} with this key");
         return Err(Denied::Refused(AuthorityRefusal::UnknownDevice, reason));
     }
-    if records.revoked(name, device)?.is_some() {
+    if ledger.revoked(name, device)?.is_some() {
         return Err(Denied::Refused(
             AuthorityRefusal::Revoked,
             format!("{name}'s device {device} is revoked"),

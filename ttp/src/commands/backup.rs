@@ -17,7 +17,7 @@ use crate::authority::{self, OpenError};
 use crate::cli::{BackupArgs, RestoreArgs, VerifyArgs};
 use crate::folder::{AuthorityFolder, KeyFolder};
 use crate::keyfiles::{self, KeyFileError};
-use crate::store::{StoreError, inspect};
+use crate::ledger::{LedgerError, inspect};
 
 /// What backups of this program are marked with.
 const PROGRAM: &str = "parlour-ttp";
@@ -195,7 +195,7 @@ fn open(file: &Path, identities: &Identities, into: &AuthorityFolder) -> Result<
 
 /// What is in a database, if nothing of it is damaged.
 fn sound(path: &Path, root: &parlour_keylog::RootCertificate) -> Result<Inspection, String> {
-    let inspection = inspect(path, Some(root)).map_err(|error: StoreError| error.to_string())?;
+    let inspection = inspect(path, Some(root)).map_err(|error: LedgerError| error.to_string())?;
     inspection.damage().map_or(Ok(inspection), Err)
 }
 

@@ -15,7 +15,7 @@ use super::CommandError;
 use crate::clock::Clock;
 use crate::folder::{AuthorityFolder, KeyFolder};
 use crate::keyfiles::{self, KeyFileError};
-use crate::store::{CertificateKind, IssuedCertificate, Store, StoreError};
+use crate::ledger::{CertificateKind, IssuedCertificate, Ledger, LedgerError};
 use crate::{pem, profile};
 
 /// Why no root was made.
@@ -46,7 +46,7 @@ pub enum InitError {
     Certificate(#[from] CertificateError),
     /// The database cannot be made.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Ledger(#[from] LedgerError),
 }
 
 impl InitError {
@@ -59,7 +59,7 @@ impl InitError {
             ),
             Self::Folder { .. } => Some("choose a folder that this user may write, with --keys".to_owned()),
             Self::File(error) => error.hint(),
-            Self::Store(error) => error.hint(),
+            Self::Ledger(error) => error.hint(),
             Self::Key | Self::Profile(_) | Self::Certificate(_) => None,
         }
     }
@@ -116,10 +116,10 @@ fn build(folder: &AuthorityFolder, now: Timestamp) -> Result<RootCertificate, In
     keyfiles::write(&folder.root_key(), pem::private_key(key.serialized_der()).as_bytes(), 0o600)?;
     keyfiles::write(&folder.root_certificate(), pem::certificate(root.der()).as_bytes(), 0o644)?;
     write_log_key(&folder.log_key())?;
-    let store = Store::create(&folder.database())?;
-    store.transact(|records| records.add_certificate(&IssuedCertificate::of_root(&root, now)))?;
+    let ledger = Ledger::create(&folder.database())?;
+    ledger.transact(|ledger| ledger.add_certificate(&IssuedCertificate::of_root(&root, now)))?;
     // Closing folds the write-ahead log into the database's one file.
-    drop(store);
+    drop(ledger);
     // The server may pass through to the socket, and see nothing on its way.
     keyfiles::make_folder(folder.path(), 0o711)?;
     keyfiles::sync_folder(folder.path())

@@ -6,7 +6,7 @@ use parlour_keylog::DeviceCertificate;
 use parlour_protocol::{DeviceId, Timestamp};
 use rusqlite::{Row, params};
 
-use super::{Records, StoreError};
+use super::{LedgerError, LedgerTransaction};
 
 /// What a certificate is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,9 +80,9 @@ impl IssuedCertificate {
     }
 }
 
-impl Records<'_> {
-    /// Records a certificate; whether it is revoked stands elsewhere and is not looked at.
-    pub(crate) fn add_certificate(&self, certificate: &IssuedCertificate) -> Result<(), StoreError> {
+impl LedgerTransaction<'_> {
+    /// LedgerTransaction a certificate; whether it is revoked stands elsewhere and is not looked at.
+    pub(crate) fn add_certificate(&self, certificate: &IssuedCertificate) -> Result<(), LedgerError> {
         self.0
             .prepare_cached(
                 "INSERT INTO certificates
@@ -104,8 +104,8 @@ impl Records<'_> {
 }
 
 /// All of them, oldest first.
-pub(super) fn all(records: &Records<'_>) -> Result<Vec<IssuedCertificate>, StoreError> {
-    let mut statement = records.0.prepare_cached(
+pub(super) fn all(ledger: &LedgerTransaction<'_>) -> Result<Vec<IssuedCertificate>, LedgerError> {
+    let mut statement = ledger.0.prepare_cached(
         "SELECT kind, name, device, serial, not_before, not_after, der, issued, time
          FROM certificates LEFT JOIN revocations USING (name, device) ORDER BY certificates.number",
     )?;
@@ -117,12 +117,12 @@ pub(super) fn all(records: &Records<'_>) -> Result<Vec<IssuedCertificate>, Store
     Ok(certificates)
 }
 
-fn certificate(row: &Row<'_>) -> Result<IssuedCertificate, StoreError> {
+fn certificate(row: &Row<'_>) -> Result<IssuedCertificate, LedgerError> {
     let word: String = row.get(0)?;
     let kind = CertificateKind::ALL.into_iter().find(|kind| kind.word() == word);
     let device: Option<String> = row.get(2)?;
     Ok(IssuedCertificate {
-        kind: kind.ok_or_else(|| StoreError::Failed(format!("'{word}' is no kind of certificate")))?,
+        kind: kind.ok_or_else(|| LedgerError::Failed(format!("'{word}' is no kind of certificate")))?,
         name: row.get(1)?,
         device: device.as_deref().map(super::parsed).transpose()?,
         serial: row.get(3)?,

@@ -19,7 +19,8 @@ use sha2::{Digest as _, Sha256};
 use crate::profile::SKEW;
 
 use super::{
-    CertificateKind, IssuedCertificate, Records, StoreError, certificates, migrations, refuse_missing,
+    CertificateKind, IssuedCertificate, LedgerError, LedgerTransaction, certificates, migrations,
+    refuse_missing,
 };
 
 /// The triggers by which each table refuses to forget: two for each of six tables.
@@ -39,7 +40,7 @@ struct Logged {
 
 /// What is in the database file `path` and what of it is damaged, while it is served or not. With a `root`,
 /// certificates are held against it. Gives the reason when it cannot be read as a database of ours.
-pub(crate) fn inspect(path: &Path, root: Option<&RootCertificate>) -> Result<Inspection, StoreError> {
+pub(crate) fn inspect(path: &Path, root: Option<&RootCertificate>) -> Result<Inspection, LedgerError> {
     refuse_missing(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
@@ -48,7 +49,7 @@ pub(crate) fn inspect(path: &Path, root: Option<&RootCertificate>) -> Result<Ins
     let connection = connection.unchecked_transaction()?;
     let found = migrations::version(&connection)?;
     if found != migrations::known() {
-        return Err(StoreError::Newer { found, known: migrations::known() });
+        return Err(LedgerError::Newer { found, known: migrations::known() });
     }
     let mut inspection = Inspection::default();
     inspection.inventory.schema = found;
@@ -80,7 +81,7 @@ fn row_of(values: &[&[u8]]) -> Vec<u8> {
     row
 }
 
-fn guards(connection: &Connection, inspection: &mut Inspection) -> Result<(), StoreError> {
+fn guards(connection: &Connection, inspection: &mut Inspection) -> Result<(), LedgerError> {
     let found: u64 =
         connection
             .query_row("SELECT count(*) FROM sqlite_master WHERE type = 'trigger'", [], |row| row.get(0))?;
@@ -91,7 +92,7 @@ fn guards(connection: &Connection, inspection: &mut Inspection) -> Result<(), St
 }
 
 /// Reads the log: numbered from 0 without gaps, each leaf under its hash.
-fn leaves(connection: &Connection, inspection: &mut Inspection) -> Result<Logged, StoreError> {
+fn leaves(connection: &Connection, inspection: &mut Inspection) -> Result<Logged, LedgerError> {
     let mut statement = connection.prepare("SELECT position, hash, leaf FROM leaves ORDER BY position")?;
     let mut rows = statement.query([])?;
     let (mut logged, mut count, mut newest) = (Logged::default(), 0, None);
@@ -160,8 +161,8 @@ fn issued(
     root: Option<&RootCertificate>,
     logged: &mut Logged,
     inspection: &mut Inspection,
-) -> Result<(), StoreError> {
-    let all = certificates::all(&Records(connection))?;
+) -> Result<(), LedgerError> {
+    let all = certificates::all(&LedgerTransaction(connection))?;
     inspection.inventory.counts.insert("certificates".to_owned(), all.len() as u64);
     for certificate in all {
         let hash = certificate_hash(&certificate.der);
@@ -230,7 +231,7 @@ fn compare(
     columns: &str,
     logged: &BTreeSet<Vec<u8>>,
     inspection: &mut Inspection,
-) -> Result<(), StoreError> {
+) -> Result<(), LedgerError> {
     let mut statement = connection.prepare(&format!("SELECT {columns} FROM {table}"))?;
     let width = statement.column_count();
     let mut rows = statement.query([])?;
@@ -247,7 +248,7 @@ fn compare(
 }
 
 /// The values of a row as [`row_of`] has them.
-fn bytes(row: &Row<'_>, width: usize) -> Result<Vec<u8>, StoreError> {
+fn bytes(row: &Row<'_>, width: usize) -> Result<Vec<u8>, LedgerError> {
     let mut values = Vec::with_capacity(width);
     for column in 0..width {
         values.push(match row.get_ref(column)? {
@@ -260,7 +261,7 @@ fn bytes(row: &Row<'_>, width: usize) -> Result<Vec<u8>, StoreError> {
 }
 
 /// Every answer belongs to a request in the log, and is what was issued to it.
-fn answers(connection: &Connection, logged: &Logged, inspection: &mut Inspection) -> Result<(), StoreError> {
+fn answers(connection: &Connection, logged: &Logged, inspection: &mut Inspection) -> Result<(), LedgerError> {
     compare(connection, "answers", "request, device, time", &logged.answers, inspection)?;
     let mut statement = connection.prepare("SELECT request, answer FROM answers")?;
     let mut rows = statement.query([])?;
@@ -276,7 +277,7 @@ fn answers(connection: &Connection, logged: &Logged, inspection: &mut Inspection
 }
 
 /// Revocations are numbered from 1 without gaps: whoever follows them counts.
-fn numbers(connection: &Connection, inspection: &mut Inspection) -> Result<(), StoreError> {
+fn numbers(connection: &Connection, inspection: &mut Inspection) -> Result<(), LedgerError> {
     let (newest, count): (u64, u64) = connection.query_row(
         "SELECT coalesce(max(number), 0), count(*) FROM revocations WHERE number > 0",
         [],

@@ -16,8 +16,8 @@ fn device() -> DeviceId {
     "0123456789abcdef".parse().unwrap()
 }
 
-fn add_sam(records: &Records<'_>) -> Result<(), StoreError> {
-    records.add_account(&NewAccount {
+fn add_sam(ledger: &LedgerTransaction<'_>) -> Result<(), LedgerError> {
+    ledger.add_account(&NewAccount {
         name: &name(),
         account_key: b"account",
         device: &device(),
@@ -40,13 +40,13 @@ fn raw(path: &Path) -> Connection {
 #[test]
 fn a_new_database_is_its_owners_alone_and_durable() {
     let (_folder, path) = in_folder();
-    let store = Store::create(&path).unwrap();
-    store.transact(add_sam).unwrap();
+    let ledger = Ledger::create(&path).unwrap();
+    ledger.transact(add_sam).unwrap();
     for file in ["ttp.db", "ttp.db-wal", "ttp.db-shm"] {
         let metadata = std::fs::metadata(path.with_file_name(file)).unwrap();
         assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{file}");
     }
-    let opened = store.opened();
+    let opened = ledger.opened();
     let connection = &opened.connection;
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!((pragma("synchronous"), pragma("foreign_keys"), pragma("user_version")), (2, 1, 1));
@@ -57,37 +57,37 @@ fn a_new_database_is_its_owners_alone_and_durable() {
 #[test]
 fn a_database_is_not_made_twice() {
     let (_folder, path) = in_folder();
-    drop(Store::create(&path).unwrap());
-    assert!(matches!(Store::create(&path), Err(StoreError::Failed(_))));
+    drop(Ledger::create(&path).unwrap());
+    assert!(matches!(Ledger::create(&path), Err(LedgerError::Failed(_))));
 }
 
 #[test]
 fn what_was_written_is_there_when_it_is_opened_again() {
     let (_folder, path) = in_folder();
-    Store::create(&path).unwrap().transact(add_sam).unwrap();
-    let store = Store::open(&path).unwrap();
-    let there = store.read(|records| Ok((records.has_account(&name())?, records.devices(&name())?)));
+    Ledger::create(&path).unwrap().transact(add_sam).unwrap();
+    let ledger = Ledger::open(&path).unwrap();
+    let there = ledger.read(|ledger| Ok((ledger.has_account(&name())?, ledger.devices(&name())?)));
     assert_eq!(there, Ok((true, vec![device()])));
 }
 
 #[test]
 fn an_act_that_fails_leaves_nothing() {
     let (_folder, path) = in_folder();
-    let store = Store::create(&path).unwrap();
-    let failed = store.transact(|records| {
-        add_sam(records)?;
-        Err::<(), _>(StoreError::Failed("on purpose".into()))
+    let ledger = Ledger::create(&path).unwrap();
+    let failed = ledger.transact(|ledger| {
+        add_sam(ledger)?;
+        Err::<(), _>(LedgerError::Failed("on purpose".into()))
     });
     assert!(failed.is_err());
-    assert_eq!(store.read(|records| records.has_account(&name())), Ok(false));
+    assert_eq!(ledger.read(|ledger| ledger.has_account(&name())), Ok(false));
 }
 
 #[test]
 fn a_later_version_is_refused_and_left_alone() {
     let (_folder, path) = in_folder();
-    drop(Store::create(&path).unwrap());
+    drop(Ledger::create(&path).unwrap());
     raw(&path).pragma_update(None, "user_version", 99).unwrap();
-    assert_eq!(Store::open(&path).unwrap_err(), StoreError::Newer { found: 99, known: 1 });
+    assert_eq!(Ledger::open(&path).unwrap_err(), LedgerError::Newer { found: 99, known: 1 });
     let version: u32 = raw(&path).pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     assert_eq!(version, 99);
 }
@@ -96,26 +96,26 @@ fn a_later_version_is_refused_and_left_alone() {
 fn a_version_before_the_first_is_brought_up() {
     let (_folder, path) = in_folder();
     raw(&path).pragma_update(None, "application_id", 0x5054_5450).unwrap();
-    let store = Store::open(&path).unwrap();
-    assert_eq!(store.transact(add_sam), Ok(()));
+    let ledger = Ledger::open(&path).unwrap();
+    assert_eq!(ledger.transact(add_sam), Ok(()));
 }
 
 #[test]
 fn other_files_are_refused() {
     let (_folder, path) = in_folder();
-    assert_eq!(Store::open(&path).unwrap_err(), StoreError::Missing(path.clone()));
+    assert_eq!(Ledger::open(&path).unwrap_err(), LedgerError::Missing(path.clone()));
     raw(&path).execute_batch("CREATE TABLE other (x)").unwrap();
-    assert_eq!(Store::open(&path).unwrap_err(), StoreError::Foreign(path.clone()));
+    assert_eq!(Ledger::open(&path).unwrap_err(), LedgerError::Foreign(path.clone()));
     std::fs::write(&path, "no database at all, but long enough to have a header ".repeat(20)).unwrap();
-    assert_eq!(Store::open(&path).unwrap_err(), StoreError::Foreign(path.clone()));
+    assert_eq!(Ledger::open(&path).unwrap_err(), LedgerError::Foreign(path.clone()));
 }
 
 #[test]
 fn nothing_can_be_changed_or_deleted() {
     let (_folder, path) = in_folder();
-    let store = Store::create(&path).unwrap();
-    store.transact(add_sam).unwrap();
-    store.transact(|records| records.add_revocation(&name(), &device(), NOW).map(|_| ())).unwrap();
+    let ledger = Ledger::create(&path).unwrap();
+    ledger.transact(add_sam).unwrap();
+    ledger.transact(|ledger| ledger.add_revocation(&name(), &device(), NOW).map(|_| ())).unwrap();
     let connection = raw(&path);
     for act in [
         "DELETE FROM accounts",
@@ -133,25 +133,25 @@ fn nothing_can_be_changed_or_deleted() {
 #[test]
 fn revocations_are_numbered_from_one_and_come_in_pages() {
     let (_folder, path) = in_folder();
-    let store = Store::create(&path).unwrap();
-    store.transact(add_sam).unwrap();
-    assert_eq!(store.newest_revocation(), Ok(0));
-    let revocation = store.transact(|records| records.add_revocation(&name(), &device(), NOW)).unwrap();
+    let ledger = Ledger::create(&path).unwrap();
+    ledger.transact(add_sam).unwrap();
+    assert_eq!(ledger.newest_revocation(), Ok(0));
+    let revocation = ledger.transact(|ledger| ledger.add_revocation(&name(), &device(), NOW)).unwrap();
     assert_eq!(revocation.number, 1);
-    assert_eq!(store.newest_revocation(), Ok(1));
-    let after = |after| store.read(|records| records.revocations_after(after, 10)).unwrap();
+    assert_eq!(ledger.newest_revocation(), Ok(1));
+    let after = |after| ledger.read(|ledger| ledger.revocations_after(after, 10)).unwrap();
     assert_eq!(after(0), [revocation]);
     assert_eq!((after(1), after(u64::MAX)), (vec![], vec![]));
     // A device is revoked once.
-    assert!(store.transact(|records| records.add_revocation(&name(), &device(), NOW)).is_err());
+    assert!(ledger.transact(|ledger| ledger.add_revocation(&name(), &device(), NOW)).is_err());
 }
 
 #[test]
 fn another_connections_write_changes_the_data_version() {
     let (_folder, path) = in_folder();
-    let (store, observer) = (Store::create(&path).unwrap(), Store::open(&path).unwrap());
+    let (ledger, observer) = (Ledger::create(&path).unwrap(), Ledger::open(&path).unwrap());
     let before = observer.data_version().unwrap();
     assert_eq!(observer.data_version().unwrap(), before);
-    store.transact(add_sam).unwrap();
+    ledger.transact(add_sam).unwrap();
     assert_ne!(observer.data_version().unwrap(), before);
 }
