@@ -5,17 +5,19 @@ mod device;
 mod error;
 mod host;
 mod key;
+mod log;
 mod reading;
 mod root;
 mod server;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use account::AccountCertificate;
 pub use device::DeviceCertificate;
 pub use error::CertificateError;
 pub use host::{Host, HostError};
 pub use key::device_id;
+pub use log::LogCertificate;
 pub use reading::CERTIFICATE_BYTES;
 pub use root::RootCertificate;
 pub use server::ServerCertificate;

@@ -1,4 +1,4 @@
-//! The two kinds of public key, recognised by their bytes.
+//! The three kinds of public key, recognised by their bytes.
 //!
 //! DER has one encoding for one value, and our keys have fixed lengths, so comparing bytes checks
 //! algorithm, parameters and lengths at once and leaves no second spelling of the same key.
@@ -23,6 +23,9 @@ const RSA_3072_PREFIX: [u8; 33] = [
 /// The exponent 65537, which ends it.
 const RSA_SUFFIX: [u8; 5] = [0x02, 0x03, 0x01, 0x00, 0x01];
 
+/// `SubjectPublicKeyInfo` of an Ed25519 key (RFC 8410, section 4) up to the key itself.
+const ED25519_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+
 /// The uncompressed point of a P-256 key. Whether it lies on the curve shows when it is used.
 pub(crate) fn p256_point(spki_der: &[u8]) -> Option<[u8; 65]> {
     let coordinates: &[u8; 64] = spki_der.strip_prefix(&P256_PREFIX)?.try_into().ok()?;
@@ -30,6 +33,11 @@ pub(crate) fn p256_point(spki_der: &[u8]) -> Option<[u8; 65]> {
     let (_, rest) = point.split_at_mut(1);
     rest.copy_from_slice(coordinates);
     Some(point)
+}
+
+/// An Ed25519 key. Whether it is a point of the curve shows when it is used.
+pub(crate) fn ed25519_key(spki_der: &[u8]) -> Option<[u8; 32]> {
+    spki_der.strip_prefix(&ED25519_PREFIX)?.try_into().ok()
 }
 
 /// Whether this is a P-256 key.
