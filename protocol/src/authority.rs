@@ -69,6 +69,9 @@ pub struct Revocation {
     pub device: DeviceId,
     /// Since when.
     pub time: Timestamp,
+    /// The key log's signed statement of it, a compact JWS that anybody can verify; an older TTP sends none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub statement: Option<String>,
 }
 
 /// Why the TTP did nothing.
@@ -84,6 +87,9 @@ pub enum AuthorityRefusal {
     /// The name belongs to an account.
     #[error("the name is taken")]
     NameTaken,
+    /// The name is easily taken for one that belongs to an account.
+    #[error("the name looks like one that is taken")]
+    NameTooLike,
     /// The TTP never issued a certificate to this device of this name.
     #[error("the device is unknown")]
     UnknownDevice,

@@ -341,10 +341,24 @@ proptest! {
         let mut answers = vec![
             AuthorityAnswer::Issued(issued),
             AuthorityAnswer::Watching {},
-            AuthorityAnswer::Revoked(Revocation { number, name, device, time }),
+            AuthorityAnswer::Revoked(Revocation {
+                number,
+                name: name.clone(),
+                device: device.clone(),
+                time,
+                statement: None,
+            }),
+            AuthorityAnswer::Revoked(Revocation {
+                number,
+                name,
+                device,
+                time,
+                statement: Some("a.b.c".to_owned()),
+            }),
         ];
         answers.extend([
             AuthorityRefusal::Format, AuthorityRefusal::BadRequest, AuthorityRefusal::NameTaken,
+            AuthorityRefusal::NameTooLike,
             AuthorityRefusal::UnknownDevice, AuthorityRefusal::Revoked, AuthorityRefusal::Internal,
         ].map(AuthorityAnswer::Error));
         for answer in answers {

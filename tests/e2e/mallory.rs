@@ -25,6 +25,7 @@ mod m26_learning_who_exists;
 mod m27_confined;
 mod m28_audit_rewritten;
 mod m29_dependencies;
+mod m32_looking_alike;
 
 use std::path::{Path, PathBuf};
 

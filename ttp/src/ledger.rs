@@ -1,7 +1,7 @@
 //! The TTP's memory, in SQLite: who owns which name, and every certificate that was ever issued.
 //!
 //! All is read and written inside of `Ledger::transact`, one transaction for one act. Nothing is ever
-//! changed or deleted: the tables refuse it themselves.
+//! changed or deleted, but for answers to renewals that are long over: the tables refuse it themselves.
 
 mod accounts;
 mod answers;
@@ -27,7 +27,7 @@ use thiserror::Error;
 pub(crate) use accounts::NewAccount;
 pub(crate) use answers::RequestKey;
 pub use certificates::{CertificateKind, IssuedCertificate};
-pub(crate) use inspect::inspect;
+pub(crate) use inspect::{inspect, inspect_image};
 
 /// How long an act waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(10);

@@ -174,7 +174,8 @@ mod tests {
             assert!(!remembering.hold(&name, revoked.clone()), "no news");
             assert!(remembering.is_revoked(&name, device).await.unwrap());
             assert!(fresh.hold(&name, revoked));
-            let revocation = Revocation { number, name: name.clone(), device: device.clone(), time };
+            let revocation =
+                Revocation { number, name: name.clone(), device: device.clone(), time, statement: None };
             store.add_revocation(revocation, entry(Kind::DeviceRevoked)).await.unwrap();
             remembering.kept(&name, device);
             fresh.kept(&name, device);

@@ -137,7 +137,7 @@ impl From<Refusal> for Refused {
 fn ttp_refusal(error: &TtpError) -> Refusal {
     match error {
         TtpError::Refused(refusal) => match refusal {
-            AuthorityRefusal::NameTaken => Refusal::UserExists,
+            AuthorityRefusal::NameTaken | AuthorityRefusal::NameTooLike => Refusal::UserExists,
             AuthorityRefusal::UnknownDevice | AuthorityRefusal::Revoked => Refusal::InvalidCredentials,
             AuthorityRefusal::Format | AuthorityRefusal::BadRequest => Refusal::RequestRefused,
             AuthorityRefusal::Internal => {

@@ -233,6 +233,7 @@ async fn revocations_are_kept_once(store: &impl Store<Waiting>) {
         name: name("sam"),
         device: "0123456789abcdef".parse().unwrap(),
         time: Timestamp::from_millis(9),
+        statement: None,
     };
     store.add_revocation(revocation.clone(), entry(Kind::DeviceRevoked, 9)).await.unwrap();
     store.add_revocation(revocation, entry(Kind::DeviceRevoked, 9)).await.unwrap();

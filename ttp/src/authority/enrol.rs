@@ -37,10 +37,11 @@ impl Authority {
         if ledger.has_account(name)? {
             return Err(Denied::Refused(AuthorityRefusal::NameTaken, format!("{name} has an account")));
         }
-        // One key is one identity: else a message signed by one user would hold as another's.
-        if ledger.knows_key(&application.keys.account_spki, &application.keys.device_spki)? {
-            return Err(Denied::bad_request(&"a key belongs to another name"));
+        if ledger.has_look_alike(name)? {
+            let reason = format!("{name} looks like a name that has an account");
+            return Err(Denied::Refused(AuthorityRefusal::NameTooLike, reason));
         }
+        application.check_keys(ledger)?;
         let now = self.now();
         let (device, account) = self.mint(application, now)?;
         application.record(ledger, now, &device, &account)?;
@@ -73,6 +74,21 @@ impl Authority {
 impl Application<'_> {
     fn key(&self) -> RequestKey {
         RequestKey::new(self.request, &self.device, self.keys.nonce)
+    }
+
+    /// One key is one identity in one role: else a message signed by one user would hold as another's, or what is
+    /// sealed to one device would open for whoever holds the key in another role.
+    fn check_keys(&self, ledger: &LedgerTransaction<'_>) -> Result<(), Denied> {
+        let VerifiedEnrolment { device_spki, seal_spki, account_spki, .. } = &self.keys;
+        if device_spki == seal_spki {
+            return Err(Denied::bad_request(&"the device's key and its seal key are the same"));
+        }
+        for key in [device_spki, seal_spki, account_spki] {
+            if ledger.knows_key(key)? {
+                return Err(Denied::bad_request(&"a key belongs to another name"));
+            }
+        }
+        Ok(())
     }
 
     fn record(

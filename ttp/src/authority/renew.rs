@@ -1,14 +1,19 @@
-//! Renewal: a known device gets a fresh certificate for the key that it has.
+//! Renewal: a known device gets a fresh certificate for the key that it has, once its newest one is halfway
+//! through its time. Before, it gets that one again, so that asking often stores nothing.
 
 use parlour_crypto::renewal::{RenewalRequest, VerifiedRenewal};
 use parlour_keylog::{DeviceCertificate, Leaf, LeafKind, certificate_hash};
 use parlour_protocol::authority::{AuthorityRefusal, Der, Issued};
-use parlour_protocol::{DeviceId, NameError, UserName};
+use parlour_protocol::{DeviceId, NameError, Timestamp, UserName};
 
 use super::Authority;
 use super::outcome::{self, Denied};
 use crate::ledger::{IssuedCertificate, LedgerTransaction, RequestKey};
 use crate::profile;
+
+/// How old a certificate is, in seconds since it began, when a fresh one is issued: half of its life, less what the
+/// clock of a client that asks at half-time may be ahead.
+const RENEWED_AFTER: i64 = profile::DEVICE_LIFE / 2 - profile::SKEW;
 
 /// A renewal whose signatures are in order.
 struct Application<'a> {
@@ -42,6 +47,9 @@ impl Authority {
             return Err(Denied::bad_request(&"the nonce was used before"));
         }
         let (name, spki, now) = (&application.name, &application.key.device_spki, self.now());
+        if let Some(certificate) = self.still_good(ledger, application, now)? {
+            return outcome::line(issued(name, &certificate));
+        }
         let certificate = DeviceCertificate::from_der(&profile::device(&self.issuer, name, spki, now)?)?;
         certificate.verify(&self.root, now.as_seconds())?;
         ledger.add_certificate(&IssuedCertificate::of_device(&certificate, now))?;
@@ -55,13 +63,35 @@ impl Authority {
             time: now,
             certificates: vec![certificate_hash(certificate.der())],
         })?;
-        let answer = outcome::line(Issued {
-            name: name.clone(),
-            device_certificate: Der(certificate.der().to_vec()),
-            account_certificate: None,
-        })?;
+        let answer = outcome::line(issued(name, &certificate))?;
+        let expired = now.as_millis().saturating_sub(profile::DEVICE_LIFE.saturating_mul(1_000));
+        ledger.forget_renewals(&application.device, Timestamp::from_millis(expired))?;
         ledger.add_answer(&key, &answer, now)?;
         Ok(answer)
+    }
+
+    /// The device's newest certificate, if it holds now and is younger than half of its life.
+    fn still_good(
+        &self,
+        ledger: &LedgerTransaction<'_>,
+        application: &Application<'_>,
+        now: Timestamp,
+    ) -> Result<Option<DeviceCertificate>, Denied> {
+        let Some(der) = ledger.newest_certificate(&application.name, &application.device)? else {
+            return Ok(None);
+        };
+        let certificate = DeviceCertificate::from_der(&der)?;
+        let age = now.as_seconds().saturating_sub(certificate.not_before());
+        let holds = certificate.verify(&self.root, now.as_seconds()).is_ok();
+        Ok((holds && age < RENEWED_AFTER).then_some(certificate))
+    }
+}
+
+fn issued(name: &UserName, certificate: &DeviceCertificate) -> Issued {
+    Issued {
+        name: name.clone(),
+        device_certificate: Der(certificate.der().to_vec()),
+        account_certificate: None,
     }
 }
 

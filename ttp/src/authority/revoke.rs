@@ -1,11 +1,11 @@
 //! Revocation: a device may not be used any more.
 
-use parlour_keylog::{Leaf, LeafKind};
 use parlour_protocol::authority::Revocation;
 use parlour_protocol::{DeviceId, Timestamp, UserName};
 use thiserror::Error;
 
 use super::Authority;
+use super::log::revocation_leaf;
 use crate::ledger::{LedgerError, LedgerTransaction};
 
 /// A device that is revoked now.
@@ -49,7 +49,7 @@ pub(super) fn revoke(
     authority.ledger.transact(|ledger| {
         let time = authority.now();
         let devices = chosen(ledger, name, device)?;
-        let revoked = devices.into_iter().map(|device| revoke_one(ledger, name, device, time));
+        let revoked = devices.into_iter().map(|device| revoke_one(authority, ledger, name, device, time));
         Ok(revoked.collect::<Result<_, LedgerError>>()?)
     })
 }
@@ -71,6 +71,7 @@ fn chosen(
 }
 
 fn revoke_one(
+    authority: &Authority,
     ledger: &LedgerTransaction<'_>,
     name: &UserName,
     device: DeviceId,
@@ -80,10 +81,6 @@ fn revoke_one(
         return Ok(Revoked::Before { device, time });
     }
     let revocation = ledger.add_revocation(name, &device, time)?;
-    ledger.add_leaf(&Leaf {
-        kind: LeafKind::Revocation { name: name.clone(), device },
-        time,
-        certificates: Vec::new(),
-    })?;
-    Ok(Revoked::Now(revocation))
+    ledger.add_leaf(&revocation_leaf(&revocation))?;
+    Ok(Revoked::Now(authority.log.state(revocation)))
 }

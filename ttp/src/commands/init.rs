@@ -12,6 +12,7 @@ use rcgen::KeyPair;
 use thiserror::Error;
 
 use super::CommandError;
+use crate::authority::{self, LogSigner, OpenError};
 use crate::clock::Clock;
 use crate::folder::{AuthorityFolder, KeyFolder};
 use crate::keyfiles::{self, KeyFileError};
@@ -44,6 +45,9 @@ pub enum InitError {
     /// The root certificate that was made does not hold.
     #[error("the certificate that was made is not good: {0}")]
     Certificate(#[from] CertificateError),
+    /// What was made cannot be used, or the log's certificate was not issued.
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// The database cannot be made.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -59,6 +63,7 @@ impl InitError {
             ),
             Self::Folder { .. } => Some("choose a folder that this user may write, with --keys".to_owned()),
             Self::File(error) => error.hint(),
+            Self::Open(error) => error.hint(),
             Self::Ledger(error) => error.hint(),
             Self::Key | Self::Profile(_) | Self::Certificate(_) => None,
         }
@@ -118,6 +123,7 @@ fn build(folder: &AuthorityFolder, now: Timestamp) -> Result<RootCertificate, In
     write_log_key(&folder.log_key())?;
     let ledger = Ledger::create(&folder.database())?;
     ledger.transact(|ledger| ledger.add_certificate(&IssuedCertificate::of_root(&root, now)))?;
+    LogSigner::open(folder, &root, &authority::read_issuer(folder, &root)?, &ledger, now)?;
     // Closing folds the write-ahead log into the database's one file.
     drop(ledger);
     // The server may pass through to the socket, and see nothing on its way.

@@ -21,13 +21,20 @@ impl LedgerTransaction<'_> {
         Ok(statement.exists([name.as_str()])?)
     }
 
-    /// Whether any account has this account key, or any device this device key.
-    pub(crate) fn knows_key(&self, account_key: &[u8], device_key: &[u8]) -> Result<bool, LedgerError> {
+    /// Whether an account has a name that is easily taken for this one.
+    pub(crate) fn has_look_alike(&self, name: &UserName) -> Result<bool, LedgerError> {
+        let mut statement = self.0.prepare_cached("SELECT 1 FROM accounts WHERE skeleton = ?1")?;
+        Ok(statement.exists([name.skeleton()])?)
+    }
+
+    /// Whether any account or device has this key, whatever for.
+    pub(crate) fn knows_key(&self, key: &[u8]) -> Result<bool, LedgerError> {
         let mut statement = self.0.prepare_cached(
             "SELECT 1 FROM accounts WHERE account_key = ?1
-             UNION ALL SELECT 1 FROM devices WHERE device_key = ?2",
+             UNION ALL SELECT 1 FROM devices WHERE device_key = ?1
+             UNION ALL SELECT 1 FROM devices WHERE seal_key = ?1",
         )?;
-        Ok(statement.exists(params![account_key, device_key])?)
+        Ok(statement.exists([key])?)
     }
 
     pub(crate) fn add_account(&self, new: &NewAccount<'_>) -> Result<(), LedgerError> {

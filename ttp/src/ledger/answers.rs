@@ -1,4 +1,5 @@
-//! Answers to signed requests, kept so that the same request gets the same answer.
+//! Answers to signed requests, kept so that the same request gets the same answer: to an enrolment for ever,
+//! to a renewal as long as its certificate is valid.
 
 use parlour_protocol::{DeviceId, Timestamp};
 use rusqlite::{OptionalExtension as _, params};
@@ -36,6 +37,17 @@ impl LedgerTransaction<'_> {
         let mut statement =
             self.0.prepare_cached("SELECT 1 FROM answers WHERE device = ?1 AND nonce = ?2")?;
         Ok(statement.exists(params![request.device.as_str(), request.nonce.as_slice()])?)
+    }
+
+    /// Lets go of the answers to this device's renewals from before `time`.
+    pub(crate) fn forget_renewals(&self, device: &DeviceId, time: Timestamp) -> Result<(), LedgerError> {
+        self.0
+            .prepare_cached(
+                "DELETE FROM answers WHERE device = ?1 AND time < ?2
+                 AND json_extract(answer, '$.issued.account_certificate') IS NULL",
+            )?
+            .execute(params![device.as_str(), time.as_millis()])?;
+        Ok(())
     }
 
     pub(crate) fn add_answer(

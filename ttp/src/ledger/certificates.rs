@@ -3,8 +3,8 @@
 use std::fmt;
 
 use parlour_keylog::DeviceCertificate;
-use parlour_protocol::{DeviceId, Timestamp};
-use rusqlite::{Row, params};
+use parlour_protocol::{DeviceId, Timestamp, UserName};
+use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::{LedgerError, LedgerTransaction};
 
@@ -13,6 +13,8 @@ use super::{LedgerError, LedgerTransaction};
 pub enum CertificateKind {
     /// The root itself.
     Root,
+    /// The key log's.
+    Log,
     /// A server's.
     Server,
     /// A device's.
@@ -22,11 +24,12 @@ pub enum CertificateKind {
 }
 
 impl CertificateKind {
-    const ALL: [Self; 4] = [Self::Root, Self::Server, Self::Device, Self::Account];
+    const ALL: [Self; 5] = [Self::Root, Self::Log, Self::Server, Self::Device, Self::Account];
 
     const fn word(self) -> &'static str {
         match self {
             Self::Root => "root",
+            Self::Log => "log",
             Self::Server => "server",
             Self::Device => "device",
             Self::Account => "account",
@@ -100,6 +103,28 @@ impl LedgerTransaction<'_> {
                 certificate.issued.as_millis(),
             ])?;
         Ok(())
+    }
+}
+
+impl LedgerTransaction<'_> {
+    /// The key log's certificate, in DER.
+    pub(crate) fn log_certificate(&self) -> Result<Option<Vec<u8>>, LedgerError> {
+        let mut statement = self
+            .0
+            .prepare_cached("SELECT der FROM certificates WHERE kind = 'log' ORDER BY number DESC LIMIT 1")?;
+        Ok(statement.query_row([], |row| row.get(0)).optional()?)
+    }
+
+    /// A device's newest certificate, in DER.
+    pub(crate) fn newest_certificate(
+        &self,
+        name: &UserName,
+        device: &DeviceId,
+    ) -> Result<Option<Vec<u8>>, LedgerError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT der FROM certificates WHERE name = ?1 AND device = ?2 ORDER BY number DESC LIMIT 1",
+        )?;
+        Ok(statement.query_row([name.as_str(), device.as_str()], |row| row.get(0)).optional()?)
     }
 }
 

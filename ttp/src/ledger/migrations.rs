@@ -10,7 +10,7 @@ use super::LedgerError;
 const APPLICATION: i32 = 0x5054_5450;
 
 /// Step n leads from version n to n + 1. A released step is never changed.
-const STEPS: &[&str] = &[include_str!("migrations/0001_begin.sql")];
+const STEPS: &[&str] = &[include_str!("migrations/0001_begin.sql"), include_str!("migrations/0002_grow.sql")];
 
 pub(super) fn known() -> u32 {
     u32::try_from(STEPS.len()).unwrap_or(u32::MAX)

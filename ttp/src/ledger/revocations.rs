@@ -32,10 +32,10 @@ impl LedgerTransaction<'_> {
         )?;
         let values = params![name.as_str(), device.as_str(), time.as_millis()];
         let number = statement.query_row(values, |row| row.get(0))?;
-        Ok(Revocation { number, name: name.clone(), device: device.clone(), time })
+        Ok(Revocation { number, name: name.clone(), device: device.clone(), time, statement: None })
     }
 
-    /// Up to `most` revocations with numbers above `after`, in order.
+    /// Up to `most` revocations with numbers above `after`, in order, without their statements.
     pub(crate) fn revocations_after(&self, after: u64, most: u32) -> Result<Vec<Revocation>, LedgerError> {
         // A number that SQLite cannot hold is above all that it holds.
         let after = i64::try_from(after).unwrap_or(i64::MAX);
@@ -50,6 +50,7 @@ impl LedgerTransaction<'_> {
                 name: super::parsed(&row.get::<_, String>(1)?)?,
                 device: super::parsed(&row.get::<_, String>(2)?)?,
                 time: Timestamp::from_millis(row.get(3)?),
+                statement: None,
             });
         }
         Ok(revocations)
