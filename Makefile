@@ -60,6 +60,7 @@ lint: ## Check format, lints, dependencies (ADVISORIES= a clone of RustSec's dat
 	@cargo clippy --workspace --locked --all-targets --quiet -- -D warnings
 	@cargo metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml > /dev/null
 	@scripts/directions.sh
+	@scripts/wasm.sh
 	@scripts/deny.sh
 	@scripts/sizes.sh
 

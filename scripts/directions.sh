@@ -4,9 +4,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 declare -A allowed=(
-    [protocol]='' [crypto]='' [keylog]='protocol' [sandbox]='' [upkeep]=''
-    [server]='keylog protocol sandbox upkeep' [client]='crypto keylog protocol sandbox'
-    [ttp]='crypto keylog protocol sandbox upkeep'
+    [protocol]='' [envelope]='protocol' [crypto]='envelope protocol' [keylog]='envelope protocol' [sandbox]='' [upkeep]=''
+    [server]='envelope keylog protocol sandbox upkeep' [client]='crypto envelope keylog protocol sandbox'
+    [ttp]='crypto envelope keylog protocol sandbox upkeep'
 )
 for crate in "${!allowed[@]}"; do
     found=$(cargo tree --locked --package "parlour-$crate" --edges normal,build --prefix none |

@@ -61,7 +61,7 @@ def examples() -> None:
             seed(target, f"doc-{words[-1] if words else 'line'}-{digest}", line)
     for line in dict.fromkeys(re.findall(r'^(?:[CS]: )?(\{"(?:op|issued|watching|revoked|error)".*\})$', text, re.M)):
         word = re.search(r'"(?:op":")?(\w+)"', line)[1]
-        seed("authority", f"doc-{word}-{hashlib.sha256(line.encode()).hexdigest()[:4]}", line)
+        seed("ttp", f"doc-{word}-{hashlib.sha256(line.encode()).hexdigest()[:4]}", line)
 
 
 def vectors() -> None:
@@ -86,7 +86,7 @@ def vectors() -> None:
             request_header, payload, _ = case["compact"].split(".")
             seed("request", stem, case["compact"])
             seed("request", f"{stem}-parts", part(request_header) + b"\n" + part(payload))
-            seed("authority", stem, compact({"op": {"enrolment": "enrol"}.get(stem, "renew"), "request": case["compact"]}))
+            seed("ttp", stem, compact({"op": {"enrolment": "enrol"}.get(stem, "renew"), "request": case["compact"]}))
             for name in ("device_request", "account_request"):
                 if name in json.loads(part(payload)):
                     seed("pkcs10", f"{stem}-{name}", part(json.loads(part(payload))[name]))
@@ -155,7 +155,7 @@ def words() -> None:
         + [f"parlour://chat.example.org:7275/#{'ab' * 32}", f"parlour://[::1]:7275/#{'AB' * 32}?invite=Ab-9_"]
     ):
         seed("address", f"word-{number}", text)
-    seed("authority", "answers", "\n".join([
+    seed("ttp", "answers", "\n".join([
         '{"issued":{"name":"sam","device_certificate":"AQID","account_certificate":"AQID"}}',
         '{"watching":{}}', '{"error":"name_taken"}',
         '{"revoked":{"number":1,"name":"sam","device":"0123456789abcdef","time":5}}', '{"op":"watch","after":7}',

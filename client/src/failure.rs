@@ -174,6 +174,6 @@ impl Explain for Refusal {
             _ => "",
         };
         let hint = (!hint.is_empty()).then(|| hint.to_owned());
-        Explanation { code: self.code().into(), kind: Kind::Refused(self.clone()), hint }
+        Explanation { code: self.code().to_owned().into(), kind: Kind::Refused(self.clone()), hint }
     }
 }

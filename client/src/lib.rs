@@ -25,6 +25,7 @@ pub mod engine;
 pub mod face;
 pub mod failure;
 pub mod link;
+pub mod locale;
 pub mod profile;
 pub mod reading;
 pub mod records;

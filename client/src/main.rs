@@ -13,6 +13,7 @@ use parlour_client::engine::setup::Setup;
 use parlour_client::face::plain::{Ended, Plain};
 use parlour_client::face::{json, tui};
 use parlour_client::failure::Failure;
+use parlour_client::locale::Charset;
 use parlour_client::start::cli::{Cli, Command, Options};
 use parlour_client::start::config::{self, Settled};
 use parlour_client::start::{confinement, oneshot};
@@ -45,9 +46,10 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::from(1),
         Err(failure) => {
             // It may hold words of the server's.
-            eprintln!("error: {}", parlour_protocol::clean(&failure.to_string()));
+            let charset = Charset::of_process();
+            eprintln!("error: {}", charset.line(&parlour_protocol::clean(&failure.to_string())));
             if let Some(hint) = failure.hint() {
-                eprintln!("hint: {hint}");
+                eprintln!("hint: {}", charset.line(hint));
             }
             // What is refused is one thing, what cannot work at all another.
             ExitCode::from(if failure.is_refusal() { 1 } else { 2 })
@@ -98,6 +100,12 @@ fn refused(error: &std::io::Error) -> Failure {
 /// Opens a face; returns whether everything was done.
 async fn chat(options: &Options, setup: Setup, user: Option<UserName>) -> Result<bool, Failure> {
     let on_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let charset = Charset::of_process();
+    // Such a terminal does not move its cursor.
+    let dumb = on_terminal && std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    if dumb && !options.plain && !options.json {
+        eprintln!("this terminal cannot show a screen (TERM=dumb), so this is plain lines, as with --plain");
+    }
     let profiles = setup.profiles.names();
     let (engine, asker, updates) = engine::new(setup, control::door());
     let running = tokio::spawn(engine.run());
@@ -107,9 +115,9 @@ async fn chat(options: &Options, setup: Setup, user: Option<UserName>) -> Result
             None => None,
         };
         serve_json(tokio::io::stdin(), asker.clone(), updates, login).await
-    } else if options.plain || !on_terminal {
-        let mut plain =
-            Plain::new(asker.clone(), updates, tokio::io::stdout(), tokio::io::stderr(), TimeZone::system());
+    } else if options.plain || dumb || !on_terminal {
+        let (output, news) = (tokio::io::stdout(), tokio::io::stderr());
+        let mut plain = Plain::new(asker.clone(), updates, output, news, TimeZone::system(), charset);
         let mut input = tokio::io::stdin();
         match plain.run(&mut input, user).await {
             Ok(Ended::Left { all_done }) => Ok(all_done),
@@ -120,7 +128,7 @@ async fn chat(options: &Options, setup: Setup, user: Option<UserName>) -> Result
             Err(failure) => Err(failure),
         }
     } else {
-        tui::run(asker.clone(), updates, user, profiles).await.map(|()| true)
+        tui::run(asker.clone(), updates, user, profiles, charset).await.map(|()| true)
     };
     if asker.ask(Action::Quit).await.is_ok() {
         let _ = running.await;

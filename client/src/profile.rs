@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parlour_crypto::{AccountKey, DeviceKey, SealKey};
+use parlour_envelope::AwsLc;
 use parlour_keylog::{AccountCertificate, DeviceCertificate, RootCertificate};
 use parlour_protocol::{ServerAddress, UserName};
 use serde::{Deserialize, Serialize};
@@ -83,7 +84,7 @@ impl Profiles {
     /// The server and the root of one profile, as far as they can be read, whatever else is wrong with it.
     pub fn home_of(&self, name: &UserName) -> Option<(ServerAddress, RootCertificate)> {
         let root = read_root(&self.of(name).join(file::ROOT)).ok()?;
-        Some((self.server_of(name)?, RootCertificate::from_der(&root).ok()?))
+        Some((self.server_of(name)?, RootCertificate::from_der(&root, &AwsLc).ok()?))
     }
 }
 
@@ -144,7 +145,7 @@ impl Profile {
             .map_err(|error| wrong(file::DEVICE_CERTIFICATE, error.to_string()))?;
         let account = AccountCertificate::from_der(&certificate(file::ACCOUNT_CERTIFICATE)?)
             .map_err(|error| wrong(file::ACCOUNT_CERTIFICATE, error.to_string()))?;
-        let root = RootCertificate::from_der(&certificate(file::ROOT)?)
+        let root = RootCertificate::from_der(&certificate(file::ROOT)?, &AwsLc)
             .map_err(|error| wrong(file::ROOT, error.to_string()))?;
         if device.user() != name || device.spki_der() != device_key.public_spki() {
             return Err(wrong(file::DEVICE_CERTIFICATE, "is not for device.key and this name".to_owned()));

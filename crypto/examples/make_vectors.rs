@@ -11,10 +11,10 @@ use aws_lc_rs::encoding::{AsBigEndian as _, EcPrivateKeyBin};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use parlour_crypto::message::{self, jws_hash};
-use parlour_crypto::{
-    AccountKey, Content, DeviceKey, Draft, EnrolmentRequest, RenewalRequest, SealKey, Vault,
-};
+use parlour_crypto::message;
+use parlour_crypto::{AccountKey, DeviceKey, Draft, EnrolmentRequest, RenewalRequest, SealKey, Vault};
+use parlour_envelope::statement::jws_hash;
+use parlour_envelope::{AwsLc, Content, VerifiedEnrolment, VerifiedRenewal};
 use rcgen::{
     CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
@@ -83,7 +83,7 @@ fn requests(sam: &Person) -> Outcome<()> {
     let Person { device, account, seal, .. } = sam;
     let request = EnrolmentRequest { name: "sam", device, account, seal };
     let compact = request.build(&mut rand::rng())?;
-    let verified = EnrolmentRequest::verify(&compact)?;
+    let verified = VerifiedEnrolment::read(&compact, &AwsLc)?;
     let case = json!({
         "kind": "enrolment", "device": sam.device_json()?, "account": sam.account_json()?,
         "seal": { "pem": seal.to_pkcs8_pem()?.as_str() }, "compact": compact,
@@ -99,7 +99,7 @@ fn requests(sam: &Person) -> Outcome<()> {
 
     let request = RenewalRequest { name: "sam", device: "device-1", key: device };
     let compact = request.build(&mut rand::rng())?;
-    let verified = RenewalRequest::verify(&compact)?;
+    let verified = VerifiedRenewal::read(&compact, &AwsLc)?;
     let case = json!({
         "kind": "renewal", "device": sam.device_json()?, "compact": compact,
         "expected": {

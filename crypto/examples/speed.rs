@@ -3,7 +3,8 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use parlour_crypto::{AccountKey, Content, DeviceKey, Draft, Role, message};
+use parlour_crypto::{AccountKey, DeviceKey, Draft, Role, message};
+use parlour_envelope::Content;
 use rcgen::{CertificateParams, KeyPair};
 
 const SPAN: Duration = Duration::from_secs(3);

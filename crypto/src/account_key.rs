@@ -5,6 +5,7 @@ use std::fmt;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::hmac;
 use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDecryptingKey};
+use parlour_envelope::account_public_key::MODULUS_BITS;
 use rand_core::CryptoRng;
 use rsa::RsaPrivateKey;
 use rsa::pkcs8::EncodePrivateKey as _;
@@ -12,8 +13,8 @@ use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConditionallySelectable as _};
 use zeroize::Zeroizing;
 
-use crate::account_public_key::{AccountPublicKey, MODULUS_BITS, WRAPPED_LEN};
 use crate::private_key::{self, KeyFailure, ReadKeyError};
+use crate::wrapping_key::{WRAPPED_LEN, WrappingKey};
 
 /// An account's private key.
 ///
@@ -25,7 +26,7 @@ pub struct AccountKey {
     oaep: OaepPrivateDecryptingKey,
     /// Keys the stand-ins for content keys that cannot be unwrapped, see [`AccountKey::unwrap_or_stand_in`].
     stand_in: hmac::Key,
-    public: AccountPublicKey,
+    public: WrappingKey,
 }
 
 /// The wrapped content key does not belong to this key, or was altered.
@@ -50,7 +51,7 @@ impl AccountKey {
     fn from_pkcs8_der(der: &[u8]) -> Result<Self, ReadKeyError> {
         let private = PrivateDecryptingKey::from_pkcs8(der).map_err(|_| ReadKeyError::WrongKey)?;
         let spki: PublicKeyX509Der<'_> = private.public_key().as_der().map_err(|_| ReadKeyError::WrongKey)?;
-        let public = AccountPublicKey::from_spki_der(spki.as_ref()).map_err(|_| ReadKeyError::WrongKey)?;
+        let public = WrappingKey::from_spki_der(spki.as_ref()).map_err(|_| ReadKeyError::WrongKey)?;
         let oaep = OaepPrivateDecryptingKey::new(private.clone()).map_err(|_| ReadKeyError::WrongKey)?;
         Ok(Self { private, oaep, stand_in: stand_in_key(der), public })
     }
@@ -65,7 +66,7 @@ impl AccountKey {
     }
 
     /// The public half.
-    pub fn public(&self) -> &AccountPublicKey {
+    pub fn public(&self) -> &WrappingKey {
         &self.public
     }
 
@@ -123,7 +124,7 @@ mod tests {
     use rsa::{Oaep, RsaPublicKey};
 
     /// What the `rsa` crate wraps for a key, of any length.
-    fn rsa_wrap(key: &AccountPublicKey, plain: &[u8]) -> Vec<u8> {
+    fn rsa_wrap(key: &WrappingKey, plain: &[u8]) -> Vec<u8> {
         let key = RsaPublicKey::from_public_key_der(key.to_spki_der()).unwrap();
         key.encrypt(&mut rand::rng(), Oaep::<Sha256>::new(), plain).unwrap()
     }
@@ -186,7 +187,7 @@ mod tests {
     fn debug_shows_the_thumbprint_only() {
         let account = &sam().account;
         let kid = account.public().kid();
-        let expected = format!("AccountKey {{ public: AccountPublicKey {{ kid: {kid:?}, .. }}, .. }}");
+        let expected = format!("AccountKey {{ public: WrappingKey {{ kid: {kid:?}, .. }}, .. }}");
         assert_eq!(format!("{account:?}"), expected);
     }
 }

@@ -6,9 +6,9 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _,
 };
+use parlour_envelope::{AwsLc, P256PublicKey};
 use zeroize::Zeroizing;
 
-use crate::p256::P256PublicKey;
 use crate::private_key::{self, KeyFailure, ReadKeyError};
 
 /// A device's private signing key.
@@ -41,7 +41,7 @@ impl DeviceKey {
         let asn1 = read(&ECDSA_P256_SHA256_ASN1_SIGNING)?;
         let fixed = read(&ECDSA_P256_SHA256_FIXED_SIGNING)?;
         let point = asn1.public_key().as_ref().try_into().map_err(|_| ReadKeyError::WrongKey)?;
-        let public = P256PublicKey::from_point(point).map_err(|_| ReadKeyError::WrongKey)?;
+        let public = P256PublicKey::from_point(point, &AwsLc).map_err(|_| ReadKeyError::WrongKey)?;
         Ok(Self { asn1, fixed, public })
     }
 
@@ -97,10 +97,10 @@ mod tests {
         let read = DeviceKey::from_pkcs8_pem(&key.to_pkcs8_pem().unwrap()).unwrap();
         assert_eq!(read.public(), key.public());
         let (asn1, fixed) = (read.sign_asn1(b"hello").unwrap(), read.sign_fixed(b"hello").unwrap());
-        assert_eq!(key.public().verify_asn1(b"hello", &asn1), Ok(()));
-        assert_eq!(key.public().verify_fixed(b"hello", &fixed), Ok(()));
-        assert_eq!(key.public().verify_asn1(b"hullo", &asn1), Err(crate::p256::BadEcdsaSignature));
-        assert_eq!(key.public().verify_fixed(b"hullo", &fixed), Err(crate::p256::BadEcdsaSignature));
+        assert_eq!(key.public().verify_asn1(b"hello", &asn1, &AwsLc), Ok(()));
+        assert_eq!(key.public().verify_fixed(b"hello", &fixed, &AwsLc), Ok(()));
+        assert_eq!(key.public().verify_asn1(b"hullo", &asn1, &AwsLc), Err(parlour_envelope::BadSignature));
+        assert_eq!(key.public().verify_fixed(b"hullo", &fixed, &AwsLc), Err(parlour_envelope::BadSignature));
     }
 
     #[test]

@@ -1,49 +1,11 @@
-//! Signed envelopes: compact JWS (RFC 7515 section 7.1) with ES256 (RFC 7518 section 3.4).
+//! Signing: compact JWS (RFC 7515 section 7.1) with ES256 (RFC 7518 section 3.4).
 
-use serde::de::{DeserializeOwned, Error as _};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use parlour_envelope::base64url;
+use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::base64url;
 use crate::device_key::DeviceKey;
-use crate::p256::P256PublicKey;
 use crate::private_key::KeyFailure;
-use crate::strict_json;
-
-/// Why a text is not a JWS that we take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum JwsError {
-    /// Not three parts of canonical base64url, or the signature has not 64 bytes.
-    #[error("not a compact JWS")]
-    Malformed,
-    /// The header has not exactly the members that it must have, or one of them another value.
-    #[error("the JWS header is not the expected one")]
-    Header,
-    /// The signature does not fit the key and the text.
-    #[error("the JWS signature does not fit")]
-    Signature,
-}
-
-/// The header member `alg` with its one value, `ES256`.
-pub(crate) struct Es256;
-
-const ES256: &str = "ES256";
-
-impl Serialize for Es256 {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(ES256)
-    }
-}
-
-impl<'de> Deserialize<'de> for Es256 {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if String::deserialize(deserializer)? == ES256 {
-            Ok(Self)
-        } else {
-            Err(D::Error::custom("another algorithm than ES256"))
-        }
-    }
-}
 
 /// Signs: the header as JSON, the payload as it is. Gives the compact form.
 pub(crate) fn sign(
@@ -62,52 +24,14 @@ pub(crate) fn sign(
     Ok(jws)
 }
 
-/// A compact JWS taken apart; nothing in it is proven before [`CompactJws::verify`].
-pub(crate) struct CompactJws<'a> {
-    signing_input: &'a str,
-    header: Vec<u8>,
-    payload: Zeroizing<Vec<u8>>,
-    signature: [u8; 64],
-}
-
-impl<'a> CompactJws<'a> {
-    pub(crate) fn parse(compact: &'a str) -> Result<Self, JwsError> {
-        let (signing_input, signature) = compact.rsplit_once('.').ok_or(JwsError::Malformed)?;
-        // A dot too many stays in one of the parts, where base64url does not take it.
-        let (header, payload) = signing_input.split_once('.').ok_or(JwsError::Malformed)?;
-        Ok(Self {
-            signing_input,
-            header: base64url::decode(header).ok_or(JwsError::Malformed)?,
-            payload: Zeroizing::new(base64url::decode(payload).ok_or(JwsError::Malformed)?),
-            signature: base64url::decode_array(signature).ok_or(JwsError::Malformed)?,
-        })
-    }
-
-    /// Reads the header as an object with exactly the members of `T`, which must name [`Es256`]
-    /// and deny unknown fields: so `crit` (RFC 7515 section 4.1.11) and all else is refused.
-    pub(crate) fn header<T: DeserializeOwned>(&self) -> Result<T, JwsError> {
-        strict_json::from_object(&self.header).ok_or(JwsError::Header)
-    }
-
-    pub(crate) fn payload(&self) -> &[u8] {
-        &self.payload
-    }
-
-    /// The bytes that are signed: header and payload as sent, with the dot between them.
-    pub(crate) fn signing_input(&self) -> &'a str {
-        self.signing_input
-    }
-
-    pub(crate) fn verify(&self, key: &P256PublicKey) -> Result<(), JwsError> {
-        key.verify_fixed(self.signing_input.as_bytes(), &self.signature).map_err(|_| JwsError::Signature)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::test_people::{erik, sam};
+    use parlour_envelope::AwsLc;
+    use parlour_envelope::jws::{CompactJws, Es256, JwsError};
     use proptest::prelude::*;
+    use serde::Deserialize;
 
     #[derive(Serialize, Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -126,8 +50,8 @@ mod tests {
         let jws = CompactJws::parse(&compact).unwrap();
         assert!(jws.header::<Header>().is_ok());
         assert_eq!(jws.payload(), b"hello");
-        assert_eq!(jws.verify(sam().device.public()), Ok(()));
-        assert_eq!(jws.verify(erik().device.public()), Err(JwsError::Signature));
+        assert_eq!(jws.verify(sam().device.public(), &AwsLc), Ok(()));
+        assert_eq!(jws.verify(erik().device.public(), &AwsLc), Err(JwsError::Signature));
     }
 
     #[test]
@@ -179,7 +103,7 @@ mod tests {
             let mut altered = compact.clone();
             altered.replace_range(at..=at, &to);
             prop_assume!(altered != *compact);
-            let taken = CompactJws::parse(&altered).is_ok_and(|jws| jws.verify(sam().device.public()).is_ok());
+            let taken = CompactJws::parse(&altered).is_ok_and(|jws| jws.verify(sam().device.public(), &AwsLc).is_ok());
             prop_assert!(!taken);
         }
     }

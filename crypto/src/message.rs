@@ -2,32 +2,22 @@
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use parlour_envelope::AwsLc;
+use parlour_envelope::claims::{Claims, ClaimsError, Content};
+use parlour_envelope::franking::FrankingKey;
+use parlour_envelope::jws::JwsError;
+use parlour_envelope::leaf_certificate::{LeafError, leaf_public_key};
+use parlour_envelope::statement::{Header, Statement, StatementError};
+use parlour_protocol::{SealedError, SealedMessage};
 use rand_core::CryptoRng;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::account_key::AccountKey;
-use crate::account_public_key::AccountPublicKey;
-use crate::base64url;
-use crate::claims::{Claims, ClaimsError, Content};
 use crate::device_key::DeviceKey;
-use crate::franking::FrankingKey;
-use crate::jwe::{self, DecryptError, Jwe, JweError, Role};
-use crate::jws::{self, CompactJws, Es256, JwsError};
-use crate::leaf_certificate::{LeafError, leaf_public_key};
-use crate::p256::P256PublicKey;
+use crate::jwe::{self, DecryptError, Role};
+use crate::jws;
 use crate::private_key::KeyFailure;
-
-/// The JWS's protected header. `x5c` holds the leaf alone, in standard base64 (RFC 7515 section 4.1.6).
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Header {
-    alg: Es256,
-    x5c: [String; 1],
-}
+use crate::wrapping_key::WrappingKey;
 
 /// What is to be sealed: the claims without the franking key, which is drawn for each message.
 #[derive(Clone)]
@@ -46,7 +36,7 @@ pub struct Draft<'a> {
     pub chain: &'a str,
     /// The place in the chain, counted from 0.
     pub n: u64,
-    /// [`jws_hash`] of the message before it in the chain; empty at `n` = 0.
+    /// [`jws_hash`](parlour_envelope::statement::jws_hash) of the message before it in the chain; empty at `n` = 0.
     pub prev: &'a str,
 }
 
@@ -54,7 +44,7 @@ pub struct Draft<'a> {
 pub struct Sealed {
     /// The envelope, compact JSON on one line; this goes to the server.
     pub jwe: String,
-    /// What is in it; its [`jws_hash`] is the next message's `prev`.
+    /// What is in it; its [`jws_hash`](parlour_envelope::statement::jws_hash) is the next message's `prev`.
     pub jws: Zeroizing<String>,
 }
 
@@ -83,21 +73,27 @@ pub fn seal(
     device: &DeviceKey,
     leaf: &[u8],
     draft: Draft<'_>,
-    recipient: &AccountPublicKey,
-    own: &AccountPublicKey,
+    recipient: &WrappingKey,
+    own: &WrappingKey,
 ) -> Result<Sealed, SealError> {
-    if leaf_public_key(leaf)? != *device.public() {
+    if leaf_public_key(leaf, &AwsLc)? != *device.public() {
         return Err(SealError::CertificateMismatch);
     }
-    let claims = draft.into_claims(FrankingKey::generate(rng));
+    let claims = draft.into_claims(new_franking_key(rng));
     claims.check()?;
     let payload = Zeroizing::new(claims.to_json()?);
-    let header = Header { alg: Es256, x5c: [STANDARD.encode(leaf)] };
-    let jws = jws::sign(device, &header, &payload)?;
+    let jws = jws::sign(device, &Header::new(leaf), &payload)?;
     let (signing_input, _) = jws.rsplit_once('.').ok_or(KeyFailure::Sign)?;
     let commitment = claims.franking_key.commit(signing_input);
-    let jwe = jwe::encrypt(rng, &claims.id, &commitment, jws.as_bytes(), [recipient, own])?;
-    Ok(Sealed { jwe, jws })
+    let id = claims.id.parse().map_err(|_| ClaimsError::Id)?;
+    let jwe = jwe::encrypt(rng, id, &commitment, jws.as_bytes(), [recipient, own])?;
+    Ok(Sealed { jwe: jwe.as_json().to_owned(), jws })
+}
+
+fn new_franking_key(rng: &mut impl CryptoRng) -> FrankingKey {
+    let mut key = Zeroizing::new([0; 32]);
+    rng.fill_bytes(key.as_mut_slice());
+    FrankingKey::from_bytes(key)
 }
 
 impl Draft<'_> {
@@ -116,18 +112,13 @@ impl Draft<'_> {
     }
 }
 
-/// A message that was opened. Proven is only that the holder of the key in `leaf_der` signed these
-/// claims, and that the envelope holds no second reading.
-///
-/// **Who that is, is not proven yet.** The caller judges `leaf_der` (issued by the pinned root,
-/// valid and not revoked at `claims.time`, a device of `claims.from`), and compares `from`, `to` and
-/// `id` with the envelope that the server delivered.
+/// A message that was opened. See [`Statement`] for what is proven and what is left to the caller to judge.
 pub struct Opened {
     /// What the message says.
     pub claims: Claims,
     /// The sender's certificate in DER, **untrusted until judged**.
     pub leaf_der: Vec<u8>,
-    /// The signed text itself; its [`jws_hash`] is what the next message's `prev` must be.
+    /// The signed text itself; its [`jws_hash`](parlour_envelope::statement::jws_hash) is what the next message's `prev` must be.
     pub jws: Zeroizing<String>,
 }
 
@@ -159,7 +150,7 @@ pub enum OpenError {
 pub enum Malformed {
     /// The envelope.
     #[error(transparent)]
-    Jwe(#[from] JweError),
+    Jwe(#[from] SealedError),
     /// The signed text in it.
     #[error(transparent)]
     Jws(#[from] JwsError),
@@ -174,23 +165,24 @@ pub enum Malformed {
 /// Opens a sealed message as the one it was sent to, or as its sender, and checks everything that
 /// can be checked without knowing certificates: see [`Opened`] for what is left to the caller.
 pub fn open(jwe: &str, key: &AccountKey, role: Role) -> Result<Opened, OpenError> {
-    let envelope = Jwe::parse(jwe).map_err(Malformed::from)?;
-    let id = envelope.id().to_owned();
-    let commitment = *envelope.commitment();
-    let jws = text(envelope.decrypt(key, role)?)?;
-
-    let signed = CompactJws::parse(&jws).map_err(Malformed::from)?;
-    let (leaf_der, leaf_key) = leaf(&signed)?;
-    signed.verify(&leaf_key).map_err(|_| OpenError::BadSignature)?;
-    let claims = Claims::from_json(signed.payload()).map_err(Malformed::from)?;
-    claims
-        .franking_key
-        .verify(signed.signing_input(), &commitment)
-        .map_err(|_| OpenError::CommitmentMismatch)?;
-    if claims.id != id {
-        return Err(OpenError::IdMismatch);
-    }
+    let envelope = SealedMessage::from_json(jwe).map_err(Malformed::from)?;
+    let jws = text(jwe::decrypt(&envelope, key, role)?)?;
+    let Statement { claims, leaf_der } =
+        Statement::read(&jws, &envelope.id.to_string(), &envelope.commitment(), &AwsLc)?;
     Ok(Opened { claims, leaf_der, jws })
+}
+
+impl From<StatementError> for OpenError {
+    fn from(error: StatementError) -> Self {
+        match error {
+            StatementError::Jws(error) => Self::Malformed(error.into()),
+            StatementError::Leaf(error) => Self::Malformed(error.into()),
+            StatementError::Claims(error) => Self::Malformed(error.into()),
+            StatementError::BadSignature => Self::BadSignature,
+            StatementError::CommitmentMismatch => Self::CommitmentMismatch,
+            StatementError::IdMismatch => Self::IdMismatch,
+        }
+    }
 }
 
 impl From<DecryptError> for OpenError {
@@ -206,18 +198,6 @@ fn text(mut bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>, Malformed> {
     String::from_utf8(std::mem::take(&mut *bytes))
         .map(Zeroizing::new)
         .map_err(|_| Malformed::Jws(JwsError::Malformed))
-}
-
-fn leaf(signed: &CompactJws<'_>) -> Result<(Vec<u8>, P256PublicKey), Malformed> {
-    let Header { alg: Es256, x5c: [certificate] } = signed.header()?;
-    let der = STANDARD.decode(certificate).map_err(|_| JwsError::Header)?;
-    let key = leaf_public_key(&der)?;
-    Ok((der, key))
-}
-
-/// The SHA-256 of a compact JWS in base64url, as the next message in the chain names it in `prev`.
-pub fn jws_hash(jws: &str) -> String {
-    base64url::encode(Sha256::digest(jws))
 }
 
 impl fmt::Debug for Draft<'_> {

@@ -4,9 +4,9 @@ use std::fmt;
 
 use aws_lc_rs::agreement::{ECDH_P256, PrivateKey};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use parlour_envelope::{AwsLc, P256PublicKey};
 use zeroize::Zeroizing;
 
-use crate::p256::P256PublicKey;
 use crate::private_key::{self, KeyFailure, ReadKeyError};
 
 /// A device's private key for key agreement.
@@ -35,7 +35,7 @@ impl SealKey {
 
     fn new(private: PrivateKey) -> Option<Self> {
         let point = private.compute_public_key().ok()?.as_ref().try_into().ok()?;
-        Some(Self { private, public: P256PublicKey::from_point(point).ok()? })
+        Some(Self { private, public: P256PublicKey::from_point(point, &AwsLc).ok()? })
     }
 
     /// The key as PKCS#8 version 1 in PEM, which OpenSSL and Python's cryptography read.

@@ -4,7 +4,6 @@ mod account;
 mod device;
 mod error;
 mod host;
-mod key;
 mod log;
 mod reading;
 mod root;
@@ -13,13 +12,10 @@ mod server;
 pub(crate) mod tests;
 
 pub use account::AccountCertificate;
-pub use device::DeviceCertificate;
+pub use device::{DeviceCertificate, device_id};
 pub use error::CertificateError;
 pub use host::{Host, HostError};
-pub use key::device_id;
 pub use log::LogCertificate;
 pub use reading::CERTIFICATE_BYTES;
 pub use root::RootCertificate;
 pub use server::ServerCertificate;
-
-pub(crate) use key::{is_p256, is_rsa_3072};

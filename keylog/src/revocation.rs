@@ -7,7 +7,6 @@
 #[cfg(test)]
 mod tests;
 
-use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use parlour_protocol::{DeviceId, Timestamp, UserName};
@@ -18,7 +17,7 @@ use crate::certificate::{CertificateError, LogCertificate, RootCertificate};
 use crate::leaf::{Leaf, LeafError, LeafKind};
 
 /// The longest statement that is read, in bytes. Ours take about 1,200.
-pub const STATEMENT_BYTES: usize = 8_192;
+pub const STATEMENT_BYTES: usize = 16_384;
 
 const ALGORITHM: &str = "EdDSA";
 
@@ -82,7 +81,7 @@ struct Header {
 }
 
 impl SignedRevocation {
-    /// Verifies a statement to the pinned `root` at `now`, in Unix seconds.
+    /// Verifies a statement to the pinned `root` at `now`, in Unix seconds, by the root's verifier.
     pub fn verify(jws: &str, root: &RootCertificate, now: i64) -> Result<Self, RevocationError> {
         if jws.len() > STATEMENT_BYTES {
             return Err(RevocationError::TooLong);
@@ -92,10 +91,10 @@ impl SignedRevocation {
         let (header, payload) = input.split_once('.').ok_or(RevocationError::Malformed)?;
         let (number, certificate) = read_header(&part(header)?)?;
         let leaf = Leaf::decode(&part(payload)?)?;
-        let signature = part(signature)?;
+        let signature = part(signature)?.try_into().map_err(|_| RevocationError::Signature)?;
         certificate.verify(root, now)?;
-        UnparsedPublicKey::new(&ED25519, certificate.public_key())
-            .verify(input.as_bytes(), &signature)
+        root.verifier()
+            .ed25519(certificate.public_key(), input.as_bytes(), &signature)
             .map_err(|_| RevocationError::Signature)?;
         let LeafKind::Revocation { name, device } = leaf.kind else { return Err(RevocationError::Kind) };
         if !leaf.certificates.is_empty() {

@@ -4,8 +4,10 @@ use std::borrow::Cow;
 
 use unicode_width::UnicodeWidthChar;
 
-/// How many marks may stand on one character before the rest is dropped.
-const MARKS_ON_ONE: usize = 4;
+use crate::limits::{JOINERS, MARKS};
+
+/// Joins what is before and behind it into one, where it can.
+const JOINER: char = '\u{200d}';
 
 /// Stands for a character that is not shown.
 const HIDDEN: char = '\u{fffd}';
@@ -16,7 +18,8 @@ const HIDDEN: char = '\u{fffd}';
 /// - control characters, marks that turn the direction of writing, and characters that take no room
 ///   become `U+FFFD`; TAB stays;
 /// - of combining marks no more than four stay on a character, and none at the beginning, where they
-///   would sit on what is shown before the text. Joiners stay where scripts and emoji need them.
+///   would sit on what is shown before the text. Joiners count as marks and stay where one would, but not
+///   after ASCII, where no script and no emoji needs them; at most ten characters are joined into one.
 pub fn clean(text: &str) -> Cow<'_, str> {
     // Most of what is written here, and all of it that needs no look at what it means.
     let is_plain = |byte: u8| u8::from(matches!(byte, b' '..=b'~')) | u8::from(byte == b'\t');
@@ -24,44 +27,49 @@ pub fn clean(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());
-    let mut marks = MARKS_ON_ONE; // no mark at the beginning
-    let mut before: Option<char> = None;
+    let mut marks = MARKS; // no mark at the beginning
+    let mut after_ascii = true;
+    let mut joiners = 0;
     for c in text.chars() {
         match c {
             '\n' | '\u{85}' | '\u{2028}' | '\u{2029}' => {
                 out.push_str(" ⏎ ");
-                marks = MARKS_ON_ONE;
-                before = None;
+                marks = MARKS;
                 continue;
             }
             '\t' => {
                 out.push(c);
-                marks = MARKS_ON_ONE;
+                marks = MARKS;
             }
-            '\u{200c}' | '\u{200d}' => {
-                if before.is_some_and(|b| !b.is_ascii() && b != HIDDEN) && marks < MARKS_ON_ONE {
-                    out.push(c);
-                    marks += 1;
+            '\u{200c}' | JOINER => {
+                let is_one_too_many = c == JOINER && joiners == JOINERS;
+                if marks == MARKS || after_ascii || is_one_too_many {
+                    continue;
                 }
-                continue;
+                out.push(c);
+                marks += 1;
+                joiners += usize::from(c == JOINER);
             }
             c if is_hidden(c) => {
                 out.push(HIDDEN);
-                marks = MARKS_ON_ONE;
+                marks = MARKS;
             }
             c if c.width() == Some(0) => {
-                if marks < MARKS_ON_ONE {
+                if marks < MARKS {
                     out.push(c);
                     marks += 1;
                 }
-                continue;
             }
             c => {
+                // A colour of skin belongs to the emoji before it.
+                if !out.ends_with(JOINER) && !matches!(c, '\u{1f3fb}'..='\u{1f3ff}') {
+                    joiners = 0;
+                }
                 out.push(c);
                 marks = 0;
             }
         }
-        before = Some(c);
+        after_ascii = c.is_ascii();
     }
     Cow::Owned(out)
 }
@@ -104,6 +112,36 @@ mod tests {
         assert_eq!(clean("\u{301}x"), "x");
         let tower = format!("a{}", "\u{301}".repeat(50));
         assert_eq!(clean(&tower).chars().count(), 5);
+    }
+
+    #[test]
+    fn joiners_stay_where_a_mark_would_but_not_after_ascii() {
+        for kept in ["a\u{301}\u{200d}b", "\u{fffd}\u{200d}b", "می\u{200c}خواهم", "क्\u{200d}ष"]
+        {
+            assert_eq!(clean(kept), kept);
+        }
+        for (text, shown) in [
+            ("a\u{200d}b", "ab"),
+            ("\u{200d}b", "b"),
+            ("é\n\u{200d}b", "é ⏎ b"),
+            ("é\t\u{200d}b", "é\tb"),
+            ("\u{202e}\u{200d}b", "\u{fffd}b"),
+            ("é\u{200d}\u{200d}\u{200d}\u{200d}\u{200d}b", "é\u{200d}\u{200d}\u{200d}\u{200d}b"),
+        ] {
+            assert_eq!(clean(text), shown);
+        }
+    }
+
+    #[test]
+    fn ten_are_joined_and_no_more() {
+        for emoji in ["👩", "👩🏽", "❤️", "☠\u{200c}"] {
+            let joined = |count| vec![emoji; count].join("\u{200d}");
+            assert_eq!(clean(&joined(10)), joined(10));
+            assert_eq!(clean(&joined(400)), joined(10).repeat(40));
+            // The next run is counted anew.
+            let two = [joined(10), joined(10)].join("🍀");
+            assert_eq!(clean(&two), two);
+        }
     }
 
     proptest! {

@@ -103,7 +103,8 @@ pub enum ServerLine {
     Event(Event),
     /// A newer server closes, for a reason that has no name here; its words, clean.
     UnknownFarewell(String),
-    /// Another event of a newer server.
+    /// Another event of a newer server, or a message in a kind of conversation that has no name here; what it
+    /// is, clean.
     UnknownEvent(String),
 }
 

@@ -6,10 +6,9 @@
 //! ([`UserName`], [`Conversation`]), texts ([`SafeText`]) and sealed messages ([`SealedMessage`]) that
 //! exist only parsed, so nobody behind the parser checks them again.
 //!
-//! [`authority`] is the other protocol, between the server and the TTP. Every number that bounds
+//! [`ttp`] is the other protocol, between the server and the TTP. Every number that bounds
 //! something stands in [`limits`].
 
-pub mod authority;
 mod command;
 mod conversation;
 mod display;
@@ -22,13 +21,14 @@ mod login;
 mod message;
 mod message_id;
 mod name;
-mod object;
+pub mod object;
 pub mod plain;
 mod refusal;
 mod reply;
 mod sealed;
 mod text;
 mod timestamp;
+pub mod ttp;
 
 pub use command::{Command, Dialect, HistoryRange, Post, Request, Verb};
 pub use conversation::{ChannelName, Conversation};
@@ -38,11 +38,11 @@ pub use invitation::{DEFAULT_PORT, Fingerprint, Invitation, InvitationError, Ser
 pub use limits::Limits;
 pub use line::{LineFault, LineSplitter};
 pub use login::{EXPORTER_BYTES, EXPORTER_LABEL, login_transcript};
-pub use message::{Body, Message, Seq};
+pub use message::{Body, Message, Seq, UNKNOWN_CONTENT};
 pub use message_id::MessageId;
 pub use name::{DeviceId, NameError, UserName};
 pub use refusal::{Detail, Refusal};
 pub use reply::{AccountInfo, ConversationHead, Reply, RevokedDevice};
-pub use sealed::{SealedError, SealedMessage, WrappedKey};
+pub use sealed::{SealedError, SealedMessage, SealedParts, WrappedKey};
 pub use text::{SafeText, TextError};
 pub use timestamp::Timestamp;

@@ -30,6 +30,17 @@ pub const HISTORY_PAGE: u16 = 100;
 /// How far a signed time may be from the server's stamp before both are shown, in milliseconds.
 pub const CLOCK_TOLERANCE_MS: i64 = 5 * 60 * 1000;
 
+/// How many combining marks and joiners in a row are shown.
+pub const MARKS: usize = 4;
+
+/// How many U+200D are shown in a run of joined characters: ten emoji in one. The longest that Unicode
+/// recommends joins four.
+pub const JOINERS: usize = 9;
+
+/// How many characters of what belongs together (a grapheme cluster) a terminal face draws: room for ten
+/// joined emoji. The longest that Unicode recommends have ten characters, and so has hardly a syllable.
+pub const CLUSTER_CHARS: usize = 20;
+
 /// A limit's name, default, bounds and meaning, for `--limit`, `--help` and the documentation.
 #[derive(Debug, Clone, Copy)]
 pub struct Limit {

@@ -17,6 +17,8 @@ pub enum Body {
     Text(SafeText),
     /// Readable by the two users that it is sealed to.
     Sealed(SealedMessage),
+    /// Something of a newer version. Only ever read from a server, never posted.
+    Unknown,
 }
 
 impl Body {
@@ -28,9 +30,13 @@ impl Body {
                 text.len() + text.bytes().map(more_on_a_line).sum::<usize>()
             }
             Self::Sealed(sealed) => sealed.as_json().len(),
+            Self::Unknown => UNKNOWN_CONTENT.len(),
         }
     }
 }
+
+/// What is shown in place of content that this version cannot read.
+pub const UNKNOWN_CONTENT: &str = "something that this version does not know";
 
 /// At most how many bytes more than one a byte of a text takes on a line.
 fn more_on_a_line(byte: u8) -> usize {

@@ -1,14 +1,18 @@
-//! Reading JSON objects as objects alone: `serde` would also take an array of the members' values.
+//! Reading JSON objects as objects alone: `serde` would also take an array of the members' values, and what is
+//! signed or sealed must have one spelling of its structure. Members that are missing or doubled are refused by
+//! the derived readers themselves, unknown ones too where they say `deny_unknown_fields`.
 
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
-/// A `T` that was written as a JSON object.
-pub(crate) struct Object<T>(pub(crate) T);
+/// A value that stands in JSON as an object and is read from an object alone.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub struct Object<T>(pub T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -31,6 +35,33 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 }
 
 /// Reads a text that must be one JSON object.
-pub(crate) fn from_object<'a, T: Deserialize<'a>>(json: &'a str) -> serde_json::Result<T> {
+pub fn from_object<'a, T: Deserialize<'a>>(json: &'a str) -> serde_json::Result<T> {
     serde_json::from_str::<Object<T>>(json).map(|object| object.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize, PartialEq, Debug)]
+    #[serde(deny_unknown_fields)]
+    struct Pair {
+        a: u8,
+        b: u8,
+    }
+
+    #[test]
+    fn only_an_object_with_exactly_the_members_is_read() {
+        assert_eq!(from_object::<Pair>(r#"{"b":2,"a":1}"#).unwrap(), Pair { a: 1, b: 2 });
+        for other in [
+            "[1,2]",
+            r#"{"a":1}"#,
+            r#"{"a":1,"b":2,"c":3}"#,
+            r#"{"a":1,"a":1,"b":2}"#,
+            r#"{"a":1,"b":2} x"#,
+            "",
+        ] {
+            assert!(from_object::<Pair>(other).is_err(), "{other}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use crate::conversation::Conversation;
 use crate::display::clean;
 use crate::event::Event;
 use crate::limits::SEALED_BYTES;
-use crate::message::{Body, Message};
+use crate::message::{Body, Message, UNKNOWN_CONTENT};
 use crate::name::UserName;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
@@ -148,6 +148,7 @@ pub fn write_message(out: &mut Vec<u8>, message: &Message) {
     match body {
         Body::Sealed(sealed) => out.extend_from_slice(sealed.as_json().as_bytes()),
         Body::Text(text) => out.extend_from_slice(clean(text.as_str()).as_bytes()),
+        Body::Unknown => out.extend_from_slice(UNKNOWN_CONTENT.as_bytes()),
     }
 }
 

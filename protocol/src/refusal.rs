@@ -54,20 +54,28 @@ pub enum Refusal {
         /// What to look for in the log.
         incident: String,
     },
+    /// A newer server refuses for a reason that has no name here. Only ever read, never said.
+    Unknown {
+        /// The code, clean.
+        code: String,
+        /// The server's words, clean; they may be empty.
+        message: String,
+    },
 }
 
-/// The longest part of an unknown word that is said back, in characters.
+/// The longest part of an unknown word that is said back, in characters without its slash.
 const WORD_CHARS: usize = 64;
 
 impl Refusal {
     /// An unknown command, which is said back cleaned, and only its beginning when it is long.
     pub fn unknown(word: &str) -> Self {
-        let beginning: String = word.chars().take(WORD_CHARS).collect();
+        let slash = usize::from(word.starts_with('/'));
+        let beginning: String = word.chars().take(slash + WORD_CHARS).collect();
         Self::UnknownCommand(clean(&beginning).into_owned())
     }
 
     /// The code in json, for programs.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> &str {
         match self {
             Self::UnknownCommand(_) => "unknown_command",
             Self::NotNow => "not_now",
@@ -90,6 +98,7 @@ impl Refusal {
             Self::AuthorityUnavailable => "authority_unavailable",
             Self::NotStored => "not_stored",
             Self::Internal { .. } => "internal",
+            Self::Unknown { code, .. } => code,
         }
     }
 
@@ -141,14 +150,24 @@ fn words(text: Option<&str>) -> String {
 #[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Detail {
     /// Of `unknown_command`: which.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "if_known")]
     pub word: Option<String>,
     /// Of `too_many`: when to try again.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "if_known")]
     pub seconds: Option<u64>,
     /// Of `internal`: what to look for in the server's log.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "if_known")]
     pub incident: Option<String>,
+}
+
+/// A member of the type that it has here; one of another type, which a newer server may give it, is left out.
+pub(crate) fn if_known<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: serde::de::DeserializeOwned,
+    D: serde::Deserializer<'de>,
+{
+    let value = <serde_json::Value as serde::Deserialize>::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).ok())
 }
 
 impl fmt::Display for Refusal {
@@ -179,6 +198,10 @@ impl fmt::Display for Refusal {
             Self::AuthorityUnavailable => f.write_str("certificates cannot be issued now, try again later"),
             Self::NotStored => f.write_str("the server cannot store anything now, try again later"),
             Self::Internal { incident } => write!(f, "internal error, incident {incident}"),
+            Self::Unknown { code, message } if message.is_empty() => {
+                write!(f, "refused for a reason that this version does not know: {code}")
+            }
+            Self::Unknown { message, .. } => f.write_str(message),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! A sealed message is a JWE in the general JSON serialization (RFC 7516, 7.2.1) with exactly two
 //! recipients. The server keeps each recipient's wrapped key apart from the rest, so this module takes
 //! the form apart and puts it together again. It checks the form alone; what is inside is for the
-//! clients to judge.
+//! clients to judge. It stands here and not in the crate `envelope` since [`Body`](crate::Body) carries it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::message_id::MessageId;
@@ -52,6 +52,10 @@ pub struct WrappedKey<'a> {
     pub json: &'a str,
 }
 
+const ALG: &str = "RSA-OAEP-256";
+const ENC: &str = "A256GCM";
+const CTY: &str = "JWS";
+
 /// Characters of a SHA-256 in base64url.
 const HASH: usize = 43;
 /// Characters of a block of RSA-3072.
@@ -76,14 +80,16 @@ const AFTER_TAG: &str = r#""}"#;
 /// Characters of a recipient object.
 const RECIPIENT: usize = BEFORE_KID.len() + HASH + BEFORE_KEY.len() + WRAPPED + AFTER_KEY.len();
 
-/// The values of a JWE's members, before anything in them is believed.
-struct Parts<'a> {
-    protected: &'a str,
+/// The values of a JWE's members, all base64url.
+#[allow(missing_docs)] // named as in RFC 7516, 7.2.1
+#[derive(Clone, Copy, Default)]
+pub struct SealedParts<'a> {
+    pub protected: &'a str,
     /// `kid` and `encrypted_key` of each recipient.
-    recipients: [(&'a str, &'a str); 2],
-    iv: &'a str,
-    ciphertext: &'a str,
-    tag: &'a str,
+    pub recipients: [(&'a str, &'a str); 2],
+    pub iv: &'a str,
+    pub ciphertext: &'a str,
+    pub tag: &'a str,
 }
 
 #[derive(Deserialize)]
@@ -109,7 +115,7 @@ struct General {
     tag: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Protected<'a> {
     #[serde(borrow)]
@@ -128,29 +134,42 @@ impl SealedMessage {
     /// Reads the JSON of a JWE.
     pub fn from_json(json: &str) -> Result<Self, SealedError> {
         // What our programs write needs no general reader.
-        if let Some(parts) = Parts::cut(json)
+        if let Some(parts) = SealedParts::cut(json)
             && let Ok(id) = parts.check()
         {
             return Ok(Self { id, json: json.into(), header_end: parts.header_end() });
         }
         let general: General = from_object(json).map_err(|_| SealedError::Form)?;
         let [Object(one), Object(two)] = &general.recipients;
-        let parts = Parts {
+        let parts = SealedParts {
             protected: &general.protected,
             recipients: [one, two].map(|r| (r.header.0.kid.as_str(), r.encrypted_key.as_str())),
             iv: &general.iv,
             ciphertext: &general.ciphertext,
             tag: &general.tag,
         };
+        Self::from_members(&parts)
+    }
+
+    /// Puts a JWE together from the values of its members.
+    pub fn from_members(parts: &SealedParts<'_>) -> Result<Self, SealedError> {
         let id = parts.check()?;
         Ok(Self { id, json: parts.join().into(), header_end: parts.header_end() })
+    }
+
+    /// The protected header of a message with this id and commitment, base64url.
+    pub fn protected_header(id: MessageId, commitment: &[u8; 32]) -> String {
+        let [id, cmt] = [id.to_string(), URL_SAFE_NO_PAD.encode(commitment)].map(Cow::Owned);
+        let header = Protected { alg: ALG.into(), enc: ENC.into(), cty: CTY.into(), id, cmt };
+        // Five texts are always written.
+        URL_SAFE_NO_PAD.encode(serde_json::to_vec(&header).unwrap_or_default())
     }
 
     /// Puts together what [`Self::rest_json`] and [`WrappedKey::json`] took apart.
     pub fn from_parts(rest: &str, key1: &str, key2: &str) -> Result<Self, SealedError> {
         let (header, body) = rest.split_once(REST_BEFORE_IV).ok_or(SealedError::Form)?;
         let json = [header, BEFORE_RECIPIENTS, key1, ",", key2, BEFORE_IV, body].concat();
-        let parts = Parts::cut(&json).ok_or(SealedError::Form)?;
+        let parts = SealedParts::cut(&json).ok_or(SealedError::Form)?;
         let id = parts.check()?;
         let header_end = parts.header_end();
         Ok(Self { id, json: json.into(), header_end })
@@ -159,6 +178,22 @@ impl SealedMessage {
     /// The whole JWE as JSON on one line, always in this order and without spaces.
     pub fn as_json(&self) -> &str {
         &self.json
+    }
+
+    /// The values of its members.
+    pub fn parts(&self) -> SealedParts<'_> {
+        // Every text of this type was checked to be laid out like this.
+        SealedParts::cut(&self.json).unwrap_or_default()
+    }
+
+    /// The commitment in the protected header, an HMAC-SHA256; only who opens the message can check it.
+    pub fn commitment(&self) -> [u8; 32] {
+        // Every header of this type was checked to hold one.
+        let header = URL_SAFE_NO_PAD.decode(self.parts().protected).unwrap_or_default();
+        protected(&header)
+            .ok()
+            .and_then(|header| URL_SAFE_NO_PAD.decode(header.cmt.as_bytes()).ok()?.try_into().ok())
+            .unwrap_or_default()
     }
 
     /// `key1`: wrapped to the recipient.
@@ -187,7 +222,7 @@ impl SealedMessage {
     }
 }
 
-impl<'a> Parts<'a> {
+impl<'a> SealedParts<'a> {
     /// Cuts the text of a JWE in the one layout; `None` for any other text, also of a JWE.
     fn cut(json: &'a str) -> Option<Self> {
         let (protected, rest) = until_quote(json.strip_prefix(BEFORE_PROTECTED)?)?;
@@ -283,16 +318,19 @@ fn decoded_length(text: &str) -> Option<usize> {
     }
 }
 
-fn header_id(protected: &str) -> Result<MessageId, SealedError> {
-    let bytes = URL_SAFE_NO_PAD.decode(protected).map_err(|_| SealedError::Encoding)?;
+fn header_id(encoded: &str) -> Result<MessageId, SealedError> {
+    let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| SealedError::Encoding)?;
+    protected(&bytes)?.id.parse().map_err(|_| SealedError::Header)
+}
+
+/// Reads the JSON of a protected header.
+fn protected(json: &[u8]) -> Result<Protected<'_>, SealedError> {
     let Object(header): Object<Protected<'_>> =
-        serde_json::from_slice(&bytes).map_err(|_| SealedError::Header)?;
+        serde_json::from_slice(json).map_err(|_| SealedError::Header)?;
     // The commitment is an HMAC-SHA256; whether it fits, the reader finds out.
     let commits = decoded_length(&header.cmt) == Some(32);
-    if header.alg != "RSA-OAEP-256" || header.enc != "A256GCM" || header.cty != "JWS" || !commits {
-        return Err(SealedError::Header);
-    }
-    header.id.parse().map_err(|_| SealedError::Header)
+    let expected = header.alg == ALG && header.enc == ENC && header.cty == CTY && commits;
+    if expected { Ok(header) } else { Err(SealedError::Header) }
 }
 
 impl fmt::Debug for SealedMessage {

@@ -4,11 +4,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use parlour_protocol::authority::{
-    AuthorityAnswer, AuthorityRefusal, AuthorityRequest, Der, Issued, Revocation,
-};
 use parlour_protocol::json::{self, RequestId, ServerLine};
 use parlour_protocol::limits::{HISTORY_PAGE, LINE_BYTES, TEXT_BYTES};
+use parlour_protocol::ttp::{Der, Issued, Revocation, TtpAnswer, TtpRefusal, TtpRequest};
 use parlour_protocol::{
     AccountInfo, Body, Command, Conversation, ConversationHead, DeviceId, Dialect, Event, Farewell,
     HistoryRange, LineSplitter, Message, MessageId, Post, Refusal, Reply, RevokedDevice, SafeText,
@@ -233,7 +231,8 @@ fn typed(command: &Command) -> Option<String> {
             '@' => return None,
             _ => text.as_str().to_owned(),
         },
-        Command::Login { .. }
+        Command::Post(Post { body: Body::Unknown, .. })
+        | Command::Login { .. }
         | Command::Renew { .. }
         | Command::Account { .. }
         | Command::Conversations
@@ -321,10 +320,10 @@ proptest! {
 
     #[test]
     fn any_request_to_the_ttp_is_read_as_it_was_written(request in requests(), after in any::<u64>()) {
-        let enrol = AuthorityRequest::Enrol { request: request.clone() };
-        for request in [enrol, AuthorityRequest::Renew { request }, AuthorityRequest::Watch { after }] {
+        let enrol = TtpRequest::Enrol { request: request.clone() };
+        for request in [enrol, TtpRequest::Renew { request }, TtpRequest::Watch { after }] {
             let line = line(|out| serde_json::to_writer(out, &request).unwrap());
-            prop_assert_eq!(AuthorityRequest::from_json(&line), Ok(request));
+            prop_assert_eq!(TtpRequest::from_json(&line), Ok(request));
         }
     }
 
@@ -339,16 +338,16 @@ proptest! {
             account_certificate: account.map(Der),
         };
         let mut answers = vec![
-            AuthorityAnswer::Issued(issued),
-            AuthorityAnswer::Watching {},
-            AuthorityAnswer::Revoked(Revocation {
+            TtpAnswer::Issued(issued),
+            TtpAnswer::Watching {},
+            TtpAnswer::Revoked(Revocation {
                 number,
                 name: name.clone(),
                 device: device.clone(),
                 time,
                 statement: None,
             }),
-            AuthorityAnswer::Revoked(Revocation {
+            TtpAnswer::Revoked(Revocation {
                 number,
                 name,
                 device,
@@ -357,13 +356,12 @@ proptest! {
             }),
         ];
         answers.extend([
-            AuthorityRefusal::Format, AuthorityRefusal::BadRequest, AuthorityRefusal::NameTaken,
-            AuthorityRefusal::NameTooLike,
-            AuthorityRefusal::UnknownDevice, AuthorityRefusal::Revoked, AuthorityRefusal::Internal,
-        ].map(AuthorityAnswer::Error));
+            TtpRefusal::Format, TtpRefusal::BadRequest, TtpRefusal::NameTaken,
+            TtpRefusal::UnknownDevice, TtpRefusal::Revoked, TtpRefusal::Internal,
+        ].map(TtpAnswer::Error));
         for answer in answers {
             let line = line(|out| serde_json::to_writer(out, &answer).unwrap());
-            prop_assert_eq!(serde_json::from_str::<AuthorityAnswer>(&line).unwrap(), answer);
+            prop_assert_eq!(serde_json::from_str::<TtpAnswer>(&line).unwrap(), answer);
         }
     }
 

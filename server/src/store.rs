@@ -37,7 +37,7 @@ mod writer;
 use std::future::Future;
 use std::pin::Pin;
 
-use parlour_protocol::authority::Revocation;
+use parlour_protocol::ttp::Revocation;
 use parlour_protocol::{
     Body, ChannelName, Conversation, ConversationHead, HistoryRange, Message, MessageId, RevokedDevice, Seq,
     Timestamp, UserName,

@@ -18,6 +18,7 @@ mod m15_using_a_stolen_device;
 mod m16_reading_a_stolen_disk;
 mod m18_two_readings;
 mod m22_driving_a_terminal;
+mod m22_miscounted_clusters;
 mod m23_crashing_a_program;
 mod m24_exhausting;
 mod m25_spamming;

@@ -76,13 +76,16 @@ fn the_seeds_reach_what_they_are_for() -> Result<()> {
     let read = |seed: &str| fs::read(fuzz().join("seeds").join(seed));
     let text = |seed: &str| -> Result<String> { Ok(String::from_utf8(read(seed)?)?) };
     let enrolment = text("request/enrolment")?;
-    ensure!(parlour_crypto::EnrolmentRequest::verify(&enrolment).is_ok());
+    ensure!(parlour_envelope::VerifiedEnrolment::read(&enrolment, &parlour_envelope::AwsLc).is_ok());
     ensure!(parlour_protocol::SealedMessage::from_json(&text("sealed/message-first")?).is_ok());
     ensure!(parlour_keylog::Leaf::decode(&read("leaf/enrolment")?).is_ok());
     ensure!(parlour_keylog::Leaf::decode(&read("leaf/renewal")?).is_ok());
     ensure!(parlour_keylog::Leaf::decode(&read("leaf/revocation")?).is_ok());
     ensure!(parlour_keylog::DeviceCertificate::from_der(&read("certificate/device")?).is_ok());
-    ensure!(parlour_keylog::RootCertificate::from_der(&read("certificate/root")?).is_ok());
+    ensure!(
+        parlour_keylog::RootCertificate::from_der(&read("certificate/root")?, &parlour_envelope::AwsLc)
+            .is_ok()
+    );
     let whole = read("backup/whole")?;
     let files = ["chat.db", "second"];
     let taken = parlour_upkeep::archive::read_tar(

@@ -4,7 +4,9 @@
 use std::time::SystemTime;
 
 use anyhow::{Context as _, Result};
-use parlour_crypto::{AccountKey, Content, DeviceKey, Draft, message};
+use parlour_crypto::{AccountKey, DeviceKey, Draft, message};
+use parlour_envelope::Content;
+use parlour_envelope::statement::jws_hash;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
@@ -89,7 +91,7 @@ impl Author {
         change(&mut draft);
         let (recipient, own) = (to.account.public(), self.account.public());
         let sealed = message::seal(&mut rand::rng(), &self.device, &self.leaf, draft, recipient, own)?;
-        self.prev = message::jws_hash(&sealed.jws);
+        self.prev = jws_hash(&sealed.jws);
         self.n += 1;
         Ok(Letter { to: to.name.clone(), id, sealed: serde_json::from_str(&sealed.jwe)? })
     }

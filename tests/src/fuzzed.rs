@@ -8,7 +8,6 @@
 
 #![allow(clippy::missing_panics_doc)] // that they panic is how they say what does not hold
 
-mod authority;
 mod backup;
 mod certificates;
 mod commands;
@@ -17,9 +16,9 @@ mod people;
 mod requests;
 mod sealed;
 mod server_lines;
+mod ttp;
 mod words;
 
-pub use authority::authority;
 pub use backup::backup;
 pub use certificates::{certificate, leaf};
 pub use commands::{json, plain};
@@ -27,6 +26,7 @@ pub use line::line;
 pub use requests::{pkcs10, request};
 pub use sealed::{envelope, sealed};
 pub use server_lines::server_line;
+pub use ttp::ttp;
 pub use words::{address, name};
 
 use parlour_protocol::LineSplitter;
@@ -38,7 +38,6 @@ pub type Target = fn(&[u8]);
 /// All of them, by the names of cargo-fuzz's targets.
 pub const TARGETS: [(&str, Target); 14] = [
     ("address", address),
-    ("authority", authority),
     ("backup", backup),
     ("certificate", certificate),
     ("envelope", envelope),
@@ -51,6 +50,7 @@ pub const TARGETS: [(&str, Target); 14] = [
     ("request", request),
     ("sealed", sealed),
     ("server_line", server_line),
+    ("ttp", ttp),
 ];
 
 /// So many lines of one input are read: thousands of short ones take time and show nothing more.

@@ -25,11 +25,22 @@ pub struct Terminal {
 impl Terminal {
     /// Starts a person's client on it, on a server at this address.
     pub fn start(world: &World, person: &str, server: &str) -> Result<Self> {
-        let size = Winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
+        Self::like(world, person, server, (40, 120), &[])
+    }
+
+    /// The same with so many rows and columns, and with these variables in the environment.
+    pub fn like(
+        world: &World,
+        person: &str,
+        server: &str,
+        (ws_row, ws_col): (u16, u16),
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
+        let size = Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 };
         let ends = openpty(Some(&size), None)?;
         let end = || ends.slave.try_clone().map(Stdio::from);
         let mut command = world.client_command_to(person, server)?;
-        command.args(["--user", person]).env("TERM", "xterm-256color");
+        command.args(["--user", person]).env("TERM", "xterm-256color").envs(environment.iter().copied());
         // A job of its own, as a shell makes it: it stops all of its job.
         command.process_group(0);
         let child = command.stdin(end()?).stdout(end()?).stderr(end()?).spawn()?;

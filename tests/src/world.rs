@@ -456,7 +456,7 @@ impl World {
     /// A program of ours, to be run in the world's folder with UTC as its time zone.
     pub fn command(&self, name: &str) -> Result<Command> {
         let mut command = Command::new(program(name)?);
-        command.current_dir(self.folder.path()).env("TZ", "UTC");
+        command.current_dir(self.folder.path()).env("TZ", "UTC").env("LC_ALL", "C.UTF-8");
         for (variable, _) in std::env::vars_os() {
             if variable.to_string_lossy().starts_with("PARLOUR_") {
                 command.env_remove(variable);

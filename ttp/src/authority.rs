@@ -12,8 +12,9 @@ mod tests;
 use std::fmt;
 use std::path::Path;
 
+use parlour_envelope::AwsLc;
 use parlour_keylog::{CertificateError, RootCertificate};
-use parlour_protocol::authority::{AuthorityRefusal, Issued, Revocation};
+use parlour_protocol::ttp::{Issued, Revocation, TtpRefusal};
 use parlour_protocol::{DeviceId, Timestamp, UserName};
 use rcgen::{Issuer, KeyPair};
 use thiserror::Error;
@@ -99,14 +100,14 @@ impl Authority {
 
     /// Issues both certificates for a free name to the sender of an enrolment request (a compact JWS), or
     /// gives again what the same request got before.
-    pub fn enrol(&self, request: &str) -> Result<Issued, AuthorityRefusal> {
+    pub fn enrol(&self, request: &str) -> Result<Issued, TtpRefusal> {
         outcome::issued(&self.enrol_line(request)?)
     }
 
     /// Issues a fresh device certificate to a known device that sends a renewal request (a compact JWS).
     /// Gives again what the same request got before, and the device's newest certificate while that is
     /// valid for most of its time yet.
-    pub fn renew(&self, request: &str) -> Result<Issued, AuthorityRefusal> {
+    pub fn renew(&self, request: &str) -> Result<Issued, TtpRefusal> {
         outcome::issued(&self.renew_line(request)?)
     }
 
@@ -136,7 +137,7 @@ pub(crate) fn read_root(keys: &KeyFolder) -> Result<RootCertificate, OpenError> 
 
 /// Reads the root certificate among the TTP's files.
 pub(crate) fn read_root_of(folder: &AuthorityFolder) -> Result<RootCertificate, OpenError> {
-    Ok(RootCertificate::from_pem(&keyfiles::read(&folder.root_certificate())?)?)
+    Ok(RootCertificate::from_pem(&keyfiles::read(&folder.root_certificate())?, &AwsLc)?)
 }
 
 /// Reads the root's key, which must belong to `root`.

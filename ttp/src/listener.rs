@@ -1,4 +1,4 @@
-//! Serves the authority on a Unix socket: the protocol of [`parlour_protocol::authority`].
+//! Serves the authority on a Unix socket: the protocol of [`parlour_protocol::ttp`].
 
 mod connection;
 mod request;

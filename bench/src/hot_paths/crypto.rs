@@ -3,7 +3,9 @@
 use std::hint::black_box;
 
 use anyhow::Result;
-use parlour_crypto::{AccountKey, Content, DeviceKey, Draft, Role, message};
+use parlour_crypto::{AccountKey, DeviceKey, Draft, Role, message};
+use parlour_envelope::AwsLc;
+use parlour_envelope::Content;
 use parlour_keylog::RootCertificate;
 use parlour_protocol::{EXPORTER_BYTES, Timestamp, login_transcript};
 use parlour_server::session::credentials::Credentials;
@@ -27,7 +29,7 @@ impl Person {
         let now = Timestamp::from_millis(samples::NOW);
         let device = DeviceKey::generate()?;
         let key = KeyPair::generate()?;
-        let root = RootCertificate::from_der(&profile::root(&key, now)?)?;
+        let root = RootCertificate::from_der(&profile::root(&key, now)?, &AwsLc)?;
         let issuer = Issuer::from_ca_cert_der(&CertificateDer::from(root.der().to_vec()), key)?;
         let certificate = profile::device(&issuer, &samples::sam()?, &device.public_spki(), now)?;
         let account = AccountKey::generate(&mut rand::rng())?;

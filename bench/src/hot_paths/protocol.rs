@@ -72,5 +72,6 @@ fn plain_line(message: &Message) -> String {
     match &message.body {
         Body::Text(text) => text.as_str().to_owned(),
         Body::Sealed(sealed) => format!("{} {}", message.to, sealed.as_json()),
+        Body::Unknown => String::new(),
     }
 }

@@ -38,7 +38,7 @@ pub enum AskError {
 impl Explain for AskError {
     fn explain(&self) -> Explanation {
         match self {
-            Self::LoggedIn(name) => Explanation::new(Refusal::NotNow.code(), Kind::LoggedIn)
+            Self::LoggedIn(name) => Explanation::new("not_now", Kind::LoggedIn)
                 .hint(format!("you are logged in as {name}; /exit, and start again, to be somebody else")),
             Self::Unsent => {
                 Explanation::new("unsent", Kind::Failed).hint("it is kept, and sent after the next login")

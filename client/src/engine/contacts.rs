@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use parlour_crypto::AccountPublicKey;
+use parlour_crypto::WrappingKey;
 use parlour_keylog::AccountCertificate;
 use parlour_protocol::{AccountInfo, Command, DeviceId, Refusal, Reply, RevokedDevice, Timestamp, UserName};
 use thiserror::Error;
@@ -61,7 +61,7 @@ impl Explain for ContactError {
 /// Somebody's account, verified.
 #[derive(Clone)]
 pub(super) struct Contact {
-    pub(super) key: AccountPublicKey,
+    pub(super) key: WrappingKey,
     pub(super) kid: String,
     pub(super) revoked: Vec<RevokedDevice>,
 }
@@ -162,6 +162,6 @@ fn verified(
     if certificate.user() != name || info.user != *name {
         return Err(format!("it is for {}", certificate.user()));
     }
-    let key = AccountPublicKey::from_spki_der(certificate.spki_der()).map_err(|error| error.to_string())?;
+    let key = WrappingKey::from_spki_der(certificate.spki_der()).map_err(|error| error.to_string())?;
     Ok(Contact { kid: certificate.kid().to_owned(), key, revoked: info.revoked.clone() })
 }

@@ -53,6 +53,7 @@ fn bytes(message: &Message) -> usize {
         + match &message.body {
             Body::Text(text) => text.as_str().len(),
             Body::Sealed(sealed) => sealed.as_json().len(),
+            Body::Unknown => 0,
         }
 }
 

@@ -2,7 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use parlour_crypto::{Content, Draft, message};
+use parlour_crypto::{Draft, message};
+use parlour_envelope::Content;
+use parlour_envelope::statement::jws_hash;
 use parlour_protocol::{
     Body, Command, Conversation, Message, MessageId, Post, Refusal, Reply, SafeText, SealedMessage, UserName,
 };
@@ -56,7 +58,7 @@ impl Explain for SayError {
             Self::Records(error) => error.explain(),
             Self::Contact(error) => error.explain(),
             Self::Seal(_) => Explanation::new("key", Kind::Broken),
-            Self::PutOff => Explanation::new(Refusal::NotStored.code(), Kind::PutOff)
+            Self::PutOff => Explanation::new("not_stored", Kind::PutOff)
                 .hint("it is kept here, and sent by itself later, at the latest after the next login"),
         }
     }
@@ -203,7 +205,7 @@ impl Engine {
         .map_err(|error| SayError::Seal(error.to_string()))?;
         Ok(OutgoingBody::Sealed {
             text: text.to_owned(),
-            hash: message::jws_hash(&sealed.jws),
+            hash: jws_hash(&sealed.jws),
             jwe: sealed.jwe,
             chain: own.chain,
             n: own.n,

@@ -18,6 +18,7 @@ use crate::asking::update::{Connection, Update};
 use crate::face::wording;
 use crate::face::words::{self, Intent, LineError};
 use crate::failure::Failure;
+use crate::locale::Charset;
 use crate::reading::shown::Shown;
 
 /// How a plain face ended.
@@ -39,6 +40,7 @@ pub struct Plain<O, E> {
     output: O,
     news: E,
     zone: TimeZone,
+    charset: Charset,
     user: Option<UserName>,
     /// The newest `seq` of each conversation that was shown.
     shown: HashMap<Conversation, Seq>,
@@ -54,14 +56,23 @@ pub struct Plain<O, E> {
 }
 
 impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
-    /// A face that writes answers to `output` and news to `news`, with times in `zone`.
-    pub fn new(asker: Asker, updates: mpsc::Receiver<Update>, output: O, news: E, zone: TimeZone) -> Self {
+    /// A face that writes answers to `output` and news to `news`, with times in `zone` and what `charset`
+    /// allows.
+    pub fn new(
+        asker: Asker,
+        updates: mpsc::Receiver<Update>,
+        output: O,
+        news: E,
+        zone: TimeZone,
+        charset: Charset,
+    ) -> Self {
         Self {
             asker,
             updates,
             output,
             news,
             zone,
+            charset,
             user: None,
             shown: HashMap::new(),
             held: Vec::new(),
@@ -291,11 +302,11 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
     }
 
     async fn print(&mut self, line: &str) -> Result<(), Failure> {
-        write_line(&mut self.output, line).await
+        write_line(&mut self.output, &self.charset.line(line)).await
     }
 
     async fn report(&mut self, line: &str) -> Result<(), Failure> {
-        write_line(&mut self.news, &parlour_protocol::clean(line)).await
+        write_line(&mut self.news, &self.charset.line(&parlour_protocol::clean(line))).await
     }
 }
 

@@ -6,11 +6,13 @@
 //! screen of the two, and nothing else. Here is only the loop that ties them to the [`terminal`].
 
 mod app;
+mod ascii;
 mod completion;
 mod composer;
 mod draw;
 mod history;
 mod keys;
+mod rows;
 #[cfg(test)]
 mod screens;
 pub mod state;
@@ -34,6 +36,7 @@ use crate::asking::asker::Asker;
 use crate::asking::update::Update;
 use crate::clock::Clock;
 use crate::failure::Failure;
+use crate::locale::Charset;
 use app::{App, Effect};
 use draw::Moment;
 use terminal::{Screen, Signals};
@@ -42,17 +45,18 @@ use terminal::{Screen, Signals};
 const TICK: Duration = Duration::from_secs(1);
 
 /// Runs the terminal face until the user leaves: as the user `login`, or as a guest at first.
-/// `profiles` are the users whose keys are on this machine. An error is one of the terminal, or says that
+/// `profiles` are the users whose keys are on this machine. The terminal understands `charset`. An error is one of the terminal, or says that
 /// the engine has ended.
 pub async fn run(
     asker: Asker,
     mut updates: mpsc::Receiver<Update>,
     login: Option<UserName>,
     profiles: Vec<UserName>,
+    charset: Charset,
 ) -> Result<(), Failure> {
     let (clock, zone) = (Clock::default(), TimeZone::system());
     let mut signals = Signals::listen().map_err(failed)?;
-    let mut screen = Screen::open().map_err(failed)?;
+    let mut screen = Screen::open(charset).map_err(failed)?;
     let mut events = terminal::events();
     let mut app = App::new(profiles, zone.clone());
     app.resize(screen.size().map_err(failed)?);

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use parlour_envelope::AwsLc;
 use parlour_keylog::RootCertificate;
 use parlour_protocol::Fingerprint;
 use rustls::client::WebPkiServerVerifier;
@@ -29,8 +30,8 @@ impl RootPin {
     /// The root in a PEM file.
     pub fn from_file(path: &Path) -> Result<Self, ProfileError> {
         let der = crate::profile::read_root(path)?;
-        let root =
-            RootCertificate::from_der(&der).map_err(|error| ProfileError::file(path, error.to_string()))?;
+        let root = RootCertificate::from_der(&der, &AwsLc)
+            .map_err(|error| ProfileError::file(path, error.to_string()))?;
         Ok(Self::Certificate(Box::new(root)))
     }
 
@@ -106,7 +107,7 @@ impl PinnedRoot {
         }
         intermediates
             .iter()
-            .filter_map(|der| RootCertificate::from_der(der).ok())
+            .filter_map(|der| RootCertificate::from_der(der, &AwsLc).ok())
             .find(|root| root.fingerprint() == self.pin)
             .ok_or(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer))
     }

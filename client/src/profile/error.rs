@@ -44,10 +44,10 @@ impl Explain for ProfileError {
         match self {
             Self::NoKeys { name, folder } => {
                 let folder = folder.display();
-                Explanation::new(Refusal::InvalidCredentials.code(), Kind::Failed)
+                Explanation::new("invalid_credentials", Kind::Failed)
                     .hint(format!("there are no keys for {name} in {folder}; /register {name} makes them"))
             }
-            Self::InUse => Explanation::new(Refusal::AlreadyLoggedIn.code(), Kind::Failed)
+            Self::InUse => Explanation::new("already_logged_in", Kind::Failed)
                 .hint("another client on this machine is logged in with these keys"),
             Self::File { .. } => Explanation::new("file", Kind::Broken),
             Self::Keys { hint, .. } => Explanation::new("file", Kind::Broken).hint(hint.as_str()),

@@ -2,7 +2,7 @@
 //! was revoked, whether anything is missing before. What does not fit is shown as what it is, never dropped.
 
 use parlour_protocol::limits::CLOCK_TOLERANCE_MS;
-use parlour_protocol::{Body, Conversation, DeviceId, RevokedDevice, Timestamp, UserName};
+use parlour_protocol::{Body, Conversation, DeviceId, RevokedDevice, Timestamp, UNKNOWN_CONTENT, UserName};
 use serde::{Deserialize, Serialize};
 
 use crate::reading::opening::{Believed, Inside, Opened};
@@ -70,6 +70,7 @@ pub fn judge(me: &UserName, opened: &Opened, revoked: &[RevokedDevice], chains: 
             }
             Err(reason) => (None, None, bad(reason)),
         },
+        Body::Unknown => (None, None, bad(UNKNOWN_CONTENT)),
     };
     let differs =
         |signed: &Timestamp| (signed.as_millis() - message.time.as_millis()).abs() > CLOCK_TOLERANCE_MS;

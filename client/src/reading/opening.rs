@@ -6,7 +6,9 @@ use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use parlour_crypto::{AccountKey, Content, OpenError, Role, message};
+use parlour_crypto::{AccountKey, OpenError, Role, message};
+use parlour_envelope::Content;
+use parlour_envelope::statement::jws_hash;
 use parlour_keylog::{CertificateError, DeviceCertificate, RootCertificate};
 use parlour_protocol::{Body, Conversation, DeviceId, Message, SafeText, SealedMessage, Timestamp, UserName};
 use tokio::task::JoinSet;
@@ -82,7 +84,7 @@ impl Opener {
 
     fn inside(&self, message: &Message) -> Option<Inside> {
         match &message.body {
-            Body::Text(_) => None,
+            Body::Text(_) | Body::Unknown => None,
             Body::Sealed(sealed) => Some(self.believe(message, sealed)),
         }
     }
@@ -113,7 +115,7 @@ impl Opener {
             chain: claims.chain.clone(),
             n: claims.n,
             prev: claims.prev.clone(),
-            hash: message::jws_hash(&jws),
+            hash: jws_hash(&jws),
         })
     }
 

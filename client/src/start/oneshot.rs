@@ -13,6 +13,7 @@ use crate::engine;
 use crate::engine::setup::Setup;
 use crate::face::wording;
 use crate::failure::Failure;
+use crate::locale::Charset;
 use crate::profile::{ProfileError, ProfileLock};
 use crate::reading::shown::Shown;
 use crate::start::cli::OneShot;
@@ -108,9 +109,14 @@ async fn patiently(answer: impl Future<Output = Result<Answer, Failure>>) -> Res
 
 fn print(answer: &Answer, json: bool) -> Result<(), Failure> {
     let zone = TimeZone::system();
+    let charset = Charset::of_process();
     let mut out = std::io::stdout().lock();
     let line = |shown: &Shown| {
-        if json { serde_json::to_string(shown).unwrap_or_default() } else { wording::line(shown, &zone) }
+        if json {
+            serde_json::to_string(shown).unwrap_or_default()
+        } else {
+            charset.line(&wording::line(shown, &zone)).into_owned()
+        }
     };
     let written = match answer {
         Answer::Said { message } => writeln!(out, "{}", line(message)),

@@ -4,10 +4,25 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::jws::{self, JwsError};
-use crate::renewal::{RenewalError, RenewalRequest};
-use crate::signed_request::MAX_COMPACT;
+use crate::jws;
+use crate::renewal::RenewalRequest;
 use crate::test_people::{Person, erik, sam};
+use parlour_envelope::account_public_key::AccountKeyError;
+use parlour_envelope::certificate_request::RequestError;
+use parlour_envelope::enrolment::EnrolmentError;
+use parlour_envelope::jws::JwsError;
+use parlour_envelope::p256::P256KeyError;
+use parlour_envelope::renewal::RenewalError;
+use parlour_envelope::signed_request::{MAX_COMPACT, SignedRequestError};
+use parlour_envelope::{AwsLc, VerifiedEnrolment, VerifiedRenewal};
+
+fn read_enrolment(compact: &str) -> Result<VerifiedEnrolment, EnrolmentError> {
+    VerifiedEnrolment::read(compact, &AwsLc)
+}
+
+fn read_renewal(compact: &str) -> Result<VerifiedRenewal, RenewalError> {
+    VerifiedRenewal::read(compact, &AwsLc)
+}
 
 fn request() -> EnrolmentRequest<'static> {
     let Person { device, seal, account, .. } = sam();
@@ -35,7 +50,7 @@ fn header() -> Value {
 /// Any header and payload, signed by sam's device.
 fn verify(header: &Value, payload: &Value) -> Result<VerifiedEnrolment, EnrolmentError> {
     let compact = jws::sign(&sam().device, header, payload.to_string().as_bytes()).unwrap();
-    EnrolmentRequest::verify(&compact)
+    read_enrolment(&compact)
 }
 
 fn refused_with(member: &str, value: Value) -> EnrolmentError {
@@ -47,12 +62,12 @@ fn refused_with(member: &str, value: Value) -> EnrolmentError {
 #[test]
 fn a_request_gives_back_name_and_keys() {
     let compact = request().build(&mut rand::rng()).unwrap();
-    let verified = EnrolmentRequest::verify(&compact).unwrap();
+    let verified = read_enrolment(&compact).unwrap();
     assert_eq!(verified.name, "sam");
     assert_eq!(verified.device_spki, sam().device.public_spki());
     assert_eq!(verified.account_spki, sam().account.public().to_spki_der());
     assert_eq!(verified.seal_spki, sam().seal.public_spki());
-    let again = EnrolmentRequest::verify(&request().build(&mut rand::rng()).unwrap()).unwrap();
+    let again = read_enrolment(&request().build(&mut rand::rng()).unwrap()).unwrap();
     assert_ne!(verified.nonce, again.nonce);
 }
 
@@ -140,14 +155,13 @@ fn an_account_key_of_another_size_is_refused() {
     let key = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).unwrap();
     let small = rcgen::CertificateParams::default().serialize_request(&key).unwrap();
     let refused = refused_with("account_request", base64url::encode(small.der()).into());
-    let error =
-        RequestError::AccountKey(crate::account_public_key::AccountKeyError::ModulusLength { bits: 2048 });
+    let error = RequestError::AccountKey(AccountKeyError::ModulusLength { bits: 2048 });
     assert_eq!(refused, EnrolmentError::AccountRequest(error));
 }
 
 #[test]
 fn a_request_that_is_too_long_is_refused_unread() {
-    let refused = EnrolmentRequest::verify(&"A".repeat(MAX_COMPACT + 1));
+    let refused = read_enrolment(&"A".repeat(MAX_COMPACT + 1));
     assert_eq!(refused, Err(EnrolmentError::Envelope(SignedRequestError::TooLong)));
 }
 
@@ -157,8 +171,8 @@ fn an_enrolment_is_no_renewal_and_a_renewal_no_enrolment() {
     let renewal = RenewalRequest { name: "sam", device: "d1", key: &sam().device };
     let renewal = renewal.build(&mut rand::rng()).unwrap();
     let header = SignedRequestError::Jws(JwsError::Header);
-    assert_eq!(RenewalRequest::verify(&enrolment), Err(RenewalError::Envelope(header)));
-    assert_eq!(EnrolmentRequest::verify(&renewal), Err(EnrolmentError::Envelope(header)));
+    assert_eq!(read_renewal(&enrolment), Err(RenewalError::Envelope(header)));
+    assert_eq!(read_enrolment(&renewal), Err(EnrolmentError::Envelope(header)));
 }
 
 proptest! {
@@ -170,6 +184,6 @@ proptest! {
         let mut altered = compact.clone();
         altered.replace_range(at..=at, &to);
         prop_assume!(altered != *compact);
-        prop_assert!(EnrolmentRequest::verify(&altered).is_err());
+        prop_assert!(read_enrolment(&altered).is_err());
     }
 }

@@ -7,6 +7,12 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::test_people::{Person, erik, sam};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use parlour_envelope::base64url;
+use parlour_envelope::claims::{MAX_COUNTER, MAX_TIME};
+use parlour_envelope::p256::P256KeyError;
+use parlour_envelope::statement::jws_hash;
 
 const CHAIN: &str = "AAECAwQFBgcICQoLDA0ODw";
 const ID: &str = "0190a5e0-7d4c-7c3e-8f00-000000000001";
@@ -63,7 +69,10 @@ impl Forged {
 
 fn envelope(commitment: &[u8; 32], content: &[u8]) -> String {
     let readers = [erik().account.public(), sam().account.public()];
-    jwe::encrypt(&mut rand::rng(), ID, commitment, content, readers).unwrap()
+    jwe::encrypt(&mut rand::rng(), ID.parse().unwrap(), commitment, content, readers)
+        .unwrap()
+        .as_json()
+        .to_owned()
 }
 
 #[test]
@@ -103,7 +112,8 @@ fn a_draft_that_nobody_would_take_is_not_sealed() {
     let hash = jws_hash("");
     let bad = [
         (Draft { time: -1, ..draft("") }, ClaimsError::Time),
-        (Draft { time: crate::claims::MAX_TIME + 1, ..draft("") }, ClaimsError::Time),
+        (Draft { time: MAX_TIME + 1, ..draft("") }, ClaimsError::Time),
+        (Draft { id: "1", ..draft("") }, ClaimsError::Id),
         (Draft { chain: "AAAA", ..draft("") }, ClaimsError::Chain),
         (Draft { n: 1, ..draft("") }, ClaimsError::Chain),
         (Draft { prev: &hash, ..draft("") }, ClaimsError::Chain),
@@ -176,7 +186,7 @@ fn a_certificate_that_is_none_or_not_on_p256_is_refused() {
     let rsa = rcgen::KeyPair::from_pem(&sam().account.to_pkcs8_pem().unwrap()).unwrap();
     let rsa = rcgen::CertificateParams::default().self_signed(&rsa).unwrap();
     let longer = [sam().leaf.as_slice(), &[0]].concat();
-    let not_p256 = LeafError::Key(crate::p256::P256KeyError::NotP256);
+    let not_p256 = LeafError::Key(P256KeyError::NotP256);
     let leaves =
         [(rsa.der().as_ref(), not_p256), (&longer, LeafError::Malformed), (b"", LeafError::Malformed)];
     for (leaf, error) in leaves {
@@ -258,7 +268,7 @@ fn other_entry(role: Role) -> std::ops::Range<usize> {
 
 proptest! {
     #[test]
-    fn what_was_sealed_opens(text in ".{0,300}", n in 1..=crate::claims::MAX_COUNTER) {
+    fn what_was_sealed_opens(text in ".{0,300}", n in 1..=MAX_COUNTER) {
         let prev = jws_hash(&text);
         let sealed = seal_by_sam(Draft { n, prev: &prev, ..draft(&text) }).unwrap();
         let opened = open_by_erik(&sealed.jwe).unwrap();

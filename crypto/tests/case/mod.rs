@@ -2,10 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use parlour_crypto::message::{jws_hash, open};
-use parlour_crypto::{
-    AccountKey, Content, DeviceKey, EnrolmentRequest, Opened, RenewalRequest, Role, SealKey, Vault,
-};
+use parlour_crypto::message::open;
+use parlour_crypto::{AccountKey, DeviceKey, Opened, Role, SealKey, Vault};
+use parlour_envelope::statement::jws_hash;
+use parlour_envelope::{AwsLc, Content, VerifiedEnrolment, VerifiedRenewal};
 use serde_json::Value;
 
 /// Checks the case by its `kind`; panics with what does not fit.
@@ -35,7 +35,7 @@ fn check_message(case: &Value) {
     }
     let (signing_input, signature) = string(case, "/jws").rsplit_once('.').unwrap();
     let signature = URL_SAFE_NO_PAD.decode(signature).unwrap().try_into().unwrap();
-    device.public().verify_fixed(signing_input.as_bytes(), &signature).unwrap();
+    device.public().verify_fixed(signing_input.as_bytes(), &signature, &AwsLc).unwrap();
 }
 
 fn check_claims(opened: &Opened, case: &Value) {
@@ -77,11 +77,11 @@ fn check_login(case: &Value) {
     let transcript = [b"parlour login v1\0", user.as_bytes(), b"\0", &exporter].concat();
     assert_eq!(transcript, hex(string(case, "/transcript_hex")));
     let signature = STANDARD.decode(string(case, "/signature_b64")).unwrap();
-    device(case, "/device").public().verify_asn1(&transcript, &signature).unwrap();
+    device(case, "/device").public().verify_asn1(&transcript, &signature, &AwsLc).unwrap();
 }
 
 fn check_enrolment(case: &Value) {
-    let verified = EnrolmentRequest::verify(string(case, "/compact")).unwrap();
+    let verified = VerifiedEnrolment::read(string(case, "/compact"), &AwsLc).unwrap();
     assert_eq!(verified.name, string(case, "/expected/name"));
     assert_eq!(URL_SAFE_NO_PAD.encode(verified.nonce), string(case, "/expected/nonce"));
     assert_eq!(STANDARD.encode(&verified.device_spki), string(case, "/expected/device_spki"));
@@ -94,7 +94,7 @@ fn check_enrolment(case: &Value) {
 }
 
 fn check_renewal(case: &Value) {
-    let verified = RenewalRequest::verify(string(case, "/compact")).unwrap();
+    let verified = VerifiedRenewal::read(string(case, "/compact"), &AwsLc).unwrap();
     assert_eq!(verified.name, string(case, "/expected/name"));
     assert_eq!(verified.device, string(case, "/expected/device"));
     assert_eq!(URL_SAFE_NO_PAD.encode(verified.nonce), string(case, "/expected/nonce"));

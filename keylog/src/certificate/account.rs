@@ -1,8 +1,8 @@
 //! The certificate of a user's account key.
 
+use parlour_envelope::AccountPublicKey;
 use parlour_protocol::UserName;
 
-use super::key::{rsa_3072_modulus, rsa_thumbprint};
 use super::reading::{self, Reading};
 use super::{CertificateError, RootCertificate};
 
@@ -38,10 +38,10 @@ impl AccountCertificate {
         if reading.extended_key_usage().is_some() {
             return Err(CertificateError::ExtendedKeyUsage);
         }
-        let modulus = rsa_3072_modulus(reading.spki()).ok_or(CertificateError::PublicKey)?;
+        let key = AccountPublicKey::from_spki_der(reading.spki()).map_err(|_| CertificateError::PublicKey)?;
         Ok(Self {
             user,
-            kid: rsa_thumbprint(modulus),
+            kid: key.kid().to_owned(),
             spki_der: reading.spki().to_vec(),
             not_before: reading.not_before(),
             not_after: reading.not_after(),

@@ -1,8 +1,9 @@
 //! The certificate of a user's device.
 
+use parlour_envelope::p256::point_in_spki;
 use parlour_protocol::{DeviceId, UserName};
+use sha2::{Digest as _, Sha256};
 
-use super::key::{device_id, p256_point};
 use super::reading::{self, Reading};
 use super::{CertificateError, RootCertificate};
 
@@ -11,6 +12,11 @@ const CLIENT_AUTH_ONLY: &[u8] = &[0x30, 0x0a, 0x06, 0x08, 0x2b, 0x06, 0x01, 0x05
 
 /// `keyUsage` with digitalSignature alone (RFC 5280, 4.2.1.3).
 const DIGITAL_SIGNATURE_ONLY: &[u8] = &[0x03, 0x02, 0x07, 0x80];
+
+/// The device id that belongs to a public key (`SubjectPublicKeyInfo`, DER).
+pub fn device_id(spki_der: &[u8]) -> DeviceId {
+    DeviceId::from_key_hash(&Sha256::digest(spki_der).into())
+}
 
 /// Says that a P-256 key is a device of a user: CN = NAME, alternative name the URI
 /// `parlour:NAME/DEVICE-ID` alone, clientAuth and digitalSignature alone, CA:FALSE, and the device id
@@ -45,7 +51,7 @@ impl DeviceCertificate {
         if reading.extended_key_usage() != Some(CLIENT_AUTH_ONLY) {
             return Err(CertificateError::ExtendedKeyUsage);
         }
-        let public_point = p256_point(reading.spki()).ok_or(CertificateError::PublicKey)?;
+        let public_point = point_in_spki(reading.spki()).ok_or(CertificateError::PublicKey)?;
         if device_id(reading.spki()) != device {
             return Err(CertificateError::DeviceMismatch);
         }

@@ -1,6 +1,5 @@
 //! The certificate of the key that signs the key log.
 
-use super::key::ed25519_key;
 use super::reading::{self, Reading};
 use super::{CertificateError, RootCertificate};
 
@@ -9,6 +8,9 @@ const COMMON_NAME: &str = "parlour log";
 
 /// `keyUsage` with digitalSignature alone (RFC 5280, 4.2.1.3).
 const DIGITAL_SIGNATURE_ONLY: &[u8] = &[0x03, 0x02, 0x07, 0x80];
+
+/// `SubjectPublicKeyInfo` of an Ed25519 key (RFC 8410, section 4) up to the key itself.
+const ED25519_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 /// Says that an Ed25519 key signs the TTP's key log: CN = `parlour log`, digitalSignature alone, no
 /// extended use, no alternative name, CA:FALSE. The root issues it and signs with ECDSA as always.
@@ -19,6 +21,12 @@ pub struct LogCertificate {
     not_before: i64,
     not_after: i64,
     serial: String,
+}
+
+/// The key in the `SubjectPublicKeyInfo` of an Ed25519 key. Whether it is a point of the curve shows when it is
+/// used.
+fn ed25519_key(spki_der: &[u8]) -> Option<[u8; 32]> {
+    spki_der.strip_prefix(&ED25519_PREFIX)?.try_into().ok()
 }
 
 impl LogCertificate {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
+use parlour_envelope::Verifier;
 use x509_parser::certificate::{X509Certificate, X509CertificateParser};
 use x509_parser::nom::Parser as _;
 use x509_parser::oid_registry::{
@@ -23,7 +24,8 @@ const NO_AUTHORITY: &[u8] = &[0x30, 0x00];
 /// The algorithm's name as it stands before a signature (RFC 5758, 3.2).
 const ECDSA_WITH_SHA256: &[u8] = &[0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
 
-/// What the profile's checks read. The extensions' contents are compared as bytes, see `key.rs` for why.
+/// What the profile's checks read. The extensions' contents are compared as bytes: DER has one
+/// encoding for one value.
 pub(super) struct Reading<'a>(X509Certificate<'a>);
 
 impl<'a> Reading<'a> {
@@ -130,17 +132,28 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Checks the signature with the key in `signer`.
-    pub(super) fn check_signature(&self, signer: &Reading<'_>) -> Result<(), CertificateError> {
-        self.0.verify_signature(Some(signer.0.public_key())).map_err(|_| CertificateError::Signature)
+    /// Checks the signature with the key at this point.
+    pub(super) fn check_signature(
+        &self,
+        point: &[u8; 65],
+        verifier: &dyn Verifier,
+    ) -> Result<(), CertificateError> {
+        let (message, signature) = self.signed();
+        verifier.p256_asn1(point, message, signature).map_err(|_| CertificateError::Signature)
+    }
+
+    /// What is signed, and the signature.
+    fn signed(&self) -> (&[u8], &[u8]) {
+        (self.0.tbs_certificate.as_ref(), &self.0.signature_value.data)
     }
 
     /// Checks that the root issued this.
-    fn check_issuer(&self, root: &Reading<'_>) -> Result<(), CertificateError> {
-        if self.0.issuer().as_raw() != root.subject().as_raw() {
+    fn check_issuer(&self, root: &RootCertificate) -> Result<(), CertificateError> {
+        if self.0.issuer().as_raw() != Reading::new(root.der())?.subject().as_raw() {
             return Err(CertificateError::Issuer);
         }
-        self.check_signature(root)
+        let (message, signature) = self.signed();
+        root.check_signature(message, signature)
     }
 
     /// Whether this certificate names itself as its issuer.
@@ -152,13 +165,13 @@ impl<'a> Reading<'a> {
 /// Verifies the certificate `der`, whose profile was checked, to the root at `at`, in Unix seconds.
 pub(super) fn verify(der: &[u8], root: &RootCertificate, at: i64) -> Result<(), CertificateError> {
     let reading = Reading::new(der)?;
-    reading.check_issuer(&Reading::new(root.der())?)?;
+    reading.check_issuer(root)?;
     check_time(reading.not_before()..=reading.not_after(), root, at)
 }
 
 /// Checks that the root issued the certificate `der`, whose profile was checked.
 pub(super) fn check_issuer(der: &[u8], root: &RootCertificate) -> Result<(), CertificateError> {
-    Reading::new(der)?.check_issuer(&Reading::new(root.der())?)
+    Reading::new(der)?.check_issuer(root)
 }
 
 /// Checks that both a certificate that is `valid` in these seconds and its root are so at `at`, in Unix

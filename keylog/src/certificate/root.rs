@@ -2,21 +2,24 @@
 
 use std::fmt;
 
+use parlour_envelope::Verifier;
+use parlour_envelope::p256::point_in_spki;
 use parlour_protocol::Fingerprint;
 use sha2::{Digest as _, Sha256};
 use x509_parser::extensions::KeyUsage;
 use x509_parser::pem::Pem;
 use x509_parser::prelude::FromDer as _;
 
-use super::key::is_p256;
 use super::reading::Reading;
 use super::{CERTIFICATE_BYTES, CertificateError};
 
 /// A certificate that may issue others: CA:TRUE, `keyCertSign`, a P-256 key, signed by itself.
 /// Having one says nothing about trust: that comes from its [`fingerprint`](Self::fingerprint).
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct RootCertificate {
     der: Vec<u8>,
+    verifier: &'static dyn Verifier,
+    public_point: [u8; 65],
     common_name: String,
     spki_der: Vec<u8>,
     serial: String,
@@ -24,9 +27,18 @@ pub struct RootCertificate {
     not_after: i64,
 }
 
+impl PartialEq for RootCertificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.der == other.der
+    }
+}
+
+impl Eq for RootCertificate {}
+
 impl RootCertificate {
-    /// Reads a DER certificate and checks the profile and its own signature.
-    pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
+    /// Reads a DER certificate and checks the profile and its own signature. The `verifier` also checks the
+    /// signatures of all certificates that are verified to this root.
+    pub fn from_der(der: &[u8], verifier: &'static dyn Verifier) -> Result<Self, CertificateError> {
         let reading = Reading::new(der)?;
         let common_name = reading.common_name()?.to_owned();
         if !may_issue(reading.basic_constraints()) {
@@ -41,15 +53,15 @@ impl RootCertificate {
         if reading.alternative_name().is_some() {
             return Err(CertificateError::AlternativeName);
         }
-        if !is_p256(reading.spki()) {
-            return Err(CertificateError::PublicKey);
-        }
+        let public_point = point_in_spki(reading.spki()).ok_or(CertificateError::PublicKey)?;
         if !reading.is_self_issued() {
             return Err(CertificateError::Issuer);
         }
-        reading.check_signature(&reading)?;
+        reading.check_signature(&public_point, verifier)?;
         Ok(Self {
             der: der.to_vec(),
+            verifier,
+            public_point,
             common_name,
             spki_der: reading.spki().to_vec(),
             serial: reading.serial(),
@@ -59,7 +71,7 @@ impl RootCertificate {
     }
 
     /// Reads exactly one PEM certificate, as in `ca.crt`; text around the block is skipped.
-    pub fn from_pem(pem: &str) -> Result<Self, CertificateError> {
+    pub fn from_pem(pem: &str, verifier: &'static dyn Verifier) -> Result<Self, CertificateError> {
         // Base64 takes four characters for three bytes; the rest is room for line breaks and comments.
         if pem.len() > 4 * CERTIFICATE_BYTES {
             return Err(CertificateError::TooLong);
@@ -71,12 +83,24 @@ impl RootCertificate {
         if block.label != "CERTIFICATE" {
             return Err(CertificateError::Pem);
         }
-        Self::from_der(&block.contents)
+        Self::from_der(&block.contents, verifier)
     }
 
     /// SHA-256 of the DER: what an invitation names.
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint(Sha256::digest(&self.der).into())
+    }
+
+    /// What checks the signatures of all that is verified to this root.
+    pub(crate) fn verifier(&self) -> &'static dyn Verifier {
+        self.verifier
+    }
+
+    /// Checks a signature of the root, ECDSA with SHA-256 in ASN.1 DER.
+    pub(super) fn check_signature(&self, message: &[u8], signature: &[u8]) -> Result<(), CertificateError> {
+        self.verifier
+            .p256_asn1(&self.public_point, message, signature)
+            .map_err(|_| CertificateError::Signature)
     }
 
     /// The certificate as it was read.

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
+use parlour_envelope::p256::point_in_spki;
 use x509_parser::extensions::{GeneralName, SubjectAlternativeName};
 use x509_parser::prelude::FromDer as _;
 
-use super::key::is_p256;
 use super::reading::{self, Reading};
 use super::{CertificateError, Host, RootCertificate};
 
@@ -42,7 +42,7 @@ impl ServerCertificate {
         if reading.extended_key_usage() != Some(SERVER_AUTH_ONLY) {
             return Err(CertificateError::ExtendedKeyUsage);
         }
-        if !is_p256(reading.spki()) {
+        if point_in_spki(reading.spki()).is_none() {
             return Err(CertificateError::PublicKey);
         }
         Ok(Self {

@@ -5,6 +5,7 @@ pub(crate) mod authority;
 use authority::{
     Authority, MOMENT, account_params, device_key, device_params, log_key, log_params, raw_rsa, rsa_key, uri,
 };
+use parlour_envelope::AwsLc;
 use proptest::prelude::*;
 use rcgen::string::Ia5String;
 use rcgen::{
@@ -42,7 +43,7 @@ fn refused_account(change: impl FnOnce(&mut CertificateParams)) -> CertificateEr
 }
 
 fn refused_root(change: impl FnOnce(&mut CertificateParams)) -> CertificateError {
-    RootCertificate::from_der(&Authority::with(change).der).unwrap_err()
+    RootCertificate::from_der(&Authority::with(change).der, &AwsLc).unwrap_err()
 }
 
 #[test]
@@ -77,7 +78,7 @@ fn a_root_is_read_from_der_and_pem_and_has_a_fingerprint() {
     let root = authority.root();
     assert_eq!(root.der(), authority.der);
     assert_eq!(root.common_name(), "Parlour root");
-    assert_eq!(RootCertificate::from_pem(&format!("a comment\n{}", authority.pem)), Ok(root.clone()));
+    assert_eq!(RootCertificate::from_pem(&format!("a comment\n{}", authority.pem), &AwsLc), Ok(root.clone()));
     assert_eq!(root.fingerprint().to_string().len(), 64);
     for bad in [
         String::new(),
@@ -85,9 +86,9 @@ fn a_root_is_read_from_der_and_pem_and_has_a_fingerprint() {
         authority.pem.replace("CERTIFICATE", "PRIVATE KEY"),
         authority.pem.replace("END", "ENT"),
     ] {
-        assert_eq!(RootCertificate::from_pem(&bad), Err(CertificateError::Pem), "{bad}");
+        assert_eq!(RootCertificate::from_pem(&bad, &AwsLc), Err(CertificateError::Pem), "{bad}");
     }
-    assert_eq!(RootCertificate::from_pem(&" ".repeat(20_000)), Err(CertificateError::TooLong));
+    assert_eq!(RootCertificate::from_pem(&" ".repeat(20_000), &AwsLc), Err(CertificateError::TooLong));
 }
 
 #[test]
@@ -132,7 +133,7 @@ fn a_device_certificate_cannot_issue_another() {
     assert_eq!(certificate.verify(&authority.root(), MOMENT), Err(CertificateError::Issuer));
     // It does not become a root either, whatever is said about it.
     let leaf = authority.issue(&device_params("erik", &erik), &erik);
-    assert_eq!(RootCertificate::from_der(&leaf), Err(CertificateError::BasicConstraints));
+    assert_eq!(RootCertificate::from_der(&leaf, &AwsLc), Err(CertificateError::BasicConstraints));
 }
 
 #[test]
@@ -299,7 +300,7 @@ fn other_signature_algorithms_are_refused() {
         let key = device_key();
         let der = authority.issue(&device_params("sam", &key), &key);
         assert_eq!(DeviceCertificate::from_der(&der), Err(CertificateError::Algorithm));
-        assert_eq!(RootCertificate::from_der(&authority.der), Err(CertificateError::Algorithm));
+        assert_eq!(RootCertificate::from_der(&authority.der, &AwsLc), Err(CertificateError::Algorithm));
     }
 }
 
@@ -319,13 +320,13 @@ fn a_root_follows_its_profile() {
         CertificateError::AlternativeName
     );
     let free = Authority::with(|p| p.is_ca = IsCa::Ca(BasicConstraints::Unconstrained));
-    assert!(RootCertificate::from_der(&free.der).is_ok());
+    assert!(RootCertificate::from_der(&free.der, &AwsLc).is_ok());
     // An authority that another one made is no root.
     let authority = Authority::new();
     let below = authority.issue(&authority::root_params("below"), &KeyPair::generate().unwrap());
-    assert_eq!(RootCertificate::from_der(&below), Err(CertificateError::Issuer));
+    assert_eq!(RootCertificate::from_der(&below, &AwsLc), Err(CertificateError::Issuer));
     let forged = authority.issue(&authority::root_params("Parlour root"), &KeyPair::generate().unwrap());
-    assert_eq!(RootCertificate::from_der(&forged), Err(CertificateError::Signature));
+    assert_eq!(RootCertificate::from_der(&forged, &AwsLc), Err(CertificateError::Signature));
 }
 
 #[test]
@@ -397,7 +398,7 @@ proptest! {
         der.splice(at..end, bytes);
         let _ = DeviceCertificate::from_der(&der);
         let _ = AccountCertificate::from_der(&der);
-        let _ = RootCertificate::from_der(&der);
+        let _ = RootCertificate::from_der(&der, &AwsLc);
     }
 
     #[test]

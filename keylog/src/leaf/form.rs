@@ -2,11 +2,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use parlour_envelope::AccountPublicKey;
+use parlour_envelope::p256::point_in_spki;
 use parlour_protocol::{DeviceId, Timestamp, UserName};
 use serde::{Deserialize, Serialize};
 
 use super::{Leaf, LeafError, LeafKind};
-use crate::certificate::{device_id, is_p256, is_rsa_3072};
+use crate::certificate::device_id;
 
 /// The version of the form.
 const VERSION: u32 = 1;
@@ -113,6 +115,14 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Leaf, LeafError> {
 
 fn checked(key: Base64, is_of_its_kind: fn(&[u8]) -> bool) -> Result<Vec<u8>, LeafError> {
     if is_of_its_kind(&key.0) { Ok(key.0) } else { Err(LeafError::Key) }
+}
+
+fn is_p256(spki: &[u8]) -> bool {
+    point_in_spki(spki).is_some()
+}
+
+fn is_rsa_3072(spki: &[u8]) -> bool {
+    AccountPublicKey::from_spki_der(spki).is_ok()
 }
 
 fn device_key(key: Base64, device: &DeviceId) -> Result<Vec<u8>, LeafError> {

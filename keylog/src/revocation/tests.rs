@@ -1,5 +1,6 @@
 //! Statements of revocations: the good one, and each way to leave the form.
 
+use parlour_envelope::AwsLc;
 use rcgen::{KeyPair, SigningKey as _};
 use serde_json::Value;
 
@@ -165,7 +166,7 @@ fn the_golden_statement_is_verified() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/revocation.json");
     let case: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let text = |name: &str| case[name].as_str().unwrap();
-    let root = RootCertificate::from_der(&STANDARD.decode(text("root")).unwrap()).unwrap();
+    let root = RootCertificate::from_der(&STANDARD.decode(text("root")).unwrap(), &AwsLc).unwrap();
     let signed = SignedRevocation::verify(text("jws"), &root, case["now"].as_i64().unwrap()).unwrap();
     assert_eq!(signed.number, case["number"].as_u64().unwrap());
     assert_eq!((signed.name.as_str(), signed.device.as_str()), (text("name"), text("device")));

@@ -17,7 +17,7 @@ use crate::message::{Body, Message, Seq};
 use crate::message_id::MessageId;
 use crate::name::{DeviceId, UserName};
 use crate::object::from_object;
-use crate::refusal::{Detail, Refusal};
+use crate::refusal::{Detail, Refusal, if_known};
 use crate::reply::{AccountInfo, ConversationHead, Reply, RevokedDevice};
 use crate::sealed::SealedMessage;
 use crate::text::SafeText;
@@ -214,15 +214,16 @@ struct ServerHead {
 #[derive(Deserialize)]
 struct ErrorObject {
     code: String,
-    #[serde(default)]
-    message: String,
+    #[serde(default, deserialize_with = "if_known")]
+    message: Option<String>,
     #[serde(flatten)]
     detail: Detail,
 }
 
 #[derive(Deserialize)]
 struct MessageObject<'a> {
-    to: Conversation,
+    #[serde(borrow)]
+    to: Cow<'a, str>,
     from: UserName,
     seq: Seq,
     message_id: MessageId,
@@ -276,7 +277,13 @@ struct AccountObject {
 
 #[derive(Deserialize)]
 struct ConversationsObject {
-    conversations: Vec<ConversationHead>,
+    conversations: Vec<HeadObject>,
+}
+
+#[derive(Deserialize)]
+struct HeadObject {
+    name: String,
+    last: Seq,
 }
 
 #[derive(Deserialize)]
@@ -284,6 +291,11 @@ struct HistoryObject<'a> {
     last: Seq,
     #[serde(borrow)]
     messages: Vec<MessageObject<'a>>,
+}
+
+#[derive(Deserialize)]
+struct DialectObject {
+    dialect: String,
 }
 
 #[derive(Deserialize)]
@@ -304,19 +316,25 @@ pub fn parse_server_line(line: &str) -> Result<ServerLine, ServerLineError> {
     let head: ServerHead = object(line)?;
     let id = head.id.filter(RequestId::is_sound);
     match (head.ok, head.error, head.event) {
-        (Some(ok), None, None) => {
-            let reply = reply(&ok, line)?.ok_or_else(|| unknown_reply(&ok));
-            Ok(ServerLine::Reply { id, reply })
-        }
+        (Some(ok), None, None) => match reply(&ok, line) {
+            Ok(reply) => Ok(ServerLine::Reply { id, reply: Ok(reply) }),
+            Err(Unread::Newer(what)) => Ok(ServerLine::Reply { id, reply: Err(unknown_reply(&what)) }),
+            Err(Unread::Faulty(error)) => Err(error),
+        },
         (None, Some(error), None) => {
             // A code that this program does not know keeps its text for the user.
             let refusal =
-                Refusal::from_code(&error.code, &error.detail).unwrap_or_else(|| Refusal::Internal {
-                    incident: clean(&format!("{}: {}", error.code, error.message)).into_owned(),
+                Refusal::from_code(&error.code, &error.detail).unwrap_or_else(|| Refusal::Unknown {
+                    code: clean(&error.code).into_owned(),
+                    message: clean(&error.message.unwrap_or_default()).into_owned(),
                 });
             Ok(ServerLine::Reply { id, reply: Err(refusal) })
         }
-        (None, None, Some(name)) => event(name, line),
+        (None, None, Some(name)) => match event(&name, line) {
+            Err(Unread::Newer(what)) => Ok(ServerLine::UnknownEvent(clean(&what).into_owned())),
+            Err(Unread::Faulty(error)) => Err(error),
+            Ok(line) => Ok(line),
+        },
         _ => Err(ServerLineError("not exactly one of ok, error and event".to_owned())),
     }
 }
@@ -330,13 +348,29 @@ fn certificate(text: &str) -> Result<Vec<u8>, ServerLineError> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| ServerLineError("a certificate is not base64url".to_owned()))
 }
 
-/// What a newer server answered, this program does not know; the connection goes on.
-fn unknown_reply(ok: &str) -> Refusal {
-    Refusal::Internal { incident: format!("unknown reply {}", clean(ok)) }
+/// Why a line was not read.
+enum Unread {
+    /// It holds what only a newer version knows: this. The connection goes on.
+    Newer(String),
+    /// No version writes it like that.
+    Faulty(ServerLineError),
 }
 
-fn reply(ok: &str, line: &str) -> Result<Option<Reply>, ServerLineError> {
-    Ok(Some(match ok {
+impl From<ServerLineError> for Unread {
+    fn from(error: ServerLineError) -> Self {
+        Self::Faulty(error)
+    }
+}
+
+/// What a newer server answered, this program does not know: no success, and no fault of the line.
+fn unknown_reply(what: &str) -> Refusal {
+    let message =
+        format!("the server answered with something that this version does not know: {}", clean(what));
+    Refusal::Unknown { code: "unknown_reply".to_owned(), message }
+}
+
+fn reply(ok: &str, line: &str) -> Result<Reply, Unread> {
+    Ok(match ok {
         "registered" => {
             let RegisteredObject { device_certificate, account_certificate } = object(line)?;
             Reply::Registered {
@@ -354,25 +388,35 @@ fn reply(ok: &str, line: &str) -> Result<Option<Reply>, ServerLineError> {
         "users" => Reply::Users(object::<UsersObject>(line)?.users),
         "goodbye" => Reply::Goodbye,
         "help" => Reply::Help(object::<HelpObject>(line)?.commands),
-        "dialect" => Reply::Dialect(object::<DialectArguments>(line)?.dialect),
+        "dialect" => {
+            let DialectObject { dialect } = object(line)?;
+            let known = serde_json::from_value(serde_json::Value::from(dialect.as_str()));
+            Reply::Dialect(known.map_err(|_| Unread::Newer(format!("dialect {dialect}")))?)
+        }
         "posted" => Reply::Posted(message(object::<PostedObject<'_>>(line)?.message)?),
         "account" => {
             let AccountObject { user, certificate: der, revoked } = object(line)?;
             Reply::Account(AccountInfo { user, certificate: certificate(&der)?, revoked })
         }
-        "conversations" => Reply::Conversations(object::<ConversationsObject>(line)?.conversations),
+        "conversations" => {
+            // Kinds of conversation that are not known here are skipped.
+            let heads = object::<ConversationsObject>(line)?.conversations.into_iter();
+            let known =
+                |head: HeadObject| Some(ConversationHead { name: head.name.parse().ok()?, last: head.last });
+            Reply::Conversations(heads.filter_map(known).collect())
+        }
         "history" => {
             let HistoryObject { last, messages } = object(line)?;
             let messages = messages.into_iter().map(message).collect::<Result<_, _>>()?;
             Reply::History { messages, last }
         }
         "pong" => Reply::Pong,
-        _ => return Ok(None),
-    }))
+        _ => return Err(Unread::Newer(ok.to_owned())),
+    })
 }
 
-fn event(name: String, line: &str) -> Result<ServerLine, ServerLineError> {
-    Ok(ServerLine::Event(match name.as_str() {
+fn event(name: &str, line: &str) -> Result<ServerLine, Unread> {
+    Ok(ServerLine::Event(match name {
         "message" => Event::Message(message(object(line)?)?),
         "ping" => Event::Ping,
         "goodbye" => {
@@ -387,7 +431,7 @@ fn event(name: String, line: &str) -> Result<ServerLine, ServerLineError> {
             let RevokedObject { user, device, time } = object(line)?;
             Event::Revoked { user, device, time }
         }
-        _ => return Ok(ServerLine::UnknownEvent(name)),
+        _ => return Err(Unread::Newer(name.to_owned())),
     }))
 }
 
@@ -399,19 +443,18 @@ fn farewell(reason: &str) -> Option<Farewell> {
 /// What every JSON reader holds exactly (RFC 8259, 6), and no conversation or clock reaches.
 const MOST: u64 = 1 << 53;
 
-fn message(object: MessageObject<'_>) -> Result<Message, ServerLineError> {
+fn message(object: MessageObject<'_>) -> Result<Message, Unread> {
     let MessageObject { to, from, seq, message_id, time, text, sealed } = object;
     if !(1..=MOST).contains(&seq) || time.as_millis().unsigned_abs() > MOST {
-        return Err(ServerLineError("a number is out of bounds".to_owned()));
+        return Err(ServerLineError("a number is out of bounds".to_owned()).into());
     }
     let body = match (text, sealed) {
         (Some(text), None) => {
             Body::Text(SafeText::parse(&text).map_err(|error| ServerLineError(error.to_string()))?)
         }
-        (None, Some(json)) => Body::Sealed(
-            SealedMessage::from_json(json.get()).map_err(|error| ServerLineError(error.to_string()))?,
-        ),
-        _ => return Err(ServerLineError("a message has either text or sealed".to_owned())),
+        (None, Some(json)) => SealedMessage::from_json(json.get()).map_or(Body::Unknown, Body::Sealed),
+        (None, None) | (Some(_), Some(_)) => Body::Unknown,
     };
+    let to = to.parse().map_err(|_| Unread::Newer(format!("a message in {to}")))?;
     Ok(Message { to, from, seq, id: message_id, time, body })
 }

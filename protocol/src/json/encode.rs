@@ -87,6 +87,7 @@ impl<'a> Object<'a> {
         match body {
             Body::Text(text) => self.member("text", text.as_str()),
             Body::Sealed(sealed) => self.raw("sealed", sealed.as_json()),
+            Body::Unknown => self,
         }
     }
 

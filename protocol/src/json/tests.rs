@@ -251,9 +251,67 @@ fn members_of_a_newer_client_are_ignored() {
         assert_eq!(goodbye, ServerLine::UnknownFarewell(words.into()));
     }
     let reply = parse_server_line(r#"{"id":1,"ok":"danced"}"#).unwrap();
-    assert!(matches!(reply, ServerLine::Reply { reply: Err(Refusal::Internal { .. }), .. }));
+    assert!(matches!(reply, ServerLine::Reply { reply: Err(Refusal::Unknown { .. }), .. }));
     let newer = parse_server_line(r#"{"event":"dance","with":"sam"}"#).unwrap();
     assert_eq!(newer, ServerLine::UnknownEvent("dance".into()));
+}
+
+/// What an older client makes of a newer server's lines, one a file's line, as its comments tell.
+#[test]
+fn lines_from_the_future_are_kept_as_unknown() {
+    let lines = include_str!("../../../tests/vectors/future/server.jsonl");
+    let mut cases = 0;
+    for pair in lines.lines().collect::<Vec<_>>().chunks(2) {
+        let [about, line] = pair else { panic!("a comment without its line: {pair:?}") };
+        let expected = about.strip_prefix("# ").unwrap().split_once(": ").unwrap().0;
+        let heard = parse_server_line(line).unwrap();
+        let unknown = |message: &Message| message.body == Body::Unknown;
+        let found = match &heard {
+            ServerLine::UnknownEvent(_) => "event",
+            ServerLine::UnknownFarewell(_) => "goodbye",
+            ServerLine::Reply { reply: Err(Refusal::Unknown { .. }), .. } => "refusal",
+            ServerLine::Event(Event::Message(message)) if unknown(message) => "content",
+            ServerLine::Reply { reply: Ok(Reply::History { messages, .. }), .. }
+                if messages.iter().any(unknown) =>
+            {
+                "content"
+            }
+            ServerLine::Reply { .. } | ServerLine::Event(_) => "known",
+        };
+        assert_eq!(found, expected, "{line}");
+        cases += 1;
+    }
+    assert!(cases >= 15, "only {cases}");
+}
+
+#[test]
+fn conversations_of_unknown_kinds_are_skipped() {
+    let line = r##"{"id":1,"ok":"conversations","conversations":[{"name":"&plans","last":3},{"name":"#lobby","last":7}]}"##;
+    let lobby = ConversationHead { name: "#lobby".parse().unwrap(), last: 7 };
+    let reply = Ok(Reply::Conversations(vec![lobby]));
+    assert_eq!(parse_server_line(line).unwrap(), ServerLine::Reply { id: Some(RequestId::Number(1)), reply });
+}
+
+#[test]
+fn an_unknown_refusal_keeps_its_code_and_is_shown_by_its_words() {
+    for (words, shown) in [
+        ("you are banned from #dev", "you are banned from #dev"),
+        ("", "refused for a reason that this version does not know: banned"),
+    ] {
+        let line = format!(r#"{{"id":1,"error":{{"code":"banned","message":"{words}","seconds":"soon"}}}}"#);
+        let Ok(ServerLine::Reply { reply: Err(refusal), .. }) = parse_server_line(&line) else { panic!() };
+        assert_eq!((refusal.code(), refusal.to_string().as_str()), ("banned", shown));
+    }
+}
+
+#[test]
+fn an_unknown_word_is_said_back_by_its_first_64_characters_without_the_slash() {
+    for slash in ["", "/"] {
+        let Refusal::UnknownCommand(word) = Refusal::unknown(&format!("{slash}{}", "x".repeat(80))) else {
+            panic!()
+        };
+        assert_eq!(word, format!("{slash}{}", "x".repeat(64)));
+    }
 }
 
 proptest! {

@@ -129,7 +129,7 @@ impl Directory {
 
 #[cfg(test)]
 mod tests {
-    use parlour_protocol::authority::Revocation;
+    use parlour_protocol::ttp::Revocation;
     use parlour_protocol::{Limits, Timestamp};
     use tokio::sync::mpsc;
 

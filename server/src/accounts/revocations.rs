@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use parlour_protocol::authority::Revocation;
+use parlour_protocol::ttp::Revocation;
 use parlour_protocol::{Event, Farewell, RevokedDevice};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use parlour_protocol::authority::{AuthorityAnswer, AuthorityRefusal, AuthorityRequest, Issued, Revocation};
 use parlour_protocol::limits::AUTHORITY_LINE_BYTES;
+use parlour_protocol::ttp::{Issued, Revocation, TtpAnswer, TtpRefusal, TtpRequest};
 use thiserror::Error;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Take};
 use tokio::net::UnixStream;
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub enum TtpError {
     /// The TTP says no.
     #[error("the authority refuses: {0}")]
-    Refused(#[from] AuthorityRefusal),
+    Refused(#[from] TtpRefusal),
     /// The TTP cannot be reached, or its answer is not understood.
     #[error("the authority is not available: {0}")]
     Unavailable(String),
@@ -43,12 +43,12 @@ impl TtpClient {
     }
 
     /// Passes a request on and returns what was issued.
-    pub async fn ask(&self, request: &AuthorityRequest) -> Result<Issued, TtpError> {
+    pub async fn ask(&self, request: &TtpRequest) -> Result<Issued, TtpError> {
         let exchange = async {
             let mut lines = self.open(request).await?;
             match next(&mut lines).await? {
-                Some(AuthorityAnswer::Issued(issued)) => Ok(issued),
-                Some(AuthorityAnswer::Error(refusal)) => Err(TtpError::Refused(refusal)),
+                Some(TtpAnswer::Issued(issued)) => Ok(issued),
+                Some(TtpAnswer::Error(refusal)) => Err(TtpError::Refused(refusal)),
                 _ => Err(TtpError::Unavailable("an answer of the wrong kind".to_owned())),
             }
         };
@@ -59,16 +59,16 @@ impl TtpClient {
 
     /// Hears revocations after number `after`, as they happen.
     pub async fn watch(&self, after: u64) -> Result<Revocations, TtpError> {
-        let mut lines = self.open(&AuthorityRequest::Watch { after }).await?;
+        let mut lines = self.open(&TtpRequest::Watch { after }).await?;
         match timeout(PATIENCE, next(&mut lines)).await {
-            Ok(Ok(Some(AuthorityAnswer::Watching {}))) => Ok(Revocations { lines }),
+            Ok(Ok(Some(TtpAnswer::Watching {}))) => Ok(Revocations { lines }),
             Ok(Ok(_)) => Err(TtpError::Unavailable("an answer of the wrong kind".to_owned())),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(TtpError::Unavailable("no answer in time".to_owned())),
         }
     }
 
-    async fn open(&self, request: &AuthorityRequest) -> Result<Lines, TtpError> {
+    async fn open(&self, request: &TtpRequest) -> Result<Lines, TtpError> {
         let mut stream = UnixStream::connect(&self.socket).await?;
         let mut line =
             serde_json::to_string(request).map_err(|error| TtpError::Unavailable(error.to_string()))?;
@@ -88,22 +88,26 @@ pub struct Revocations {
 impl Revocations {
     /// The next; `None` when the TTP ends the connection.
     pub async fn next(&mut self) -> Result<Option<Revocation>, TtpError> {
-        match next(&mut self.lines).await? {
-            None => Ok(None),
-            Some(AuthorityAnswer::Revoked(revocation)) => Ok(Some(revocation)),
-            Some(_) => Err(TtpError::Unavailable("an answer of the wrong kind".to_owned())),
+        loop {
+            match next(&mut self.lines).await? {
+                None => return Ok(None),
+                Some(TtpAnswer::Revoked(revocation)) => return Ok(Some(revocation)),
+                // A newer TTP tells more than this server knows.
+                Some(TtpAnswer::Unknown) => {}
+                Some(_) => return Err(TtpError::Unavailable("an answer of the wrong kind".to_owned())),
+            }
         }
     }
 }
 
 /// Reads a line that is not longer than it may be.
-async fn next(lines: &mut Lines) -> Result<Option<AuthorityAnswer>, TtpError> {
+async fn next(lines: &mut Lines) -> Result<Option<TtpAnswer>, TtpError> {
     lines.get_mut().set_limit(AUTHORITY_LINE_BYTES as u64 + 1);
     let mut line = String::new();
     if lines.read_line(&mut line).await? == 0 {
         return Ok(None);
     }
-    serde_json::from_str(line.trim_end())
+    TtpAnswer::from_json(line.trim_end())
         .map(Some)
         .map_err(|error| TtpError::Unavailable(format!("an answer is not understood: {error}")))
 }

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parlour_envelope::AwsLc;
 use parlour_keylog::{CertificateError, RootCertificate, ServerCertificate};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::{self, PemObject as _};
@@ -84,7 +85,7 @@ fn read_chain(keys: &Path) -> Result<Chain, IdentityError> {
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| unusable(&path, error))?;
     let root_der = CertificateDer::from_pem_file(&root_path).map_err(|error| unusable(&root_path, error))?;
-    let root = RootCertificate::from_der(&root_der)
+    let root = RootCertificate::from_der(&root_der, &AwsLc)
         .map_err(|error| IdentityError::Unusable { path: root_path, reason: error.to_string() })?;
     if !certificates.contains(&root_der) {
         let reason = "its chain does not end in the root in ca.crt".to_owned();

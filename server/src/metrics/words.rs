@@ -222,7 +222,8 @@ codes! {
     Refusal::NotStored => NotStored = "not_stored";
     Refusal::TooMany { .. } => TooMany = "too_many";
     Refusal::AuthorityUnavailable => AuthorityUnavailable = "authority_unavailable";
-    Refusal::Internal { .. } => Internal = "internal";
+    // The server names every refusal of its own.
+    Refusal::Internal { .. } | Refusal::Unknown { .. } => Internal = "internal";
 }
 
 /// Makes [`Line`], a word for each verb and one more.

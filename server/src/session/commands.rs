@@ -8,8 +8,8 @@ mod post;
 mod register;
 mod renew;
 
-use parlour_protocol::authority::AuthorityRefusal;
 use parlour_protocol::json::RequestId;
+use parlour_protocol::ttp::TtpRefusal;
 use parlour_protocol::{Command, Dialect, Refusal, Reply, plain};
 use tracing::warn;
 
@@ -137,10 +137,10 @@ impl From<Refusal> for Refused {
 fn ttp_refusal(error: &TtpError) -> Refusal {
     match error {
         TtpError::Refused(refusal) => match refusal {
-            AuthorityRefusal::NameTaken | AuthorityRefusal::NameTooLike => Refusal::UserExists,
-            AuthorityRefusal::UnknownDevice | AuthorityRefusal::Revoked => Refusal::InvalidCredentials,
-            AuthorityRefusal::Format | AuthorityRefusal::BadRequest => Refusal::RequestRefused,
-            AuthorityRefusal::Internal => {
+            TtpRefusal::NameTaken => Refusal::UserExists,
+            TtpRefusal::UnknownDevice | TtpRefusal::Revoked => Refusal::InvalidCredentials,
+            TtpRefusal::Format | TtpRefusal::BadRequest | TtpRefusal::Unknown => Refusal::RequestRefused,
+            TtpRefusal::Internal => {
                 warn!("the authority failed on its side; its log says why");
                 Refusal::AuthorityUnavailable
             }

@@ -1,6 +1,6 @@
 //! The credentials of a login: the certificate of this TLS connection, and a signature bound to the connection.
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
+use parlour_envelope::{AwsLc, Verifier as _};
 use parlour_keylog::{CertificateError, DeviceCertificate, RootCertificate};
 use parlour_protocol::{EXPORTER_BYTES, Timestamp, UserName, login_transcript};
 use thiserror::Error;
@@ -51,8 +51,8 @@ impl Credentials<'_> {
             return Err(CredentialFault::OtherUser(certificate.user().clone()));
         }
         let transcript = login_transcript(self.name, self.exporter);
-        UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, certificate.public_point())
-            .verify(&transcript, self.signature)
+        AwsLc
+            .p256_asn1(certificate.public_point(), &transcript, self.signature)
             .map_err(|_| CredentialFault::Signature)?;
         Ok(certificate)
     }

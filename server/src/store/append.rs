@@ -105,6 +105,7 @@ fn insert(connection: &Connection, tail: &Tail, message: &Message) -> rusqlite::
     let (text, sealed) = match &message.body {
         Body::Text(text) => (Some(text.as_str()), None),
         Body::Sealed(sealed) => (None, Some(sealed)),
+        Body::Unknown => (None, None), // never posted
     };
     connection
         .prepare_cached(

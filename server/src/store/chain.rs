@@ -51,6 +51,8 @@ pub(super) fn link(before: &Hash, message: &Message) -> Hash {
             link.field(sealed.key1().json.as_bytes());
             link.field(sealed.key2().json.as_bytes());
         }
+        // Never posted, so never stored.
+        Body::Unknown => {}
     }
     link.hash()
 }

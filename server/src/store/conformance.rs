@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use parlour_protocol::authority::Revocation;
+use parlour_protocol::ttp::Revocation;
 use parlour_protocol::{
     Body, Conversation, HistoryRange, MessageId, SafeText, SealedMessage, Timestamp, UserName,
 };

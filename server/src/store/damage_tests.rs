@@ -4,7 +4,7 @@ mod records;
 
 use std::path::{Path, PathBuf};
 
-use parlour_protocol::authority::Revocation;
+use parlour_protocol::ttp::Revocation;
 use parlour_protocol::{Body, HistoryRange, Limits, Message, RevokedDevice, Seq, Timestamp};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -84,6 +84,7 @@ fn words(message: &Message) -> Vec<String> {
         Body::Sealed(sealed) => {
             vec![sealed.rest_json(), sealed.key1().json.to_owned(), sealed.key2().json.to_owned()]
         }
+        Body::Unknown => vec![],
     }
 }
 

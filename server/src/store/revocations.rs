@@ -1,7 +1,7 @@
 //! The rows of revoked devices. They are chained, so that a changed one is noticed; the TTP has all of them and
 //! sends them again, which repairs it.
 
-use parlour_protocol::authority::Revocation;
+use parlour_protocol::ttp::Revocation;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::chain::{GENESIS, Hash, Link};

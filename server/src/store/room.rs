@@ -198,6 +198,7 @@ fn cost(body: &Body) -> u64 {
     let bytes = match body {
         Body::Text(text) => text.as_str().len(),
         Body::Sealed(sealed) => sealed.as_json().len(),
+        Body::Unknown => 0, // never posted
     };
     ROW_BYTES.saturating_add(bytes as u64)
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use parlour_protocol::authority::Revocation;
+use parlour_protocol::ttp::Revocation;
 use parlour_protocol::{ConversationHead, HistoryRange, RevokedDevice, UserName};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parlour_client::reading::judge::{Chain, ChainKey, Chains, judge};
 use parlour_client::reading::opening::Opener;
 use parlour_crypto::AccountKey;
+use parlour_envelope::AwsLc;
 use parlour_keylog::RootCertificate;
 use parlour_protocol::json::{ServerLine, parse_server_line};
 use parlour_protocol::{Conversation, DeviceId, Event, UserName};
@@ -54,7 +55,7 @@ impl Reader {
         let me: UserName = name.parse()?;
         let pem = std::fs::read_to_string(world.profile(name).join("account.key"))?;
         let key = Arc::new(AccountKey::from_pkcs8_pem(&pem)?);
-        let root = RootCertificate::from_der(&der(&world.root())?)?;
+        let root = RootCertificate::from_der(&der(&world.root())?, &AwsLc)?;
         Ok(Self { opener: Opener::new(me.clone(), key, root), me })
     }
 

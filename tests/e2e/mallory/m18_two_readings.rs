@@ -14,8 +14,8 @@ use aes_gcm::aes::cipher::{BlockCipherEncrypt as _, KeyInit as _};
 use anyhow::{Context as _, Result, anyhow, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use parlour_crypto::franking::FrankingKey;
-use parlour_crypto::message::jws_hash;
+use parlour_envelope::FrankingKey;
+use parlour_envelope::statement::jws_hash;
 use parlour_tests::{Author, World};
 use serde_json::{Value, json};
 

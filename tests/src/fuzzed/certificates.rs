@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use parlour_envelope::AwsLc;
 use parlour_keylog::{
     AccountCertificate, CERTIFICATE_BYTES, DeviceCertificate, LEAF_BYTES, Leaf, RootCertificate,
     ServerCertificate, certificate_hash, device_id, leaf_hash,
@@ -21,7 +22,7 @@ pub fn certificate(bytes: &[u8]) {
     let device = DeviceCertificate::from_der(bytes);
     let account = AccountCertificate::from_der(bytes);
     let server = ServerCertificate::from_der(bytes);
-    let root = RootCertificate::from_der(bytes);
+    let root = RootCertificate::from_der(bytes, &AwsLc);
     let profiles = [device.is_ok(), account.is_ok(), server.is_ok(), root.is_ok()];
     let fits = profiles.into_iter().filter(|fits| *fits).count();
     assert!(fits <= 1, "{profiles:?}");
@@ -47,7 +48,9 @@ pub fn certificate(bytes: &[u8]) {
 
 fn issuer() -> &'static RootCertificate {
     static ISSUER: OnceLock<RootCertificate> = OnceLock::new();
-    ISSUER.get_or_init(|| RootCertificate::from_der(ROOT).unwrap_or_else(|_| unreachable!("it is a root")))
+    ISSUER.get_or_init(|| {
+        RootCertificate::from_der(ROOT, &AwsLc).unwrap_or_else(|_| unreachable!("it is a root"))
+    })
 }
 
 /// Who has the root's key could sign more, and the other value of a signature fits as well; a fuzzer comes

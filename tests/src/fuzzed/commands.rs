@@ -146,6 +146,7 @@ fn plain_line(command: &Command) -> Option<String> {
             Body::Text(text) if text.as_str().starts_with(['/']) => format!("/{}", text.as_str()),
             Body::Text(text) => text.as_str().to_owned(),
             Body::Sealed(sealed) => format!("{to} {}", sealed.as_json()),
+            Body::Unknown => unreachable!("nobody posts it"),
         },
         Command::History {
             range: HistoryRange::Newest | HistoryRange::Before(_) | HistoryRange::After(_),

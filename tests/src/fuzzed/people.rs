@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use parlour_crypto::franking::FrankingKey;
 use parlour_crypto::{AccountKey, DeviceKey};
+use parlour_envelope::FrankingKey;
 use serde_json::Value;
 
 /// What is known of them.

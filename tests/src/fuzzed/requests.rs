@@ -1,7 +1,7 @@
 //! What asks the TTP for certificates.
 
-use parlour_crypto::certificate_request::{MAX_REQUEST, verify_account_request, verify_device_request};
-use parlour_crypto::{AccountPublicKey, EnrolmentRequest, P256PublicKey, RenewalRequest};
+use parlour_envelope::certificate_request::{MAX_REQUEST, verify_account_request, verify_device_request};
+use parlour_envelope::{AccountPublicKey, AwsLc, P256PublicKey, VerifiedEnrolment, VerifiedRenewal};
 
 use super::people::people;
 
@@ -10,38 +10,39 @@ use super::people::people;
 /// request of one kind alone, and is the same when it is read again.
 pub fn request(bytes: &[u8]) {
     let Some(compact) = people().signed(bytes) else { return };
-    let (enrolment, renewal) = (EnrolmentRequest::verify(&compact), RenewalRequest::verify(&compact));
+    let (enrolment, renewal) =
+        (VerifiedEnrolment::read(&compact, &AwsLc), VerifiedRenewal::read(&compact, &AwsLc));
     assert!(enrolment.is_err() || renewal.is_err());
     if let Ok(enrolment) = enrolment {
-        assert!(P256PublicKey::from_spki_der(&enrolment.device_spki).is_ok());
-        assert!(P256PublicKey::from_spki_der(&enrolment.seal_spki).is_ok());
+        assert!(P256PublicKey::from_spki_der(&enrolment.device_spki, &AwsLc).is_ok());
+        assert!(P256PublicKey::from_spki_der(&enrolment.seal_spki, &AwsLc).is_ok());
         assert!(AccountPublicKey::from_spki_der(&enrolment.account_spki).is_ok());
         assert_ne!(enrolment.device_spki, enrolment.seal_spki);
         check_spelling(&compact);
-        assert_eq!(EnrolmentRequest::verify(&compact), Ok(enrolment));
+        assert_eq!(VerifiedEnrolment::read(&compact, &AwsLc), Ok(enrolment));
     }
     if let Ok(renewal) = renewal {
-        assert!(P256PublicKey::from_spki_der(&renewal.device_spki).is_ok());
+        assert!(P256PublicKey::from_spki_der(&renewal.device_spki, &AwsLc).is_ok());
         check_spelling(&compact);
-        assert_eq!(RenewalRequest::verify(&compact), Ok(renewal));
+        assert_eq!(VerifiedRenewal::read(&compact, &AwsLc), Ok(renewal));
     }
 }
 
 /// A JWS that is taken has three parts of base64url and nothing around them.
 fn check_spelling(compact: &str) {
-    assert!(compact.len() <= parlour_crypto::signed_request::MAX_COMPACT);
+    assert!(compact.len() <= parlour_envelope::signed_request::MAX_COMPACT);
     assert_eq!(compact.matches('.').count(), 2);
     assert!(compact.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)));
 }
 
 /// A certificate request in DER. What holds gives a key that stands in it, of the kind that was asked for.
 pub fn pkcs10(bytes: &[u8]) {
-    let (device, account) = (verify_device_request(bytes), verify_account_request(bytes));
+    let (device, account) = (verify_device_request(bytes, &AwsLc), verify_account_request(bytes, &AwsLc));
     assert!(device.is_err() || account.is_err());
     if let Ok(spki) = device.as_ref().or(account.as_ref()) {
         assert!(bytes.len() <= MAX_REQUEST);
         assert!(bytes.windows(spki.len()).any(|window| window == spki.as_slice()));
-        assert_eq!(P256PublicKey::from_spki_der(spki).is_ok(), device.is_ok());
+        assert_eq!(P256PublicKey::from_spki_der(spki, &AwsLc).is_ok(), device.is_ok());
         assert_eq!(AccountPublicKey::from_spki_der(spki).is_ok(), account.is_ok());
     }
 }

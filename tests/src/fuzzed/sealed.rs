@@ -7,8 +7,10 @@ use aes_gcm::aead::AeadInOut as _;
 use aes_gcm::aes::cipher::KeyInit as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use parlour_crypto::message::{OpenError, jws_hash};
-use parlour_crypto::{Content, Role, message};
+use parlour_crypto::message::OpenError;
+use parlour_crypto::{Role, message};
+use parlour_envelope::Content;
+use parlour_envelope::statement::jws_hash;
 use parlour_protocol::SealedMessage;
 use serde_json::{Value, json};
 

@@ -1,8 +1,8 @@
 //! Enrolment: a free name becomes an account, with certificates for its device and its account key.
 
-use parlour_crypto::enrolment::{EnrolmentRequest, VerifiedEnrolment};
+use parlour_envelope::{AwsLc, VerifiedEnrolment};
 use parlour_keylog::{AccountCertificate, DeviceCertificate, Leaf, LeafKind, certificate_hash, device_id};
-use parlour_protocol::authority::{AuthorityRefusal, Der, Issued};
+use parlour_protocol::ttp::{Der, Issued, TtpRefusal};
 use parlour_protocol::{DeviceId, NameError, Timestamp, UserName};
 
 use super::Authority;
@@ -20,7 +20,7 @@ struct Application<'a> {
 
 impl Authority {
     /// Does what [`enrol`](Self::enrol) says; gives the line of the answer.
-    pub(crate) fn enrol_line(&self, request: &str) -> Result<String, AuthorityRefusal> {
+    pub(crate) fn enrol_line(&self, request: &str) -> Result<String, TtpRefusal> {
         let application = application(request).map_err(|denied| denied.tell("enrol"))?;
         let granted = self.ledger.transact(|ledger| self.grant(ledger, &application));
         let answer = granted.map_err(|denied| denied.tell("enrol"))?;
@@ -35,11 +35,11 @@ impl Authority {
         }
         let name = &application.name;
         if ledger.has_account(name)? {
-            return Err(Denied::Refused(AuthorityRefusal::NameTaken, format!("{name} has an account")));
+            return Err(Denied::Refused(TtpRefusal::NameTaken, format!("{name} has an account")));
         }
         if ledger.has_look_alike(name)? {
             let reason = format!("{name} looks like a name that has an account");
-            return Err(Denied::Refused(AuthorityRefusal::NameTooLike, reason));
+            return Err(Denied::Refused(TtpRefusal::NameTaken, reason));
         }
         application.check_keys(ledger)?;
         let now = self.now();
@@ -135,7 +135,7 @@ impl Application<'_> {
 }
 
 fn application(request: &str) -> Result<Application<'_>, Denied> {
-    let keys = EnrolmentRequest::verify(request).map_err(|error| Denied::bad_request(&error))?;
+    let keys = VerifiedEnrolment::read(request, &AwsLc).map_err(|error| Denied::bad_request(&error))?;
     let name = keys.name.parse().map_err(|error: NameError| Denied::bad_request(&error))?;
     Ok(Application { name, device: device_id(&keys.device_spki), keys, request })
 }

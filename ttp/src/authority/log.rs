@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parlour_keylog::{Leaf, LeafKind, LogCertificate, RootCertificate, revocation_signing_input};
 use parlour_protocol::Timestamp;
-use parlour_protocol::authority::Revocation;
+use parlour_protocol::ttp::Revocation;
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use zeroize::Zeroizing;

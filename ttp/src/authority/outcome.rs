@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use parlour_keylog::CertificateError;
-use parlour_protocol::authority::{AuthorityAnswer, AuthorityRefusal, Issued};
+use parlour_protocol::ttp::{Issued, TtpAnswer, TtpRefusal};
 
 use crate::ledger::LedgerError;
 use crate::profile::ProfileError;
@@ -13,7 +13,7 @@ use crate::profile::ProfileError;
 #[derive(Debug)]
 pub(super) enum Denied {
     /// The applicant's fault; the reason is for our log.
-    Refused(AuthorityRefusal, String),
+    Refused(TtpRefusal, String),
     /// The disk is full, or does not keep what is written: nothing was issued, and the same may be asked again.
     NotWritten(LedgerError),
     /// Our own fault.
@@ -35,11 +35,11 @@ fn remind(failure: &LedgerError) {
 
 impl Denied {
     pub(super) fn bad_request(reason: &impl ToString) -> Self {
-        Self::Refused(AuthorityRefusal::BadRequest, reason.to_string())
+        Self::Refused(TtpRefusal::BadRequest, reason.to_string())
     }
 
     /// What the applicant is told; the log gets the reason.
-    pub(super) fn tell(self, act: &'static str) -> AuthorityRefusal {
+    pub(super) fn tell(self, act: &'static str) -> TtpRefusal {
         match self {
             Self::Refused(refusal, reason) => {
                 tracing::info!(act, refusal = %refusal, reason, "refused");
@@ -47,11 +47,11 @@ impl Denied {
             }
             Self::NotWritten(failure) => {
                 remind(&failure);
-                AuthorityRefusal::Internal
+                TtpRefusal::Internal
             }
             Self::Failed(reason) => {
                 tracing::error!(act, reason, "failed");
-                AuthorityRefusal::Internal
+                TtpRefusal::Internal
             }
         }
     }
@@ -84,14 +84,14 @@ impl From<CertificateError> for Denied {
 
 /// The line that is stored and sent.
 pub(super) fn line(issued: Issued) -> Result<String, Denied> {
-    serde_json::to_string(&AuthorityAnswer::Issued(issued)).map_err(|error| Denied::Failed(error.to_string()))
+    serde_json::to_string(&TtpAnswer::Issued(issued)).map_err(|error| Denied::Failed(error.to_string()))
 }
 
 /// What a stored line says.
-pub(super) fn issued(line: &str) -> Result<Issued, AuthorityRefusal> {
+pub(super) fn issued(line: &str) -> Result<Issued, TtpRefusal> {
     match serde_json::from_str(line) {
-        Ok(AuthorityAnswer::Issued(issued)) => Ok(issued),
-        Ok(AuthorityAnswer::Watching {} | AuthorityAnswer::Revoked(_) | AuthorityAnswer::Error(_))
+        Ok(TtpAnswer::Issued(issued)) => Ok(issued),
+        Ok(TtpAnswer::Watching {} | TtpAnswer::Revoked(_) | TtpAnswer::Error(_) | TtpAnswer::Unknown)
         | Err(_) => Err(Denied::Failed("a stored answer cannot be read".to_owned()).tell("answer")),
     }
 }

@@ -1,9 +1,9 @@
 //! Renewal: a known device gets a fresh certificate for the key that it has, once its newest one is halfway
 //! through its time. Before, it gets that one again, so that asking often stores nothing.
 
-use parlour_crypto::renewal::{RenewalRequest, VerifiedRenewal};
+use parlour_envelope::{AwsLc, VerifiedRenewal};
 use parlour_keylog::{DeviceCertificate, Leaf, LeafKind, certificate_hash};
-use parlour_protocol::authority::{AuthorityRefusal, Der, Issued};
+use parlour_protocol::ttp::{Der, Issued, TtpRefusal};
 use parlour_protocol::{DeviceId, NameError, Timestamp, UserName};
 
 use super::Authority;
@@ -25,7 +25,7 @@ struct Application<'a> {
 
 impl Authority {
     /// Does what [`renew`](Self::renew) says; gives the line of the answer.
-    pub(crate) fn renew_line(&self, request: &str) -> Result<String, AuthorityRefusal> {
+    pub(crate) fn renew_line(&self, request: &str) -> Result<String, TtpRefusal> {
         let application = application(request).map_err(|denied| denied.tell("renew"))?;
         let prolonged = self.ledger.transact(|ledger| self.prolong(ledger, &application));
         let answer = prolonged.map_err(|denied| denied.tell("renew"))?;
@@ -101,19 +101,16 @@ fn check(ledger: &LedgerTransaction<'_>, application: &Application<'_>) -> Resul
     let known = ledger.device_key(name, device)?;
     if known.as_ref() != Some(&application.key.device_spki) {
         let reason = format!("{name} has no device {device} with this key");
-        return Err(Denied::Refused(AuthorityRefusal::UnknownDevice, reason));
+        return Err(Denied::Refused(TtpRefusal::UnknownDevice, reason));
     }
     if ledger.revoked(name, device)?.is_some() {
-        return Err(Denied::Refused(
-            AuthorityRefusal::Revoked,
-            format!("{name}'s device {device} is revoked"),
-        ));
+        return Err(Denied::Refused(TtpRefusal::Revoked, format!("{name}'s device {device} is revoked")));
     }
     Ok(())
 }
 
 fn application(request: &str) -> Result<Application<'_>, Denied> {
-    let key = RenewalRequest::verify(request).map_err(|error| Denied::bad_request(&error))?;
+    let key = VerifiedRenewal::read(request, &AwsLc).map_err(|error| Denied::bad_request(&error))?;
     let name = key.name.parse().map_err(|error: NameError| Denied::bad_request(&error))?;
     let device = key.device.parse().map_err(|error: NameError| Denied::bad_request(&error))?;
     Ok(Application { name, device, key, request })

@@ -1,6 +1,6 @@
 //! Revocation: a device may not be used any more.
 
-use parlour_protocol::authority::Revocation;
+use parlour_protocol::ttp::Revocation;
 use parlour_protocol::{DeviceId, Timestamp, UserName};
 use thiserror::Error;
 

@@ -54,7 +54,7 @@ fn a_name_can_be_enrolled_renewed_and_revoked_without_a_process() {
         [Revoked::Before { device: id.clone(), time: NOON }]
     );
     assert_eq!(authority.revocations_after(0, 10), Ok(vec![expected.clone()]));
-    assert_eq!(renew(), Err(AuthorityRefusal::Revoked));
+    assert_eq!(renew(), Err(TtpRefusal::Revoked));
 }
 
 #[test]
@@ -133,9 +133,9 @@ fn names_that_look_like_one_that_exists_are_refused() {
     let (lea, mallory) = (Keys::new(), Keys::new());
     authority.enrol(&lea.enrolment("lea-mo")).unwrap();
     for name in ["1ea-mo", "lea-m0", "lea-rno", "lea_mo", "1ea_rn0"] {
-        assert_eq!(authority.enrol(&mallory.enrolment(name)), Err(AuthorityRefusal::NameTooLike), "{name}");
+        assert_eq!(authority.enrol(&mallory.enrolment(name)), Err(TtpRefusal::NameTaken), "{name}");
     }
-    assert_eq!(authority.enrol(&mallory.enrolment("lea-mo")), Err(AuthorityRefusal::NameTaken));
+    assert_eq!(authority.enrol(&mallory.enrolment("lea-mo")), Err(TtpRefusal::NameTaken));
     authority.enrol(&mallory.enrolment("iea-mo")).unwrap();
 }
 
@@ -151,7 +151,7 @@ fn a_key_that_any_account_has_in_any_role_is_refused() {
         let request = EnrolmentRequest { name: "mallory", device, account: &mallory.account, seal };
         authority.enrol(&request.build(&mut rand::rng()).unwrap())
     };
-    let refused = Err(AuthorityRefusal::BadRequest);
+    let refused = Err(TtpRefusal::BadRequest);
     assert_eq!(enrol(&mallory.device, &sam.seal), refused, "sam's seal key as a seal key");
     assert_eq!(enrol(&mallory.device, &seal(&sam.device)), refused, "sam's device key as a seal key");
     assert_eq!(enrol(&device(&sam.seal), &mallory.seal), refused, "sam's seal key as a device key");

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use parlour_envelope::AwsLc;
 use parlour_keylog::RootCertificate;
 use parlour_upkeep::{
     Identities, Inspection, KeyError, Manifest, PackError, Recipient, Snapshot, SnapshotError, UnpackError,
@@ -211,7 +212,8 @@ fn open(file: &Path, identities: &Identities) -> Result<Opened, BackupError> {
         return Err(BackupError::Unsound("files are missing".to_owned()));
     };
     let unsound = |error: OpenError| BackupError::Unsound(error.to_string());
-    let root = RootCertificate::from_pem(text(&certificate)?).map_err(|error| unsound(error.into()))?;
+    let root =
+        RootCertificate::from_pem(text(&certificate)?, &AwsLc).map_err(|error| unsound(error.into()))?;
     authority::parse_issuer(text(&root_key)?, &root).map_err(unsound)?;
     authority::log::parse_key(text(&log_key)?).map_err(unsound)?;
     let inspection = inspect_image(&database, Some(&root));

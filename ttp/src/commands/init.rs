@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::signature::Ed25519KeyPair;
+use parlour_envelope::AwsLc;
 use parlour_keylog::{CertificateError, RootCertificate};
 use parlour_protocol::Timestamp;
 use rcgen::KeyPair;
@@ -117,7 +118,7 @@ pub(super) fn remove(folder: &Path) -> io::Result<()> {
 fn build(folder: &AuthorityFolder, now: Timestamp) -> Result<RootCertificate, InitError> {
     keyfiles::make_folder(folder.path(), 0o700)?;
     let key = KeyPair::generate().map_err(|_| InitError::Key)?;
-    let root = RootCertificate::from_der(&profile::root(&key, now)?)?;
+    let root = RootCertificate::from_der(&profile::root(&key, now)?, &AwsLc)?;
     keyfiles::write(&folder.root_key(), pem::private_key(key.serialized_der()).as_bytes(), 0o600)?;
     keyfiles::write(&folder.root_certificate(), pem::certificate(root.der()).as_bytes(), 0o644)?;
     write_log_key(&folder.log_key())?;

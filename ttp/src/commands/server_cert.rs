@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use parlour_envelope::AwsLc;
 use parlour_keylog::{Host, RootCertificate, ServerCertificate};
 use rcgen::{KeyPair, PublicKeyData as _};
 use thiserror::Error;
@@ -153,7 +154,8 @@ pub(super) fn present(folder: &ServerFolder) -> Option<ServerCertificate> {
 fn serves(folder: &ServerFolder, root: &RootCertificate, key: &KeyPair, hosts: &[Host], at: i64) -> bool {
     let chain = keyfiles::read(&folder.chain()).ok().and_then(|pem| pem::read_chain(&pem));
     let root_there = keyfiles::read(&folder.root_certificate()).ok();
-    let root_fits = root_there.is_some_and(|pem| RootCertificate::from_pem(&pem).as_ref() == Ok(root));
+    let root_fits =
+        root_there.is_some_and(|pem| RootCertificate::from_pem(&pem, &AwsLc).as_ref() == Ok(root));
     let (Some(certificate), Some([_, second])) = (present(folder), chain.as_deref()) else {
         return false;
     };

@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::Path;
 
+use parlour_envelope::AwsLc;
 use parlour_keylog::{
     AccountCertificate, CertificateError, DeviceCertificate, Leaf, LeafKind, LogCertificate, RootCertificate,
     ServerCertificate, certificate_hash, device_id, leaf_hash,
 };
-use parlour_protocol::authority::AuthorityAnswer;
+use parlour_protocol::ttp::TtpAnswer;
 use parlour_protocol::{Timestamp, UserName};
 use parlour_upkeep::{Inspection, moment, structure};
 use rusqlite::backup::Backup;
@@ -191,12 +192,12 @@ impl Logged {
 
     /// Whether this is what was answered to a request, letter by letter.
     fn is_answer(&self, request: &[u8], line: &str) -> bool {
-        let Ok(AuthorityAnswer::Issued(issued)) = serde_json::from_str(line) else { return false };
+        let Ok(TtpAnswer::Issued(issued)) = serde_json::from_str(line) else { return false };
         let certificates = std::iter::once(&issued.device_certificate).chain(&issued.account_certificate);
         let certificates = certificates.map(|der| certificate_hash(&der.0)).collect();
         let fits = self.issued.get(request) == Some(&(issued.name.clone(), certificates));
         // A member under another name, or another spelling, is passed over when it is read.
-        fits && serde_json::to_string(&AuthorityAnswer::Issued(issued)).is_ok_and(|again| again == line)
+        fits && serde_json::to_string(&TtpAnswer::Issued(issued)).is_ok_and(|again| again == line)
     }
 }
 
@@ -239,7 +240,7 @@ fn is_as_described(
     let der = &row.der;
     let (described, dates, verified) = match row.kind {
         CertificateKind::Root => {
-            let it = RootCertificate::from_der(der)?;
+            let it = RootCertificate::from_der(der, &AwsLc)?;
             let described = it.common_name() == row.name && it.serial() == row.serial;
             (described, (it.not_before(), it.not_after()), root.is_none_or(|root| *root == it))
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use parlour_protocol::authority::{AuthorityAnswer, AuthorityRefusal, AuthorityRequest};
+use parlour_protocol::ttp::{TtpAnswer, TtpRefusal, TtpRequest};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
@@ -42,14 +42,14 @@ impl Connection {
             Ok(Err(NoRequest::Gone)) => return,
             Ok(Err(NoRequest::Malformed(reason))) => {
                 tracing::info!(reason, "refused");
-                answer(&mut stream, &refusal(AuthorityRefusal::Format)).await
+                answer(&mut stream, &refusal(TtpRefusal::Format)).await
             }
-            Ok(Ok(AuthorityRequest::Watch { after })) => self.watch(&mut stream, after).await,
-            Ok(Ok(AuthorityRequest::Enrol { request })) => {
+            Ok(Ok(TtpRequest::Watch { after })) => self.watch(&mut stream, after).await,
+            Ok(Ok(TtpRequest::Enrol { request })) => {
                 let line = self.issue(move |authority| authority.enrol_line(&request)).await;
                 answer(&mut stream, &line).await
             }
-            Ok(Ok(AuthorityRequest::Renew { request })) => {
+            Ok(Ok(TtpRequest::Renew { request })) => {
                 let line = self.issue(move |authority| authority.renew_line(&request)).await;
                 answer(&mut stream, &line).await
             }
@@ -63,7 +63,7 @@ impl Connection {
     /// Issues on a thread of its own: it computes and waits for the disk.
     async fn issue(
         &self,
-        act: impl FnOnce(&Authority) -> Result<String, AuthorityRefusal> + Send + 'static,
+        act: impl FnOnce(&Authority) -> Result<String, TtpRefusal> + Send + 'static,
     ) -> String {
         let authority = Arc::clone(&self.authority);
         let issued = tokio::task::spawn_blocking(move || act(&authority)).await;
@@ -72,7 +72,7 @@ impl Connection {
             Ok(Err(refused)) => refusal(refused),
             Err(error) => {
                 tracing::error!(%error, "a request was not finished");
-                refusal(AuthorityRefusal::Internal)
+                refusal(TtpRefusal::Internal)
             }
         }
     }
@@ -80,20 +80,20 @@ impl Connection {
     async fn watch(&self, stream: &mut UnixStream, after: u64) -> Result<(), Closed> {
         let Ok(_place) = Arc::clone(&self.watchers).try_acquire_owned() else {
             tracing::warn!("too many connections watch");
-            return answer(stream, &refusal(AuthorityRefusal::Internal)).await;
+            return answer(stream, &refusal(TtpRefusal::Internal)).await;
         };
-        answer(stream, &line(&AuthorityAnswer::Watching {})).await?;
+        answer(stream, &line(&TtpAnswer::Watching {})).await?;
         super::watch::stream(self, stream, after).await
     }
 }
 
-fn refusal(refusal: AuthorityRefusal) -> String {
-    line(&AuthorityAnswer::Error(refusal))
+fn refusal(refusal: TtpRefusal) -> String {
+    line(&TtpAnswer::Error(refusal))
 }
 
 /// An answer as its line, without line feed. Our types have text keys and no failing parts, which are the
 /// two ways in which this can fail.
-pub(super) fn line(answer: &AuthorityAnswer) -> String {
+pub(super) fn line(answer: &TtpAnswer) -> String {
     serde_json::to_string(answer).unwrap_or_else(|_| r#"{"error":"internal"}"#.to_owned())
 }
 

@@ -1,7 +1,7 @@
 //! Reads the one line of a connection.
 
-use parlour_protocol::authority::AuthorityRequest;
 use parlour_protocol::limits::AUTHORITY_LINE_BYTES;
+use parlour_protocol::ttp::TtpRequest;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 
 /// Why there is no request.
@@ -14,7 +14,7 @@ pub(super) enum NoRequest {
 }
 
 /// Reads a line of up to [`AUTHORITY_LINE_BYTES`] and parses it. What stands after it is left alone.
-pub(super) async fn read(stream: impl AsyncRead + Unpin) -> Result<AuthorityRequest, NoRequest> {
+pub(super) async fn read(stream: impl AsyncRead + Unpin) -> Result<TtpRequest, NoRequest> {
     let most = u64::try_from(AUTHORITY_LINE_BYTES).unwrap_or(u64::MAX);
     let mut line = Vec::new();
     // One byte more than the line: its line feed.
@@ -22,7 +22,7 @@ pub(super) async fn read(stream: impl AsyncRead + Unpin) -> Result<AuthorityRequ
     stream.read_until(b'\n', &mut line).await.map_err(|_| NoRequest::Gone)?;
     match line.strip_suffix(b"\n") {
         Some(line) => {
-            let request = std::str::from_utf8(line).ok().map(AuthorityRequest::from_json);
+            let request = std::str::from_utf8(line).ok().map(TtpRequest::from_json);
             request.and_then(Result::ok).ok_or(NoRequest::Malformed("the line is not a request"))
         }
         None if line.is_empty() => Err(NoRequest::Gone),
@@ -44,10 +44,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_line_of_the_longest_length_is_read_and_one_byte_more_is_not() {
-        assert!(matches!(
-            read(line_of(AUTHORITY_LINE_BYTES).as_slice()).await,
-            Ok(AuthorityRequest::Enrol { .. })
-        ));
+        assert!(matches!(read(line_of(AUTHORITY_LINE_BYTES).as_slice()).await, Ok(TtpRequest::Enrol { .. })));
         assert_eq!(
             read(line_of(AUTHORITY_LINE_BYTES + 1).as_slice()).await,
             Err(NoRequest::Malformed("the line is too long"))

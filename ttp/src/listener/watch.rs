@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use parlour_protocol::authority::AuthorityAnswer;
+use parlour_protocol::ttp::TtpAnswer;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
 use tokio::sync::watch;
@@ -101,7 +101,7 @@ async fn send_page(connection: &Connection, stream: &mut UnixStream, after: u64)
         return Ok(after);
     };
     let lines: Vec<String> =
-        page.into_iter().map(|revocation| line(&AuthorityAnswer::Revoked(revocation))).collect();
+        page.into_iter().map(|revocation| line(&TtpAnswer::Revoked(revocation))).collect();
     answer(stream, &lines.join("\n")).await?;
     Ok(last)
 }

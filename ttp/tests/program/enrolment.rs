@@ -3,7 +3,7 @@
 use std::sync::Barrier;
 
 use parlour_keylog::{AccountCertificate, DeviceCertificate, Leaf, LeafKind, certificate_hash};
-use parlour_protocol::authority::AuthorityRefusal;
+use parlour_protocol::ttp::TtpRefusal;
 use parlour_ttp::ledger::Ledger;
 
 use crate::people::{Person, with_other_signature};
@@ -55,15 +55,15 @@ fn a_name_belongs_to_one_account_for_ever() {
     let (sam, mallory) = (Person::new(), Person::numbered(1));
     let serving = world.serve();
     serving.enrol(&sam.enrolment("sam")).unwrap();
-    assert_eq!(serving.enrol(&mallory.enrolment("sam")), Err(AuthorityRefusal::NameTaken));
+    assert_eq!(serving.enrol(&mallory.enrolment("sam")), Err(TtpRefusal::NameTaken));
     // Not by its own keys in another request either.
-    assert_eq!(serving.enrol(&sam.enrolment("sam")), Err(AuthorityRefusal::NameTaken));
+    assert_eq!(serving.enrol(&sam.enrolment("sam")), Err(TtpRefusal::NameTaken));
     world.succeed(&["revoke", "sam"]);
     serving.kill();
     let serving = world.serve_with(&["--clock-offset", "1000000000"]);
     // By then the root has expired too, so nothing new is issued; the name was looked at before.
-    assert_eq!(serving.enrol(&mallory.enrolment("sam")), Err(AuthorityRefusal::NameTaken));
-    assert_eq!(serving.enrol(&mallory.enrolment("mallory")), Err(AuthorityRefusal::Internal));
+    assert_eq!(serving.enrol(&mallory.enrolment("sam")), Err(TtpRefusal::NameTaken));
+    assert_eq!(serving.enrol(&mallory.enrolment("mallory")), Err(TtpRefusal::Internal));
 }
 
 #[test]
@@ -73,9 +73,9 @@ fn a_key_belongs_to_one_name() {
     let other_account = Person { account: Person::numbered(1).account, ..Person::new() };
     let serving = world.serve();
     serving.enrol(&sam.enrolment("sam")).unwrap();
-    assert_eq!(serving.enrol(&other_device.enrolment("erik")), Err(AuthorityRefusal::BadRequest));
+    assert_eq!(serving.enrol(&other_device.enrolment("erik")), Err(TtpRefusal::BadRequest));
     let with_device = Person { device: sam.device, ..other_account };
-    assert_eq!(serving.enrol(&with_device.enrolment("erik")), Err(AuthorityRefusal::BadRequest));
+    assert_eq!(serving.enrol(&with_device.enrolment("erik")), Err(TtpRefusal::BadRequest));
     // A refusal burns nothing.
     serving.enrol(&Person::numbered(1).enrolment("erik")).unwrap();
 }
@@ -99,7 +99,7 @@ fn of_a_hundred_at_once_exactly_one_gets_the_name() {
         racers.into_iter().map(|racer| racer.join().unwrap()).collect()
     });
     let winners = answers.iter().filter(|answer| read_issued(answer).is_ok()).count();
-    let losers = answers.iter().filter(|answer| read_issued(answer) == Err(AuthorityRefusal::NameTaken));
+    let losers = answers.iter().filter(|answer| read_issued(answer) == Err(TtpRefusal::NameTaken));
     assert_eq!((winners, losers.count()), (1, 99));
     drop(serving);
     let ledger = Ledger::open(&world.path("keys/ttp/ttp.db")).unwrap();
@@ -178,14 +178,14 @@ fn a_renewal_by_anybody_else_is_refused() {
         sam.renewal("nobody"),
         sam.renewal_of("sam", "0123456789abcdef"),
     ] {
-        assert_eq!(serving.renew(&request), Err(AuthorityRefusal::UnknownDevice));
+        assert_eq!(serving.renew(&request), Err(TtpRefusal::UnknownDevice));
     }
     for request in
         [sam.renewal_of("Sam", "0123456789abcdef"), sam.renewal_of("sam", "x"), sam.enrolment("sam")]
     {
-        assert_eq!(serving.renew(&request), Err(AuthorityRefusal::BadRequest));
+        assert_eq!(serving.renew(&request), Err(TtpRefusal::BadRequest));
     }
-    assert_eq!(serving.enrol(&sam.renewal("sam")), Err(AuthorityRefusal::BadRequest));
+    assert_eq!(serving.enrol(&sam.renewal("sam")), Err(TtpRefusal::BadRequest));
 }
 
 #[test]
@@ -199,8 +199,8 @@ fn a_renewal_is_not_used_again_with_its_signature_rewritten() {
     let request = sam.renewal("sam");
     serving.renew(&request).unwrap();
     let again = with_other_signature(&request);
-    parlour_crypto::RenewalRequest::verify(&again).unwrap();
-    assert_eq!(serving.renew(&again), Err(AuthorityRefusal::BadRequest));
+    parlour_envelope::VerifiedRenewal::read(&again, &parlour_envelope::AwsLc).unwrap();
+    assert_eq!(serving.renew(&again), Err(TtpRefusal::BadRequest));
 }
 
 #[test]

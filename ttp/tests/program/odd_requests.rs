@@ -1,7 +1,7 @@
 //! Requests as Mallory would write them: what she asks for beside her keys is not followed.
 
 use parlour_keylog::DeviceCertificate;
-use parlour_protocol::authority::AuthorityRefusal;
+use parlour_protocol::ttp::TtpRefusal;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
     PublicKeyData, SanType, SignatureAlgorithm, SigningKey,
@@ -91,7 +91,7 @@ fn account_keys_of_other_sizes_and_exponents_are_refused() {
         if taken {
             assert!(answer.is_ok(), "{answer:?}");
         } else {
-            assert_eq!(answer, Err(AuthorityRefusal::BadRequest), "{bits} bits, exponent {exponent}");
+            assert_eq!(answer, Err(TtpRefusal::BadRequest), "{bits} bits, exponent {exponent}");
         }
     }
 }
@@ -102,7 +102,7 @@ fn names_outside_the_grammar_are_refused() {
     let (serving, person) = (world.serve(), Person::new());
     for name in ["", "Sam", "sam ", "../sam", "sam\n", "s\u{430}m", "-sam", &"x".repeat(33)] {
         let request = person.odd_enrolment("sam", |payload| payload["name"] = name.into());
-        assert_eq!(serving.enrol(&request), Err(AuthorityRefusal::BadRequest), "{name:?}");
+        assert_eq!(serving.enrol(&request), Err(TtpRefusal::BadRequest), "{name:?}");
     }
 }
 
@@ -119,7 +119,7 @@ fn requests_that_were_touched_are_refused() {
         &good[middle + 1..]
     );
     for request in ["", "a.b.c", &good[1..], &touched, &format!("{good}A"), &"a".repeat(20_000)] {
-        assert_eq!(serving.enrol(request), Err(AuthorityRefusal::BadRequest));
+        assert_eq!(serving.enrol(request), Err(TtpRefusal::BadRequest));
     }
     let stolen = person.odd_enrolment("sam", |payload| {
         let other = Person::new();
@@ -127,6 +127,6 @@ fn requests_that_were_touched_are_refused() {
             encode(&parlour_crypto::certificate_request::device_request("sam", &other.device).unwrap())
                 .into();
     });
-    assert_eq!(serving.enrol(&stolen), Err(AuthorityRefusal::BadRequest));
+    assert_eq!(serving.enrol(&stolen), Err(TtpRefusal::BadRequest));
     serving.enrol(&good).unwrap();
 }

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use parlour_protocol::authority::{AuthorityAnswer, AuthorityRefusal, Revocation};
+use parlour_protocol::ttp::{Revocation, TtpAnswer, TtpRefusal};
 
 use crate::people::Person;
 use crate::world::{Serving, World};
@@ -29,7 +29,7 @@ impl Watcher {
 
     fn next(&mut self) -> Revocation {
         match serde_json::from_str(&self.line().unwrap()).unwrap() {
-            AuthorityAnswer::Revoked(revocation) => revocation,
+            TtpAnswer::Revoked(revocation) => revocation,
             other => panic!("{other:?}"),
         }
     }
@@ -89,9 +89,9 @@ fn a_revoked_device_is_not_renewed() {
     let before = people[0].renewal("name0");
     serving.renew(&before).unwrap();
     world.succeed(&["revoke", "name0"]);
-    assert_eq!(serving.renew(&people[0].renewal("name0")), Err(AuthorityRefusal::Revoked));
+    assert_eq!(serving.renew(&people[0].renewal("name0")), Err(TtpRefusal::Revoked));
     // Nothing was stored for this one, which got the certificate of the enrolment.
-    assert_eq!(serving.renew(&before), Err(AuthorityRefusal::Revoked));
+    assert_eq!(serving.renew(&before), Err(TtpRefusal::Revoked));
 }
 
 #[test]

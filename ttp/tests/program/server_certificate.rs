@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use parlour_envelope::AwsLc;
 use parlour_keylog::{RootCertificate, ServerCertificate};
 
 use crate::world::World;
@@ -45,7 +46,7 @@ fn a_server_certificate_comes_with_its_key_and_the_root() {
     assert_eq!(certificate.not_after() - certificate.not_before(), 365 * DAY + 300);
     assert_eq!(certificate.verify(&world.root(), certificate.not_after()), Ok(()));
     assert_eq!(chain(&world)[1], world.root().der());
-    assert_eq!(RootCertificate::from_pem(&world.text("keys/server/ca.crt")), Ok(world.root()));
+    assert_eq!(RootCertificate::from_pem(&world.text("keys/server/ca.crt"), &AwsLc), Ok(world.root()));
 }
 
 #[test]

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use parlour_envelope::AwsLc;
 use parlour_keylog::RootCertificate;
-use parlour_protocol::authority::{AuthorityAnswer, AuthorityRefusal, Issued};
+use parlour_protocol::ttp::{Issued, TtpAnswer, TtpRefusal};
 use serde_json::json;
 
 /// How long a test waits for what has to come.
@@ -62,7 +63,7 @@ impl World {
     }
 
     pub(crate) fn root(&self) -> RootCertificate {
-        RootCertificate::from_pem(&self.text("keys/ttp/ca.crt")).unwrap()
+        RootCertificate::from_pem(&self.text("keys/ttp/ca.crt"), &AwsLc).unwrap()
     }
 
     /// A command in this world; its environment is empty but for where programs are.
@@ -133,11 +134,11 @@ impl Serving<'_> {
         ask(&self.world.socket(), line).unwrap()
     }
 
-    pub(crate) fn enrol(&self, request: &str) -> Result<Issued, AuthorityRefusal> {
+    pub(crate) fn enrol(&self, request: &str) -> Result<Issued, TtpRefusal> {
         read_issued(&self.ask(&enrol_line(request)))
     }
 
-    pub(crate) fn renew(&self, request: &str) -> Result<Issued, AuthorityRefusal> {
+    pub(crate) fn renew(&self, request: &str) -> Result<Issued, TtpRefusal> {
         read_issued(&self.ask(&renew_line(request)))
     }
 
@@ -193,10 +194,10 @@ pub(crate) fn renew_line(request: &str) -> String {
     json!({"op": "renew", "request": request}).to_string()
 }
 
-pub(crate) fn read_issued(line: &str) -> Result<Issued, AuthorityRefusal> {
+pub(crate) fn read_issued(line: &str) -> Result<Issued, TtpRefusal> {
     match serde_json::from_str(line) {
-        Ok(AuthorityAnswer::Issued(issued)) => Ok(issued),
-        Ok(AuthorityAnswer::Error(refusal)) => Err(refusal),
+        Ok(TtpAnswer::Issued(issued)) => Ok(issued),
+        Ok(TtpAnswer::Error(refusal)) => Err(refusal),
         other => panic!("{line}: {other:?}"),
     }
 }

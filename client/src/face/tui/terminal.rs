@@ -10,17 +10,20 @@ use crossterm::event::{
     DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange, Event,
 };
 use crossterm::terminal::{
-    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
-    disable_raw_mode, enable_raw_mode,
+    BeginSynchronizedUpdate, DisableLineWrap, EnableLineWrap, EndSynchronizedUpdate, EnterAlternateScreen,
+    LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{execute, queue};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use ratatui::backend::CrosstermBackend;
 use ratatui::layout::{Position, Rect, Size};
 use ratatui::{Frame, Terminal};
 use tokio::signal::unix::{self, SignalKind, signal};
 use tokio::sync::mpsc;
+
+use super::ascii;
+use super::rows::{self, Rows};
+use crate::locale::Charset;
 
 /// Events that were not taken yet; with more, the terminal is not read.
 const EVENTS: usize = 256;
@@ -36,16 +39,17 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The terminal, taken.
 pub(super) struct Screen {
-    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    terminal: Terminal<Rows<BufWriter<Stdout>>>,
+    charset: Charset,
 }
 
 impl Screen {
-    /// Takes the terminal.
-    pub(super) fn open() -> io::Result<Self> {
+    /// Takes the terminal, which understands these characters.
+    pub(super) fn open(charset: Charset) -> io::Result<Self> {
         restore_on_panic();
         // Made first, so that it is dropped whatever fails after it.
         let writer = BufWriter::with_capacity(FRAME_BYTES, stdout());
-        let screen = Self { terminal: Terminal::new(CrosstermBackend::new(writer))? };
+        let screen = Self { terminal: Terminal::new(Rows::new(writer))?, charset };
         take()?;
         Ok(screen)
     }
@@ -55,9 +59,15 @@ impl Screen {
     }
 
     /// Draws what changed since the last time.
-    pub(super) fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+    pub(super) fn draw(&mut self, draw: impl Fn(&mut Frame<'_>)) -> io::Result<()> {
         queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
-        self.terminal.draw(draw)?;
+        let charset = self.charset;
+        rows::draw(&mut self.terminal, |frame| {
+            draw(frame);
+            if charset == Charset::Ascii {
+                ascii::replace(frame.buffer_mut());
+            }
+        })?;
         execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
     }
 
@@ -91,7 +101,8 @@ impl Drop for Screen {
 fn take() -> io::Result<()> {
     TAKEN.store(true, Ordering::SeqCst);
     enable_raw_mode()?;
-    execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste, EnableFocusChange)
+    // A cluster that takes more cells here than we count must not reach the next row.
+    execute!(stdout(), EnterAlternateScreen, DisableLineWrap, EnableBracketedPaste, EnableFocusChange)
 }
 
 /// Does nothing when the terminal is not ours. What fails cannot be helped: the terminal may be gone.
@@ -102,6 +113,7 @@ fn give_back() {
             EndSynchronizedUpdate,
             DisableFocusChange,
             DisableBracketedPaste,
+            EnableLineWrap,
             LeaveAlternateScreen,
             Show
         );

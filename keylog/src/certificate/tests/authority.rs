@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use parlour_envelope::AwsLc;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose, PublicKeyData, RsaKeySize, SanType, SerialNumber, SignatureAlgorithm,
@@ -37,7 +38,7 @@ impl Authority {
     }
 
     pub(crate) fn root(&self) -> RootCertificate {
-        RootCertificate::from_der(&self.der).unwrap()
+        RootCertificate::from_der(&self.der, &AwsLc).unwrap()
     }
 
     pub(crate) fn issue(&self, params: &CertificateParams, key: &impl PublicKeyData) -> Vec<u8> {

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parlour_keylog::AccountCertificate;
-use parlour_protocol::authority::AuthorityRequest;
+use parlour_protocol::ttp::TtpRequest;
 use parlour_protocol::{Refusal, Reply, UserName};
 use serde::Deserialize;
 use tracing::{error, info};
@@ -44,7 +44,7 @@ pub(super) async fn run(caller: &Caller<'_>, name: &UserName, request: String) -
 
 async fn enrol(caller: &Caller<'_>, name: &UserName, request: String) -> Result<Reply, Refused> {
     let services = &caller.services;
-    let issued = services.ttp.ask(&AuthorityRequest::Enrol { request }).await;
+    let issued = services.ttp.ask(&TtpRequest::Enrol { request }).await;
     let issued = issued.map_err(|error| Refused::by_ttp(&error))?;
     let Some(account_certificate) = issued.account_certificate else {
         return Err(internal(&"the authority issued no account certificate").into());

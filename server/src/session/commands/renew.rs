@@ -1,6 +1,6 @@
 //! `renew`: a renewal request goes to the TTP; the fresh certificate comes back.
 
-use parlour_protocol::authority::AuthorityRequest;
+use parlour_protocol::ttp::TtpRequest;
 use parlour_protocol::{Refusal, Reply};
 use tracing::info;
 
@@ -18,7 +18,7 @@ pub(super) async fn run(caller: &Caller<'_>, request: String) -> Result<Reply, R
         recorder.record(caller.event(Kind::RateLimit).because("too many renewals"));
         Refusal::TooMany { seconds }
     })?;
-    let issued = services.ttp.ask(&AuthorityRequest::Renew { request }).await;
+    let issued = services.ttp.ask(&TtpRequest::Renew { request }).await;
     let issued = issued.map_err(|error| {
         let Refused { refusal, reason } = Refused::by_ttp(&error);
         recorder.record(caller.event(Kind::RenewalRefused).because(reason));

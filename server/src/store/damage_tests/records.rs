@@ -1,7 +1,7 @@
 //! What is damaged in the records beside the messages: revocations, which the TTP has as well, and the audit log.
 
 use parlour_protocol::Timestamp;
-use parlour_protocol::authority::Revocation;
+use parlour_protocol::ttp::Revocation;
 use rusqlite::Connection;
 use tokio::sync::mpsc;
 

@@ -1,6 +1,5 @@
 //! The input, with the cursor in it.
 
-use parlour_protocol::clean;
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
@@ -62,7 +61,7 @@ fn layout(composer: &Composer, columns: usize) -> Layout {
     let mut rows = vec![String::new()];
     let mut cells = 0;
     let mut put = |grapheme: &str, rows: &mut Vec<String>| {
-        let shown = if grapheme == "\n" { "⏎".to_owned() } else { clean(grapheme).replace('\t', "    ") };
+        let shown = if grapheme == "\n" { "⏎".to_owned() } else { plain(grapheme) };
         for part in shown.graphemes(true) {
             let wide = width(part);
             if cells + wide > columns {

@@ -1,6 +1,7 @@
 //! Text from elsewhere made ready for cells: harmless, measured, and broken into rows.
 
 use parlour_protocol::clean;
+use parlour_protocol::limits::CLUSTER_CHARS;
 use ratatui::buffer::CellWidth as _;
 use unicode_segmentation::UnicodeSegmentation as _;
 
@@ -12,7 +13,26 @@ const BREAK: &str = " ⏎ ";
 
 /// A text as one line that can be drawn.
 pub(crate) fn plain(text: &str) -> String {
-    clean(text).replace('\t', TAB)
+    let text = clean(text).replace('\t', TAB);
+    if text.is_ascii() || !text.graphemes(true).any(is_too_long) {
+        return text;
+    }
+    let mut bounded = String::with_capacity(text.len());
+    for cluster in text.graphemes(true) {
+        if is_too_long(cluster) {
+            bounded.extend(cluster.chars().take(CLUSTER_CHARS));
+            bounded.push(char::REPLACEMENT_CHARACTER);
+        } else {
+            bounded.push_str(cluster);
+        }
+    }
+    bounded
+}
+
+/// Whether a cluster has more characters than are drawn: a terminal that does not join them would draw
+/// them over all that stands behind.
+fn is_too_long(cluster: &str) -> bool {
+    cluster.len() > CLUSTER_CHARS && cluster.chars().nth(CLUSTER_CHARS).is_some()
 }
 
 /// The cells that a plain text takes.
@@ -161,6 +181,20 @@ mod tests {
     fn a_line_break_ends_its_row_and_is_seen() {
         assert_eq!(wrap(&plain("one\n\n  two\n"), 20, 20), ["one ⏎", "⏎", "  two ⏎"]);
         assert_eq!(plain("a\tb\u{1b}c"), "a    b\u{fffd}c");
+    }
+
+    #[test]
+    fn a_cluster_without_end_is_cut_and_those_that_people_use_are_not() {
+        let clusters = ["\u{1100}", "क्", "👍🏽\u{200d}", "👍🏽🏽", "\u{600}", "ा", "🏳️\u{200d}🌈\u{200d}"];
+        for endless in clusters.map(|cluster| cluster.repeat(400)) {
+            let longest = plain(&endless).graphemes(true).map(|cluster| cluster.chars().count()).max();
+            assert!(longest.is_some_and(|longest| longest <= CLUSTER_CHARS + 1), "{endless}: {longest:?}");
+        }
+        for text in
+            ["👩🏽\u{200d}❤️\u{200d}💋\u{200d}👨🏽", "👩\u{200d}👩\u{200d}👧\u{200d}👦", "र्त्स्न्यों", "각", "🇩🇪"]
+        {
+            assert_eq!(plain(text), text);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use x509_parser::certificate::X509CertificateParser;
 use x509_parser::nom::Parser as _;
 
 use crate::p256::{P256KeyError, P256PublicKey};
+use crate::verifier::Verifier;
 
 /// Why a leaf certificate's key was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -18,10 +19,11 @@ pub enum LeafError {
 
 /// The public key of a DER certificate, which is not judged: issuer, validity, names, usages and
 /// revocation are for the caller to check.
-pub fn leaf_public_key(der: &[u8]) -> Result<P256PublicKey, LeafError> {
+pub fn leaf_public_key(der: &[u8], verifier: &dyn Verifier) -> Result<P256PublicKey, LeafError> {
     let parsed = X509CertificateParser::new().with_deep_parse_extensions(false).parse(der);
     let Ok(([], certificate)) = parsed else {
         return Err(LeafError::Malformed);
     };
-    P256PublicKey::from_spki_der(certificate.tbs_certificate.subject_pki.raw).map_err(LeafError::Key)
+    P256PublicKey::from_spki_der(certificate.tbs_certificate.subject_pki.raw, verifier)
+        .map_err(LeafError::Key)
 }

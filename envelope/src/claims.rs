@@ -2,11 +2,12 @@
 
 use std::fmt;
 
+use parlour_protocol::MessageId;
+use parlour_protocol::object::from_object;
 use serde::{Deserialize, Serialize};
 
 use crate::base64url;
 use crate::franking::FrankingKey;
-use crate::strict_json;
 
 /// The latest `time` that is taken: the end of the year 9999, in milliseconds since 1970.
 pub const MAX_TIME: i64 = 253_402_300_799_999;
@@ -57,6 +58,9 @@ pub enum ClaimsError {
     /// `time` is negative or beyond [`MAX_TIME`].
     #[error("the claim `time` is out of range")]
     Time,
+    /// `id` is not the canonical form of a UUID.
+    #[error("the claim `id` is not a message id")]
+    Id,
     /// `chain`, `n` and `prev` are not of their form, or do not fit one another.
     #[error("the claims `chain`, `n` and `prev` do not fit together")]
     Chain,
@@ -82,10 +86,13 @@ struct Wire {
 }
 
 impl Claims {
-    /// Checks the ranges and forms that hold for every message; the names and `id` are the caller's.
-    pub(crate) fn check(&self) -> Result<(), ClaimsError> {
+    /// Checks the ranges and forms that hold for every message; the names are the caller's.
+    pub fn check(&self) -> Result<(), ClaimsError> {
         if !(0..=MAX_TIME).contains(&self.time) {
             return Err(ClaimsError::Time);
+        }
+        if self.id.parse::<MessageId>().is_err() {
+            return Err(ClaimsError::Id);
         }
         let chain_fits = base64url::decode_array::<16>(&self.chain).is_some();
         let prev_fits = match self.n {
@@ -96,8 +103,10 @@ impl Claims {
         if chain_fits && prev_fits { Ok(()) } else { Err(ClaimsError::Chain) }
     }
 
-    pub(crate) fn from_json(json: &[u8]) -> Result<Self, ClaimsError> {
-        let wire: Wire = strict_json::from_object(json).ok_or(ClaimsError::Malformed)?;
+    /// Reads the JSON that was signed.
+    pub fn from_json(json: &[u8]) -> Result<Self, ClaimsError> {
+        let json = str::from_utf8(json).map_err(|_| ClaimsError::Malformed)?;
+        let wire: Wire = from_object(json).map_err(|_| ClaimsError::Malformed)?;
         let claims = Self {
             from: wire.from,
             to: wire.to,
@@ -113,7 +122,8 @@ impl Claims {
         Ok(claims)
     }
 
-    pub(crate) fn to_json(&self) -> Result<Vec<u8>, ClaimsError> {
+    /// The JSON to be signed.
+    pub fn to_json(&self) -> Result<Vec<u8>, ClaimsError> {
         let Content::Text(text) = &self.content else { return Err(ClaimsError::UnknownContent) };
         let wire = Wire {
             from: self.from.clone(),

@@ -14,7 +14,7 @@ use crate::timestamp::Timestamp;
 /// What the server asks of the TTP.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
-pub enum AuthorityRequest {
+pub enum TtpRequest {
     /// Issue both certificates for a free name.
     Enrol {
         /// The client's enrolment request, a compact JWS.
@@ -35,7 +35,7 @@ pub enum AuthorityRequest {
 /// A line from the TTP.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum AuthorityAnswer {
+pub enum TtpAnswer {
     /// Certificates for a name.
     Issued(Issued),
     /// `watch` has begun.
@@ -43,7 +43,29 @@ pub enum AuthorityAnswer {
     /// A revocation.
     Revoked(Revocation),
     /// Nothing was done.
-    Error(AuthorityRefusal),
+    Error(TtpRefusal),
+    /// Something of a newer TTP. Only ever read, never said, and never a success.
+    #[serde(skip)]
+    Unknown,
+}
+
+/// The answers that have a name here.
+const KNOWN: [&str; 4] = ["issued", "watching", "revoked", "error"];
+
+impl TtpAnswer {
+    /// Reads a line. One that is an object without any of the names that are known here is
+    /// [`Unknown`](Self::Unknown).
+    pub fn from_json(line: &str) -> serde_json::Result<Self> {
+        serde_json::from_str(line).or_else(|error| {
+            let members: serde_json::Map<String, serde_json::Value> =
+                serde_json::from_str(line).map_err(|_| error)?;
+            match members.keys().find(|name| KNOWN.contains(&name.as_str())) {
+                // What is wrong is inside.
+                Some(_) => serde_json::from_str(line),
+                None => Ok(Self::Unknown),
+            }
+        })
+    }
 }
 
 /// Certificates that were issued (now, or before for the same request).
@@ -77,19 +99,16 @@ pub struct Revocation {
 /// Why the TTP did nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, Error)]
 #[serde(rename_all = "snake_case")]
-pub enum AuthorityRefusal {
+pub enum TtpRefusal {
     /// The line is no request.
     #[error("not a request")]
     Format,
     /// The signed request is not well-formed, not signed by its key, or its keys are not allowed.
     #[error("the signed request does not hold")]
     BadRequest,
-    /// The name belongs to an account.
+    /// The name belongs to an account, or looks like one that does.
     #[error("the name is taken")]
     NameTaken,
-    /// The name is easily taken for one that belongs to an account.
-    #[error("the name looks like one that is taken")]
-    NameTooLike,
     /// The TTP never issued a certificate to this device of this name.
     #[error("the device is unknown")]
     UnknownDevice,
@@ -97,8 +116,12 @@ pub enum AuthorityRefusal {
     #[error("the device was revoked")]
     Revoked,
     /// The TTP's own fault.
-    #[error("the authority failed")]
+    #[error("the TTP failed")]
     Internal,
+    /// A reason of a newer TTP. Only ever read, never said.
+    #[error("for a reason that is not known here")]
+    #[serde(other, skip_serializing)]
+    Unknown,
 }
 
 /// DER bytes, base64url without padding in JSON.
@@ -120,10 +143,10 @@ impl From<Der> for String {
     }
 }
 
-impl AuthorityRequest {
+impl TtpRequest {
     /// Reads a line.
-    pub fn from_json(line: &str) -> Result<Self, AuthorityRefusal> {
-        crate::object::from_object(line).map_err(|_| AuthorityRefusal::Format)
+    pub fn from_json(line: &str) -> Result<Self, TtpRefusal> {
+        crate::object::from_object(line).map_err(|_| TtpRefusal::Format)
     }
 }
 
@@ -133,20 +156,41 @@ mod tests {
 
     #[test]
     fn requests_and_answers_have_their_golden_lines() {
-        let request: AuthorityRequest = serde_json::from_str(r#"{"op":"enrol","request":"a.b.c"}"#).unwrap();
-        assert_eq!(request, AuthorityRequest::Enrol { request: "a.b.c".into() });
+        let request: TtpRequest = serde_json::from_str(r#"{"op":"enrol","request":"a.b.c"}"#).unwrap();
+        assert_eq!(request, TtpRequest::Enrol { request: "a.b.c".into() });
         for bad in [r#"{"op":"enrol","request":"a","x":1}"#, r#"["enrol","a.b.c"]"#, "", "{}"] {
-            assert_eq!(AuthorityRequest::from_json(bad), Err(AuthorityRefusal::Format), "{bad}");
+            assert_eq!(TtpRequest::from_json(bad), Err(TtpRefusal::Format), "{bad}");
         }
-        let answer = AuthorityAnswer::Issued(Issued {
+        let answer = TtpAnswer::Issued(Issued {
             name: "sam".parse().unwrap(),
             device_certificate: Der(vec![1, 2, 3]),
             account_certificate: None,
         });
         let line = serde_json::to_string(&answer).unwrap();
         assert_eq!(line, r#"{"issued":{"name":"sam","device_certificate":"AQID"}}"#);
-        assert_eq!(serde_json::from_str::<AuthorityAnswer>(&line).unwrap(), answer);
-        let refusal = AuthorityAnswer::Error(AuthorityRefusal::NameTaken);
+        assert_eq!(TtpAnswer::from_json(&line).unwrap(), answer);
+        let refusal = TtpAnswer::Error(TtpRefusal::NameTaken);
         assert_eq!(serde_json::to_string(&refusal).unwrap(), r#"{"error":"name_taken"}"#);
+    }
+
+    /// Lines of a newer TTP, each behind a comment that tells what becomes of it.
+    #[test]
+    fn lines_from_the_future_are_kept_as_unknown() {
+        let lines = include_str!("../../tests/vectors/future/ttp.jsonl");
+        let mut cases = 0;
+        for pair in lines.lines().collect::<Vec<_>>().chunks(2) {
+            let [about, line] = pair else { panic!("a comment without its line: {pair:?}") };
+            let found = match TtpAnswer::from_json(line).unwrap() {
+                TtpAnswer::Unknown => "answer",
+                TtpAnswer::Error(TtpRefusal::Unknown) => "refusal",
+                _ => "known",
+            };
+            assert_eq!(found, about.strip_prefix("# ").unwrap().split_once(": ").unwrap().0, "{line}");
+            cases += 1;
+        }
+        assert!(cases >= 5, "only {cases}");
+        for bad in ["", "{}x", "[1]", r#"{"issued":{"name":"SAM"}}"#, r#"{"error":7}"#] {
+            assert!(TtpAnswer::from_json(bad).is_err(), "{bad}");
+        }
     }
 }

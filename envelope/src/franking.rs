@@ -6,10 +6,10 @@
 
 use std::fmt;
 
-use aws_lc_rs::hmac;
-use rand_core::CryptoRng;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::base64url;
@@ -24,10 +24,8 @@ pub struct FrankingKey(Zeroizing<[u8; 32]>);
 pub struct CommitmentMismatch;
 
 impl FrankingKey {
-    /// Draws a new key.
-    pub fn generate(rng: &mut impl CryptoRng) -> Self {
-        let mut key = Zeroizing::new([0; 32]);
-        rng.fill_bytes(key.as_mut_slice());
+    /// The key of these bytes, which must be uniformly random.
+    pub fn from_bytes(key: Zeroizing<[u8; 32]>) -> Self {
         Self(key)
     }
 
@@ -38,20 +36,19 @@ impl FrankingKey {
 
     /// HMAC-SHA256 over a JWS's signing input (header, dot and payload as sent).
     pub fn commit(&self, signing_input: &str) -> [u8; 32] {
-        let tag = hmac::sign(&self.hmac_key(), signing_input.as_bytes());
-        // An HMAC-SHA256 tag has 32 bytes; the zip states the copy without a failing case.
-        let mut commitment = [0; 32];
-        commitment.iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
-        commitment
+        self.hmac(signing_input).finalize().into_bytes().into()
     }
 
     /// Checks a commitment in constant time.
     pub fn verify(&self, signing_input: &str, commitment: &[u8; 32]) -> Result<(), CommitmentMismatch> {
-        hmac::verify(&self.hmac_key(), signing_input.as_bytes(), commitment).map_err(|_| CommitmentMismatch)
+        self.hmac(signing_input).verify(&(*commitment).into()).map_err(|_| CommitmentMismatch)
     }
 
-    fn hmac_key(&self) -> hmac::Key {
-        hmac::Key::new(hmac::HMAC_SHA256, self.0.as_slice())
+    fn hmac(&self, signing_input: &str) -> Hmac<Sha256> {
+        // A key of one block, the form to which HMAC pads shorter ones with zeros (RFC 2104 section 2).
+        let mut block = Zeroizing::new([0; 64]);
+        block.iter_mut().zip(self.0.iter()).for_each(|(to, from)| *to = *from);
+        Hmac::<Sha256>::new((&*block).into()).chain_update(signing_input)
     }
 }
 
@@ -75,5 +72,24 @@ impl<'de> Deserialize<'de> for FrankingKey {
         base64url::decode_array(&text)
             .map(|key| Self(Zeroizing::new(key)))
             .ok_or_else(|| D::Error::custom("not 32 bytes of base64url"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(byte: u8) -> FrankingKey {
+        FrankingKey::from_bytes(Zeroizing::new([byte; 32]))
+    }
+
+    /// The expected value was computed with Python's hmac from RFC 2104.
+    #[test]
+    fn a_commitment_is_hmac_sha256_and_fits_one_key_and_one_text() {
+        let commitment = key(9).commit("hello.there");
+        assert_eq!(base64url::encode(commitment), "5P1SCOmNfCzQ3zmbY2KdHM1RrbYz5wXySkUpeUOPUWQ");
+        assert_eq!(key(9).verify("hello.there", &commitment), Ok(()));
+        assert_eq!(key(8).verify("hello.there", &commitment), Err(CommitmentMismatch));
+        assert_eq!(key(9).verify("hello.thera", &commitment), Err(CommitmentMismatch));
     }
 }
