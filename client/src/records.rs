@@ -9,6 +9,7 @@ mod disk;
 mod error;
 mod mending;
 mod outbox;
+mod revocations;
 
 use std::path::Path;
 use std::time::Duration;
@@ -28,6 +29,7 @@ use disk::{Left, sqlite};
 use error::DAMAGED;
 pub use error::RecordsError;
 pub use outbox::{Outgoing, OutgoingBody};
+pub use revocations::KnownRevocation;
 
 use crate::profile::{ProfileError, read_key, write_private};
 use crate::reading::judge::{Chain, ChainKey};
@@ -52,11 +54,19 @@ enum Kind {
     Pin = 4,
     OwnChain = 5,
     Outbox = 6,
+    Revocation = 9,
 }
 
 impl Kind {
-    const ALL: [Self; 6] =
-        [Self::Conversation, Self::Chain, Self::Device, Self::Pin, Self::OwnChain, Self::Outbox];
+    const ALL: [Self; 7] = [
+        Self::Conversation,
+        Self::Chain,
+        Self::Device,
+        Self::Pin,
+        Self::OwnChain,
+        Self::Outbox,
+        Self::Revocation,
+    ];
 }
 
 /// How far a conversation is known here.

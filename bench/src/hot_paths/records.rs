@@ -44,5 +44,6 @@ fn shown(conversation: &Conversation, number: u32) -> Result<Shown> {
         signed: None,
         text: Some(samples::TEXT.to_owned()),
         verdict: Verdict::Public,
+        signer: None,
     })
 }

@@ -14,7 +14,7 @@ use crate::failure::{Explain, Explanation};
 use crate::link::LinkError;
 use crate::reading::judge::{ChainKey, judge};
 use crate::reading::opening::Opened;
-use crate::reading::shown::{Shown, Verdict};
+use crate::reading::shown::Shown;
 use crate::records::{Extent, PageChains, RecordsError};
 use thiserror::Error;
 
@@ -165,7 +165,7 @@ impl Engine {
         let me = self.me().cloned().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let Some(first) = page.first().map(|opened| opened.message.seq) else { return Ok(()) };
         continuous(page, name, &me, first)?;
-        let revoked = self.revoked(page).await?;
+        let revoked = self.revoked(page);
         let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let messages = judged_ahead(account, name, page, &revoked)?;
         let read = account.records.extent(name)?.map_or(0, |extent| extent.read);
@@ -211,7 +211,7 @@ impl Engine {
     ) -> Result<(), SyncError> {
         let me = self.me().cloned().ok_or(LinkError::Refused(Refusal::NotNow))?;
         continuous(&page, &extent.name, &me, extent.last + 1)?;
-        let revoked = self.revoked(&page).await?;
+        let revoked = self.revoked(&page);
         let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
         // What begins anew is judged as if nothing had been read of it.
         let mut chains = if anew {
@@ -246,7 +246,7 @@ impl Engine {
         if page.last().map(|opened| opened.message.seq + 1) != Some(extent.first) {
             return Err(LinkError::Protocol(format!("messages are missing in {name}")).into());
         }
-        let revoked = self.revoked(&page).await?;
+        let revoked = self.revoked(&page);
         let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let mut chains = PageChains::older(first <= 1);
         let mut shown = judged(&me, &page, &revoked, &mut chains);
@@ -257,23 +257,16 @@ impl Engine {
     }
 
     /// The revoked devices of everyone who sealed something in this page.
-    async fn revoked(&mut self, page: &[Opened]) -> Result<Revoked, SyncError> {
+    fn revoked(&self, page: &[Opened]) -> Revoked {
         let mut revoked = Revoked::new();
+        let Some(account) = &self.account else { return revoked };
         for message in page.iter().map(|opened| &opened.message) {
             let is_known = revoked.iter().any(|(name, _)| *name == message.from);
             if matches!(message.body, Body::Sealed(_)) && !is_known {
-                let devices = match self.contact(&message.from).await {
-                    Ok(contact) => contact.revoked,
-                    // Whether the signature holds does not hang on the account's certificate.
-                    Err(ContactError::BadAccount { .. } | ContactError::Link(LinkError::Refused(_))) => {
-                        Vec::new()
-                    }
-                    Err(failure) => return Err(failure.into()),
-                };
-                revoked.push((message.from.clone(), devices));
+                revoked.push((message.from.clone(), account.revocations.of(&message.from).to_vec()));
             }
         }
-        Ok(revoked)
+        revoked
     }
 }
 
@@ -322,7 +315,7 @@ fn mark_broken(shown: &mut [Shown], broken: &[(ChainKey, u64)]) {
     for (key, missing) in broken {
         let last = shown.iter_mut().rev().find(|shown| shown.from == key.from && shown.verdict.is_believed());
         if let Some(last) = last {
-            last.verdict = Verdict::Gap { missing: *missing };
+            last.verdict = last.verdict.clone().after_gap(*missing);
         }
     }
 }

@@ -57,6 +57,7 @@ mod tests {
             signed: None,
             text: text.map(str::to_owned),
             verdict,
+            signer: None,
         }
     }
 

@@ -38,6 +38,7 @@ fn shown(conversation: &str, seq: Seq) -> Shown {
             "and more ".repeat(seq.to_le_bytes()[0].into())
         )),
         verdict: Verdict::Good,
+        signer: None,
     }
 }
 

@@ -209,6 +209,7 @@ impl Damage {
             facts(&[Kind::Chain, Kind::Device, Kind::OwnChain]),
             "notes of what came last are lost: a missing message may go unnoticed once",
         );
+        say(facts(&[Kind::Revocation]), "revocations are asked for again from the server");
         say(
             facts(&[Kind::Outbox]),
             "list of what waits to be sent is lost: what could be read of it is sent",

@@ -14,6 +14,7 @@ fn shown(seq: Seq) -> Shown {
         signed: None,
         text: Some(format!("canary {seq}")),
         verdict: Verdict::Good,
+        signer: None,
     }
 }
 

@@ -169,7 +169,7 @@ mod tests {
         assert!(!remembering.is_revoked(&name, &first).await.unwrap());
         for (number, device) in [(1, &first), (2, &second)] {
             let time = Timestamp::from_millis(2);
-            let revoked = RevokedDevice { device: device.clone(), time };
+            let revoked = RevokedDevice { device: device.clone(), time, statement: None };
             assert!(remembering.hold(&name, revoked.clone()));
             assert!(!remembering.hold(&name, revoked.clone()), "no news");
             assert!(remembering.is_revoked(&name, device).await.unwrap());

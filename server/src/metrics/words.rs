@@ -262,6 +262,7 @@ lines! {
     Account = "account";
     Conversations = "conversations";
     History = "history";
+    Revocations = "revocations";
     Pong = "pong";
 }
 

@@ -9,7 +9,8 @@ use parlour_protocol::{
 use tokio::sync::mpsc;
 
 use super::{
-    Account, AppendError, Appended, ConversationKey, CreateAccountError, NewMessage, Outcome, Store,
+    Account, AppendError, Appended, ConversationKey, CreateAccountError, NewMessage, Outcome, Statements,
+    Store,
 };
 use crate::audit::{Entry, Kind, SecurityEvent};
 
@@ -236,8 +237,16 @@ async fn revocations_are_kept_once(store: &impl Store<Waiting>) {
         statement: None,
     };
     store.add_revocation(revocation.clone(), entry(Kind::DeviceRevoked, 9)).await.unwrap();
-    store.add_revocation(revocation, entry(Kind::DeviceRevoked, 9)).await.unwrap();
+    store.add_revocation(revocation.clone(), entry(Kind::DeviceRevoked, 9)).await.unwrap();
     assert_eq!(store.newest_revocation().await.unwrap(), 1);
+    assert_eq!(store.statements(0).await.unwrap(), Statements::default());
+    let stated = Revocation { statement: Some("a.b.c".to_owned()), ..revocation.clone() };
+    store.add_revocation(stated, entry(Kind::DeviceRevoked, 9)).await.unwrap();
+    // An older TTP says nothing of statements, and takes none away.
+    store.add_revocation(revocation, entry(Kind::DeviceRevoked, 9)).await.unwrap();
+    assert_eq!(store.statements(0).await.unwrap().statements, ["a.b.c"]);
+    assert_eq!(store.statements(1).await.unwrap(), Statements::default());
+    assert_eq!(store.revoked_devices(name("sam")).await.unwrap()[0].statement.as_deref(), Some("a.b.c"));
     assert_eq!(store.revoked_devices(name("sam")).await.unwrap().len(), 1);
     assert_eq!(store.revoked_devices(name("erik")).await.unwrap().len(), 0);
 }

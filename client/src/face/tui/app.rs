@@ -165,6 +165,7 @@ impl App {
             | Update::Forgotten { .. }
             | Update::Newest { .. }
             | Update::Backlog(_)
+            | Update::Judged(_)
             | Update::Message(_)
             | Update::Outbox(_)
             | Update::Progress(_)

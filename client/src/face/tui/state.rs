@@ -125,6 +125,7 @@ impl State {
                 }
             }
             Update::Backlog(messages) => messages.into_iter().for_each(|shown| self.add(shown)),
+            Update::Judged(messages) => messages.into_iter().for_each(|shown| self.replace(shown)),
             Update::Message(shown) => self.add(*shown),
             Update::Outbox(waiting) => self.waiting = waiting,
             Update::Notice(text) => self.say(NoticeKind::Info, text),
@@ -176,6 +177,16 @@ impl State {
         conversation.last = conversation.last.max(seq);
         if own {
             conversation.read = conversation.read.max(seq);
+        }
+    }
+
+    /// Shows a message with its new verdict, where it is shown.
+    fn replace(&mut self, judged: Shown) {
+        let ConversationState { messages, ahead, .. } = self.conversation(&judged.conversation);
+        for shown in messages.iter_mut().chain(ahead) {
+            if (shown.seq, shown.id) == (judged.seq, judged.id) {
+                *shown = judged.clone();
+            }
         }
     }
 
@@ -267,6 +278,7 @@ mod tests {
             signed: None,
             text: Some("x".into()),
             verdict: Verdict::Public,
+            signer: None,
         }
     }
 

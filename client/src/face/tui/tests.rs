@@ -33,6 +33,7 @@ pub(super) fn message(conversation: &str, from: &str, seq: Seq, minutes: i64, te
         signed: None,
         text: Some(text.to_owned()),
         verdict,
+        signer: None,
     }
 }
 

@@ -39,7 +39,8 @@ async fn revocations_of_which_bytes_were_changed_are_put_right_by_the_ttp() {
     let [first, second, third] = rows.map(|row| {
         // In the table, where the kinds of the columns stand before it, and in the index.
         let found = places(&good, row.as_bytes());
-        let table = found.iter().copied().find(|place| good[place - 4..*place] == [21, 45, 1, 76]).unwrap();
+        let table =
+            found.iter().copied().find(|place| good[place - 5..*place] == [21, 45, 1, 76, 0]).unwrap();
         let index = found.iter().copied().find(|place| *place != table).unwrap();
         (table, index)
     });
@@ -47,9 +48,9 @@ async fn revocations_of_which_bytes_were_changed_are_put_right_by_the_ttp() {
     for changes in [
         vec![(second.0 + 3, b'i')],
         vec![(third.1 + 3, b'i')],
-        vec![(first.0 - 4, 20)],
-        vec![(first.0 - 4, 20), (third.0 - 4, 20)],
-        vec![(first.0 - 4, 20), (second.0 + 3, b'i'), (third.1 + 3, b'i')],
+        vec![(first.0 - 5, 20)],
+        vec![(first.0 - 5, 20), (third.0 - 5, 20)],
+        vec![(first.0 - 5, 20), (second.0 + 3, b'i'), (third.1 + 3, b'i')],
     ] {
         let mut damaged = good.clone();
         for (place, byte) in &changes {
