@@ -27,6 +27,7 @@ mod m27_confined;
 mod m28_audit_rewritten;
 mod m29_dependencies;
 mod m32_looking_alike;
+mod m33_speaking_with_a_revoked_device;
 
 use std::path::{Path, PathBuf};
 

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use parlour_keylog::SignedRevocation;
 use parlour_protocol::ttp::{Revocation, TtpAnswer, TtpRefusal};
 
 use crate::people::Person;
@@ -59,6 +60,12 @@ fn a_revocation_by_another_process_is_heard_within_a_second() {
     assert_eq!((revocation.number, revocation.name.as_str()), (1, "name0"));
     assert_eq!(revocation.device, people[0].device_id());
     assert_eq!(second.next(), revocation);
+    // Its statement proves the same to anybody who has the root.
+    let statement = revocation.statement.as_deref().unwrap();
+    let now = revocation.time.as_seconds();
+    let signed = SignedRevocation::verify(statement, &world.root(), now).unwrap();
+    assert_eq!((signed.number, signed.name, signed.device), (1, revocation.name, revocation.device));
+    assert_eq!(signed.time, revocation.time);
 }
 
 #[test]
