@@ -1,6 +1,6 @@
 //! Signed revocations: what proves to everybody that the TTP revoked a device.
 //!
-//! A statement is a compact JWS (RFC 7515, section 7.1) with EdDSA (RFC 8037). Its payload is the
+//! A statement is a compact JWS (RFC 7515, section 7.1) with `EdDSA` (RFC 8037). Its payload is the
 //! canonical bytes of the revocation's leaf in the key log, and its header carries the number of the
 //! revocation and the certificate of the log's key. Reading takes one spelling alone, like the leaf.
 
