@@ -11,6 +11,7 @@ mod login;
 mod reconnect;
 mod register;
 mod renew;
+mod revocations;
 mod say;
 mod setting_aside;
 pub mod setup;
@@ -41,6 +42,7 @@ use crate::link::{Heard, Link, LinkError};
 use catch_up::{Behind, Joining, next_page};
 use fetch::Fetched;
 use reconnect::Reconnect;
+use revocations::Claimed;
 
 /// Updates that a face has not taken; with more, the engine waits for it.
 const UPDATES: usize = 1_024;
@@ -225,10 +227,11 @@ impl Engine {
     async fn hear(&mut self, heard: Heard) {
         match heard {
             Heard::Event(Event::Message(message)) => self.hear_message(message).await,
-            Heard::Event(Event::Revoked { user, device, time }) => {
-                let noted = self.account.as_mut().map(|account| account.contacts.revoke(&user, device, time));
-                if let Some(Err(failure)) = noted {
-                    self.lost(failure).await;
+            Heard::Event(Event::Revoked { user, device, time, number, statement }) => {
+                if self.account.is_some() {
+                    let statement = statement.as_deref();
+                    let claimed = Claimed { user: &user, device: &device, time, number, statement };
+                    self.hear_revocation(claimed).await;
                 }
             }
             // The link answers pings and ends at a goodbye.

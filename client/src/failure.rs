@@ -187,7 +187,9 @@ impl Explain for Refusal {
             Self::Format => "/help shows how each command is written",
             Self::AccountFull => "ask whoever runs the server for more room; what you wrote was not sent",
             Self::NotStored => "its disk is full or fails; who runs the server finds the reason in its log",
-            Self::UserExists => "choose another name, or /login with the keys of this one",
+            Self::UserExists => {
+                "choose another name: this one, or one that looks like it, has an account; with its keys, /login"
+            }
             _ => "",
         };
         let hint = (!hint.is_empty()).then(|| hint.to_owned());

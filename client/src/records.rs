@@ -12,6 +12,7 @@ mod error;
 mod generations;
 mod mending;
 mod outbox;
+mod revocations;
 
 use std::path::Path;
 use std::time::Duration;
@@ -33,6 +34,7 @@ use error::DAMAGED;
 pub use error::RecordsError;
 pub use generations::{Generation, Parent, Reason};
 pub use outbox::{Outgoing, OutgoingBody};
+pub use revocations::KnownRevocation;
 
 use crate::profile::{ProfileError, read_key, write_private};
 use crate::reading::judge::{Chain, ChainKey};
@@ -67,10 +69,11 @@ enum Kind {
     Outbox = 6,
     Generation = 7,
     NewestChain = 8,
+    Revocation = 9,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Conversation,
         Self::Chain,
         Self::Device,
@@ -79,6 +82,7 @@ impl Kind {
         Self::Outbox,
         Self::Generation,
         Self::NewestChain,
+        Self::Revocation,
     ];
 }
 

@@ -68,6 +68,11 @@ pub enum Command {
         /// At most so many messages, 1 to [`crate::limits::HISTORY_PAGE`].
         limit: u16,
     },
+    /// The signed statements of revocations.
+    Revocations {
+        /// Those with a number above this, 0 for all.
+        after: u64,
+    },
     /// I am still here (the answer to [`crate::Event::Ping`]).
     Pong,
 }
@@ -109,6 +114,7 @@ pub enum Verb {
     Account,
     Conversations,
     History,
+    Revocations,
     Pong,
 }
 
@@ -118,7 +124,12 @@ impl Verb {
         match self {
             Self::Register | Self::Login => !logged_in,
             Self::Renew | Self::Exit | Self::Help | Self::Dialect | Self::Pong => true,
-            Self::Users | Self::Post | Self::Account | Self::Conversations | Self::History => logged_in,
+            Self::Users
+            | Self::Post
+            | Self::Account
+            | Self::Conversations
+            | Self::History
+            | Self::Revocations => logged_in,
         }
     }
 }
@@ -138,6 +149,7 @@ impl Command {
             Self::Account { .. } => Verb::Account,
             Self::Conversations => Verb::Conversations,
             Self::History { .. } => Verb::History,
+            Self::Revocations { .. } => Verb::Revocations,
             Self::Pong => Verb::Pong,
         }
     }
@@ -170,6 +182,7 @@ impl fmt::Debug for Command {
             Self::History { conversation, range, limit } => {
                 write!(f, "History({conversation}, {range:?}, {limit})")
             }
+            Self::Revocations { after } => write!(f, "Revocations({after})"),
             Self::Pong => f.write_str("Pong"),
         }
     }

@@ -23,6 +23,10 @@ pub enum Event {
         device: DeviceId,
         /// Since when.
         time: Timestamp,
+        /// The revocation's number.
+        number: Option<u64>,
+        /// The TTP's signed statement of it, a compact JWS. Without it nobody has to believe it.
+        statement: Option<String>,
     },
     /// The server closes the connection after this.
     Goodbye(Farewell),

@@ -14,6 +14,12 @@ pub const SEALED_BYTES: usize = 60_000;
 /// How many bytes of messages a page of history holds at most, unless its first message alone is longer.
 pub const HISTORY_BYTES: usize = 60_000;
 
+/// Signed statements of revocations in one reply, at most.
+pub const REVOCATIONS_PAGE: usize = 100;
+
+/// Their bytes in one reply; a single statement may take more.
+pub const REVOCATIONS_BYTES: usize = 60_000;
+
 /// The longest line from a server, in bytes: only the replies that list names, `users` and
 /// `conversations`, are ever longer than [`LINE_BYTES`].
 pub const REPLY_BYTES: usize = 4_194_304;

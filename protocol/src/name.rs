@@ -45,7 +45,8 @@ impl Short {
     }
 }
 
-/// A user's name: `[a-z0-9][a-z0-9_-]{0,31}`. ASCII only, so that no two names look alike.
+/// A user's name: `[a-z0-9][a-z0-9_-]{0,31}`. ASCII only, so that few names look alike; see
+/// [`skeleton`](Self::skeleton) for those that do.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "Cow<'_, str>")]
 pub struct UserName(Short);
@@ -54,6 +55,24 @@ impl UserName {
     /// The name as text, without any prefix.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
+    }
+
+    /// What the name looks like: two names with the same skeleton are easily taken for each other. `1` counts as
+    /// `l`, `0` as `o`, `_` as `-`, `m` as `rn`, and `w` as `vv`. The long form stands for both, so that `vvv`,
+    /// `vw` and `wv` come to the same. `i` has its dot and stays itself.
+    pub fn skeleton(&self) -> String {
+        let mut skeleton = String::with_capacity(2 * NAME_BYTES);
+        for letter in self.as_str().chars() {
+            match letter {
+                '1' => skeleton.push('l'),
+                '0' => skeleton.push('o'),
+                '_' => skeleton.push('-'),
+                'm' => skeleton.push_str("rn"),
+                'w' => skeleton.push_str("vv"),
+                other => skeleton.push(other),
+            }
+        }
+        skeleton
     }
 }
 
@@ -174,6 +193,27 @@ mod tests {
         for name in ["", "-a", "_a", "Sam", "sam ", "sаm", "a.b", "a/b", "..", "é", &"x".repeat(33)] {
             assert_eq!(name.parse::<UserName>(), Err(NameError), "{name}");
         }
+    }
+
+    #[test]
+    fn names_that_look_alike_have_one_skeleton() {
+        let skeleton = |name: &str| name.parse::<UserName>().unwrap().skeleton();
+        for (one, other) in [
+            ("lea", "1ea"),
+            ("otto", "0tt0"),
+            ("mia", "rnia"),
+            ("wim", "vvirn"),
+            ("vvw", "wvv"),
+            ("anna-b", "anna_b"),
+            ("w0rm1", "vvorrnl"),
+        ] {
+            assert_eq!(skeleton(one), skeleton(other), "{one} and {other}");
+        }
+        for (one, other) in [("ali", "all"), ("sam", "san"), ("erik", "eric"), ("ana", "anna"), ("a-b", "ab")]
+        {
+            assert_ne!(skeleton(one), skeleton(other), "{one} and {other}");
+        }
+        assert_eq!(skeleton(&"m".repeat(32)).len(), 64);
     }
 
     #[test]

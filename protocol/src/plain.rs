@@ -129,6 +129,7 @@ pub fn write_reply(out: &mut Vec<u8>, reply: &Reply) -> bool {
         | Reply::Account(_)
         | Reply::Conversations(_)
         | Reply::History { .. }
+        | Reply::Revocations { .. }
         | Reply::Pong => return false,
     };
     out.extend_from_slice(text.as_bytes());

@@ -53,6 +53,13 @@ pub enum Reply {
         /// The newest `seq` in the conversation, 0 when it is empty.
         last: Seq,
     },
+    /// Signed statements of revocations, in the order of their numbers.
+    Revocations {
+        /// Compact JWS, as the TTP signed them.
+        statements: Vec<String>,
+        /// Whether there are others with higher numbers.
+        more: bool,
+    },
     /// The server heard that the client lives.
     Pong,
 }
@@ -75,6 +82,9 @@ pub struct RevokedDevice {
     pub device: DeviceId,
     /// Since when.
     pub time: Timestamp,
+    /// The TTP's signed statement of it, a compact JWS. Without it nobody has to believe it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub statement: Option<String>,
 }
 
 /// A conversation and how far it goes.

@@ -91,6 +91,9 @@ pub struct Revocation {
     pub device: DeviceId,
     /// Since when.
     pub time: Timestamp,
+    /// The key log's signed statement of it, a compact JWS that anybody can verify; an older TTP sends none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub statement: Option<String>,
 }
 
 /// Why the TTP did nothing.
@@ -103,7 +106,7 @@ pub enum TtpRefusal {
     /// The signed request is not well-formed, not signed by its key, or its keys are not allowed.
     #[error("the signed request does not hold")]
     BadRequest,
-    /// The name belongs to an account.
+    /// The name belongs to an account, or looks like one that does.
     #[error("the name is taken")]
     NameTaken,
     /// The TTP never issued a certificate to this device of this name.

@@ -124,6 +124,7 @@ fn commands() -> impl Strategy<Value = Command> {
         Just(Command::Conversations),
         (conversations(), range, 1..=HISTORY_PAGE)
             .prop_map(|(conversation, range, limit)| Command::History { conversation, range, limit }),
+        (0..1_u64 << 53).prop_map(|after| Command::Revocations { after }),
         Just(Command::Pong),
     ]
 }
@@ -133,7 +134,8 @@ fn dialects() -> impl Strategy<Value = Dialect> {
 }
 
 fn replies() -> impl Strategy<Value = Reply> {
-    let revoked = (devices(), times()).prop_map(|(device, time)| RevokedDevice { device, time });
+    let revoked = (devices(), times(), proptest::option::of("[a-z.]{1,9}"))
+        .prop_map(|(device, time, statement)| RevokedDevice { device, time, statement });
     let account = (names(), bytes(), vec(revoked, 0..4))
         .prop_map(|(user, certificate, revoked)| Reply::Account(AccountInfo { user, certificate, revoked }));
     let head = (conversations(), any::<u64>()).prop_map(|(name, last)| ConversationHead { name, last });
@@ -152,6 +154,8 @@ fn replies() -> impl Strategy<Value = Reply> {
         account,
         vec(head, 0..20).prop_map(Reply::Conversations),
         (vec(messages(), 0..8), any::<u64>()).prop_map(|(messages, last)| Reply::History { messages, last }),
+        (vec("[a-z.]{1,9}", 0..8), any::<bool>())
+            .prop_map(|(statements, more)| Reply::Revocations { statements, more }),
         Just(Reply::Pong),
     ]
 }
@@ -160,7 +164,16 @@ fn events() -> impl Strategy<Value = Event> {
     prop_oneof![
         messages().prop_map(Event::Message),
         Just(Event::Ping),
-        (names(), devices(), times()).prop_map(|(user, device, time)| Event::Revoked { user, device, time }),
+        (
+            names(),
+            devices(),
+            times(),
+            proptest::option::of(any::<u64>()),
+            proptest::option::of("[a-z.]{1,9}"),
+        )
+            .prop_map(|(user, device, time, number, statement)| {
+                Event::Revoked { user, device, time, number, statement }
+            }),
         proptest::sample::select(Farewell::ALL.to_vec()).prop_map(Event::Goodbye),
     ]
 }
@@ -237,6 +250,7 @@ fn typed(command: &Command) -> Option<String> {
         | Command::Account { .. }
         | Command::Conversations
         | Command::History { .. }
+        | Command::Revocations { .. }
         | Command::Pong => return None,
     })
 }
@@ -340,7 +354,20 @@ proptest! {
         let mut answers = vec![
             TtpAnswer::Issued(issued),
             TtpAnswer::Watching {},
-            TtpAnswer::Revoked(Revocation { number, name, device, time }),
+            TtpAnswer::Revoked(Revocation {
+                number,
+                name: name.clone(),
+                device: device.clone(),
+                time,
+                statement: None,
+            }),
+            TtpAnswer::Revoked(Revocation {
+                number,
+                name,
+                device,
+                time,
+                statement: Some("a.b.c".to_owned()),
+            }),
         ];
         answers.extend([
             TtpRefusal::Format, TtpRefusal::BadRequest, TtpRefusal::NameTaken,

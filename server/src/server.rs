@@ -106,6 +106,7 @@ pub async fn run(
     let directory = Arc::new(Directory::new(Arc::clone(&shared)));
     let follower = Follower {
         ttp: TtpClient::new(&settings.ttp),
+        root: Arc::clone(&identity.root),
         directory: Arc::clone(&directory),
         store: Arc::clone(&shared),
         hub: Arc::clone(&hub),

@@ -92,11 +92,14 @@ pub trait Store<T>: Send + Sync + 'static {
     fn conversations(&self, user: UserName) -> Later<'_, Vec<ConversationHead>, ReadError>;
 
     /// Stores a revocation, and appends `entry` to the audit log in the same transaction. Adding the same one again is
-    /// no error, and changes nothing. A damaged row under its number is replaced.
+    /// no error, and changes nothing but the statement that is kept of it. A damaged row under its number is replaced.
     fn add_revocation(&self, revocation: Revocation, entry: Entry) -> Later<'_, (), AddRevocationError>;
 
     /// Lists the revoked devices of a user.
     fn revoked_devices(&self, user: UserName) -> Later<'_, Vec<RevokedDevice>, ReadError>;
+
+    /// Lists the signed statements of revocations with a number above `after`, as many as go into one reply.
+    fn statements(&self, after: u64) -> Later<'_, Statements, ReadError>;
 
     /// The number of the newest revocation, 0 for none.
     fn newest_revocation(&self) -> Later<'_, u64, ReadError>;
@@ -109,6 +112,15 @@ pub trait Store<T>: Send + Sync + 'static {
 
     /// How many writes wait for their turn.
     fn waiting(&self) -> usize;
+}
+
+/// Signed statements of revocations, in the order of their numbers.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Statements {
+    /// Compact JWS, as the TTP signed them.
+    pub statements: Vec<String>,
+    /// Whether there are others with higher numbers.
+    pub more: bool,
 }
 
 /// A user's account.

@@ -242,7 +242,7 @@ fn a_ttp_comes_back_with_its_root_and_its_names() -> Result<()> {
     ensure!(refused(&world, "parlour-ttp", &backup, 2)? == "error: ttp.age is there already");
     let verify = ["verify", "ttp.age", "--identity", "backup.key"];
     let out = done(&world, "parlour-ttp", &verify)?;
-    ensure!(out.iter().any(|line| line.starts_with("3 accounts, 3 answers, 8 certificates")), "{out:#?}");
+    ensure!(out.iter().any(|line| line.starts_with("3 accounts, 3 answers, 9 certificates")), "{out:#?}");
     let restore = ["restore", "ttp.age", "--identity", "backup.key", "--keys", "keys"];
     ensure!(refused(&world, "parlour-ttp", &restore, 2)? == "error: keys/ttp is there already");
     // A server's backup is not a TTP's.

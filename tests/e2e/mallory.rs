@@ -28,7 +28,9 @@ mod m27_confined;
 mod m28_audit_rewritten;
 mod m29_dependencies;
 mod m30_losing_what_it_holds;
+mod m32_looking_alike;
 mod m32_passing_for_another_kind_of_line;
+mod m33_speaking_with_a_revoked_device;
 
 use std::path::{Path, PathBuf};
 

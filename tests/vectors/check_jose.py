@@ -20,7 +20,7 @@ import pathlib
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwcrypto import jwe, jwk, jws
 
 HERE = pathlib.Path(__file__).parent
@@ -157,12 +157,38 @@ def check_request(case):
         assert len(request.extensions) == 0
 
 
+def check_revocation(case):
+    """A revocation's statement, signed by the log's key, whose certificate the root issued."""
+    root = x509.load_der_x509_certificate(base64.b64decode(case["root"]))
+    log = x509.load_der_x509_certificate(base64.b64decode(case["log_certificate"]))
+    log.verify_directly_issued_by(root)
+    assert isinstance(log.public_key(), ed25519.Ed25519PublicKey)
+    token = jws.JWS()
+    token.allowed_algs = ["EdDSA"]
+    token.deserialize(case["jws"])
+    token.verify(jwk.JWK.from_pyca(log.public_key()), alg="EdDSA")
+    assert token.jose_header == {
+        "alg": "EdDSA",
+        "number": case["number"],
+        "typ": "parlour-revocation+jws",
+        "x5c": [case["log_certificate"]],
+    }
+    assert token.payload == case["leaf"].encode()
+    leaf = json.loads(token.payload)
+    assert (leaf["kind"], leaf["name"], leaf["device"]) == (
+        "revocation",
+        case["name"],
+        case["device"],
+    )
+
+
 CHECKS = {
     "message": check_message,
     "refused": check_refused,
     "login": check_login,
     "enrolment": check_request,
     "renewal": check_request,
+    "revocation": check_revocation,
     "vault": lambda case: None,  # not JOSE; the Rust test reads it
 }
 

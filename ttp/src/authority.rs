@@ -1,6 +1,7 @@
 //! The authority: what is issued to whom, and that no name is issued twice.
 
 mod enrol;
+pub(crate) mod log;
 mod outcome;
 mod renew;
 mod revoke;
@@ -19,14 +20,15 @@ use rcgen::{Issuer, KeyPair};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+pub(crate) use log::LogSigner;
 pub use revoke::{RevokeRefusal, Revoked};
 pub use server::ServerIssueError;
 
 use crate::clock::Clock;
 use crate::folder::{AuthorityFolder, KeyFolder};
 use crate::keyfiles::{self, KeyFileError};
-use crate::profile::RootIssuer;
-use crate::store::{Store, StoreError};
+use crate::ledger::{Ledger, LedgerError};
+use crate::profile::{ProfileError, RootIssuer};
 
 /// Why the authority cannot work.
 #[derive(Debug, Error)]
@@ -46,16 +48,29 @@ pub enum OpenError {
     /// Root key and root certificate are not a pair.
     #[error("the root key does not belong to the root certificate")]
     Pair,
+    /// The log's key is no Ed25519 key.
+    #[error("the log's key cannot be used")]
+    LogKey,
+    /// The log's certificate is none, or is another root's.
+    #[error("the log's certificate cannot be used: {0}")]
+    LogCertificate(CertificateError),
+    /// Log key and log certificate are not a pair.
+    #[error("the log's key does not belong to the log's certificate")]
+    LogPair,
+    /// The log's certificate cannot be issued.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
     /// The database cannot be used.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Ledger(#[from] LedgerError),
 }
 
-/// The root's key, the database and a clock: all that it takes to issue.
+/// The root's key, the log's, the database and a clock: all that it takes to issue.
 pub struct Authority {
     root: RootCertificate,
     issuer: RootIssuer,
-    store: Store,
+    log: LogSigner,
+    ledger: Ledger,
     clock: Box<dyn Clock>,
 }
 
@@ -68,8 +83,9 @@ impl Authority {
             tracing::warn!(path = %folder.root_key().display(), "others can read the root's key");
         }
         let issuer = read_issuer(&folder, &root)?;
-        let store = Store::open(&folder.database())?;
-        Ok(Self { root, issuer, store, clock: Box::new(clock) })
+        let ledger = Ledger::open(&folder.database())?;
+        let log = LogSigner::open(&folder, &root, &issuer, &ledger, clock.now())?;
+        Ok(Self { root, issuer, log, ledger, clock: Box::new(clock) })
     }
 
     /// The root.
@@ -78,8 +94,8 @@ impl Authority {
     }
 
     /// The database.
-    pub fn store(&self) -> &Store {
-        &self.store
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// Issues both certificates for a free name to the sender of an enrolment request (a compact JWS), or
@@ -88,8 +104,9 @@ impl Authority {
         outcome::issued(&self.enrol_line(request)?)
     }
 
-    /// Issues a fresh device certificate to a known device that sends a renewal request (a compact JWS),
-    /// or gives again what the same request got before.
+    /// Issues a fresh device certificate to a known device that sends a renewal request (a compact JWS).
+    /// Gives again what the same request got before, and the device's newest certificate while that is
+    /// valid for most of its time yet.
     pub fn renew(&self, request: &str) -> Result<Issued, TtpRefusal> {
         outcome::issued(&self.renew_line(request)?)
     }
@@ -99,9 +116,10 @@ impl Authority {
         revoke::revoke(self, name, device)
     }
 
-    /// Up to `most` revocations with numbers above `after`, in order.
-    pub fn revocations_after(&self, after: u64, most: u32) -> Result<Vec<Revocation>, StoreError> {
-        self.store.read(|records| records.revocations_after(after, most))
+    /// Up to `most` revocations with numbers above `after`, in order, each with its signed statement.
+    pub fn revocations_after(&self, after: u64, most: u32) -> Result<Vec<Revocation>, LedgerError> {
+        let revocations = self.ledger.read(|ledger| ledger.revocations_after(after, most))?;
+        Ok(revocations.into_iter().map(|revocation| self.log.state(revocation)).collect())
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -124,8 +142,12 @@ pub(crate) fn read_root_of(folder: &AuthorityFolder) -> Result<RootCertificate, 
 
 /// Reads the root's key, which must belong to `root`.
 pub(crate) fn read_issuer(folder: &AuthorityFolder, root: &RootCertificate) -> Result<RootIssuer, OpenError> {
-    let pem = Zeroizing::new(keyfiles::read(&folder.root_key())?);
-    let key = KeyPair::from_pem(&pem).map_err(OpenError::Key)?;
+    parse_issuer(&Zeroizing::new(keyfiles::read(&folder.root_key())?), root)
+}
+
+/// Reads the root's key out of PEM; it must belong to `root`.
+pub(crate) fn parse_issuer(pem: &str, root: &RootCertificate) -> Result<RootIssuer, OpenError> {
+    let key = KeyPair::from_pem(pem).map_err(OpenError::Key)?;
     if rcgen::PublicKeyData::subject_public_key_info(&key) != root.spki_der() {
         return Err(OpenError::Pair);
     }
@@ -141,15 +163,21 @@ impl OpenError {
                 keys.display()
             )),
             Self::File(error) => error.hint(),
-            Self::Root(_) | Self::Key(_) | Self::Pair => {
+            Self::Profile(_) => None,
+            Self::Root(_)
+            | Self::Key(_)
+            | Self::Pair
+            | Self::LogKey
+            | Self::LogCertificate(_)
+            | Self::LogPair => {
                 Some("put the files back as 'parlour-ttp init' made them, from your copy".to_owned())
             }
-            Self::Store(error) => error.hint(),
+            Self::Ledger(error) => error.hint(),
         }
     }
 }
 
-/// Left out because it is secret: the issuer's key.
+/// Left out because they are secret: the issuer's key and the log's.
 impl fmt::Debug for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authority").field("root", &self.root).finish_non_exhaustive()

@@ -59,11 +59,6 @@ pub struct AuthorityFolder {
 }
 
 impl AuthorityFolder {
-    /// The TTP's files in the folder at `path`.
-    pub(crate) fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
-    }
-
     /// The folder itself, mode 0711: the server may reach the socket and read the certificate.
     pub fn path(&self) -> &Path {
         &self.path
@@ -82,6 +77,11 @@ impl AuthorityFolder {
     /// The private key that signs the key log, 0600.
     pub fn log_key(&self) -> PathBuf {
         self.path.join("log.key")
+    }
+
+    /// The certificate of that key, 0644.
+    pub fn log_certificate(&self) -> PathBuf {
+        self.path.join("log.crt")
     }
 
     /// The database, 0600.

@@ -97,12 +97,6 @@ pub(crate) fn make_folder(path: &Path, mode: u32) -> Result<(), KeyFileError> {
         .map_err(|source| KeyFileError::new("make the folder", path, source))
 }
 
-/// Gives a file this mode.
-pub(crate) fn make_mode(path: &Path, mode: u32) -> Result<(), KeyFileError> {
-    fs::set_permissions(path, Permissions::from_mode(mode))
-        .map_err(|source| KeyFileError::new("change the mode of", path, source))
-}
-
 /// Reads a file as text.
 pub fn read(path: &Path) -> Result<String, KeyFileError> {
     let text = match fs::metadata(path) {

@@ -1,7 +1,7 @@
 //! The trusted third party: mints certificates, and never mints a name twice.
 //!
 //! [`Authority`] is the whole of what it decides: it checks a request, chooses every field of a
-//! certificate from a fixed profile (`profile.rs`), and writes what it did into its [`store`] before it
+//! certificate from a fixed profile (`profile.rs`), and writes what it did into its [`ledger`] before it
 //! answers. [`listener`] serves it to the server over a Unix socket. [`commands`] are what an operator
 //! types, defined in [`cli`] and completed from a file by [`config`]; [`danger`] is what is not done unless
 //! somebody allows it; [`folder`] says where keys lie and
@@ -19,10 +19,10 @@ pub mod config;
 pub mod danger;
 pub mod folder;
 pub mod keyfiles;
+pub mod ledger;
 pub mod listener;
 mod pem;
 pub mod profile;
-pub mod store;
 
 pub use authority::{Authority, OpenError};
 pub use clock::{Clock, SystemClock};

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 pub use socket::{ListenError, ServingSocket};
 
 use crate::authority::Authority;
-use crate::store::Store;
+use crate::ledger::Ledger;
 use connection::Connection;
 use watch::Observer;
 
@@ -48,7 +48,7 @@ impl Listener {
     pub fn new(
         socket: &ServingSocket,
         authority: Arc<Authority>,
-        observer: Store,
+        observer: Ledger,
     ) -> Result<Self, ListenError> {
         Ok(Self { socket: socket.listen()?, authority, observer: Observer::new(observer)? })
     }

@@ -18,7 +18,7 @@ pub(crate) const SKEW: i64 = 5 * 60;
 const DAY: i64 = 24 * 60 * 60;
 
 /// How long a device certificate is valid, in seconds.
-const DEVICE_LIFE: i64 = 7 * DAY;
+pub(crate) const DEVICE_LIFE: i64 = 7 * DAY;
 
 /// How long a server certificate is valid, in seconds.
 const SERVER_LIFE: i64 = 365 * DAY;
@@ -77,6 +77,18 @@ pub fn account(
 ) -> Result<Vec<u8>, ProfileError> {
     let mut params = params(name.as_str(), now, root.not_after())?;
     params.key_usages = vec![KeyUsagePurpose::KeyEncipherment];
+    sign(issuer, &params, spki)
+}
+
+/// The key log's certificate: the Ed25519 key signs what the log states, as long as the root is valid.
+pub fn log(
+    issuer: &RootIssuer,
+    root: &RootCertificate,
+    spki: &[u8],
+    now: Timestamp,
+) -> Result<Vec<u8>, ProfileError> {
+    let mut params = params("parlour log", now, root.not_after())?;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     sign(issuer, &params, spki)
 }
 

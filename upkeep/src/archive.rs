@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use age::{DecryptError, Decryptor, Encryptor};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use crate::inspection::{Inventory, moment};
 use crate::key::{Identities, Recipient};
@@ -23,6 +24,12 @@ const MANIFEST: &str = "manifest.json";
 
 /// The longest manifest that is read, in bytes.
 const MANIFEST_BYTES: u64 = 65_536;
+
+/// No file of a key is longer than this, in bytes.
+const KEY_BYTES: usize = 65_536;
+
+/// What is in a file of a backup; it is erased from memory when it is dropped.
+pub type FileInMemory = Zeroizing<Vec<u8>>;
 
 /// What a backup says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,8 +193,39 @@ pub fn unpack(
     names: &[&str],
     into: &Path,
 ) -> Result<Manifest, UnpackError> {
+    let broken = |error: io::Error| UnpackError::Damaged { path: path.to_owned(), reason: error.to_string() };
+    open(path, identities, program, names, |name, from| write(from, &into.join(name), &broken))
+}
+
+/// Reads the files of a backup of `program` into memory, and writes nothing anywhere. They must be `names`, in
+/// this order, and come in it. The whole backup was authentic when this succeeds.
+pub fn read(
+    path: &Path,
+    identities: &Identities,
+    program: &str,
+    names: &[&str],
+) -> Result<(Manifest, Vec<FileInMemory>), UnpackError> {
+    let mut files = Vec::new();
+    let manifest = open(path, identities, program, names, |_, from| {
+        // Large enough for a key from the start: what grows leaves copies of itself behind.
+        let mut content = Zeroizing::new(Vec::with_capacity(KEY_BYTES));
+        from.read_to_end(&mut content)
+            .map_err(|error| UnpackError::Damaged { path: path.to_owned(), reason: error.to_string() })?;
+        files.push(content);
+        Ok(())
+    })?;
+    Ok((manifest, files))
+}
+
+/// Opens a backup and hands each file in it to `take`, see [`read_tar`].
+fn open(
+    path: &Path,
+    identities: &Identities,
+    program: &str,
+    names: &[&str],
+    take: impl FnMut(&str, &mut dyn Read) -> Result<(), UnpackError>,
+) -> Result<Manifest, UnpackError> {
     let damaged = |reason: String| UnpackError::Damaged { path: path.to_owned(), reason };
-    let broken = |error: io::Error| damaged(error.to_string());
     let file =
         File::open(path).map_err(|source| UnpackError::Unreadable { path: path.to_owned(), source })?;
     let plain = Decryptor::new_buffered(BufReader::new(file))
@@ -196,7 +234,7 @@ pub fn unpack(
             DecryptError::NoMatchingKeys => UnpackError::OtherKey(path.to_owned()),
             error => damaged(error.to_string()),
         })?;
-    read_tar(path, plain, program, names, |name, from| write(from, &into.join(name), &broken))
+    read_tar(path, plain, program, names, take)
 }
 
 /// Reads what is inside of a backup of `program`, decrypted but not believed yet: the manifest, then the files

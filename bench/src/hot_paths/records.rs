@@ -47,5 +47,6 @@ fn shown(conversation: &Conversation, number: u32) -> Result<Shown> {
         backwards: false,
         generation: 0,
         set_aside: false,
+        signer: None,
     })
 }

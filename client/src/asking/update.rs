@@ -59,6 +59,8 @@ pub enum Update {
     },
     /// The newest messages of all conversations, by the server's time, after a login.
     Backlog(Vec<Shown>),
+    /// Messages that were told before and are judged anew: a device was revoked.
+    Judged(Vec<Shown>),
     /// A message that is new here.
     Message(Box<Shown>),
     /// All messages that wait to be stored by the server, oldest first.

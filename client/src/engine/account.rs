@@ -9,6 +9,7 @@ use super::Door;
 use super::contacts::ContactError;
 use super::contacts::Contacts;
 use super::held::HeldMessages;
+use super::revocations::Revocations;
 use crate::asking::asker::Answering;
 use crate::asking::update::Waiting;
 use crate::profile::{Profile, ProfileLock};
@@ -34,6 +35,7 @@ pub struct Account {
     /// Opens what is sealed to this user.
     pub(super) opener: Arc<Opener>,
     pub(super) contacts: Contacts,
+    pub(super) revocations: Revocations,
     /// In the order in which they were written.
     pub(super) sending: Vec<Sending>,
     /// The backlog was told: what is new after that is told message by message.
@@ -63,6 +65,7 @@ impl Account {
             .into_iter()
             .map(|(position, outgoing)| Sending { position, outgoing, asked: None, answer: None })
             .collect();
+        let revocations = Revocations::kept(&records)?;
         let opener =
             Opener::new(profile.name.clone(), Arc::clone(&profile.account_key), profile.root.clone());
         Ok(Self {
@@ -70,6 +73,7 @@ impl Account {
             records,
             opener: Arc::new(opener),
             contacts: Contacts::default(),
+            revocations,
             sending,
             told: false,
             untold: Vec::new(),

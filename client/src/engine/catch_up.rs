@@ -62,6 +62,8 @@ pub(super) async fn next_page(behind: &mut Option<Behind>) -> Option<Fetched> {
 impl Engine {
     /// Begins to fetch what was missed in every conversation.
     pub(super) async fn catch_up(&mut self) -> Result<(), SyncError> {
+        // First, so that what comes is judged by it.
+        self.fetch_revocations().await?;
         let Reply::Conversations(heads) = self.ask_online(&Command::Conversations).await? else {
             return Err(LinkError::protocol("it does not say which conversations there are").into());
         };

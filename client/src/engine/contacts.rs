@@ -4,19 +4,18 @@ use std::collections::HashMap;
 
 use parlour_crypto::WrappingKey;
 use parlour_keylog::AccountCertificate;
-use parlour_protocol::{AccountInfo, Command, DeviceId, Refusal, Reply, RevokedDevice, Timestamp, UserName};
+use parlour_protocol::{AccountInfo, Command, Refusal, Reply, UserName};
 use thiserror::Error;
 
 use super::Engine;
+use super::revocations::Claimed;
+use super::sync::SyncError;
 use crate::asking::action::Answer;
 use crate::asking::update::Update;
 use crate::clock::doubted;
 use crate::failure::{Explain, Explanation, Kind};
 use crate::link::LinkError;
 use crate::records::RecordsError;
-
-/// Revoked devices of one user that are kept in mind: more than anybody has, and few enough to look through.
-const REVOKED: usize = 1_000;
 
 /// Why somebody's account cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -63,7 +62,6 @@ impl Explain for ContactError {
 pub(super) struct Contact {
     pub(super) key: WrappingKey,
     pub(super) kid: String,
-    pub(super) revoked: Vec<RevokedDevice>,
 }
 
 /// The accounts that were asked for on this connection.
@@ -75,24 +73,6 @@ pub(super) struct Contacts {
 impl Contacts {
     pub(super) fn get(&self, name: &UserName) -> Option<&Contact> {
         self.known.get(name)
-    }
-
-    /// The server says that a device was revoked. An error when it says so of more than one user can have.
-    pub(super) fn revoke(
-        &mut self,
-        user: &UserName,
-        device: DeviceId,
-        time: Timestamp,
-    ) -> Result<(), LinkError> {
-        let Some(contact) = self.known.get_mut(user) else { return Ok(()) };
-        if contact.revoked.iter().any(|known| known.device == device) {
-            return Ok(());
-        }
-        if contact.revoked.len() >= REVOKED {
-            return Err(LinkError::Flooded);
-        }
-        contact.revoked.push(RevokedDevice { device, time });
-        Ok(())
     }
 }
 
@@ -112,6 +92,17 @@ impl Engine {
         let bad = |reason: String| ContactError::BadAccount { name: name.clone(), reason };
         let contact = verified(&info, name, &account.profile.root, now).map_err(bad)?;
         account.contacts.known.insert(name.clone(), contact.clone());
+        for revoked in &info.revoked {
+            let statement = revoked.statement.as_deref();
+            let claimed =
+                Claimed { user: name, device: &revoked.device, time: revoked.time, number: None, statement };
+            match self.take_claim(claimed).await {
+                Ok(_) => {}
+                Err(SyncError::Link(failure)) => return Err(failure.into()),
+                Err(SyncError::Records(failure)) => return Err(failure.into()),
+                Err(SyncError::Contact(failure)) => return Err(failure),
+            }
+        }
         Ok(contact)
     }
 
@@ -163,5 +154,5 @@ fn verified(
         return Err(format!("it is for {}", certificate.user()));
     }
     let key = WrappingKey::from_spki_der(certificate.spki_der()).map_err(|error| error.to_string())?;
-    Ok(Contact { kid: certificate.kid().to_owned(), key, revoked: info.revoked.clone() })
+    Ok(Contact { kid: certificate.kid().to_owned(), key })
 }

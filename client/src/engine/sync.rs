@@ -15,7 +15,7 @@ use crate::failure::{Explain, Explanation};
 use crate::link::LinkError;
 use crate::reading::judge::{ChainKey, judge};
 use crate::reading::opening::Opened;
-use crate::reading::shown::{Shown, Verdict};
+use crate::reading::shown::Shown;
 use crate::records::{Extent, Learned, PageChains, RecordsError};
 use thiserror::Error;
 
@@ -147,7 +147,7 @@ impl Engine {
         let me = self.me().cloned().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let Some(first) = page.first().map(|opened| opened.message.seq) else { return Ok(()) };
         continuous(page, name, &me, first)?;
-        let revoked = self.revoked(page).await?;
+        let revoked = self.revoked(page);
         let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let messages = judged_ahead(account, name, page, &revoked)?;
         let read = account.records.extent(name)?.map_or(0, |extent| extent.read);
@@ -188,7 +188,7 @@ impl Engine {
         let me = self.me().cloned().ok_or(LinkError::Refused(Refusal::NotNow))?;
         continuous(&page, &extent.name, &me, extent.last + 1)?;
         let mut extent = self.have_again(extent, &mut page).await?;
-        let revoked = self.revoked(&page).await?;
+        let revoked = self.revoked(&page);
         let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let (mut shown, learned) = judged_newer(account, &extent, &page, &revoked, anew)?;
         extent.last = shown.last().map_or(extent.last, |shown| shown.seq);
@@ -235,7 +235,7 @@ impl Engine {
         let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let parent = account.records.find_kept(&extent, places(&page))?;
         page.retain(|opened| parent.is_none_or(|parent| opened.message.seq > parent.last));
-        let revoked = self.revoked(&page).await?;
+        let revoked = self.revoked(&page);
         let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let oldest = account.records.oldest_generation(&extent)?;
         let mut chains = PageChains::older(first <= 1 && parent.is_none());
@@ -253,23 +253,16 @@ impl Engine {
     }
 
     /// The revoked devices of everyone who sealed something in this page.
-    async fn revoked(&mut self, page: &[Opened]) -> Result<Revoked, SyncError> {
+    fn revoked(&self, page: &[Opened]) -> Revoked {
         let mut revoked = Revoked::new();
+        let Some(account) = &self.account else { return revoked };
         for message in page.iter().map(|opened| &opened.message) {
             let is_known = revoked.iter().any(|(name, _)| *name == message.from);
             if matches!(message.body, Body::Sealed(_)) && !is_known {
-                let devices = match self.contact(&message.from).await {
-                    Ok(contact) => contact.revoked,
-                    // Whether the signature holds does not hang on the account's certificate.
-                    Err(ContactError::BadAccount { .. } | ContactError::Link(LinkError::Refused(_))) => {
-                        Vec::new()
-                    }
-                    Err(failure) => return Err(failure.into()),
-                };
-                revoked.push((message.from.clone(), devices));
+                revoked.push((message.from.clone(), account.revocations.of(&message.from).to_vec()));
             }
         }
-        Ok(revoked)
+        revoked
     }
 }
 
@@ -357,7 +350,7 @@ fn mark_broken(shown: &mut [Shown], broken: &[(ChainKey, u64)]) {
     for (key, missing) in broken {
         let last = shown.iter_mut().rev().find(|shown| shown.from == key.from && shown.verdict.is_believed());
         if let Some(last) = last {
-            last.verdict = Verdict::Gap { missing: *missing };
+            last.verdict = last.verdict.clone().after_gap(*missing);
         }
     }
 }
@@ -396,6 +389,7 @@ pub(super) fn places(page: &[Opened]) -> impl DoubleEndedIterator<Item = (Seq, M
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reading::shown::Verdict;
 
     fn shown(conversation: &str, seq: Seq, time: i64) -> Shown {
         Shown {
@@ -408,6 +402,7 @@ mod tests {
             signed: None,
             text: None,
             verdict: Verdict::Public,
+            signer: None,
             backwards: false,
             generation: 0,
             set_aside: false,

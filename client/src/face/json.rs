@@ -149,6 +149,7 @@ fn event(update: &Update) -> Option<Value> {
         // Each message is told once, when it stays as it is.
         Update::Newest { .. } => return None,
         Update::Backlog(messages) => json!({"event": "backlog", "messages": messages}),
+        Update::Judged(messages) => json!({"event": "judged", "messages": messages}),
         Update::Message(message) => json!({"event": "message", "message": message}),
         Update::Outbox(waiting) => json!({"event": "outbox", "waiting": waiting.len()}),
         Update::Notice(text) => json!({"event": "notice", "text": text}),

@@ -251,6 +251,13 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
                 Ok(())
             }
             Update::Message(shown) => self.show(&shown).await,
+            Update::Judged(messages) => {
+                for shown in messages {
+                    let line = wording::line(&shown, &self.zone);
+                    self.report(&format!("judged again: {line}")).await?;
+                }
+                Ok(())
+            }
             Update::Progress(text) | Update::Notice(text) => self.report(&text).await,
             Update::Connection(connection) => self.hear_connection(connection).await,
             Update::LoggedOut { reason } => {

@@ -65,6 +65,7 @@ mod tests {
             backwards: false,
             generation: 0,
             set_aside: false,
+            signer: None,
         }
     }
 

@@ -51,7 +51,13 @@ mod tests {
     fn what_comes_while_an_answer_is_waited_for_is_bounded_in_bytes() {
         let event = || {
             let (user, device) = ("erik".parse().unwrap(), "0123456789abcdef".parse().unwrap());
-            Heard::Event(Event::Revoked { user, device, time: Timestamp::from_millis(0) })
+            Heard::Event(Event::Revoked {
+                user,
+                device,
+                time: Timestamp::from_millis(0),
+                number: None,
+                statement: None,
+            })
         };
         let mut waiting = Waiting::default();
         let line = 60_000;

@@ -6,7 +6,7 @@ use parlour_protocol::{Body, Conversation, DeviceId, RevokedDevice, Timestamp, U
 use serde::{Deserialize, Serialize};
 
 use crate::reading::opening::{Believed, Inside, Opened};
-use crate::reading::shown::{Shown, Verdict};
+use crate::reading::shown::{REVOKED, Shown, Signer, Verdict};
 
 /// A chain of one device's messages in one conversation, as far as it was seen.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -49,7 +49,8 @@ pub struct ChainKey {
     pub chain: String,
 }
 
-/// Judges one message for the user `me`. `revoked` are the sender's revoked devices.
+/// Judges one message for the user `me` that was not held before. `revoked` are the sender's revoked devices, as far
+/// as they are known by now.
 pub fn judge(me: &UserName, opened: &Opened, revoked: &[RevokedDevice], chains: &mut impl Chains) -> Shown {
     let message = &opened.message;
     let conversation = message.conversation(me);
@@ -62,6 +63,8 @@ pub fn judge(me: &UserName, opened: &Opened, revoked: &[RevokedDevice], chains: 
             Ok(believed) => {
                 // It takes its place in the chain, whether it can be shown or not.
                 let verdict = follow(&conversation, &message.from, believed, chains);
+                let was_revoked = revoked.iter().any(|revoked| revoked.device == believed.device);
+                let verdict = if was_revoked { verdict.undated() } else { verdict };
                 match &believed.text {
                     Ok(text) if verdict.is_believed() => (Some(text.clone()), Some(believed.signed), verdict),
                     Err(reason) if verdict.is_believed() => (None, Some(believed.signed), bad(reason)),
@@ -87,6 +90,11 @@ pub fn judge(me: &UserName, opened: &Opened, revoked: &[RevokedDevice], chains: 
         backwards: false,
         generation: 0,
         set_aside: false,
+        signer: opened
+            .inside
+            .as_ref()
+            .and_then(|inside| inside.as_ref().ok())
+            .map(|believed| Signer { device: believed.device.clone(), time: believed.signed }),
     }
 }
 
@@ -97,7 +105,7 @@ fn believed<'a>(inside: Option<&'a Inside>, revoked: &[RevokedDevice]) -> Result
         revoked.device == believed.device && revoked.time.as_millis() <= believed.signed.as_millis()
     };
     if revoked.iter().any(withdrawn) {
-        return Err("bad signature: the device had been revoked");
+        return Err(REVOKED);
     }
     Ok(believed)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use parlour_protocol::{Conversation, MessageId, Seq, Timestamp, UserName};
+use parlour_protocol::{Conversation, DeviceId, MessageId, Seq, Timestamp, UserName};
 use serde::{Deserialize, Serialize};
 
 /// A message that was received, or sent and stored, with our judgement of it.
@@ -35,6 +35,9 @@ pub struct Shown {
     /// Whether it does not fit what the server has now, and is kept aside.
     #[serde(default, skip_serializing_if = "is_default")]
     pub set_aside: bool,
+    /// The device that signed it, and when by its clock. Older versions kept no such thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signer: Option<Signer>,
 }
 
 impl Shown {
@@ -47,7 +50,25 @@ impl Shown {
     pub fn remark_on_time(&self) -> Option<&'static str> {
         self.backwards.then_some("time runs backwards")
     }
+
+    /// Its device had been revoked when it signed this.
+    pub fn withdraw(&mut self) {
+        self.text = None;
+        self.signed = None;
+        self.verdict = Verdict::Bad { reason: REVOKED.to_owned() };
+    }
 }
+
+/// The signature of a sealed message.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[allow(missing_docs)] // its names say it
+pub struct Signer {
+    pub device: DeviceId,
+    pub time: Timestamp,
+}
+
+/// The reason not to believe what a device signed after it was revoked.
+pub const REVOKED: &str = "bad signature: the device had been revoked";
 
 /// Whether there is nothing to be said.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -69,6 +90,12 @@ pub enum Verdict {
         /// The number of messages that are missing.
         missing: u64,
     },
+    /// Signed by a device that was revoked later, by the date in it; but it came only when that was known.
+    DateNotProved {
+        /// The number of messages that are missing before it.
+        #[serde(default, skip_serializing_if = "is_default")]
+        missing: u64,
+    },
     /// Not to be believed.
     Bad {
         /// The reason, in words for the user.
@@ -84,7 +111,31 @@ impl Verdict {
             Self::Restarted => Some("the sender's device began a new chain of messages".to_owned()),
             Self::Gap { missing: 1 } => Some("a message before this one is missing".to_owned()),
             Self::Gap { missing } => Some(format!("{missing} messages before this one are missing")),
+            Self::DateNotProved { missing } => {
+                let gap = Self::Gap { missing: *missing }.remark().filter(|_| *missing > 0);
+                let remark = "date not proved: the device was revoked, and its thief can sign with any date";
+                Some(gap.map_or_else(|| remark.to_owned(), |gap| format!("{remark}; {gap}")))
+            }
             Self::Bad { reason } => Some(reason.clone()),
+        }
+    }
+
+    /// The same for a message whose date nothing proves.
+    #[must_use]
+    pub fn undated(self) -> Self {
+        match self {
+            Self::Good | Self::Restarted => Self::DateNotProved { missing: 0 },
+            Self::Gap { missing } => Self::DateNotProved { missing },
+            other => other,
+        }
+    }
+
+    /// The same for a message before which some are missing.
+    #[must_use]
+    pub fn after_gap(self, missing: u64) -> Self {
+        match self {
+            Self::DateNotProved { .. } => Self::DateNotProved { missing },
+            _ => Self::Gap { missing },
         }
     }
 

@@ -41,6 +41,7 @@ fn shown(conversation: &str, seq: Seq) -> Shown {
         backwards: false,
         generation: 0,
         set_aside: false,
+        signer: None,
     }
 }
 

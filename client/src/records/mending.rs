@@ -291,6 +291,7 @@ impl Damage {
             facts(&[Kind::Chain, Kind::NewestChain, Kind::Device, Kind::OwnChain]),
             "notes of what came last are lost: a missing message may go unnoticed once",
         );
+        say(facts(&[Kind::Revocation]), "revocations are asked for again from the server");
         say(
             facts(&[Kind::Outbox]),
             "notes of what waits to be sent are lost: what could be read of it is sent",

@@ -23,6 +23,7 @@ pub(super) fn shown(seq: Seq) -> Shown {
         backwards: false,
         generation: 0,
         set_aside: false,
+        signer: None,
     }
 }
 

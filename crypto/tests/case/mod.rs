@@ -17,6 +17,8 @@ pub(crate) fn check(case: &Value) {
         "enrolment" => check_enrolment(case),
         "renewal" => check_renewal(case),
         "vault" => check_vault(case),
+        // The key log's own tests read it.
+        "revocation" => {}
         kind => panic!("no such kind of vector: {kind}"),
     }
 }

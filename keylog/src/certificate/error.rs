@@ -29,6 +29,9 @@ pub enum CertificateError {
     /// The subject is not exactly one common name.
     #[error("the subject is not exactly one common name")]
     Subject,
+    /// The common name is not the one that the profile has.
+    #[error("the common name does not follow the profile")]
+    CommonName,
     /// The common name is not a user's name.
     #[error("the common name is not a user's name")]
     UserName,

@@ -91,6 +91,11 @@ impl RootCertificate {
         Fingerprint(Sha256::digest(&self.der).into())
     }
 
+    /// What checks the signatures of all that is verified to this root.
+    pub(crate) fn verifier(&self) -> &'static dyn Verifier {
+        self.verifier
+    }
+
     /// Checks a signature of the root, ECDSA with SHA-256 in ASN.1 DER.
     pub(super) fn check_signature(&self, message: &[u8], signature: &[u8]) -> Result<(), CertificateError> {
         self.verifier

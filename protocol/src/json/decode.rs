@@ -88,6 +88,7 @@ fn verb(cmd: &str) -> Option<Verb> {
         "account" => Verb::Account,
         "conversations" => Verb::Conversations,
         "history" => Verb::History,
+        "revocations" => Verb::Revocations,
         "pong" => Verb::Pong,
         _ => return None,
     })
@@ -137,6 +138,11 @@ struct PostArguments<'a> {
     sealed: Option<&'a RawValue>,
 }
 
+#[derive(Deserialize)]
+struct RevocationsArguments {
+    after: u64,
+}
+
 fn arguments(verb: Verb, line: &str) -> Result<Command, Refusal> {
     Ok(match verb {
         Verb::Register => {
@@ -156,6 +162,7 @@ fn arguments(verb: Verb, line: &str) -> Result<Command, Refusal> {
         Verb::Account => Command::Account { name: read::<AccountArguments>(line)?.name },
         Verb::Conversations => Command::Conversations,
         Verb::History => history(read(line)?)?,
+        Verb::Revocations => revocations(&read(line)?)?,
         Verb::Pong => Command::Pong,
     })
 }
@@ -200,6 +207,11 @@ fn history(arguments: HistoryArguments) -> Result<Command, Refusal> {
         return Err(Refusal::Format);
     }
     Ok(Command::History { conversation, range, limit })
+}
+
+fn revocations(arguments: &RevocationsArguments) -> Result<Command, Refusal> {
+    let RevocationsArguments { after } = *arguments;
+    if after < MOST { Ok(Command::Revocations { after }) } else { Err(Refusal::Format) }
 }
 
 #[derive(Deserialize)]
@@ -294,6 +306,13 @@ struct HistoryObject<'a> {
 }
 
 #[derive(Deserialize)]
+struct RevocationsObject {
+    revocations: Vec<String>,
+    #[serde(default)]
+    more: bool,
+}
+
+#[derive(Deserialize)]
 struct DialectObject {
     dialect: String,
 }
@@ -309,6 +328,8 @@ struct RevokedObject {
     user: UserName,
     device: DeviceId,
     time: Timestamp,
+    number: Option<u64>,
+    statement: Option<String>,
 }
 
 /// Reads a line from a server.
@@ -407,6 +428,10 @@ fn reply(ok: &str, line: &str) -> Result<Reply, Unread> {
             let messages = messages.into_iter().map(message).collect::<Result<_, _>>()?;
             Reply::History { messages, last }
         }
+        "revocations" => {
+            let RevocationsObject { revocations, more } = object(line)?;
+            Reply::Revocations { statements: revocations, more }
+        }
         "pong" => Reply::Pong,
         _ => return Err(Unread::Newer(ok.to_owned())),
     })
@@ -425,8 +450,8 @@ fn event(name: &str, line: &str) -> Result<ServerLine, Unread> {
             Event::Goodbye(farewell)
         }
         "revoked" => {
-            let RevokedObject { user, device, time } = object(line)?;
-            Event::Revoked { user, device, time }
+            let RevokedObject { user, device, time, number, statement } = object(line)?;
+            Event::Revoked { user, device, time, number, statement }
         }
         _ => return Err(Unread::Newer(name.to_owned())),
     }))

@@ -144,6 +144,7 @@ fn write_command(out: &mut Vec<u8>, id: &RequestId, command: &Command) {
             };
             object.member("limit", limit)
         }
+        Command::Revocations { after } => cmd("revocations").member("after", after),
         Command::Pong => cmd("pong"),
     }
     .close();
@@ -176,6 +177,9 @@ pub fn write_reply(out: &mut Vec<u8>, id: Option<&RequestId>, reply: &Reply) {
         Reply::History { messages, last } => {
             ok("history").member("last", last).messages("messages", messages)
         }
+        Reply::Revocations { statements, more } => {
+            ok("revocations").member("revocations", statements).member("more", more)
+        }
         Reply::Pong => ok("pong"),
     }
     .close();
@@ -204,9 +208,12 @@ pub fn write_event(out: &mut Vec<u8>, event: &Event) {
     match event {
         Event::Message(message) => named("message").message(message),
         Event::Ping => named("ping"),
-        Event::Revoked { user, device, time } => {
-            named("revoked").member("user", user).member("device", device).member("time", time)
-        }
+        Event::Revoked { user, device, time, number, statement } => named("revoked")
+            .member("user", user)
+            .member("device", device)
+            .member("time", time)
+            .maybe("number", number.as_ref())
+            .maybe("statement", statement.as_ref()),
         Event::Goodbye(farewell) => {
             named("goodbye").member("reason", farewell).member("message", &farewell.to_string())
         }

@@ -48,6 +48,7 @@ fn all_commands() -> Vec<Command> {
         Command::Post(Post { to: "@sam".parse().unwrap(), id: Some(sealed.id), body: Body::Sealed(sealed) }),
         Command::Account { name: name() },
         Command::Conversations,
+        Command::Revocations { after: 0 },
         history(HistoryRange::Newest),
         history(HistoryRange::Before(9)),
         history(HistoryRange::After(0)),
@@ -75,10 +76,13 @@ fn all_replies() -> Vec<Reply> {
             revoked: vec![RevokedDevice {
                 device: "0123456789abcdef".parse().unwrap(),
                 time: Timestamp::from_millis(6),
+                statement: Some("a.b.c".to_owned()),
             }],
         }),
         Reply::Conversations(vec![ConversationHead { name: "#lobby".parse().unwrap(), last: 3 }]),
         Reply::History { messages: vec![message("@sam", Body::Sealed(example()))], last: 7 },
+        Reply::Revocations { statements: vec!["a.b.c".to_owned()], more: true },
+        Reply::Revocations { statements: Vec::new(), more: false },
         Reply::Pong,
     ]
 }
@@ -177,6 +181,15 @@ fn every_event_is_read_as_it_was_written() {
             user: "sam".parse().unwrap(),
             device: "0123456789abcdef".parse().unwrap(),
             time: Timestamp::from_millis(6),
+            number: None,
+            statement: None,
+        },
+        Event::Revoked {
+            user: "sam".parse().unwrap(),
+            device: "0123456789abcdef".parse().unwrap(),
+            time: Timestamp::from_millis(6),
+            number: Some(7),
+            statement: Some("a.b.c".to_owned()),
         },
     ];
     events.extend(Farewell::ALL.map(Event::Goodbye));
@@ -222,6 +235,8 @@ fn what_is_no_command_is_refused_with_the_right_word() {
         (r#"{"id":1,"cmd":"dance"}"#, one.clone(), Refusal::UnknownCommand("dance".into())),
         (r#"{"id":1,"cmd":"login","name":"SAM","signature":"AQID"}"#, one.clone(), Refusal::Format),
         (r#"{"id":1,"cmd":"history","conversation":"@sam","limit":101}"#, one.clone(), Refusal::Format),
+        (r#"{"id":1,"cmd":"revocations"}"#, one.clone(), Refusal::Format),
+        (r#"{"id":1,"cmd":"revocations","after":9007199254740992}"#, one.clone(), Refusal::Format),
         (
             r#"{"id":1,"cmd":"history","conversation":"@sam","before":1,"after":1}"#,
             one.clone(),

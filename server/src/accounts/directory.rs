@@ -168,12 +168,13 @@ mod tests {
         assert!(!remembering.is_revoked(&name, &first).await.unwrap());
         for (number, device) in [(1, &first), (2, &second)] {
             let time = Timestamp::from_millis(2);
-            let revoked = RevokedDevice { device: device.clone(), time };
+            let revoked = RevokedDevice { device: device.clone(), time, statement: None };
             assert!(remembering.hold(&name, revoked.clone()));
             assert!(!remembering.hold(&name, revoked.clone()), "no news");
             assert!(remembering.is_revoked(&name, device).await.unwrap());
             assert!(fresh.hold(&name, revoked));
-            let revocation = Revocation { number, name: name.clone(), device: device.clone(), time };
+            let revocation =
+                Revocation { number, name: name.clone(), device: device.clone(), time, statement: None };
             store.add_revocation(revocation, entry(Kind::DeviceRevoked)).await.unwrap();
             remembering.kept(&name, device);
             fresh.kept(&name, device);

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parlour_keylog::{RootCertificate, SignedRevocation};
 use parlour_protocol::ttp::Revocation;
-use parlour_protocol::{Event, Farewell, RevokedDevice};
+use parlour_protocol::{Event, Farewell, RevokedDevice, Timestamp};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -30,6 +31,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 #[allow(missing_docs)] // each is what its type says
 pub struct Follower {
     pub ttp: TtpClient,
+    /// The root to which statements are verified.
+    pub root: Arc<RootCertificate>,
     pub directory: Arc<Directory>,
     pub store: Arc<dyn Store<Posting>>,
     pub hub: Arc<Hub>,
@@ -80,26 +83,61 @@ async fn hear(follower: &Follower, unkept: &Unkept) {
 async fn hear_once(follower: &Follower, unkept: &Unkept) -> Result<(), WatchError> {
     let mut revocations = follower.ttp.watch(0).await?;
     follower.metrics.ttp_connected.set(1);
-    while let Some(revocation) = revocations.next().await? {
-        let is_news = hold(follower, &revocation).await;
+    while let Some(told) = revocations.next().await? {
+        let (revocation, claim) = verified(told, &follower.root, follower.clock.now());
+        if claim == Claim::False {
+            let Revocation { number, name, device, .. } = &revocation;
+            error!(number, user = %name, %device, "the statement of a revocation does not hold; clients are not told of it");
+        }
+        let is_news = hold(follower, &revocation, claim).await;
         unkept.add(revocation, is_news);
     }
     Ok(())
 }
 
+/// What the TTP brings for a revocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Claim {
+    /// A statement that proves it.
+    Proved,
+    /// Nothing, as from a TTP of before there were statements.
+    Bare,
+    /// A statement that does not prove it.
+    False,
+}
+
+/// The revocation without a statement that does not prove it.
+fn verified(told: Revocation, root: &RootCertificate, now: Timestamp) -> (Revocation, Claim) {
+    let Some(statement) = &told.statement else { return (told, Claim::Bare) };
+    let proves = SignedRevocation::verify(statement, root, now.as_seconds()).is_ok_and(|signed| {
+        (signed.number, &signed.name, &signed.device, signed.time)
+            == (told.number, &told.name, &told.device, told.time)
+    });
+    if proves { (told, Claim::Proved) } else { (Revocation { statement: None, ..told }, Claim::False) }
+}
+
 /// Makes a revocation hold from now on, even if it cannot be recorded. Returns whether it is new.
-async fn hold(follower: &Follower, revocation: &Revocation) -> bool {
-    let Revocation { name, device, time, .. } = revocation;
+async fn hold(follower: &Follower, revocation: &Revocation, claim: Claim) -> bool {
+    let Revocation { number, name, device, time, statement } = revocation;
     // While the list of revoked devices is damaged this cannot be known; everyone then hears of it again.
     if follower.directory.is_revoked(name, device).await.unwrap_or(false) {
         return false;
     }
     // In this order, a login that is under way either finds the revocation in the directory or is found in the hub.
-    let is_news = follower.directory.hold(name, RevokedDevice { device: device.clone(), time: *time });
+    let revoked = RevokedDevice { device: device.clone(), time: *time, statement: statement.clone() };
+    let is_news = follower.directory.hold(name, revoked);
     if is_news {
         info!(user = %name, %device, "a device was revoked");
         follower.hub.dismiss(name, device, Farewell::Revoked);
-        follower.hub.broadcast(&Event::Revoked { user: name.clone(), device: device.clone(), time: *time });
+        if claim != Claim::False {
+            follower.hub.broadcast(&Event::Revoked {
+                user: name.clone(),
+                device: device.clone(),
+                time: *time,
+                number: Some(*number),
+                statement: statement.clone(),
+            });
+        }
     }
     is_news
 }

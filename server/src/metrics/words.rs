@@ -268,6 +268,7 @@ lines! {
     Account = "account";
     Conversations = "conversations";
     History = "history";
+    Revocations = "revocations";
     Pong = "pong";
 }
 

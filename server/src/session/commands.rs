@@ -7,6 +7,7 @@ mod login;
 mod post;
 mod register;
 mod renew;
+mod revocations;
 
 use parlour_protocol::json::RequestId;
 use parlour_protocol::ttp::TtpRefusal;
@@ -87,6 +88,7 @@ pub async fn run(
             }
             Err(refusal) => Err(refusal),
         },
+        Command::Revocations { after } => revocations::run(&*services.store, after).await,
         Command::Pong => Ok(Reply::Pong),
     };
     Some(answer.into())
@@ -106,6 +108,7 @@ fn help(in_json: bool) -> Vec<String> {
             "account",
             "conversations",
             "history",
+            "revocations",
             "pong",
         ]
         .map(str::to_owned)

@@ -70,6 +70,7 @@ mod tests {
             (Deed::Use(Verb::Account), false, true),
             (Deed::Use(Verb::Conversations), false, true),
             (Deed::Use(Verb::History), false, true),
+            (Deed::Use(Verb::Revocations), false, true),
             (Deed::Post(&lobby), false, true),
             (Deed::Post(&direct), false, true),
             (Deed::Post(&other), false, false),

@@ -8,7 +8,8 @@ use parlour_protocol::{
 };
 
 use super::{
-    Account, AppendError, Appended, ConversationKey, CreateAccountError, NewMessage, OutcomeQueue, Store,
+    Account, AppendError, Appended, ConversationKey, CreateAccountError, NewMessage, OutcomeQueue,
+    Statements, Store,
 };
 use crate::audit::{Entry, Kind, SecurityEvent};
 
@@ -232,10 +233,19 @@ async fn revocations_are_kept_once(store: &impl Store<Waiting>) {
         name: name("sam"),
         device: "0123456789abcdef".parse().unwrap(),
         time: Timestamp::from_millis(9),
+        statement: None,
     };
     store.add_revocation(revocation.clone(), entry(Kind::DeviceRevoked, 9)).await.unwrap();
-    store.add_revocation(revocation, entry(Kind::DeviceRevoked, 9)).await.unwrap();
+    store.add_revocation(revocation.clone(), entry(Kind::DeviceRevoked, 9)).await.unwrap();
     assert_eq!(store.newest_revocation().await.unwrap(), 1);
+    assert_eq!(store.statements(0).await.unwrap(), Statements::default());
+    let stated = Revocation { statement: Some("a.b.c".to_owned()), ..revocation.clone() };
+    store.add_revocation(stated, entry(Kind::DeviceRevoked, 9)).await.unwrap();
+    // An older TTP says nothing of statements, and takes none away.
+    store.add_revocation(revocation, entry(Kind::DeviceRevoked, 9)).await.unwrap();
+    assert_eq!(store.statements(0).await.unwrap().statements, ["a.b.c"]);
+    assert_eq!(store.statements(1).await.unwrap(), Statements::default());
+    assert_eq!(store.revoked_devices(name("sam")).await.unwrap()[0].statement.as_deref(), Some("a.b.c"));
     assert_eq!(store.revoked_devices(name("sam")).await.unwrap().len(), 1);
     assert_eq!(store.revoked_devices(name("erik")).await.unwrap().len(), 0);
 }

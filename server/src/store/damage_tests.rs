@@ -61,7 +61,7 @@ async fn fill_and_stay(path: &Path, word: &str, count: u8) -> conformance::Opene
     for number in 1..=3 {
         let device = format!("{number:016}").parse().unwrap();
         let time = Timestamp::from_millis(9);
-        let revocation = Revocation { number, name: name("anna"), device, time };
+        let revocation = Revocation { number, name: name("anna"), device, time, statement: None };
         store.add_revocation(revocation, conformance::entry(Kind::DeviceRevoked, 9)).await.unwrap();
     }
     (store, outcomes)

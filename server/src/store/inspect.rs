@@ -274,12 +274,12 @@ mod tests {
                 "conversation \"@erik@sam\" has other members than its name says",
             ),
             (
-                "INSERT INTO revocations VALUES (2, 'sam', '0123456789abcdef', 5, x'')",
+                "INSERT INTO revocations VALUES (2, 'sam', '0123456789abcdef', 5, x'', NULL)",
                 "revocation 1 is missing",
             ),
             ("UPDATE stored SET bytes = bytes - 1", "the account \"sam\" has stored more than is noted"),
             (
-                "INSERT INTO revocations VALUES (1, 'sam', '0123456789abcdef', 5, zeroblob(32))",
+                "INSERT INTO revocations VALUES (1, 'sam', '0123456789abcdef', 5, zeroblob(32), NULL)",
                 "revocation 1 does not fit its hash",
             ),
             (

@@ -18,6 +18,7 @@ const STEPS: &[Step] = &[
         accounts::seal(all)?;
         revocations::chain(all)
     }),
+    (include_str!("migrations/0006_statements.sql"), |_| Ok(())),
 ];
 
 /// Why a database was not opened.

@@ -196,14 +196,15 @@ pub(super) fn revoked_devices(
     user: &UserName,
 ) -> Result<Vec<RevokedDevice>, Failure<ReadError>> {
     survey.trust_revocations()?;
-    let mut statement =
-        connection.prepare_cached("SELECT device, time FROM revocations WHERE name = ?1 ORDER BY number")?;
-    let rows =
-        statement.query_map([user.as_str()], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+    let mut statement = connection
+        .prepare_cached("SELECT device, time, statement FROM revocations WHERE name = ?1 ORDER BY number")?;
+    let rows = statement.query_map([user.as_str()], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get(2)?))
+    })?;
     rows.map(|row| {
-        let (device, time) = row?;
+        let (device, time, statement) = row?;
         let device = device.parse().map_err(|_| Damaged("a revocation names no device".to_owned()))?;
-        Ok(RevokedDevice { device, time: Timestamp::from_millis(time) })
+        Ok(RevokedDevice { device, time: Timestamp::from_millis(time), statement })
     })
     .collect()
 }

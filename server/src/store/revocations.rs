@@ -1,15 +1,16 @@
 //! The rows of revoked devices. They are chained, so that a changed one is noticed; the TTP has all of them and
 //! sends them again, which repairs it.
 
+use parlour_protocol::limits::{REVOCATIONS_BYTES, REVOCATIONS_PAGE};
 use parlour_protocol::ttp::Revocation;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::chain::{GENESIS, Hash, Link};
 use super::rows::hash;
-use super::{AddRevocationError, Failure};
+use super::{AddRevocationError, Failure, ReadError, Statements};
 
 /// The columns of a revocation, in the order in which [`RevocationRow::read`] reads them.
-const COLUMNS: &str = "number, name, device, time, hash";
+const COLUMNS: &str = "number, name, device, time, hash, statement";
 
 /// A revocation's row as it stands in the database; nothing in it is trusted yet.
 #[derive(PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub(super) struct RevocationRow {
     pub(super) device: String,
     time: i64,
     hash: Option<Hash>,
+    /// The TTP's signed statement. It proves itself and is not hashed.
+    statement: Option<String>,
 }
 
 impl RevocationRow {
@@ -29,6 +32,7 @@ impl RevocationRow {
             device: revocation.device.to_string(),
             time: revocation.time.as_millis(),
             hash: None,
+            statement: revocation.statement.clone(),
         };
         row.hash = Some(row.link(before));
         row
@@ -41,6 +45,7 @@ impl RevocationRow {
             device: row.get(2)?,
             time: row.get(3)?,
             hash: hash(row.get(4)?),
+            statement: row.get(5)?,
         })
     }
 
@@ -51,6 +56,12 @@ impl RevocationRow {
         link.field(self.device.as_bytes());
         link.field(&self.time.to_be_bytes());
         link.hash()
+    }
+
+    /// Whether it is the same revocation, whatever statement of it is kept.
+    fn is_of(&self, other: &Self) -> bool {
+        let facts = |row: &Self| (row.number, row.name.clone(), row.device.clone(), row.time, row.hash);
+        facts(self) == facts(other)
     }
 
     /// Whether the row is as it was written after the one whose hash is `before`.
@@ -80,7 +91,15 @@ pub(super) fn add(
     let new = RevocationRow::new(revocation, &before);
     let addition = match find(connection, revocation.number)? {
         None => Addition::New,
-        Some(row) if row == new => return Ok(Addition::Known),
+        Some(row) if row.is_of(&new) => {
+            // One that was kept before there were statements gets its own, and none is ever taken away.
+            if new.statement.is_some() && row.statement != new.statement {
+                connection
+                    .prepare_cached("UPDATE revocations SET statement = ?2 WHERE number = ?1")?
+                    .execute(params![new.number, new.statement])?;
+            }
+            return Ok(Addition::Known);
+        }
         Some(row) if row.fits(&before) => {
             return Err(Failure::Refused(AddRevocationError::NumberTaken));
         }
@@ -88,9 +107,9 @@ pub(super) fn add(
     };
     connection
         .prepare_cached(&format!(
-            "INSERT OR REPLACE INTO revocations ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5)"
+            "INSERT OR REPLACE INTO revocations ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
         ))?
-        .execute(params![new.number, new.name, new.device, new.time, new.hash])?;
+        .execute(params![new.number, new.name, new.device, new.time, new.hash, new.statement])?;
     Ok(addition)
 }
 
@@ -104,6 +123,26 @@ fn find(connection: &Connection, number: u64) -> rusqlite::Result<Option<Revocat
         }
         found => found,
     }
+}
+
+/// The statements of revocations with a number above `after`, as many as go into one reply.
+pub(super) fn statements(connection: &Connection, after: u64) -> Result<Statements, Failure<ReadError>> {
+    let after = i64::try_from(after).unwrap_or(i64::MAX);
+    let mut select = connection.prepare_cached(
+        "SELECT statement FROM revocations WHERE number > ?1 AND statement IS NOT NULL ORDER BY number LIMIT ?2",
+    )?;
+    let rows = select.query_map(params![after, REVOCATIONS_PAGE + 1], |row| row.get::<_, String>(0))?;
+    let (mut statements, mut bytes) = (Vec::new(), 0);
+    for statement in rows {
+        let statement = statement?;
+        bytes += statement.len();
+        let is_full = statements.len() == REVOCATIONS_PAGE || bytes > REVOCATIONS_BYTES;
+        if is_full && !statements.is_empty() {
+            return Ok(Statements { statements, more: true });
+        }
+        statements.push(statement);
+    }
+    Ok(Statements { statements, more: false })
 }
 
 fn hash_of(connection: &Connection, number: u64) -> rusqlite::Result<Option<Hash>> {
@@ -140,7 +179,9 @@ pub(super) fn reindex(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Computes the hash of every revocation, for databases from before there were any.
 pub(super) fn chain(connection: &Connection) -> rusqlite::Result<()> {
-    let mut select = connection.prepare(&format!("SELECT {COLUMNS} FROM revocations ORDER BY number"))?;
+    // Statements came later.
+    let mut select = connection
+        .prepare("SELECT number, name, device, time, hash, NULL FROM revocations ORDER BY number")?;
     let all = select.query_map([], RevocationRow::read)?.collect::<rusqlite::Result<Vec<_>>>()?;
     let mut before = GENESIS;
     for row in all {

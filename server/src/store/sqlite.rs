@@ -14,7 +14,7 @@ use super::opening::connect;
 use super::survey::Survey;
 use super::{
     Account, AddRevocationError, AuditError, Bounds, ConversationKey, CreateAccountError, Failure, Later,
-    NewMessage, Outcomes, Page, ReadError, Store, WriteError, accounts, reader,
+    NewMessage, Outcomes, Page, ReadError, Statements, Store, WriteError, accounts, reader, revocations,
 };
 use crate::audit::Entry;
 use crate::metrics::Commits;
@@ -188,6 +188,10 @@ impl<T: Send + 'static> Store<T> for SqliteStore<T> {
         self.reading(move |connection| reader::revoked_devices(connection, &survey, &user))
     }
 
+    fn statements(&self, after: u64) -> Later<'_, Statements, ReadError> {
+        self.reading(move |connection| revocations::statements(connection, after))
+    }
+
     fn newest_revocation(&self) -> Later<'_, u64, ReadError> {
         self.reading(reader::newest_revocation)
     }
@@ -255,6 +259,7 @@ mod tests {
             (include_str!("fixtures/version2.sql"), 0),
             (include_str!("fixtures/version3.sql"), 2),
             (include_str!("fixtures/version4.sql"), 4),
+            (include_str!("fixtures/version5.sql"), 4),
         ];
         for (dump, audited) in dumps {
             let folder = tempfile::tempdir().unwrap();
@@ -272,7 +277,18 @@ mod tests {
             }
             let expected = [("#lobby", 3), ("@erik", 2), ("@sam", 1)];
             assert_eq!(counts, expected.map(|(name, count)| (name.to_owned(), count)));
-            assert_eq!(store.revoked_devices(sam).await.unwrap().len(), 1);
+            let [revoked] = store.revoked_devices(sam.clone()).await.unwrap().try_into().unwrap();
+            // Its statement comes with the TTP's next word of it.
+            assert_eq!(store.statements(0).await.unwrap(), Statements::default());
+            let again = Revocation {
+                number: 1,
+                name: sam,
+                device: revoked.device,
+                time: revoked.time,
+                statement: Some("a.b.c".to_owned()),
+            };
+            store.add_revocation(again, conformance::entry(Kind::DeviceRevoked, 5)).await.unwrap();
+            assert_eq!(store.statements(0).await.unwrap().statements, ["a.b.c"]);
             assert!(store.account(erik).await.unwrap().is_some());
             // And it goes on.
             let kept = conformance::append(&store, &mut outcomes, conformance::public("erik", 9, "on")).await;

@@ -71,6 +71,7 @@ fn check_bounds(command: &Command) {
         | Command::Dialect(_)
         | Command::Account { .. }
         | Command::Conversations
+        | Command::Revocations { .. }
         | Command::Pong => {}
     }
 }
@@ -157,6 +158,7 @@ fn plain_line(command: &Command) -> Option<String> {
         | Command::Renew { .. }
         | Command::Account { .. }
         | Command::Conversations
+        | Command::Revocations { .. }
         | Command::Pong => return None,
     })
 }

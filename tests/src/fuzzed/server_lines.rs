@@ -54,6 +54,7 @@ fn messages(reply: &Reply) -> &[Message] {
         | Reply::Dialect(_)
         | Reply::Account(_)
         | Reply::Conversations(_)
+        | Reply::Revocations { .. }
         | Reply::Pong => &[],
     }
 }

@@ -7,8 +7,8 @@ use parlour_protocol::{DeviceId, NameError, Timestamp, UserName};
 
 use super::Authority;
 use super::outcome::{self, Denied};
+use crate::ledger::{CertificateKind, IssuedCertificate, LedgerTransaction, NewAccount, RequestKey};
 use crate::profile;
-use crate::store::{CertificateKind, IssuedCertificate, NewAccount, Records, RequestKey};
 
 /// An enrolment whose signatures and keys are in order.
 struct Application<'a> {
@@ -22,34 +22,35 @@ impl Authority {
     /// Does what [`enrol`](Self::enrol) says; gives the line of the answer.
     pub(crate) fn enrol_line(&self, request: &str) -> Result<String, TtpRefusal> {
         let application = application(request).map_err(|denied| denied.tell("enrol"))?;
-        let granted = self.store.transact(|records| self.grant(records, &application));
+        let granted = self.ledger.transact(|ledger| self.grant(ledger, &application));
         let answer = granted.map_err(|denied| denied.tell("enrol"))?;
         tracing::info!(name = %application.name, device = %application.device, "enrolled");
         Ok(answer)
     }
 
-    fn grant(&self, records: &Records<'_>, application: &Application<'_>) -> Result<String, Denied> {
+    fn grant(&self, ledger: &LedgerTransaction<'_>, application: &Application<'_>) -> Result<String, Denied> {
         let key = application.key();
-        if let Some(answer) = records.answer(&key)? {
+        if let Some(answer) = ledger.answer(&key)? {
             return Ok(answer);
         }
         let name = &application.name;
-        if records.has_account(name)? {
+        if ledger.has_account(name)? {
             return Err(Denied::Refused(TtpRefusal::NameTaken, format!("{name} has an account")));
         }
-        // One key is one identity: else a message signed by one user would hold as another's.
-        if records.knows_key(&application.keys.account_spki, &application.keys.device_spki)? {
-            return Err(Denied::bad_request(&"a key belongs to another name"));
+        if ledger.has_look_alike(name)? {
+            let reason = format!("{name} looks like a name that has an account");
+            return Err(Denied::Refused(TtpRefusal::NameTaken, reason));
         }
+        application.check_keys(ledger)?;
         let now = self.now();
         let (device, account) = self.mint(application, now)?;
-        application.record(records, now, &device, &account)?;
+        application.record(ledger, now, &device, &account)?;
         let answer = outcome::line(Issued {
             name: name.clone(),
             device_certificate: Der(device.der().to_vec()),
             account_certificate: Some(Der(account.der().to_vec())),
         })?;
-        records.add_answer(&key, &answer, now)?;
+        ledger.add_answer(&key, &answer, now)?;
         Ok(answer)
     }
 
@@ -75,14 +76,29 @@ impl Application<'_> {
         RequestKey::new(self.request, &self.device, self.keys.nonce)
     }
 
+    /// One key is one identity in one role: else a message signed by one user would hold as another's, or what is
+    /// sealed to one device would open for whoever holds the key in another role.
+    fn check_keys(&self, ledger: &LedgerTransaction<'_>) -> Result<(), Denied> {
+        let VerifiedEnrolment { device_spki, seal_spki, account_spki, .. } = &self.keys;
+        if device_spki == seal_spki {
+            return Err(Denied::bad_request(&"the device's key and its seal key are the same"));
+        }
+        for key in [device_spki, seal_spki, account_spki] {
+            if ledger.knows_key(key)? {
+                return Err(Denied::bad_request(&"a key belongs to another name"));
+            }
+        }
+        Ok(())
+    }
+
     fn record(
         &self,
-        records: &Records<'_>,
+        ledger: &LedgerTransaction<'_>,
         now: Timestamp,
         device: &DeviceCertificate,
         account: &AccountCertificate,
     ) -> Result<(), Denied> {
-        records.add_account(&NewAccount {
+        ledger.add_account(&NewAccount {
             name: &self.name,
             account_key: &self.keys.account_spki,
             device: &self.device,
@@ -90,8 +106,8 @@ impl Application<'_> {
             seal_key: &self.keys.seal_spki,
             created: now,
         })?;
-        records.add_certificate(&IssuedCertificate::of_device(device, now))?;
-        records.add_certificate(&IssuedCertificate {
+        ledger.add_certificate(&IssuedCertificate::of_device(device, now))?;
+        ledger.add_certificate(&IssuedCertificate {
             kind: CertificateKind::Account,
             name: self.name.to_string(),
             device: None,
@@ -102,7 +118,7 @@ impl Application<'_> {
             issued: now,
             revoked: None,
         })?;
-        records.add_leaf(&Leaf {
+        ledger.add_leaf(&Leaf {
             kind: LeafKind::Enrolment {
                 name: self.name.clone(),
                 device: self.device.clone(),

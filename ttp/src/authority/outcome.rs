@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use parlour_keylog::CertificateError;
 use parlour_protocol::ttp::{Issued, TtpAnswer, TtpRefusal};
 
+use crate::ledger::LedgerError;
 use crate::profile::ProfileError;
-use crate::store::StoreError;
 
 /// Why nothing was issued.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub(super) enum Denied {
     /// The applicant's fault; the reason is for our log.
     Refused(TtpRefusal, String),
     /// The disk is full, or does not keep what is written: nothing was issued, and the same may be asked again.
-    NotWritten(StoreError),
+    NotWritten(LedgerError),
     /// Our own fault.
     Failed(String),
 }
@@ -24,7 +24,7 @@ pub(super) enum Denied {
 const REMINDER: Duration = Duration::from_mins(1);
 
 /// Says that nothing can be written, unless that was said a short while ago.
-fn remind(failure: &StoreError) {
+fn remind(failure: &LedgerError) {
     static SAID: Mutex<Option<Instant>> = Mutex::new(None);
     let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
     if said.is_none_or(|said| said.elapsed() >= REMINDER) {
@@ -57,14 +57,14 @@ impl Denied {
     }
 }
 
-impl From<StoreError> for Denied {
-    fn from(error: StoreError) -> Self {
+impl From<LedgerError> for Denied {
+    fn from(error: LedgerError) -> Self {
         match error {
-            StoreError::Full | StoreError::Unsynced => Self::NotWritten(error),
-            StoreError::Missing(_)
-            | StoreError::Foreign(_)
-            | StoreError::Newer { .. }
-            | StoreError::Failed(_) => Self::Failed(error.to_string()),
+            LedgerError::Full | LedgerError::Unsynced => Self::NotWritten(error),
+            LedgerError::Missing(_)
+            | LedgerError::Foreign(_)
+            | LedgerError::Newer { .. }
+            | LedgerError::Failed(_) => Self::Failed(error.to_string()),
         }
     }
 }

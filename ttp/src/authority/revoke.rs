@@ -1,12 +1,12 @@
 //! Revocation: a device may not be used any more.
 
-use parlour_keylog::{Leaf, LeafKind};
 use parlour_protocol::ttp::Revocation;
 use parlour_protocol::{DeviceId, Timestamp, UserName};
 use thiserror::Error;
 
 use super::Authority;
-use crate::store::{Records, StoreError};
+use super::log::revocation_leaf;
+use crate::ledger::{LedgerError, LedgerTransaction};
 
 /// A device that is revoked now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub enum RevokeRefusal {
     },
     /// The database failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Ledger(#[from] LedgerError),
 }
 
 pub(super) fn revoke(
@@ -46,23 +46,23 @@ pub(super) fn revoke(
     name: &UserName,
     device: Option<&DeviceId>,
 ) -> Result<Vec<Revoked>, RevokeRefusal> {
-    authority.store.transact(|records| {
+    authority.ledger.transact(|ledger| {
         let time = authority.now();
-        let devices = chosen(records, name, device)?;
-        let revoked = devices.into_iter().map(|device| revoke_one(records, name, device, time));
-        Ok(revoked.collect::<Result<_, StoreError>>()?)
+        let devices = chosen(ledger, name, device)?;
+        let revoked = devices.into_iter().map(|device| revoke_one(authority, ledger, name, device, time));
+        Ok(revoked.collect::<Result<_, LedgerError>>()?)
     })
 }
 
 fn chosen(
-    records: &Records<'_>,
+    ledger: &LedgerTransaction<'_>,
     name: &UserName,
     device: Option<&DeviceId>,
 ) -> Result<Vec<DeviceId>, RevokeRefusal> {
-    if !records.has_account(name)? {
+    if !ledger.has_account(name)? {
         return Err(RevokeRefusal::UnknownName(name.clone()));
     }
-    let all = records.devices(name)?;
+    let all = ledger.devices(name)?;
     match device {
         None => Ok(all),
         Some(device) if all.contains(device) => Ok(vec![device.clone()]),
@@ -71,19 +71,16 @@ fn chosen(
 }
 
 fn revoke_one(
-    records: &Records<'_>,
+    authority: &Authority,
+    ledger: &LedgerTransaction<'_>,
     name: &UserName,
     device: DeviceId,
     time: Timestamp,
-) -> Result<Revoked, StoreError> {
-    if let Some(time) = records.revoked(name, &device)? {
+) -> Result<Revoked, LedgerError> {
+    if let Some(time) = ledger.revoked(name, &device)? {
         return Ok(Revoked::Before { device, time });
     }
-    let revocation = records.add_revocation(name, &device, time)?;
-    records.add_leaf(&Leaf {
-        kind: LeafKind::Revocation { name: name.clone(), device },
-        time,
-        certificates: Vec::new(),
-    })?;
-    Ok(Revoked::Now(revocation))
+    let revocation = ledger.add_revocation(name, &device, time)?;
+    ledger.add_leaf(&revocation_leaf(&revocation))?;
+    Ok(Revoked::Now(authority.log.state(revocation)))
 }

@@ -4,8 +4,8 @@ use parlour_keylog::{CertificateError, Host, ServerCertificate};
 use thiserror::Error;
 
 use super::Authority;
+use crate::ledger::{CertificateKind, IssuedCertificate, LedgerError};
 use crate::profile::{self, ProfileError};
-use crate::store::{CertificateKind, IssuedCertificate, StoreError};
 
 /// Why no server certificate was issued.
 #[derive(Debug, Error)]
@@ -18,7 +18,7 @@ pub enum ServerIssueError {
     Certificate(#[from] CertificateError),
     /// It could not be recorded.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Ledger(#[from] LedgerError),
 }
 
 impl Authority {
@@ -29,8 +29,8 @@ impl Authority {
         let certificate = ServerCertificate::from_der(&der)?;
         certificate.verify(&self.root, now.as_seconds())?;
         let names: Vec<String> = hosts.iter().map(ToString::to_string).collect();
-        self.store.transact(|records| {
-            records.add_certificate(&IssuedCertificate {
+        self.ledger.transact(|ledger| {
+            ledger.add_certificate(&IssuedCertificate {
                 kind: CertificateKind::Server,
                 name: names.join(","),
                 device: None,

@@ -4,20 +4,22 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use parlour_envelope::AwsLc;
+use parlour_keylog::RootCertificate;
 use parlour_upkeep::{
     Identities, Inspection, KeyError, Manifest, PackError, Recipient, Snapshot, SnapshotError, UnpackError,
     archive, key,
 };
-use tempfile::TempDir;
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use super::CommandError;
 use super::init::{is_taken, remove};
 use crate::authority::{self, OpenError};
 use crate::cli::{BackupArgs, RestoreArgs, VerifyArgs};
-use crate::folder::{AuthorityFolder, KeyFolder};
+use crate::folder::KeyFolder;
 use crate::keyfiles::{self, KeyFileError};
-use crate::store::{StoreError, inspect};
+use crate::ledger::{LedgerError, inspect, inspect_image};
 
 /// What backups of this program are marked with.
 const PROGRAM: &str = "parlour-ttp";
@@ -125,14 +127,13 @@ fn write(keys: &KeyFolder, args: &BackupArgs) -> Result<Manifest, BackupError> {
     Ok(manifest)
 }
 
-/// Opens a backup in a temporary place and checks everything in it.
+/// Opens a backup in memory and checks everything in it. Nothing of it is written anywhere.
 pub(super) fn verify(args: &VerifyArgs, out: &mut impl Write) -> Result<(), CommandError> {
-    let open_it = || {
+    let open_it = || -> Result<Opened, BackupError> {
         let identities = Identities::read(&args.identity)?;
-        let folder = TempDir::with_prefix("parlour-verify-")?;
-        open(&args.file, &identities, &AuthorityFolder::new(folder.path()))
+        open(&args.file, &identities)
     };
-    let manifest: Manifest = open_it()?;
+    let Opened { manifest, .. } = open_it()?;
     writeln!(out, "{} is good, made {}", args.file.display(), manifest.made)?;
     describe(&manifest, out)
 }
@@ -162,12 +163,14 @@ fn put_back(keys: &KeyFolder, args: &RestoreArgs) -> Result<Manifest, BackupErro
     }
     remove(unfinished.path())?;
     keyfiles::make_folder(unfinished.path(), 0o700)?;
-    let restored = open(&args.file, &identities, &unfinished).and_then(|manifest| {
-        keyfiles::make_mode(&unfinished.root_certificate(), 0o644)?;
+    let restored = open(&args.file, &identities).and_then(|opened| {
+        for (name, content, mode) in opened.files() {
+            keyfiles::write(&unfinished.path().join(name), content, mode)?;
+        }
         keyfiles::make_folder(unfinished.path(), 0o711)?;
         fs::rename(unfinished.path(), target.path())?;
         keyfiles::sync_folder(keys.path())?;
-        Ok(manifest)
+        Ok(opened.manifest)
     });
     if restored.is_err() {
         let _ = remove(unfinished.path());
@@ -179,23 +182,60 @@ fn put_back(keys: &KeyFolder, args: &RestoreArgs) -> Result<Manifest, BackupErro
     restored
 }
 
-/// Unpacks a backup into a folder; what is in it is sound, and what the backup says that it is.
-fn open(file: &Path, identities: &Identities, into: &AuthorityFolder) -> Result<Manifest, BackupError> {
-    let manifest = archive::unpack(file, identities, PROGRAM, &FILES, into.path())?;
+/// A backup in memory that was checked.
+struct Opened {
+    manifest: Manifest,
+    root_key: Zeroizing<Vec<u8>>,
+    certificate: Zeroizing<Vec<u8>>,
+    log_key: Zeroizing<Vec<u8>>,
+    database: Zeroizing<Vec<u8>>,
+}
+
+impl Opened {
+    /// Each file with its name and mode.
+    fn files(&self) -> [(&'static str, &[u8], u32); 4] {
+        let [root_key, certificate, log_key, database] = FILES;
+        [
+            (root_key, &self.root_key, 0o600),
+            (certificate, &self.certificate, 0o644),
+            (log_key, &self.log_key, 0o600),
+            (database, &self.database, 0o600),
+        ]
+    }
+}
+
+/// Opens a backup; what is in it is sound, and what the backup says that it is.
+fn open(file: &Path, identities: &Identities) -> Result<Opened, BackupError> {
+    let (manifest, files) = archive::read(file, identities, PROGRAM, &FILES)?;
+    let files: Result<[_; 4], _> = files.try_into();
+    let Ok([root_key, certificate, log_key, database]) = files else {
+        return Err(BackupError::Unsound("files are missing".to_owned()));
+    };
     let unsound = |error: OpenError| BackupError::Unsound(error.to_string());
-    let root = authority::read_root_of(into).map_err(unsound)?;
-    authority::read_issuer(into, &root).map_err(unsound)?;
-    let found = sound(&into.database(), &root).map_err(BackupError::Unsound)?.inventory;
+    let root =
+        RootCertificate::from_pem(text(&certificate)?, &AwsLc).map_err(|error| unsound(error.into()))?;
+    authority::parse_issuer(text(&root_key)?, &root).map_err(unsound)?;
+    authority::log::parse_key(text(&log_key)?).map_err(unsound)?;
+    let inspection = inspect_image(&database, Some(&root));
+    let found = inspection.map_err(|error| error.to_string()).and_then(undamaged);
+    let found = found.map_err(BackupError::Unsound)?.inventory;
     if found != manifest.inventory {
         let reason = format!("it holds {}, and should hold {}", found.line(), manifest.inventory.line());
         return Err(BackupError::Unsound(reason));
     }
-    Ok(manifest)
+    Ok(Opened { manifest, root_key, certificate, log_key, database })
+}
+
+fn text(bytes: &[u8]) -> Result<&str, BackupError> {
+    str::from_utf8(bytes).map_err(|_| BackupError::Unsound("a key or certificate is no text".to_owned()))
 }
 
 /// What is in a database, if nothing of it is damaged.
-fn sound(path: &Path, root: &parlour_keylog::RootCertificate) -> Result<Inspection, String> {
-    let inspection = inspect(path, Some(root)).map_err(|error: StoreError| error.to_string())?;
+fn sound(path: &Path, root: &RootCertificate) -> Result<Inspection, String> {
+    inspect(path, Some(root)).map_err(|error: LedgerError| error.to_string()).and_then(undamaged)
+}
+
+fn undamaged(inspection: Inspection) -> Result<Inspection, String> {
     inspection.damage().map_or(Ok(inspection), Err)
 }
 

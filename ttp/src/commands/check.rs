@@ -14,7 +14,7 @@ use crate::authority::{self, OpenError};
 use crate::cli::CheckArgs;
 use crate::clock::Clock;
 use crate::folder::{AuthorityFolder, KeyFolder};
-use crate::store::inspect;
+use crate::ledger::inspect;
 
 const RESTORE: &str = "stop the TTP; put back its newest good backup with 'parlour-ttp restore' into another \
     folder, unless names were issued since";

@@ -13,10 +13,11 @@ use rcgen::KeyPair;
 use thiserror::Error;
 
 use super::CommandError;
+use crate::authority::{self, LogSigner, OpenError};
 use crate::clock::Clock;
 use crate::folder::{AuthorityFolder, KeyFolder};
 use crate::keyfiles::{self, KeyFileError};
-use crate::store::{CertificateKind, IssuedCertificate, Store, StoreError};
+use crate::ledger::{CertificateKind, IssuedCertificate, Ledger, LedgerError};
 use crate::{pem, profile};
 
 /// Why no root was made.
@@ -45,9 +46,12 @@ pub enum InitError {
     /// The root certificate that was made does not hold.
     #[error("the certificate that was made is not good: {0}")]
     Certificate(#[from] CertificateError),
+    /// What was made cannot be used, or the log's certificate was not issued.
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// The database cannot be made.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Ledger(#[from] LedgerError),
 }
 
 impl InitError {
@@ -60,7 +64,8 @@ impl InitError {
             ),
             Self::Folder { .. } => Some("choose a folder that this user may write, with --keys".to_owned()),
             Self::File(error) => error.hint(),
-            Self::Store(error) => error.hint(),
+            Self::Open(error) => error.hint(),
+            Self::Ledger(error) => error.hint(),
             Self::Key | Self::Profile(_) | Self::Certificate(_) => None,
         }
     }
@@ -117,10 +122,11 @@ fn build(folder: &AuthorityFolder, now: Timestamp) -> Result<RootCertificate, In
     keyfiles::write(&folder.root_key(), pem::private_key(key.serialized_der()).as_bytes(), 0o600)?;
     keyfiles::write(&folder.root_certificate(), pem::certificate(root.der()).as_bytes(), 0o644)?;
     write_log_key(&folder.log_key())?;
-    let store = Store::create(&folder.database())?;
-    store.transact(|records| records.add_certificate(&IssuedCertificate::of_root(&root, now)))?;
+    let ledger = Ledger::create(&folder.database())?;
+    ledger.transact(|ledger| ledger.add_certificate(&IssuedCertificate::of_root(&root, now)))?;
+    LogSigner::open(folder, &root, &authority::read_issuer(folder, &root)?, &ledger, now)?;
     // Closing folds the write-ahead log into the database's one file.
-    drop(store);
+    drop(ledger);
     // The server may pass through to the socket, and see nothing on its way.
     keyfiles::make_folder(folder.path(), 0o711)?;
     keyfiles::sync_folder(folder.path())

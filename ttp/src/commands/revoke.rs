@@ -29,7 +29,7 @@ impl RevokeError {
             Self::Refused(RevokeRefusal::UnknownName(_) | RevokeRefusal::UnknownDevice { .. }) => {
                 Some("'parlour-ttp show' lists users and devices".to_owned())
             }
-            Self::Refused(RevokeRefusal::Store(error)) => error.hint(),
+            Self::Refused(RevokeRefusal::Ledger(error)) => error.hint(),
         }
     }
 }

@@ -14,8 +14,8 @@ use crate::authority::{Authority, OpenError};
 use crate::clock::Clock;
 use crate::danger::{self, Danger};
 use crate::folder::KeyFolder;
+use crate::ledger::{Ledger, inspect};
 use crate::listener::{self, ListenError, ServingSocket};
-use crate::store::{Store, inspect};
 
 /// Why nothing is served.
 #[derive(Debug, Error)]
@@ -87,7 +87,7 @@ pub(super) struct Wish {
 /// Everything that is opened before the process confines itself.
 struct Prepared {
     authority: Authority,
-    observer: Store,
+    observer: Ledger,
     socket: ServingSocket,
 }
 
@@ -99,9 +99,9 @@ fn prepare(keys: &KeyFolder, wish: &Wish, clock: impl Clock) -> Result<Prepared,
     refuse_dangers(keys, &wish.allow_unsafe)?;
     let authority = Authority::open(keys.path(), clock)?;
     refuse_damage(keys)?;
-    authority.store().settle().map_err(OpenError::from)?;
+    authority.ledger().settle().map_err(OpenError::from)?;
     // A connection of its own: SQLite tells a connection of the others' writes, not of its own.
-    let observer = Store::open(&keys.authority().database()).map_err(OpenError::from)?;
+    let observer = Ledger::open(&keys.authority().database()).map_err(OpenError::from)?;
     let socket = ServingSocket::bind(&keys.authority(), wish.socket_group.as_deref())?;
     confine(keys, wish)?;
     Ok(Prepared { authority, observer, socket })

@@ -79,7 +79,7 @@ impl ServerCertError {
             Self::Open(error) => error.hint(),
             Self::File(error) => error.hint(),
             Self::Key(_) => Some("move it away, and a new one is made".to_owned()),
-            Self::Issue(ServerIssueError::Store(error)) => error.hint(),
+            Self::Issue(ServerIssueError::Ledger(error)) => error.hint(),
             Self::MakeKey | Self::Issue(_) => None,
         }
     }

@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::{CommandError, server_cert};
 use crate::authority::{self, OpenError};
 use crate::folder::KeyFolder;
-use crate::store::{IssuedCertificate, Store, StoreError};
+use crate::ledger::{IssuedCertificate, Ledger, LedgerError};
 
 /// The port of the invitation when `--server` names none.
 const PORT: u16 = 7275;
@@ -21,7 +21,7 @@ pub enum ShowError {
     Open(#[from] OpenError),
     /// The database cannot be read.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Ledger(#[from] LedgerError),
 }
 
 impl ShowError {
@@ -29,7 +29,7 @@ impl ShowError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Open(error) => error.hint(),
-            Self::Store(error) => error.hint(),
+            Self::Ledger(error) => error.hint(),
         }
     }
 }
@@ -73,8 +73,8 @@ fn warn_of_other_host(keys: &KeyFolder, server: &ServerAddress) {
     }
 }
 
-fn read(keys: &KeyFolder) -> Result<Vec<IssuedCertificate>, StoreError> {
-    Store::open(&keys.authority().database())?.certificates()
+fn read(keys: &KeyFolder) -> Result<Vec<IssuedCertificate>, LedgerError> {
+    Ledger::open(&keys.authority().database())?.certificates()
 }
 
 /// Where the server's certificate says that it is: its first DNS name, or else its first address.

@@ -11,7 +11,7 @@ use nix::unistd::{Gid, Group, chown};
 use thiserror::Error;
 
 use crate::folder::AuthorityFolder;
-use crate::store::StoreError;
+use crate::ledger::LedgerError;
 
 /// Why the socket is not served.
 #[derive(Debug, Error)]
@@ -37,7 +37,7 @@ pub enum ListenError {
     },
     /// The database cannot be read.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Ledger(#[from] LedgerError),
 }
 
 impl ListenError {
@@ -59,7 +59,7 @@ impl ListenError {
                 ),
                 _ => None,
             },
-            Self::Store(error) => error.hint(),
+            Self::Ledger(error) => error.hint(),
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::POLL;
 use super::connection::{Closed, Connection, answer, line};
-use crate::store::{Store, StoreError};
+use crate::ledger::{Ledger, LedgerError};
 
 /// How many revocations are read and sent at once.
 const PAGE: u32 = 256;
@@ -20,17 +20,17 @@ pub(super) type News = watch::Receiver<u64>;
 
 /// Looks at the database for all connections that watch.
 pub(super) struct Observer {
-    store: Arc<Store>,
+    ledger: Arc<Ledger>,
     seen: i64,
     newest: watch::Sender<u64>,
 }
 
 impl Observer {
-    pub(super) fn new(store: Store) -> Result<Self, StoreError> {
+    pub(super) fn new(ledger: Ledger) -> Result<Self, LedgerError> {
         // The version first: what is written in between is then seen at the next look.
-        let seen = store.data_version()?;
-        let newest = store.newest_revocation()?;
-        Ok(Self { store: Arc::new(store), seen, newest: watch::Sender::new(newest) })
+        let seen = ledger.data_version()?;
+        let newest = ledger.newest_revocation()?;
+        Ok(Self { ledger: Arc::new(ledger), seen, newest: watch::Sender::new(newest) })
     }
 
     pub(super) fn news(&self) -> News {
@@ -43,9 +43,9 @@ impl Observer {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(POLL) => {}
             }
-            let store = Arc::clone(&self.store);
+            let ledger = Arc::clone(&self.ledger);
             let seen = self.seen;
-            match tokio::task::spawn_blocking(move || look(&store, seen)).await {
+            match tokio::task::spawn_blocking(move || look(&ledger, seen)).await {
                 Ok(Ok((seen, newest))) => {
                     self.seen = seen;
                     if let Some(newest) = newest {
@@ -60,12 +60,12 @@ impl Observer {
 }
 
 /// The database's version, and the newest revocation if that has changed.
-fn look(store: &Store, seen: i64) -> Result<(i64, Option<u64>), StoreError> {
-    let version = store.data_version()?;
+fn look(ledger: &Ledger, seen: i64) -> Result<(i64, Option<u64>), LedgerError> {
+    let version = ledger.data_version()?;
     if version == seen {
         return Ok((seen, None));
     }
-    Ok((version, Some(store.newest_revocation()?)))
+    Ok((version, Some(ledger.newest_revocation()?)))
 }
 
 /// Sends every revocation above `after`, and those to come, until the other side goes or we stop.

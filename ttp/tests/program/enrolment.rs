@@ -4,7 +4,7 @@ use std::sync::Barrier;
 
 use parlour_keylog::{AccountCertificate, DeviceCertificate, Leaf, LeafKind, certificate_hash};
 use parlour_protocol::ttp::TtpRefusal;
-use parlour_ttp::store::Store;
+use parlour_ttp::ledger::Ledger;
 
 use crate::people::{Person, with_other_signature};
 use crate::world::{World, ask, enrol_line, read_issued, renew_line};
@@ -38,12 +38,15 @@ fn the_same_request_gets_the_same_bytes_also_after_a_kill() {
     let first = serving.ask(&line);
     assert!(first.starts_with(r#"{"issued":{"name":"sam""#), "{first}");
     assert_eq!(serving.ask(&line), first);
+    serving.kill();
+    let offset = (4 * DAY).to_string();
+    let serving = world.serve_with(&["--clock-offset", &offset]);
     let renewal = renew_line(&sam.renewal("sam"));
     let renewed = serving.ask(&renewal);
     serving.kill();
-    let serving = world.serve();
+    let serving = world.serve_with(&["--clock-offset", &offset]);
     assert_eq!((serving.ask(&line), serving.ask(&renewal)), (first, renewed));
-    assert_eq!(Store::open(&world.path("keys/ttp/ttp.db")).unwrap().leaves().unwrap().len(), 2);
+    assert_eq!(Ledger::open(&world.path("keys/ttp/ttp.db")).unwrap().leaves().unwrap().len(), 2);
 }
 
 #[test]
@@ -99,8 +102,8 @@ fn of_a_hundred_at_once_exactly_one_gets_the_name() {
     let losers = answers.iter().filter(|answer| read_issued(answer) == Err(TtpRefusal::NameTaken));
     assert_eq!((winners, losers.count()), (1, 99));
     drop(serving);
-    let store = Store::open(&world.path("keys/ttp/ttp.db")).unwrap();
-    assert_eq!((store.leaves().unwrap().len(), store.certificates().unwrap().len()), (1, 3));
+    let ledger = Ledger::open(&world.path("keys/ttp/ttp.db")).unwrap();
+    assert_eq!((ledger.leaves().unwrap().len(), ledger.certificates().unwrap().len()), (1, 4));
 }
 
 #[test]
@@ -191,6 +194,8 @@ fn a_renewal_is_not_used_again_with_its_signature_rewritten() {
     let sam = Person::new();
     let serving = world.serve();
     serving.enrol(&sam.enrolment("sam")).unwrap();
+    serving.kill();
+    let serving = world.serve_with(&["--clock-offset", &(4 * DAY).to_string()]);
     let request = sam.renewal("sam");
     serving.renew(&request).unwrap();
     let again = with_other_signature(&request);
@@ -205,10 +210,12 @@ fn every_act_is_a_leaf_and_every_certificate_is_kept() {
     let serving = world.serve();
     let request = sam.enrolment("sam");
     let issued = serving.enrol(&request).unwrap();
+    serving.kill();
+    let serving = world.serve_with(&["--clock-offset", &(4 * DAY).to_string()]);
     let renewed = serving.renew(&sam.renewal("sam")).unwrap();
     world.succeed(&["revoke", "sam", sam.device_id().as_str()]);
-    let store = Store::open(&world.path("keys/ttp/ttp.db")).unwrap();
-    let leaves: Vec<Leaf> = store.leaves().unwrap().iter().map(|leaf| Leaf::decode(leaf).unwrap()).collect();
+    let ledger = Ledger::open(&world.path("keys/ttp/ttp.db")).unwrap();
+    let leaves: Vec<Leaf> = ledger.leaves().unwrap().iter().map(|leaf| Leaf::decode(leaf).unwrap()).collect();
     let account = issued.account_certificate.unwrap().0;
     assert_eq!(
         leaves[0].certificates,
@@ -218,7 +225,11 @@ fn every_act_is_a_leaf_and_every_certificate_is_kept() {
         if *kept == request && *seal_key == sam.seal.public_spki()));
     assert_eq!(leaves[1].certificates, [certificate_hash(&renewed.device_certificate.0)]);
     assert!(matches!(leaves[2].kind, LeafKind::Revocation { .. }));
-    let kept: Vec<Vec<u8>> = store.certificates().unwrap().into_iter().map(|kept| kept.der).collect();
+    let kept: Vec<Vec<u8>> = ledger.certificates().unwrap().into_iter().map(|kept| kept.der).collect();
     let root = world.root();
-    assert_eq!(kept, [root.der(), &issued.device_certificate.0, &account, &renewed.device_certificate.0]);
+    let [_, log, ..] = kept.as_slice() else { panic!("{kept:?}") };
+    assert_eq!(
+        kept,
+        [root.der(), log, &issued.device_certificate.0, &account, &renewed.device_certificate.0]
+    );
 }

@@ -15,6 +15,7 @@ fn init_makes_every_file_with_its_mode() {
         ("keys/ttp/ca.key", 0o600),
         ("keys/ttp/ca.crt", 0o644),
         ("keys/ttp/log.key", 0o600),
+        ("keys/ttp/log.crt", 0o644),
         ("keys/ttp/ttp.db", 0o600),
     ] {
         assert_eq!(world.mode(name), mode, "{name}");
@@ -22,7 +23,7 @@ fn init_makes_every_file_with_its_mode() {
     let mut there: Vec<_> =
         fs::read_dir(world.path("keys/ttp")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     there.sort();
-    assert_eq!(there, ["ca.crt", "ca.key", "log.key", "ttp.db"]);
+    assert_eq!(there, ["ca.crt", "ca.key", "log.crt", "log.key", "ttp.db"]);
     assert_eq!(fs::read_dir(world.keys()).unwrap().count(), 1);
 }
 

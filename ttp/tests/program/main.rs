@@ -7,6 +7,7 @@
     reason = "all of it is tests, also what stands outside of a #[test]"
 )]
 
+mod backup;
 mod config;
 mod enrolment;
 mod files;

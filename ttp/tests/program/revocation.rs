@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use parlour_keylog::SignedRevocation;
 use parlour_protocol::ttp::{Revocation, TtpAnswer, TtpRefusal};
 
 use crate::people::Person;
@@ -59,6 +60,12 @@ fn a_revocation_by_another_process_is_heard_within_a_second() {
     assert_eq!((revocation.number, revocation.name.as_str()), (1, "name0"));
     assert_eq!(revocation.device, people[0].device_id());
     assert_eq!(second.next(), revocation);
+    // Its statement proves the same to anybody who has the root.
+    let statement = revocation.statement.as_deref().unwrap();
+    let now = revocation.time.as_seconds();
+    let signed = SignedRevocation::verify(statement, &world.root(), now).unwrap();
+    assert_eq!((signed.number, signed.name, signed.device), (1, revocation.name, revocation.device));
+    assert_eq!(signed.time, revocation.time);
 }
 
 #[test]
@@ -87,10 +94,11 @@ fn a_revoked_device_is_not_renewed() {
     let (world, people) = with_people(1);
     let serving = world.serve();
     let before = people[0].renewal("name0");
-    let renewed = serving.renew(&before).unwrap();
+    serving.renew(&before).unwrap();
     world.succeed(&["revoke", "name0"]);
     assert_eq!(serving.renew(&people[0].renewal("name0")), Err(TtpRefusal::Revoked));
-    assert_eq!(serving.renew(&before), Ok(renewed));
+    // Nothing was stored for this one, which got the certificate of the enrolment.
+    assert_eq!(serving.renew(&before), Err(TtpRefusal::Revoked));
 }
 
 #[test]

@@ -178,6 +178,7 @@ impl App {
             | Update::Regrouped { .. }
             | Update::Newest { .. }
             | Update::Backlog(_)
+            | Update::Judged(_)
             | Update::Message(_)
             | Update::Outbox(_)
             | Update::Progress(_)

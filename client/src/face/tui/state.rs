@@ -155,6 +155,7 @@ impl State {
                 }
             }
             Update::Backlog(messages) => messages.into_iter().for_each(|shown| self.add(shown)),
+            Update::Judged(messages) => messages.into_iter().for_each(|shown| self.replace(shown)),
             Update::Message(shown) => self.add(*shown),
             Update::Outbox(waiting) => self.waiting = waiting,
             Update::Notice(text) => self.say(NoticeKind::Info, text),
@@ -208,6 +209,16 @@ impl State {
         conversation.push(shown);
         if own {
             conversation.read = conversation.read.max(seq);
+        }
+    }
+
+    /// Shows a message with its new verdict, where it is shown.
+    fn replace(&mut self, judged: Shown) {
+        let ConversationState { messages, ahead, .. } = self.conversation(&judged.conversation);
+        for shown in messages.iter_mut().chain(ahead) {
+            if (shown.seq, shown.id) == (judged.seq, judged.id) {
+                *shown = judged.clone();
+            }
         }
     }
 
@@ -328,6 +339,7 @@ mod tests {
             backwards: false,
             generation: 0,
             set_aside: false,
+            signer: None,
         }
     }
 

@@ -12,9 +12,9 @@ use time::OffsetDateTime;
 use crate::{RootCertificate, device_id};
 
 /// When the tests take place.
-pub(super) const MOMENT: i64 = 1_572_600_600;
+pub(crate) const MOMENT: i64 = 1_572_600_600;
 
-pub(super) struct Authority {
+pub(crate) struct Authority {
     params: CertificateParams,
     key: KeyPair,
     pub(super) der: Vec<u8>,
@@ -22,7 +22,7 @@ pub(super) struct Authority {
 }
 
 impl Authority {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(|_| ())
     }
 
@@ -37,11 +37,11 @@ impl Authority {
         Self { der: certificate.der().to_vec(), pem: certificate.pem(), params, key }
     }
 
-    pub(super) fn root(&self) -> RootCertificate {
+    pub(crate) fn root(&self) -> RootCertificate {
         RootCertificate::from_der(&self.der, &AwsLc).unwrap()
     }
 
-    pub(super) fn issue(&self, params: &CertificateParams, key: &impl PublicKeyData) -> Vec<u8> {
+    pub(crate) fn issue(&self, params: &CertificateParams, key: &impl PublicKeyData) -> Vec<u8> {
         let issuer = Issuer::from_params(&self.params, &self.key);
         params.signed_by(key, &issuer).unwrap().der().to_vec()
     }
@@ -94,6 +94,16 @@ pub(super) fn account_params(name: &str) -> CertificateParams {
     let mut params = named(name, MOMENT + 630_720_000);
     params.key_usages = vec![KeyUsagePurpose::KeyEncipherment];
     params
+}
+
+pub(crate) fn log_params() -> CertificateParams {
+    let mut params = named("parlour log", MOMENT + 630_720_000);
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params
+}
+
+pub(crate) fn log_key() -> KeyPair {
+    KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap()
 }
 
 pub(super) fn uri(text: &str) -> SanType {

@@ -11,7 +11,13 @@ use super::*;
 async fn tell_all(store: &SqliteStore<Waiting>) {
     for number in 1..=3 {
         let device = format!("{number:016}").parse().unwrap();
-        let revocation = Revocation { number, name: name("anna"), device, time: Timestamp::from_millis(9) };
+        let revocation = Revocation {
+            number,
+            name: name("anna"),
+            device,
+            time: Timestamp::from_millis(9),
+            statement: None,
+        };
         store.add_revocation(revocation, conformance::entry(Kind::DeviceRevoked, 9)).await.unwrap();
     }
 }
@@ -32,7 +38,8 @@ async fn revocations_of_which_bytes_were_changed_are_put_right_by_the_ttp() {
     let [first, second, third] = rows.map(|row| {
         // In the table, where the kinds of the columns stand before it, and in the index.
         let found = places(&good, row.as_bytes());
-        let table = found.iter().copied().find(|place| good[place - 4..*place] == [21, 45, 1, 76]).unwrap();
+        let table =
+            found.iter().copied().find(|place| good[place - 5..*place] == [21, 45, 1, 76, 0]).unwrap();
         let index = found.iter().copied().find(|place| *place != table).unwrap();
         (table, index)
     });
@@ -40,9 +47,9 @@ async fn revocations_of_which_bytes_were_changed_are_put_right_by_the_ttp() {
     for changes in [
         vec![(second.0 + 3, b'i')],
         vec![(third.1 + 3, b'i')],
-        vec![(first.0 - 4, 20)],
-        vec![(first.0 - 4, 20), (third.0 - 4, 20)],
-        vec![(first.0 - 4, 20), (second.0 + 3, b'i'), (third.1 + 3, b'i')],
+        vec![(first.0 - 5, 20)],
+        vec![(first.0 - 5, 20), (third.0 - 5, 20)],
+        vec![(first.0 - 5, 20), (second.0 + 3, b'i'), (third.1 + 3, b'i')],
     ] {
         let mut damaged = good.clone();
         for (place, byte) in &changes {
@@ -80,7 +87,13 @@ async fn a_damaged_audit_log_loses_entries_and_nothing_else() {
         let lost = store.audit(vec![entry()]).await;
         assert!(matches!(lost, Err(AuditError::Damaged(_))), "{table}: {lost:?}");
         let device = "4444444444444444".parse().unwrap();
-        let revocation = Revocation { number: 4, name: name("sam"), device, time: Timestamp::from_millis(9) };
+        let revocation = Revocation {
+            number: 4,
+            name: name("sam"),
+            device,
+            time: Timestamp::from_millis(9),
+            statement: None,
+        };
         store.add_revocation(revocation, entry()).await.unwrap();
         assert_eq!(store.revoked_devices(name("sam")).await.unwrap().len(), 1, "{table}");
         conformance::append(&store, &mut outcomes, conformance::public("sam", 200, "still here"))
@@ -115,7 +128,13 @@ async fn revocations_that_were_changed_let_nobody_in_until_the_ttp_has_put_them_
         // Another word of the TTP's takes nothing back.
         let store = open(&path).unwrap();
         let device = "5555555555555555".parse().unwrap();
-        let other = Revocation { number: 2, name: name("erik"), device, time: Timestamp::from_millis(9) };
+        let other = Revocation {
+            number: 2,
+            name: name("erik"),
+            device,
+            time: Timestamp::from_millis(9),
+            statement: None,
+        };
         let refused = store.add_revocation(other, conformance::entry(Kind::DeviceRevoked, 9)).await;
         assert_eq!(refused, Err(AddRevocationError::NumberTaken), "{change}");
         assert_eq!(store.revoked_devices(name("anna")).await.unwrap().len(), 3, "{change}");

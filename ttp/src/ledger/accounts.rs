@@ -3,7 +3,7 @@
 use parlour_protocol::{DeviceId, Timestamp, UserName};
 use rusqlite::{OptionalExtension as _, params};
 
-use super::{Records, StoreError};
+use super::{LedgerError, LedgerTransaction};
 
 /// What is kept of a new account with its first device.
 pub(crate) struct NewAccount<'a> {
@@ -15,22 +15,29 @@ pub(crate) struct NewAccount<'a> {
     pub(crate) created: Timestamp,
 }
 
-impl Records<'_> {
-    pub(crate) fn has_account(&self, name: &UserName) -> Result<bool, StoreError> {
+impl LedgerTransaction<'_> {
+    pub(crate) fn has_account(&self, name: &UserName) -> Result<bool, LedgerError> {
         let mut statement = self.0.prepare_cached("SELECT 1 FROM accounts WHERE name = ?1")?;
         Ok(statement.exists([name.as_str()])?)
     }
 
-    /// Whether any account has this account key, or any device this device key.
-    pub(crate) fn knows_key(&self, account_key: &[u8], device_key: &[u8]) -> Result<bool, StoreError> {
-        let mut statement = self.0.prepare_cached(
-            "SELECT 1 FROM accounts WHERE account_key = ?1
-             UNION ALL SELECT 1 FROM devices WHERE device_key = ?2",
-        )?;
-        Ok(statement.exists(params![account_key, device_key])?)
+    /// Whether an account has a name that is easily taken for this one.
+    pub(crate) fn has_look_alike(&self, name: &UserName) -> Result<bool, LedgerError> {
+        let mut statement = self.0.prepare_cached("SELECT 1 FROM accounts WHERE skeleton = ?1")?;
+        Ok(statement.exists([name.skeleton()])?)
     }
 
-    pub(crate) fn add_account(&self, new: &NewAccount<'_>) -> Result<(), StoreError> {
+    /// Whether any account or device has this key, whatever for.
+    pub(crate) fn knows_key(&self, key: &[u8]) -> Result<bool, LedgerError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT 1 FROM accounts WHERE account_key = ?1
+             UNION ALL SELECT 1 FROM devices WHERE device_key = ?1
+             UNION ALL SELECT 1 FROM devices WHERE seal_key = ?1",
+        )?;
+        Ok(statement.exists([key])?)
+    }
+
+    pub(crate) fn add_account(&self, new: &NewAccount<'_>) -> Result<(), LedgerError> {
         let created = new.created.as_millis();
         self.0
             .prepare_cached("INSERT INTO accounts (name, account_key, created) VALUES (?1, ?2, ?3)")?
@@ -55,14 +62,14 @@ impl Records<'_> {
         &self,
         name: &UserName,
         device: &DeviceId,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
+    ) -> Result<Option<Vec<u8>>, LedgerError> {
         let mut statement =
             self.0.prepare_cached("SELECT device_key FROM devices WHERE name = ?1 AND device = ?2")?;
         Ok(statement.query_row([name.as_str(), device.as_str()], |row| row.get(0)).optional()?)
     }
 
     /// The devices of a name, oldest first.
-    pub(crate) fn devices(&self, name: &UserName) -> Result<Vec<DeviceId>, StoreError> {
+    pub(crate) fn devices(&self, name: &UserName) -> Result<Vec<DeviceId>, LedgerError> {
         let mut statement =
             self.0.prepare_cached("SELECT device FROM devices WHERE name = ?1 ORDER BY created, device")?;
         let texts = statement.query_map([name.as_str()], |row| row.get::<_, String>(0))?;

@@ -4,27 +4,33 @@
 //! keep of an act is in the act's leaf too.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
 use std::path::Path;
 
 use parlour_envelope::AwsLc;
 use parlour_keylog::{
-    AccountCertificate, CertificateError, DeviceCertificate, Leaf, LeafKind, RootCertificate,
+    AccountCertificate, CertificateError, DeviceCertificate, Leaf, LeafKind, LogCertificate, RootCertificate,
     ServerCertificate, certificate_hash, device_id, leaf_hash,
 };
 use parlour_protocol::ttp::TtpAnswer;
 use parlour_protocol::{Timestamp, UserName};
 use parlour_upkeep::{Inspection, moment, structure};
+use rusqlite::backup::Backup;
 use rusqlite::{Connection, OpenFlags, Row};
 use sha2::{Digest as _, Sha256};
 
 use crate::profile::SKEW;
 
 use super::{
-    CertificateKind, IssuedCertificate, Records, StoreError, certificates, migrations, refuse_missing,
+    CertificateKind, IssuedCertificate, LedgerError, LedgerTransaction, certificates, migrations,
+    refuse_missing,
 };
 
 /// The triggers by which each table refuses to forget: two for each of six tables.
 const GUARDS: u64 = 12;
+
+/// The length of a database's header, in bytes.
+const HEADER: usize = 100;
 
 /// What the log says that the other tables must keep, as bytes to be compared.
 #[derive(Default)]
@@ -32,7 +38,10 @@ struct Logged {
     accounts: BTreeSet<Vec<u8>>,
     devices: BTreeSet<Vec<u8>>,
     revocations: BTreeSet<Vec<u8>>,
+    /// To enrolments.
     answers: BTreeSet<Vec<u8>>,
+    /// To renewals, which need not be kept.
+    renewals: BTreeSet<Vec<u8>>,
     /// By a request's hash: to whom which certificates were issued.
     issued: BTreeMap<Vec<u8>, (UserName, BTreeSet<[u8; 32]>)>,
     certificates: BTreeMap<[u8; 32], Timestamp>,
@@ -40,19 +49,51 @@ struct Logged {
 
 /// What is in the database file `path` and what of it is damaged, while it is served or not. With a `root`,
 /// certificates are held against it. Gives the reason when it cannot be read as a database of ours.
-pub(crate) fn inspect(path: &Path, root: Option<&RootCertificate>) -> Result<Inspection, StoreError> {
+pub(crate) fn inspect(path: &Path, root: Option<&RootCertificate>) -> Result<Inspection, LedgerError> {
     refuse_missing(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     migrations::check(&connection, path)?;
+    look_at(&connection, root)
+}
+
+/// The same of the bytes of a database, which stay in memory.
+pub(crate) fn inspect_image(image: &[u8], root: Option<&RootCertificate>) -> Result<Inspection, LedgerError> {
+    let mut connection = Connection::open_in_memory()?;
+    let rest = image.get(HEADER..).unwrap_or_default();
+    let mut header = image.get(..HEADER).unwrap_or_default().to_vec();
+    // The format's versions to write and to read (SQLite's file format, 1.3.3): 2 asks for a log beside the file.
+    if let Some(versions) = header.get_mut(18..20) {
+        versions.fill(1);
+    }
+    connection.deserialize_read_exact("main", header.chain(rest), image.len(), true)?;
+    migrations::check(&connection, Path::new("ttp.db"))?;
+    look_at(&connection, root)
+}
+
+/// Looks at a database of this version, or at a copy of an older one that is brought up to it in memory.
+fn look_at(connection: &Connection, root: Option<&RootCertificate>) -> Result<Inspection, LedgerError> {
+    let found = migrations::version(connection)?;
+    let known = migrations::known();
+    if found > known {
+        return Err(LedgerError::Newer { found, known });
+    }
+    let mut inspection = if found == known {
+        look(connection, root)?
+    } else {
+        let mut copy = Connection::open_in_memory()?;
+        Backup::new(connection, &mut copy)?.step(-1)?;
+        migrations::advance(&mut copy)?;
+        look(&copy, root)?
+    };
+    inspection.inventory.schema = found;
+    Ok(inspection)
+}
+
+fn look(connection: &Connection, root: Option<&RootCertificate>) -> Result<Inspection, LedgerError> {
     // One moment for all that is read: others write on.
     let connection = connection.unchecked_transaction()?;
-    let found = migrations::version(&connection)?;
-    if found != migrations::known() {
-        return Err(StoreError::Newer { found, known: migrations::known() });
-    }
     let mut inspection = Inspection::default();
-    inspection.inventory.schema = found;
     for damage in structure(&connection)? {
         inspection.damaged(damage);
     }
@@ -64,7 +105,7 @@ pub(crate) fn inspect(path: &Path, root: Option<&RootCertificate>) -> Result<Ins
         ("devices", "name, device, device_key, seal_key, created", &logged.devices),
         ("revocations", "name, device, time", &logged.revocations),
     ] {
-        compare(&connection, table, columns, logged, &mut inspection)?;
+        compare(&connection, table, columns, logged, &BTreeSet::new(), &mut inspection)?;
     }
     answers(&connection, &logged, &mut inspection)?;
     numbers(&connection, &mut inspection)?;
@@ -81,7 +122,7 @@ fn row_of(values: &[&[u8]]) -> Vec<u8> {
     row
 }
 
-fn guards(connection: &Connection, inspection: &mut Inspection) -> Result<(), StoreError> {
+fn guards(connection: &Connection, inspection: &mut Inspection) -> Result<(), LedgerError> {
     let found: u64 =
         connection
             .query_row("SELECT count(*) FROM sqlite_master WHERE type = 'trigger'", [], |row| row.get(0))?;
@@ -92,7 +133,7 @@ fn guards(connection: &Connection, inspection: &mut Inspection) -> Result<(), St
 }
 
 /// Reads the log: numbered from 0 without gaps, each leaf under its hash.
-fn leaves(connection: &Connection, inspection: &mut Inspection) -> Result<Logged, StoreError> {
+fn leaves(connection: &Connection, inspection: &mut Inspection) -> Result<Logged, LedgerError> {
     let mut statement = connection.prepare("SELECT position, hash, leaf FROM leaves ORDER BY position")?;
     let mut rows = statement.query([])?;
     let (mut logged, mut count, mut newest) = (Logged::default(), 0, None);
@@ -127,9 +168,13 @@ impl Logged {
             LeafKind::Enrolment { device_key, seal_key, account_key, request, .. } => {
                 self.accounts.insert(row_of(&[name, account_key, &time]));
                 self.devices.insert(row_of(&[name, device, device_key, seal_key, &time]));
-                self.answer(leaf, request);
+                let answer = self.answer(leaf, request);
+                self.answers.insert(answer);
             }
-            LeafKind::Renewal { request, .. } => self.answer(leaf, request),
+            LeafKind::Renewal { request, .. } => {
+                let answer = self.answer(leaf, request);
+                self.renewals.insert(answer);
+            }
             LeafKind::Revocation { .. } => {
                 self.revocations.insert(row_of(&[name, device, &time]));
             }
@@ -137,11 +182,12 @@ impl Logged {
         self.certificates.extend(leaf.certificates.iter().map(|hash| (*hash, leaf.time)));
     }
 
-    fn answer(&mut self, leaf: &Leaf, request: &str) {
+    /// Notes what was issued to a request; gives the row of its answer.
+    fn answer(&mut self, leaf: &Leaf, request: &str) -> Vec<u8> {
         let (hash, time) = (Sha256::digest(request), leaf.time.as_millis().to_be_bytes());
-        self.answers.insert(row_of(&[&hash, leaf.device().as_str().as_bytes(), &time]));
         let certificates = leaf.certificates.iter().copied().collect();
         self.issued.insert(hash.to_vec(), (leaf.name().clone(), certificates));
+        row_of(&[&hash, leaf.device().as_str().as_bytes(), &time])
     }
 
     /// Whether this is what was answered to a request, letter by letter.
@@ -161,14 +207,14 @@ fn issued(
     root: Option<&RootCertificate>,
     logged: &mut Logged,
     inspection: &mut Inspection,
-) -> Result<(), StoreError> {
-    let all = certificates::all(&Records(connection))?;
+) -> Result<(), LedgerError> {
+    let all = certificates::all(&LedgerTransaction(connection))?;
     inspection.inventory.counts.insert("certificates".to_owned(), all.len() as u64);
     for certificate in all {
         let hash = certificate_hash(&certificate.der);
         let fits = match certificate.kind {
             // Those of the machines are not in the log of the users' keys, but say themselves since when.
-            CertificateKind::Root | CertificateKind::Server => {
+            CertificateKind::Root | CertificateKind::Log | CertificateKind::Server => {
                 certificate.issued.as_seconds().checked_sub(SKEW) == Some(certificate.not_before)
             }
             CertificateKind::Device | CertificateKind::Account => {
@@ -198,6 +244,12 @@ fn is_as_described(
             let described = it.common_name() == row.name && it.serial() == row.serial;
             (described, (it.not_before(), it.not_after()), root.is_none_or(|root| *root == it))
         }
+        CertificateKind::Log => {
+            let it = LogCertificate::from_der(der)?;
+            let described = it.common_name() == row.name && it.serial() == row.serial;
+            let verified = root.is_none_or(|root| it.verify(root, it.not_before()).is_ok());
+            (described, (it.not_before(), it.not_after()), verified)
+        }
         CertificateKind::Server => {
             let it = ServerCertificate::from_der(der)?;
             let verified = root.is_none_or(|root| it.verify(root, it.not_before()).is_ok());
@@ -224,14 +276,15 @@ fn is_as_described(
     Ok(described && dates == (row.not_before, row.not_after) && verified)
 }
 
-/// A table keeps what the log says, and nothing else.
+/// A table keeps what the log says, and nothing else but what is `optional`.
 fn compare(
     connection: &Connection,
     table: &str,
     columns: &str,
     logged: &BTreeSet<Vec<u8>>,
+    optional: &BTreeSet<Vec<u8>>,
     inspection: &mut Inspection,
-) -> Result<(), StoreError> {
+) -> Result<(), LedgerError> {
     let mut statement = connection.prepare(&format!("SELECT {columns} FROM {table}"))?;
     let width = statement.column_count();
     let mut rows = statement.query([])?;
@@ -240,7 +293,10 @@ fn compare(
         kept.insert(bytes(row, width)?);
     }
     inspection.inventory.counts.insert(table.to_owned(), kept.len() as u64);
-    let (odd, gone) = (kept.difference(logged).count(), logged.difference(&kept).count());
+    let (odd, gone) = (
+        kept.iter().filter(|row| !logged.contains(*row) && !optional.contains(*row)).count(),
+        logged.difference(&kept).count(),
+    );
     if odd + gone > 0 {
         inspection.damaged(format!("{table}: {odd} rows are not in the log, {gone} of the log are missing"));
     }
@@ -248,7 +304,7 @@ fn compare(
 }
 
 /// The values of a row as [`row_of`] has them.
-fn bytes(row: &Row<'_>, width: usize) -> Result<Vec<u8>, StoreError> {
+fn bytes(row: &Row<'_>, width: usize) -> Result<Vec<u8>, LedgerError> {
     let mut values = Vec::with_capacity(width);
     for column in 0..width {
         values.push(match row.get_ref(column)? {
@@ -261,8 +317,8 @@ fn bytes(row: &Row<'_>, width: usize) -> Result<Vec<u8>, StoreError> {
 }
 
 /// Every answer belongs to a request in the log, and is what was issued to it.
-fn answers(connection: &Connection, logged: &Logged, inspection: &mut Inspection) -> Result<(), StoreError> {
-    compare(connection, "answers", "request, device, time", &logged.answers, inspection)?;
+fn answers(connection: &Connection, logged: &Logged, inspection: &mut Inspection) -> Result<(), LedgerError> {
+    compare(connection, "answers", "request, device, time", &logged.answers, &logged.renewals, inspection)?;
     let mut statement = connection.prepare("SELECT request, answer FROM answers")?;
     let mut rows = statement.query([])?;
     let mut odd = 0;
@@ -277,7 +333,7 @@ fn answers(connection: &Connection, logged: &Logged, inspection: &mut Inspection
 }
 
 /// Revocations are numbered from 1 without gaps: whoever follows them counts.
-fn numbers(connection: &Connection, inspection: &mut Inspection) -> Result<(), StoreError> {
+fn numbers(connection: &Connection, inspection: &mut Inspection) -> Result<(), LedgerError> {
     let (newest, count): (u64, u64) = connection.query_row(
         "SELECT coalesce(max(number), 0), count(*) FROM revocations WHERE number > 0",
         [],

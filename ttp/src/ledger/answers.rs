@@ -1,10 +1,11 @@
-//! Answers to signed requests, kept so that the same request gets the same answer.
+//! Answers to signed requests, kept so that the same request gets the same answer: to an enrolment for ever,
+//! to a renewal as long as its certificate is valid.
 
 use parlour_protocol::{DeviceId, Timestamp};
 use rusqlite::{OptionalExtension as _, params};
 use sha2::{Digest as _, Sha256};
 
-use super::{Records, StoreError};
+use super::{LedgerError, LedgerTransaction};
 
 /// Which signed request it is.
 pub(crate) struct RequestKey {
@@ -23,19 +24,30 @@ impl RequestKey {
     }
 }
 
-impl Records<'_> {
+impl LedgerTransaction<'_> {
     /// The line that was answered to exactly this request.
-    pub(crate) fn answer(&self, request: &RequestKey) -> Result<Option<String>, StoreError> {
+    pub(crate) fn answer(&self, request: &RequestKey) -> Result<Option<String>, LedgerError> {
         let mut statement = self.0.prepare_cached("SELECT answer FROM answers WHERE request = ?1")?;
         Ok(statement.query_row([request.hash.as_slice()], |row| row.get(0)).optional()?)
     }
 
     /// Whether the device used this nonce before. An ECDSA signature can be rewritten by anybody into
     /// another one that holds, so the hash alone does not tell an old request from a new one.
-    pub(crate) fn has_nonce(&self, request: &RequestKey) -> Result<bool, StoreError> {
+    pub(crate) fn has_nonce(&self, request: &RequestKey) -> Result<bool, LedgerError> {
         let mut statement =
             self.0.prepare_cached("SELECT 1 FROM answers WHERE device = ?1 AND nonce = ?2")?;
         Ok(statement.exists(params![request.device.as_str(), request.nonce.as_slice()])?)
+    }
+
+    /// Lets go of the answers to this device's renewals from before `time`.
+    pub(crate) fn forget_renewals(&self, device: &DeviceId, time: Timestamp) -> Result<(), LedgerError> {
+        self.0
+            .prepare_cached(
+                "DELETE FROM answers WHERE device = ?1 AND time < ?2
+                 AND json_extract(answer, '$.issued.account_certificate') IS NULL",
+            )?
+            .execute(params![device.as_str(), time.as_millis()])?;
+        Ok(())
     }
 
     pub(crate) fn add_answer(
@@ -43,7 +55,7 @@ impl Records<'_> {
         request: &RequestKey,
         answer: &str,
         time: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), LedgerError> {
         self.0
             .prepare_cached(
                 "INSERT INTO answers (request, device, nonce, answer, time) VALUES (?1, ?2, ?3, ?4, ?5)",

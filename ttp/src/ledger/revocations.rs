@@ -4,15 +4,15 @@ use parlour_protocol::ttp::Revocation;
 use parlour_protocol::{DeviceId, Timestamp, UserName};
 use rusqlite::{OptionalExtension as _, params};
 
-use super::{Records, StoreError};
+use super::{LedgerError, LedgerTransaction};
 
-impl Records<'_> {
+impl LedgerTransaction<'_> {
     /// Since when a device is revoked.
     pub(crate) fn revoked(
         &self,
         name: &UserName,
         device: &DeviceId,
-    ) -> Result<Option<Timestamp>, StoreError> {
+    ) -> Result<Option<Timestamp>, LedgerError> {
         let mut statement =
             self.0.prepare_cached("SELECT time FROM revocations WHERE name = ?1 AND device = ?2")?;
         let time = statement.query_row([name.as_str(), device.as_str()], |row| row.get(0)).optional()?;
@@ -25,18 +25,18 @@ impl Records<'_> {
         name: &UserName,
         device: &DeviceId,
         time: Timestamp,
-    ) -> Result<Revocation, StoreError> {
+    ) -> Result<Revocation, LedgerError> {
         let mut statement = self.0.prepare_cached(
             "INSERT INTO revocations (number, name, device, time)
              SELECT coalesce(max(number), 0) + 1, ?1, ?2, ?3 FROM revocations RETURNING number",
         )?;
         let values = params![name.as_str(), device.as_str(), time.as_millis()];
         let number = statement.query_row(values, |row| row.get(0))?;
-        Ok(Revocation { number, name: name.clone(), device: device.clone(), time })
+        Ok(Revocation { number, name: name.clone(), device: device.clone(), time, statement: None })
     }
 
-    /// Up to `most` revocations with numbers above `after`, in order.
-    pub(crate) fn revocations_after(&self, after: u64, most: u32) -> Result<Vec<Revocation>, StoreError> {
+    /// Up to `most` revocations with numbers above `after`, in order, without their statements.
+    pub(crate) fn revocations_after(&self, after: u64, most: u32) -> Result<Vec<Revocation>, LedgerError> {
         // A number that SQLite cannot hold is above all that it holds.
         let after = i64::try_from(after).unwrap_or(i64::MAX);
         let mut statement = self.0.prepare_cached(
@@ -50,6 +50,7 @@ impl Records<'_> {
                 name: super::parsed(&row.get::<_, String>(1)?)?,
                 device: super::parsed(&row.get::<_, String>(2)?)?,
                 time: Timestamp::from_millis(row.get(3)?),
+                statement: None,
             });
         }
         Ok(revocations)
@@ -57,7 +58,7 @@ impl Records<'_> {
 }
 
 /// The number of the newest revocation, 0 when there is none.
-pub(super) fn newest(records: &Records<'_>) -> Result<u64, StoreError> {
-    let mut statement = records.0.prepare_cached("SELECT coalesce(max(number), 0) FROM revocations")?;
+pub(super) fn newest(ledger: &LedgerTransaction<'_>) -> Result<u64, LedgerError> {
+    let mut statement = ledger.0.prepare_cached("SELECT coalesce(max(number), 0) FROM revocations")?;
     Ok(statement.query_row([], |row| row.get(0))?)
 }

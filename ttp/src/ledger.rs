@@ -1,7 +1,7 @@
 //! The TTP's memory, in SQLite: who owns which name, and every certificate that was ever issued.
 //!
-//! All is read and written inside of `Store::transact`, one transaction for one act. Nothing is ever
-//! changed or deleted: the tables refuse it themselves.
+//! All is read and written inside of `Ledger::transact`, one transaction for one act. Nothing is ever
+//! changed or deleted, but for answers to renewals that are long over: the tables refuse it themselves.
 
 mod accounts;
 mod answers;
@@ -27,14 +27,14 @@ use thiserror::Error;
 pub(crate) use accounts::NewAccount;
 pub(crate) use answers::RequestKey;
 pub use certificates::{CertificateKind, IssuedCertificate};
-pub(crate) use inspect::inspect;
+pub(crate) use inspect::{inspect, inspect_image};
 
 /// How long an act waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(10);
 
 /// Why the database did not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum StoreError {
+pub enum LedgerError {
     /// There is none.
     #[error("there is no database {}", .0.display())]
     Missing(PathBuf),
@@ -60,7 +60,7 @@ pub enum StoreError {
     Failed(String),
 }
 
-impl StoreError {
+impl LedgerError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
@@ -76,7 +76,7 @@ impl StoreError {
     }
 }
 
-impl From<rusqlite::Error> for StoreError {
+impl From<rusqlite::Error> for LedgerError {
     fn from(error: rusqlite::Error) -> Self {
         match WriteFault::of(&error) {
             Some(WriteFault::Full) => Self::Full,
@@ -88,7 +88,7 @@ impl From<rusqlite::Error> for StoreError {
 
 /// An open database.
 #[derive(Debug)]
-pub struct Store {
+pub struct Ledger {
     open: Mutex<Open>,
 }
 
@@ -102,15 +102,15 @@ struct Open {
 }
 
 impl Open {
-    fn new(mut connection: Connection) -> Result<Mutex<Self>, StoreError> {
+    fn new(mut connection: Connection) -> Result<Mutex<Self>, LedgerError> {
         let log = LogCopier::take_over(&mut connection)?;
         Ok(Mutex::new(Self { connection, log, given_up: false }))
     }
 
     /// Makes of a failure to commit what it means.
-    fn not_committed(&mut self, error: rusqlite::Error) -> StoreError {
-        let failure = StoreError::from(error);
-        if failure == StoreError::Unsynced {
+    fn not_committed(&mut self, error: rusqlite::Error) -> LedgerError {
+        let failure = LedgerError::from(error);
+        if failure == LedgerError::Unsynced {
             self.given_up = true;
             tracing::error!("{failure}: nothing more is issued until this program is started again");
         }
@@ -126,16 +126,16 @@ impl Open {
     }
 }
 
-/// The records inside of one transaction. Its methods stand in the files below `store/`, one for each
+/// The ledger inside of one transaction. Its methods stand in the files below `ledger/`, one for each
 /// kind of record.
-pub(crate) struct Records<'a>(&'a Connection);
+pub(crate) struct LedgerTransaction<'a>(&'a Connection);
 
-impl Store {
+impl Ledger {
     /// Makes a new database, readable by its owner alone.
-    pub(crate) fn create(path: &Path) -> Result<Self, StoreError> {
+    pub(crate) fn create(path: &Path) -> Result<Self, LedgerError> {
         // SQLite itself would leave the mode to the umask; the files that it puts beside take over this one.
         let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-        created.map_err(|error| StoreError::Failed(format!("{}: {error}", path.display())))?;
+        created.map_err(|error| LedgerError::Failed(format!("{}: {error}", path.display())))?;
         let mut connection = connect(path)?;
         prepare(&connection)?;
         migrations::begin(&mut connection)?;
@@ -144,7 +144,7 @@ impl Store {
 
     /// Opens a database, and brings it up to this program's version. The log beside it stays as it is until
     /// [`settle`](Self::settle): it could be that of another database.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
+    pub fn open(path: &Path) -> Result<Self, LedgerError> {
         refuse_missing(path)?;
         let mut connection = connect(path)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -156,7 +156,7 @@ impl Store {
 
     /// Copies the log into the database, once it is known that they belong together. What the log holds may be in
     /// memory alone, if the disk failed before, and is on the disk afterwards.
-    pub(crate) fn settle(&self) -> Result<(), StoreError> {
+    pub(crate) fn settle(&self) -> Result<(), LedgerError> {
         let open = self.opened();
         copy_log(&open.connection)?;
         open.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
@@ -164,18 +164,18 @@ impl Store {
     }
 
     /// Does one act: all of it, or none when it gives an error.
-    pub(crate) fn transact<T, E: From<StoreError>>(
+    pub(crate) fn transact<T, E: From<LedgerError>>(
         &self,
-        act: impl FnOnce(&Records<'_>) -> Result<T, E>,
+        act: impl FnOnce(&LedgerTransaction<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut open = self.opened();
         if open.given_up {
-            return Err(StoreError::Unsynced.into());
+            return Err(LedgerError::Unsynced.into());
         }
         // Immediate: an act that reads first must not find out later that another one wrote meanwhile.
         let transaction = open.connection.transaction_with_behavior(TransactionBehavior::Immediate);
-        let transaction = transaction.map_err(StoreError::from)?;
-        let result = act(&Records(&transaction))?;
+        let transaction = transaction.map_err(LedgerError::from)?;
+        let result = act(&LedgerTransaction(&transaction))?;
         transaction.commit().map_err(|error| open.not_committed(error))?;
         open.copy_log();
         Ok(result)
@@ -184,30 +184,30 @@ impl Store {
     /// Reads without keeping others from writing.
     pub(crate) fn read<T>(
         &self,
-        act: impl FnOnce(&Records<'_>) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+        act: impl FnOnce(&LedgerTransaction<'_>) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
         let mut open = self.opened();
         let transaction = open.connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
-        act(&Records(&transaction))
+        act(&LedgerTransaction(&transaction))
     }
 
     /// A number that changes when another connection, of this process or another, has written.
-    pub(crate) fn data_version(&self) -> Result<i64, StoreError> {
+    pub(crate) fn data_version(&self) -> Result<i64, LedgerError> {
         Ok(self.opened().connection.pragma_query_value(None, "data_version", |row| row.get(0))?)
     }
 
     /// Every certificate that was issued, oldest first.
-    pub fn certificates(&self) -> Result<Vec<IssuedCertificate>, StoreError> {
+    pub fn certificates(&self) -> Result<Vec<IssuedCertificate>, LedgerError> {
         self.read(certificates::all)
     }
 
     /// The number of the newest revocation, 0 when there is none.
-    pub(crate) fn newest_revocation(&self) -> Result<u64, StoreError> {
+    pub(crate) fn newest_revocation(&self) -> Result<u64, LedgerError> {
         self.read(revocations::newest)
     }
 
     /// Every leaf of the key log in order, as canonical bytes.
-    pub fn leaves(&self) -> Result<Vec<Vec<u8>>, StoreError> {
+    pub fn leaves(&self) -> Result<Vec<Vec<u8>>, LedgerError> {
         self.read(leaves::all)
     }
 
@@ -218,15 +218,15 @@ impl Store {
 }
 
 /// That it cannot be seen does not mean that there is none.
-fn refuse_missing(path: &Path) -> Result<(), StoreError> {
+fn refuse_missing(path: &Path) -> Result<(), LedgerError> {
     match path.try_exists() {
         Ok(true) => Ok(()),
-        Ok(false) => Err(StoreError::Missing(path.to_owned())),
-        Err(error) => Err(StoreError::Failed(format!("{}: {error}", path.display()))),
+        Ok(false) => Err(LedgerError::Missing(path.to_owned())),
+        Err(error) => Err(LedgerError::Failed(format!("{}: {error}", path.display()))),
     }
 }
 
-fn connect(path: &Path) -> Result<Connection, StoreError> {
+fn connect(path: &Path) -> Result<Connection, LedgerError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
@@ -234,7 +234,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
 }
 
 /// What holds for a connection and is not kept in the file.
-fn prepare(connection: &Connection) -> Result<(), StoreError> {
+fn prepare(connection: &Connection) -> Result<(), LedgerError> {
     connection.pragma_update(None, "foreign_keys", true)?;
     // No other folder for temporary files is within reach, and none should hold what is in here.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
@@ -245,8 +245,8 @@ fn prepare(connection: &Connection) -> Result<(), StoreError> {
 }
 
 /// A name or id out of a column. The columns hold only what was parsed before.
-fn parsed<T: FromStr<Err = NameError>>(text: &str) -> Result<T, StoreError> {
-    text.parse().map_err(|_| StoreError::Failed(format!("'{text}' is no name")))
+fn parsed<T: FromStr<Err = NameError>>(text: &str) -> Result<T, LedgerError> {
+    text.parse().map_err(|_| LedgerError::Failed(format!("'{text}' is no name")))
 }
 
 #[cfg(test)]

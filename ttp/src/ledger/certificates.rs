@@ -3,16 +3,18 @@
 use std::fmt;
 
 use parlour_keylog::DeviceCertificate;
-use parlour_protocol::{DeviceId, Timestamp};
-use rusqlite::{Row, params};
+use parlour_protocol::{DeviceId, Timestamp, UserName};
+use rusqlite::{OptionalExtension as _, Row, params};
 
-use super::{Records, StoreError};
+use super::{LedgerError, LedgerTransaction};
 
 /// What a certificate is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CertificateKind {
     /// The root itself.
     Root,
+    /// The key log's.
+    Log,
     /// A server's.
     Server,
     /// A device's.
@@ -22,11 +24,12 @@ pub enum CertificateKind {
 }
 
 impl CertificateKind {
-    const ALL: [Self; 4] = [Self::Root, Self::Server, Self::Device, Self::Account];
+    const ALL: [Self; 5] = [Self::Root, Self::Log, Self::Server, Self::Device, Self::Account];
 
     const fn word(self) -> &'static str {
         match self {
             Self::Root => "root",
+            Self::Log => "log",
             Self::Server => "server",
             Self::Device => "device",
             Self::Account => "account",
@@ -80,9 +83,9 @@ impl IssuedCertificate {
     }
 }
 
-impl Records<'_> {
-    /// Records a certificate; whether it is revoked stands elsewhere and is not looked at.
-    pub(crate) fn add_certificate(&self, certificate: &IssuedCertificate) -> Result<(), StoreError> {
+impl LedgerTransaction<'_> {
+    /// LedgerTransaction a certificate; whether it is revoked stands elsewhere and is not looked at.
+    pub(crate) fn add_certificate(&self, certificate: &IssuedCertificate) -> Result<(), LedgerError> {
         self.0
             .prepare_cached(
                 "INSERT INTO certificates
@@ -103,9 +106,31 @@ impl Records<'_> {
     }
 }
 
+impl LedgerTransaction<'_> {
+    /// The key log's certificate, in DER.
+    pub(crate) fn log_certificate(&self) -> Result<Option<Vec<u8>>, LedgerError> {
+        let mut statement = self
+            .0
+            .prepare_cached("SELECT der FROM certificates WHERE kind = 'log' ORDER BY number DESC LIMIT 1")?;
+        Ok(statement.query_row([], |row| row.get(0)).optional()?)
+    }
+
+    /// A device's newest certificate, in DER.
+    pub(crate) fn newest_certificate(
+        &self,
+        name: &UserName,
+        device: &DeviceId,
+    ) -> Result<Option<Vec<u8>>, LedgerError> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT der FROM certificates WHERE name = ?1 AND device = ?2 ORDER BY number DESC LIMIT 1",
+        )?;
+        Ok(statement.query_row([name.as_str(), device.as_str()], |row| row.get(0)).optional()?)
+    }
+}
+
 /// All of them, oldest first.
-pub(super) fn all(records: &Records<'_>) -> Result<Vec<IssuedCertificate>, StoreError> {
-    let mut statement = records.0.prepare_cached(
+pub(super) fn all(ledger: &LedgerTransaction<'_>) -> Result<Vec<IssuedCertificate>, LedgerError> {
+    let mut statement = ledger.0.prepare_cached(
         "SELECT kind, name, device, serial, not_before, not_after, der, issued, time
          FROM certificates LEFT JOIN revocations USING (name, device) ORDER BY certificates.number",
     )?;
@@ -117,12 +142,12 @@ pub(super) fn all(records: &Records<'_>) -> Result<Vec<IssuedCertificate>, Store
     Ok(certificates)
 }
 
-fn certificate(row: &Row<'_>) -> Result<IssuedCertificate, StoreError> {
+fn certificate(row: &Row<'_>) -> Result<IssuedCertificate, LedgerError> {
     let word: String = row.get(0)?;
     let kind = CertificateKind::ALL.into_iter().find(|kind| kind.word() == word);
     let device: Option<String> = row.get(2)?;
     Ok(IssuedCertificate {
-        kind: kind.ok_or_else(|| StoreError::Failed(format!("'{word}' is no kind of certificate")))?,
+        kind: kind.ok_or_else(|| LedgerError::Failed(format!("'{word}' is no kind of certificate")))?,
         name: row.get(1)?,
         device: device.as_deref().map(super::parsed).transpose()?,
         serial: row.get(3)?,

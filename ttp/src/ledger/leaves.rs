@@ -3,11 +3,11 @@
 use parlour_keylog::{Leaf, leaf_hash};
 use rusqlite::params;
 
-use super::{Records, StoreError};
+use super::{LedgerError, LedgerTransaction};
 
-impl Records<'_> {
+impl LedgerTransaction<'_> {
     /// Appends a leaf.
-    pub(crate) fn add_leaf(&self, leaf: &Leaf) -> Result<(), StoreError> {
+    pub(crate) fn add_leaf(&self, leaf: &Leaf) -> Result<(), LedgerError> {
         let bytes = leaf.encode();
         self.0
             .prepare_cached(
@@ -20,15 +20,15 @@ impl Records<'_> {
 }
 
 /// All of them in order, as canonical bytes, each held against its place and its hash.
-pub(super) fn all(records: &Records<'_>) -> Result<Vec<Vec<u8>>, StoreError> {
+pub(super) fn all(ledger: &LedgerTransaction<'_>) -> Result<Vec<Vec<u8>>, LedgerError> {
     let mut statement =
-        records.0.prepare_cached("SELECT position, hash, leaf FROM leaves ORDER BY position")?;
+        ledger.0.prepare_cached("SELECT position, hash, leaf FROM leaves ORDER BY position")?;
     let mut rows = statement.query([])?;
     let mut leaves = Vec::new();
     while let Some(row) = rows.next()? {
         let (position, hash, leaf): (usize, Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(2)?);
         if position != leaves.len() || leaf_hash(&leaf).as_slice() != hash {
-            return Err(StoreError::Failed(format!("leaf {position} of the log does not fit its hash")));
+            return Err(LedgerError::Failed(format!("leaf {position} of the log does not fit its hash")));
         }
         leaves.push(leaf);
     }

@@ -1,0 +1,186 @@
+//! Revocations: what the TTP signed is kept for good and judged by; what the server merely says is not believed.
+
+use std::collections::{HashMap, HashSet};
+
+use parlour_keylog::SignedRevocation;
+use parlour_protocol::{Command, DeviceId, Refusal, Reply, RevokedDevice, Timestamp, UserName};
+
+use super::sync::SyncError;
+use super::{Account, Engine};
+use crate::asking::update::Update;
+use crate::link::LinkError;
+use crate::records::{Records, RecordsError};
+
+/// Users of whom the server says without proof that a device was revoked; with more, it is flooding us.
+const UNPROVED: usize = 1_000;
+
+/// The revocations that were proved, and what was said about others.
+pub(super) struct Revocations {
+    of: HashMap<UserName, Vec<RevokedDevice>>,
+    /// Users whose devices the server calls revoked without proof; it is said once for each.
+    unproved: HashSet<UserName>,
+    /// What the user was told: that the server cannot show revocations, that one of a number is withheld.
+    told: HashSet<Option<u64>>,
+}
+
+/// A revocation as the server tells it, beside its statement.
+pub(super) struct Claimed<'a> {
+    pub(super) user: &'a UserName,
+    pub(super) device: &'a DeviceId,
+    pub(super) time: Timestamp,
+    /// Where it is told.
+    pub(super) number: Option<u64>,
+    pub(super) statement: Option<&'a str>,
+}
+
+impl Claimed<'_> {
+    /// Whether the statement says the same.
+    fn agrees(&self, signed: &SignedRevocation) -> bool {
+        let same = (&signed.name, &signed.device, signed.time) == (self.user, self.device, self.time);
+        same && self.number.is_none_or(|number| number == signed.number)
+    }
+}
+
+impl Revocations {
+    /// Those that are kept.
+    pub(super) fn kept(records: &Records) -> Result<Self, RecordsError> {
+        let mut revocations = Self { of: HashMap::new(), unproved: HashSet::new(), told: HashSet::new() };
+        for known in records.revocations()? {
+            revocations.add(known.name, known.device, known.time);
+        }
+        Ok(revocations)
+    }
+
+    /// The revoked devices of a user.
+    pub(super) fn of(&self, name: &UserName) -> &[RevokedDevice] {
+        self.of.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    fn add(&mut self, name: UserName, device: DeviceId, time: Timestamp) {
+        self.of.entry(name).or_default().push(RevokedDevice { device, time, statement: None });
+    }
+}
+
+impl Engine {
+    /// Asks for the revocations that are not known yet. A server that cannot tell them keeps nobody from reading.
+    pub(super) async fn fetch_revocations(&mut self) -> Result<(), SyncError> {
+        let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
+        let mut after = account.records.revocations_known()?;
+        loop {
+            let reply = match self.ask_online(&Command::Revocations { after }).await {
+                Ok(reply) => reply,
+                Err(LinkError::Refused(refusal)) => {
+                    let reason = match refusal {
+                        Refusal::UnknownCommand(_) => "it is of an older version".to_owned(),
+                        refusal => refusal.to_string(),
+                    };
+                    let notice = format!("revoked devices cannot be checked with this server: {reason}");
+                    self.tell_of_revocations(None, notice).await;
+                    return Ok(());
+                }
+                Err(failure) => return Err(failure.into()),
+            };
+            let Reply::Revocations { statements, more } = reply else {
+                return Err(LinkError::protocol("it does not say what was revoked").into());
+            };
+            let reached = self.take_statements(&statements, after).await?;
+            if !more {
+                return Ok(());
+            }
+            if reached == after {
+                let notice = "the server says that there are more revocations and shows none".to_owned();
+                self.tell_of_revocations(Some(after), notice).await;
+                return Ok(());
+            }
+            after = reached;
+        }
+    }
+
+    /// Takes a page of statements after the number `after`; returns the number of the last one that holds.
+    async fn take_statements(&mut self, statements: &[String], after: u64) -> Result<u64, SyncError> {
+        let mut reached = after;
+        for statement in statements {
+            let Some(signed) = self.verify_statement(statement) else {
+                let notice =
+                    "the server shows a revocation that nobody signed; nothing is judged by it".to_owned();
+                self.tell_of_revocations(Some(0), notice).await;
+                continue;
+            };
+            if signed.number > reached + 1 {
+                let number = reached + 1;
+                let notice = format!("the server withholds revocation {number}");
+                self.tell_of_revocations(Some(number), notice).await;
+            }
+            reached = reached.max(signed.number);
+            self.remember_revocation(&signed).await?;
+        }
+        Ok(reached)
+    }
+
+    /// Takes what the server tells of one device; what it does not prove is said once and changes nothing.
+    /// Returns whether it was proved and is new.
+    pub(super) async fn take_claim(&mut self, claimed: Claimed<'_>) -> Result<bool, SyncError> {
+        let signed = claimed.statement.and_then(|statement| self.verify_statement(statement));
+        if let Some(signed) = signed.filter(|signed| claimed.agrees(signed)) {
+            return self.remember_revocation(&signed).await;
+        }
+        let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
+        let Revocations { of, unproved, .. } = &mut account.revocations;
+        let is_known = |revoked: &RevokedDevice| revoked.device == *claimed.device;
+        if of.get(claimed.user).is_some_and(|devices| devices.iter().any(is_known)) {
+            return Ok(false);
+        }
+        if unproved.len() >= UNPROVED {
+            return Err(LinkError::Flooded.into());
+        }
+        if unproved.insert(claimed.user.clone()) {
+            let user = claimed.user;
+            let notice = format!("the server says that a device of {user} was revoked and shows no proof");
+            self.tell(Update::Notice(notice)).await;
+        }
+        Ok(false)
+    }
+
+    /// A device was revoked just now, as the server says.
+    pub(super) async fn hear_revocation(&mut self, claimed: Claimed<'_>) {
+        let (user, device) = (claimed.user.clone(), claimed.device.clone());
+        match self.take_claim(claimed).await {
+            Ok(false) => {}
+            Ok(true) => self.tell(Update::Notice(format!("device {device} of {user} was revoked"))).await,
+            Err(SyncError::Link(failure)) => self.lost(failure).await,
+            Err(failure) => self.not_online(failure.into()).await,
+        }
+    }
+
+    fn verify_statement(&self, statement: &str) -> Option<SignedRevocation> {
+        let root = &self.account.as_ref()?.profile.root;
+        SignedRevocation::verify(statement, root, self.setup.clock.now().as_seconds()).ok()
+    }
+
+    /// Keeps a revocation for good, and judges again what is kept of the device's messages. Returns whether it is new.
+    async fn remember_revocation(&mut self, signed: &SignedRevocation) -> Result<bool, SyncError> {
+        let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
+        let Account { profile, records, revocations, untold, .. } = account;
+        let Some(judged) = records.add_revocation(&profile.name, signed)? else { return Ok(false) };
+        revocations.add(signed.name.clone(), signed.device.clone(), signed.time);
+        for changed in &judged {
+            let same = |shown: &&mut crate::reading::shown::Shown| {
+                shown.conversation == changed.conversation && shown.seq == changed.seq
+            };
+            if let Some(shown) = untold.iter_mut().find(same) {
+                *shown = changed.clone();
+            }
+        }
+        if !judged.is_empty() {
+            self.tell(Update::Judged(judged)).await;
+        }
+        Ok(true)
+    }
+
+    async fn tell_of_revocations(&mut self, about: Option<u64>, notice: String) {
+        let is_news = self.account.as_mut().is_some_and(|account| account.revocations.told.insert(about));
+        if is_news {
+            self.tell(Update::Notice(notice)).await;
+        }
+    }
+}
