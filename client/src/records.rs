@@ -132,6 +132,7 @@ impl Extent {
     }
 
     /// The same without any message that counts; the next ones will begin with `first`.
+    #[must_use]
     pub fn emptied(self, first: Seq) -> Self {
         Self { first, begins: first, last: first.saturating_sub(1), ..self }
     }

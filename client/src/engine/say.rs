@@ -285,9 +285,9 @@ impl Engine {
     }
 
     /// Tells who said it that a message is stored and taken.
-    pub(super) fn answer_said(&self, message: &Message, shown: Option<Shown>, answer: Answering) {
+    pub(super) fn answer_said(&self, message: &Message, shown: Option<Box<Shown>>, answer: Answering) {
         let said = match shown {
-            Some(shown) => Ok(Answer::Said { message: Box::new(shown) }),
+            Some(message) => Ok(Answer::Said { message }),
             // Fetched before its answer came.
             None => self.kept(message).map_err(Failure::from),
         };

@@ -59,7 +59,7 @@ const UNTOLD: usize = 1_000;
 /// The fate of a message that came.
 pub(super) enum Taken {
     /// It is kept. Nothing is told of one that was known.
-    Now(Option<Shown>),
+    Now(Option<Box<Shown>>),
     /// Others come before it, which are being fetched.
     Later,
 }
@@ -92,7 +92,7 @@ impl Engine {
             _ => None,
         };
         self.tell_untold().await;
-        outcome.map(|()| Taken::Now(own))
+        outcome.map(|()| Taken::Now(own.map(Box::new)))
     }
 
     /// Whether a message that has its place among what is kept is what is kept there. What is older than all that is
@@ -300,10 +300,8 @@ fn judged_newer(
     let records = &account.records;
     let before = records.message(&extent.name, extent.last)?;
     let known = records.known_again(extent, page)?;
-    let mut chains = match anew {
-        true => PageChains::older(extent.first <= 1),
-        false => PageChains::newer(records, extent),
-    };
+    let mut chains =
+        if anew { PageChains::older(extent.first <= 1) } else { PageChains::newer(records, extent) };
     let mut shown = judged(&account.profile.name, page, revoked, &known, &mut chains);
     mark_times(before.map(|before| before.time), &mut shown);
     Ok((shown, chains.learned()))

@@ -251,7 +251,7 @@ fn slash(line: &str, logged_in: bool) -> Result<Intent, Misread> {
         }
         ("/trust", [name]) => user(name).map(Intent::Trust),
         ("/why", []) => Ok(Intent::Why(None)),
-        ("/why", [name]) => conversation(name).map(Some).map(Intent::Why),
+        ("/why", [about]) => conversation(about).map(|name| Intent::Why(Some(name))),
         ("/help", []) => Ok(Intent::Help),
         ("/dialect", ["json"]) => Ok(Intent::Json),
         ("/exit", []) => Ok(Intent::Exit),

@@ -77,7 +77,7 @@ impl Records {
         let Some(place) = self.unchecked.take() else { return Ok(()) };
         let seen = match place {
             Place::Facts(after) => self.check_facts(&after),
-            Place::Messages(after) => self.check_messages(after),
+            Place::Messages(after) => self.check_messages(&after),
         };
         match seen {
             Ok(Seen::Sound(next)) => self.unchecked = next,
@@ -140,8 +140,8 @@ impl Records {
         Ok(true)
     }
 
-    fn check_messages(&self, after: MessagePlace) -> Result<Seen, RecordsError> {
-        let (conversation, generation, seq) = &after;
+    fn check_messages(&self, after: &MessagePlace) -> Result<Seen, RecordsError> {
+        let (conversation, generation, seq) = after;
         let mut select = self
             .connection
             .prepare_cached(

@@ -172,7 +172,7 @@ impl Records {
         let mut bad = Vec::new();
         for (tag, extent) in self.opening_extents()? {
             let counts = found.remove(&tag).unwrap_or_default();
-            bad.extend(self.bad_in(tag, extent, &counts)?);
+            bad.extend(self.bad_in(tag, extent, &counts));
         }
         // Messages of a conversation of which nothing else is known can be shown to nobody.
         bad.extend(found.into_keys().map(|tag| BadConversation {
@@ -190,7 +190,7 @@ impl Records {
         tag: Vec<u8>,
         extent: Extent,
         counts: &BTreeMap<u64, (u64, u64)>,
-    ) -> Result<Option<BadConversation>, RecordsError> {
+    ) -> Option<BadConversation> {
         let mut expected = BTreeMap::from([(extent.generation, (extent.begins, extent.last))]);
         let generations = self.readable_generations(&extent);
         expected.extend(generations.iter().map(|ended| (ended.number, (ended.first, ended.last))));
@@ -200,14 +200,14 @@ impl Records {
             count == ((last + 1).saturating_sub(first), 0)
         };
         if expected.keys().chain(counts.keys()).all(|generation| is_whole(*generation)) {
-            return Ok(None);
+            return None;
         }
         let path = self.path(&extent).unwrap_or_default();
         let stays = |generation: &u64| {
             *generation != extent.generation && path.count(*generation) == 0 && is_whole(*generation)
         };
         let (sound, bad) = expected.keys().chain(counts.keys()).copied().partition(stays);
-        Ok(Some(BadConversation { tag, extent: Some(extent), sound, bad }))
+        Some(BadConversation { tag, extent: Some(extent), sound, bad })
     }
 
     fn opening_extents(&self) -> Result<Vec<(Vec<u8>, Extent)>, RecordsError> {

@@ -148,7 +148,10 @@ fn what_a_server_that_was_set_back_has_lost_stays_readable_and_is_explained() ->
     let line = sam.process.out.wait_for("@erik: noticed {}")?;
     ensure!(line.contains("60 messages are set aside"), "{line}");
     let shown = world.one_shot("sam", &["history", "#lobby", "--limit", "3"], "")?;
-    ensure!(shown.out.first().is_some_and(|line| line.ends_with("[set aside]: public 80")), "{shown:#?}");
+    ensure!(
+        shown.out.first().is_some_and(|line| line.ends_with("erik [set aside]: public 80")),
+        "{shown:#?}"
+    );
     Ok(())
 }
 
@@ -185,8 +188,6 @@ fn misled(world: &World, named: &Arc<AtomicU64>) -> Result<Client> {
     let mut command = world.client_command_to("sam", &operator.address())?;
     let mut sam = Client::start("sam", command.args(["--json", "--user", "sam"]))?;
     sam.process.out.event("backlog")?;
-    // The operator serves as long as this process lives.
-    std::mem::forget(operator);
     Ok(sam)
 }
 
