@@ -175,7 +175,7 @@ impl Engine {
             Part::Anew => self.begin_anew(name, page).await?,
             Part::Ahead => return self.tell_ahead(name, &page).await,
             Part::Newer => self.take_following(name, page).await?,
-            Part::Older => self.take_older(name, page).await?,
+            Part::Older => self.take_older(name, page)?,
         }
         if newest { self.tell_newest(name).await } else { Ok(()) }
     }

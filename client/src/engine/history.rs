@@ -96,7 +96,7 @@ impl Engine {
             let page = self.page(name, HistoryRange::Before(extent.first)).await?;
             let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
             let page = account.opener.begin(page).opened().await;
-            self.take_older(name, page).await?;
+            self.take_older(name, page)?;
             if self.extent(name)?.is_some_and(|now| now.first >= extent.first) {
                 return Err(LinkError::protocol(format!("it does not hand out what is old in {name}")).into());
             }

@@ -215,11 +215,7 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) async fn take_older(
-        &mut self,
-        name: &Conversation,
-        mut page: Vec<Opened>,
-    ) -> Result<(), SyncError> {
+    pub(super) fn take_older(&mut self, name: &Conversation, mut page: Vec<Opened>) -> Result<(), SyncError> {
         let me = self.me().cloned().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let Some(extent) = self.extent(name)? else { return Ok(()) };
         let Some(first) = page.first().map(|opened| opened.message.seq) else {

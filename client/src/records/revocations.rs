@@ -129,12 +129,11 @@ fn had_been_revoked(shown: &Shown, revocation: &KnownRevocation) -> bool {
     if !is_sealed || shown.from != revocation.name {
         return false;
     }
-    let (is_by_it, signed) = match &shown.signer {
-        Some(signer) => (signer.device == revocation.device, signer.time.as_millis()),
-        None => {
-            let earliest = shown.time.as_millis().saturating_sub(CLOCK_TOLERANCE_MS);
-            (true, shown.signed.map_or(earliest, Timestamp::as_millis))
-        }
+    let (is_by_it, signed) = if let Some(signer) = &shown.signer {
+        (signer.device == revocation.device, signer.time.as_millis())
+    } else {
+        let earliest = shown.time.as_millis().saturating_sub(CLOCK_TOLERANCE_MS);
+        (true, shown.signed.map_or(earliest, Timestamp::as_millis))
     };
     is_by_it && signed >= revocation.time.as_millis()
 }

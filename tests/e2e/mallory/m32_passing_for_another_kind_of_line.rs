@@ -119,7 +119,7 @@ fn no_padding_brings_a_text_to_the_margin_of_a_terminal() -> Result<()> {
     for (padding, width) in
         [(" ", 1), ("\u{a0}", 1), ("\u{3000}", 2), ("\u{1f469}\u{200d}\u{1f467}\u{200d}", 4)]
     {
-        for count in 0..COLUMNS / width + 1 {
+        for count in 0..=COLUMNS / width {
             let text = format!(
                 "{}{FORGED}",
                 padding.repeat(count) + if (before + count * width) % 2 == 1 { "." } else { "" }

@@ -35,16 +35,19 @@ impl LogSigner {
         now: Timestamp,
     ) -> Result<Self, OpenError> {
         let key = read_key(folder)?;
-        let certificate = match ledger.read(|ledger| ledger.log_certificate())? {
+        // The method itself is not general enough in its lifetimes.
+        #[allow(clippy::redundant_closure_for_method_calls)]
+        let kept = ledger.read(|ledger| ledger.log_certificate())?;
+        let certificate = match kept {
             Some(der) => LogCertificate::from_der(&der).map_err(OpenError::LogCertificate)?,
-            None => ledger.transact(|ledger| match ledger.log_certificate()? {
-                // Another process was faster.
-                Some(der) => LogCertificate::from_der(&der).map_err(OpenError::LogCertificate),
-                None => {
-                    let certificate = mint(root, issuer, &key, now)?;
-                    ledger.add_certificate(&IssuedCertificate::of_log(&certificate, now))?;
-                    Ok(certificate)
+            None => ledger.transact(|ledger| {
+                // Another process may have been faster.
+                if let Some(der) = ledger.log_certificate()? {
+                    return LogCertificate::from_der(&der).map_err(OpenError::LogCertificate);
                 }
+                let certificate = mint(root, issuer, &key, now)?;
+                ledger.add_certificate(&IssuedCertificate::of_log(&certificate, now))?;
+                Ok(certificate)
             })?,
         };
         certificate.check_issuer(root).map_err(OpenError::LogCertificate)?;

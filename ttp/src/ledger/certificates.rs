@@ -84,7 +84,7 @@ impl IssuedCertificate {
 }
 
 impl LedgerTransaction<'_> {
-    /// LedgerTransaction a certificate; whether it is revoked stands elsewhere and is not looked at.
+    /// Records a certificate. Revocations are in a table of their own, which is not looked at here.
     pub(crate) fn add_certificate(&self, certificate: &IssuedCertificate) -> Result<(), LedgerError> {
         self.0
             .prepare_cached(

@@ -155,7 +155,7 @@ impl State {
                 }
             }
             Update::Backlog(messages) => messages.into_iter().for_each(|shown| self.add(shown)),
-            Update::Judged(messages) => messages.into_iter().for_each(|shown| self.replace(shown)),
+            Update::Judged(messages) => messages.iter().for_each(|shown| self.replace(shown)),
             Update::Message(shown) => self.add(*shown),
             Update::Outbox(waiting) => self.waiting = waiting,
             Update::Notice(text) => self.say(NoticeKind::Info, text),
@@ -213,10 +213,10 @@ impl State {
     }
 
     /// Shows a message with its new verdict, where it is shown.
-    fn replace(&mut self, judged: Shown) {
+    fn replace(&mut self, judged: &Shown) {
         let ConversationState { messages, ahead, .. } = self.conversation(&judged.conversation);
         for shown in messages.iter_mut().chain(ahead) {
-            if (shown.seq, shown.id) == (judged.seq, judged.id) {
+            if (shown.place(), shown.id) == (judged.place(), judged.id) {
                 *shown = judged.clone();
             }
         }
