@@ -92,7 +92,7 @@ impl Records {
         let mut select = self
             .connection
             .prepare_cached(
-                "SELECT generation, seq, body FROM kept WHERE conversation = ?1 ORDER BY generation, seq",
+                "SELECT generation, seq, body FROM messages WHERE conversation = ?1 ORDER BY generation, seq",
             )
             .map_err(sqlite)?;
         let rows = select
@@ -112,7 +112,7 @@ impl Records {
             let body = self.seal(&context, &shown)?;
             self.connection
                 .prepare_cached(
-                    "UPDATE kept SET body = ?4 WHERE conversation = ?1 AND generation = ?2 AND seq = ?3",
+                    "UPDATE messages SET body = ?4 WHERE conversation = ?1 AND generation = ?2 AND seq = ?3",
                 )
                 .and_then(|mut update| update.execute(params![tag, generation, seq, body]))
                 .map_err(sqlite)?;
