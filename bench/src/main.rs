@@ -1,5 +1,5 @@
-//! `parlour-bench`: runs every scenario against the server and against the bare reference, in turns, and
-//! prints one table. The target runs alone on CPU 0, the load generator alone on CPU 1, where there are two.
+//! `parlour-bench`: runs every scenario against the server and against the bare reference, in turns, and prints
+//! one table. With two CPUs, the target runs alone on CPU 0 and the load generator alone on CPU 1.
 
 mod machine;
 mod peers;

@@ -1,4 +1,4 @@
-//! The table, for people and for programs.
+//! The report, for people and for programs.
 
 use std::fmt::Write as _;
 
@@ -21,7 +21,6 @@ impl From<f64> for Figures {
 
 /// What a scenario came to: medians over the repetitions, with the spread of each.
 pub(crate) struct Row {
-    /// Its name.
     pub(crate) name: &'static str,
     /// Messages under way, in all.
     pub(crate) window: &'static str,
@@ -102,18 +101,18 @@ impl Row {
     }
 }
 
-/// How a cost grows with something that it should not depend on.
+/// The growth of a cost with something that should not affect it.
 pub(crate) struct Growth {
     name: &'static str,
     unit: &'static str,
-    /// What it should be, in words.
+    /// The expected result, in words.
     goal: &'static str,
-    /// The cost at each size.
+    /// Pairs of a size and the cost at that size.
     values: Vec<(String, f64)>,
 }
 
 impl Growth {
-    /// Nothing is measured yet.
+    /// A growth without measurements.
     pub(crate) fn new(name: &'static str, unit: &'static str, goal: &'static str) -> Self {
         Self { name, unit, goal, values: Vec::new() }
     }
@@ -124,7 +123,7 @@ impl Growth {
         self.values.push((size.to_owned(), cost));
     }
 
-    /// The last cost as times the first.
+    /// The last cost divided by the first.
     fn ratio(&self) -> f64 {
         match (self.values.first(), self.values.last()) {
             (Some((_, first)), Some((_, last))) => last / first,
@@ -191,7 +190,7 @@ pub(crate) fn markdown(rows: &[Row], growths: &[Growth], machine: &str) -> Strin
     out
 }
 
-/// The same for programs.
+/// The report in JSON.
 pub(crate) fn document(rows: &[Row], growths: &[Growth], machine: &str) -> Value {
     json!({
         "machine": machine,

@@ -35,7 +35,7 @@ pub(crate) struct Mouth {
     speech: Speech,
 }
 
-/// Connects as a user and is ready to talk: logged in on ours, in the room on bare.
+/// Connects as a user and gets ready to talk: logs in to the server, or enters the room of the reference.
 pub(crate) async fn enter(
     target: &Target,
     people: &People,
@@ -48,7 +48,7 @@ pub(crate) async fn enter(
     enter_over(stream, target, (people, number), tls, room, dialect).await
 }
 
-/// As [`enter`], over a connection that was made already; `who` is a number among people.
+/// Like [`enter`], over an existing connection; `who` is the user's number.
 pub(crate) async fn enter_over(
     stream: TcpStream,
     target: &Target,
@@ -160,12 +160,12 @@ impl Mouth {
         self.speech.private(to, id, sealed)
     }
 
-    /// What a line that tells of a message for a user has near its beginning.
+    /// Text near the beginning of every line that delivers a message for a user.
     pub(crate) fn mark(&self, user: &UserName) -> String {
         self.speech.mark(user)
     }
 
-    /// Sends text as it is.
+    /// Sends text unchanged.
     pub(crate) async fn say(&mut self, text: &str) -> Result<()> {
         self.stream.write_all(text.as_bytes()).await?;
         Ok(self.stream.flush().await?)

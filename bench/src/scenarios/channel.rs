@@ -144,7 +144,7 @@ async fn measure(target: &Target, time: Duration, delivered: &Cell<u64>) -> Resu
     Ok(per_million(cpu_seconds(target.pid())? - cpu, delivered.get() - from))
 }
 
-/// Everybody in one channel.
+/// A channel with all connections in it.
 pub(crate) struct Room {
     pub(crate) ears: Vec<Ear>,
     pub(crate) mouths: Vec<Mouth>,
