@@ -1,4 +1,4 @@
-//! The sets of words by which we tell apart what is counted.
+//! The sets of words that label counters.
 
 use parlour_protocol::{Conversation, Farewell, Refusal, Verb};
 use rustls::{CertificateError, Error};
@@ -165,14 +165,14 @@ impl Bound {
             Farewell::Idle => Some(Self::GuestIdleSeconds),
             Farewell::LoginTime => Some(Self::LoginSeconds),
             Farewell::Dead => Some(Self::DeadSeconds),
-            // Counted where it is known of which there were too many.
+            // Counted elsewhere, where the exact limit is known.
             Farewell::TooManyConnections | Farewell::Stopping | Farewell::TakenOver | Farewell::Revoked => {
                 None
             }
         }
     }
 
-    /// The limit that made a command be refused, if it is one that nothing else counts.
+    /// The limit behind a refused command, if nothing else counts it.
     pub fn of_refusal(refusal: &Refusal) -> Option<Self> {
         match refusal {
             Refusal::LineTooLong => Some(Self::LineBytes),
@@ -224,7 +224,7 @@ codes! {
     Refusal::NotStored => NotStored = "not_stored";
     Refusal::TooMany { .. } => TooMany = "too_many";
     Refusal::AuthorityUnavailable => AuthorityUnavailable = "authority_unavailable";
-    // The server names every refusal of its own.
+    // The server itself names each refusal.
     Refusal::Internal { .. } | Refusal::Unknown { .. } => Internal = "internal";
 }
 
@@ -284,7 +284,7 @@ impl Label for Kind {
     const KEY: &'static str = "kind";
 
     fn all() -> Vec<Self> {
-        // The last one, which the store itself writes, is not an event of which anybody hears.
+        // The last one is written by the store itself and is not an event in the server.
         Kind::ALL.iter().map(|(kind, _)| *kind).filter(|kind| *kind != Self::Retention).collect()
     }
 
