@@ -1,4 +1,4 @@
-//! A terminal, which keeps every byte that the terminal face sends to it.
+//! A terminal that keeps every byte that the terminal face sends to it.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -28,7 +28,7 @@ impl Terminal {
         Self::like(world, person, server, (40, 120), &[])
     }
 
-    /// The same with so many rows and columns, and with these variables in the environment.
+    /// The same with this many rows and columns, and with these environment variables.
     pub fn like(
         world: &World,
         person: &str,
@@ -41,7 +41,7 @@ impl Terminal {
         let end = || ends.slave.try_clone().map(Stdio::from);
         let mut command = world.client_command_to(person, server)?;
         command.args(["--user", person]).env("TERM", "xterm-256color").envs(environment.iter().copied());
-        // A job of its own, as a shell makes it: it stops all of its job.
+        // A job of its own, as a shell makes it, because the client stops its whole job.
         command.process_group(0);
         let child = command.stdin(end()?).stdout(end()?).stderr(end()?).spawn()?;
         let keys = File::from(ends.master);
@@ -58,7 +58,7 @@ impl Terminal {
         Ok(Self { child, keys, shown, screen: String::new() })
     }
 
-    /// Waits until it has shown this word, pressing `keys` every hundredth of a second.
+    /// Waits until this word was shown, pressing `keys` every hundredth of a second.
     pub fn wait_for(&mut self, word: &str, keys: &[u8]) -> Result<()> {
         let pause = Duration::from_millis(10);
         let begun = Instant::now();
@@ -76,7 +76,7 @@ impl Terminal {
         Ok(())
     }
 
-    /// Everything that was sent to it so far.
+    /// All bytes sent to it so far.
     pub fn bytes(&mut self) -> &str {
         for bytes in self.shown.try_iter() {
             self.screen.push_str(&String::from_utf8_lossy(&bytes));
@@ -89,24 +89,24 @@ impl Terminal {
         Ok(self.keys.write_all(keys)?)
     }
 
-    /// Whether its job is stopped.
+    /// Returns true if its job is stopped.
     pub fn is_stopped(&self) -> Result<bool> {
         Ok(self.stat()?.starts_with(" T"))
     }
 
-    /// Has its job go on, as `fg` does.
+    /// Continues its job, as `fg` does.
     pub fn go_on(&self) -> Result<()> {
         Ok(killpg(Pid::from_raw(i32::try_from(self.child.id())?), Signal::SIGCONT)?)
     }
 
-    /// What proc(5) says about it after its name.
+    /// The fields of `/proc/PID/stat` after the name.
     fn stat(&self) -> Result<String> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         let (_, rest) = stat.rsplit_once(')').context("stat")?;
         Ok(rest.to_owned())
     }
 
-    /// Seconds of CPU that it has taken, by proc(5): user and system, in hundredths.
+    /// Seconds of CPU that it has used, by proc(5): user and system, in hundredths.
     pub fn cpu(&self) -> Result<f64> {
         let stat = self.stat()?;
         let ticks = stat.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok());

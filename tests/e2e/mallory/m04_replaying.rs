@@ -1,7 +1,7 @@
 //! 4: replay a message, a login, a registration.
 //!
-//! Bites: each is taken once, in its own place. With the counting in `judge::follow` switched off, the message was
-//! shown a second time as good; with the exporter left out of the login's transcript, the old line logged in.
+//! Bites: each is accepted once, in its own place. With the counting in `judge::follow` switched off, the message
+//! was shown a second time as good; with the exporter left out of the login's transcript, the old line logged in.
 
 use anyhow::{Context as _, Result, ensure};
 use parlour_tests::{Client, Logins, Operator, World};
@@ -36,7 +36,7 @@ fn a_message_that_the_server_delivers_twice_is_shown_as_replayed() -> Result<()>
         sam.type_line("@erik I owe you five")?;
         erik.process.out.wait_for("{} sam: @erik I owe you five")?;
         erik.process.out.wait_for(&format!("{{}} sam: @erik {expected}"))?;
-        // The next round begins with what the server has, and that is one message.
+        // The next round begins with the server's data, which is one message.
         for file in ["local.db", "local.key"] {
             std::fs::remove_file(world.profile("erik").join(file))?;
         }
@@ -57,7 +57,7 @@ fn the_line_that_logged_somebody_in_logs_nobody_in_again() -> Result<()> {
         later.ask(&login, "error: invalid credentials")?;
         later.lines.expect_end()?;
     }
-    // Also when the session that it was for has ended.
+    // Even after the session that it was for has ended.
     line.close();
     fails(&world, &mut world.line_as("sam")?, "sam", &signature, "the signature does not hold")
 }
@@ -81,7 +81,7 @@ fn a_registration_that_is_sent_again_makes_nothing_and_helps_nobody_without_its_
     let (signed, signature) = request.rsplit_once('.').context("a signature")?;
     let spoiled = format!("{signed}.{}", signature.chars().rev().collect::<String>());
     mallory.ask(&format!("/register zoe {spoiled}"), "error: certificate request refused")?;
-    // What she has got opens nothing: the key to it is zoe's.
+    // The certificates are useless to her: the key belongs to zoe.
     let mut line = world.line_as("anna")?;
     let signature = line.signature(&world.profile("anna"), &user("zoe")?)?;
     fails(&world, &mut line, "zoe", &signature, "the certificate is for anna")?;
