@@ -1,4 +1,4 @@
-//! What is measured: our server, the bare reference, or another program, alone on CPU 0.
+//! The program that is measured: our server, the bare reference, or another program, alone on CPU 0.
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
@@ -18,7 +18,7 @@ pub(crate) enum Kind {
     Ours,
     /// The reference.
     Bare,
-    /// Somebody else's, for comparison.
+    /// Another program, for comparison.
     Peer(Program),
 }
 
@@ -39,7 +39,7 @@ fn program(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// A command that runs `program` on the CPUs of the target.
+/// The command that runs `program` on the CPUs of the target.
 pub(crate) fn alone(stage: &Stage<'_>, program: impl AsRef<OsStr>) -> Command {
     match stage.cpus {
         Some(cpus) => {
@@ -51,7 +51,7 @@ pub(crate) fn alone(stage: &Stage<'_>, program: impl AsRef<OsStr>) -> Command {
     }
 }
 
-/// Limits raised so that they do not bind; everything else as it is delivered.
+/// Limits raised so that they never apply; everything else has its default.
 const LIMITS: [&str; 11] = [
     "connections=100000",
     "connections_per_address=100000",

@@ -96,13 +96,13 @@ pub(crate) async fn enter_over(
     Ok((ear, mouth))
 }
 
-/// Reads the line that a NATS server says before TLS begins, and nothing more.
+/// Reads the line that a NATS server sends before TLS begins, and nothing more.
 async fn greeting(stream: &mut TcpStream) -> Result<()> {
     while stream.read_u8().await? != b'\n' {}
     Ok(())
 }
 
-/// An id that nobody used before.
+/// A new message id.
 pub(crate) fn fresh_id() -> MessageId {
     MessageId::v7(Timestamp::from_millis(now_millis()), rand::random())
 }
@@ -120,7 +120,7 @@ impl Ear {
         }
     }
 
-    /// Waits for bytes and hands every whole line that tells of a message to `each`.
+    /// Waits for bytes and passes every complete line that delivers a message to `each`.
     pub(crate) async fn lines(&mut self, mut each: impl FnMut(&[u8])) -> Result<()> {
         self.fill().await?;
         let mut begin = 0;
@@ -145,12 +145,12 @@ impl Ear {
 }
 
 impl Mouth {
-    /// Whether it hears what it says.
+    /// Returns true if it receives its own messages.
     pub(crate) const fn echoes(&self) -> bool {
         self.speech.echoes()
     }
 
-    /// The line that says something in the lobby.
+    /// The line that posts to the lobby.
     pub(crate) fn public(&self, text: &str) -> String {
         self.speech.public(text)
     }

@@ -21,7 +21,7 @@ use crate::visitor::{Ear, Mouth, enter, fresh_id};
 /// Pairs of users.
 const PAIRS: usize = 50;
 
-/// Seconds of CPU for a million deliveries; each side has so many messages under way.
+/// Seconds of CPU for a million deliveries; each side keeps `in_flight` messages under way.
 pub(crate) async fn pairs(stage: &Stage<'_>, kind: Kind, in_flight: u64) -> Result<Figures> {
     let target = stage.target(kind, 2 * PAIRS)?;
     let delivered: Rc<Cell<u64>> = Rc::default();
