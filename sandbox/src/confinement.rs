@@ -30,7 +30,7 @@ pub struct Confinement {
 pub struct SandboxError(Vec<String>);
 
 impl SandboxError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self) -> &'static str {
         "use a kernel with Landlock (Linux 5.19 or newer) and seccomp, or run with --sandbox on, which does \
          what it can"

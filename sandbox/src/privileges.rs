@@ -28,7 +28,7 @@ pub enum PrivilegeError {
 }
 
 impl PrivilegeError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Unknown(name) => {

@@ -243,7 +243,7 @@ pub fn settle(from: &Path, to: &Path) -> Result<(), UnpackError> {
 }
 
 impl PackError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self) -> String {
         match self {
             Self::AlreadyThere(_) => "name another file, or replace it with --force".to_owned(),
@@ -257,7 +257,7 @@ impl PackError {
 }
 
 impl UnpackError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self) -> String {
         match self {
             Self::Unreadable { .. } => "name the file that 'backup' wrote".to_owned(),

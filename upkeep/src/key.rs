@@ -106,7 +106,7 @@ pub fn make(path: &Path) -> Result<Recipient, KeyError> {
 }
 
 impl KeyError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self, program: &str) -> String {
         match self {
             Self::Write { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {

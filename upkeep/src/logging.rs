@@ -69,7 +69,7 @@ pub enum LogError {
 }
 
 impl LogError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self) -> String {
         match self {
             Self::Filter(_) | Self::Level(_) => {

@@ -111,7 +111,8 @@ impl<T> Writer<T> {
     /// Writes until it gets [`Write::Stop`], or every sender is gone. Blocks, so it needs a thread of its own.
     pub fn run(&mut self, writes: &mut mpsc::Receiver<Write<T>>) {
         let mut batch = Vec::with_capacity(BATCH);
-        // What comes meanwhile gathers, and is delivered together: a write to each member for all of it.
+        // Writes that arrive meanwhile collect and are delivered together, with one write to each member for all
+        // of them.
         while writes.blocking_recv_many(&mut batch, BATCH) > 0 {
             let before = batch.len();
             batch.retain(|write| !matches!(write, Write::Stop));
