@@ -16,7 +16,7 @@ fn hot_path(bencher: Bencher<'_, '_>, path: &HotPath) {
     bencher.bench_local(|| or_exit(path, work()));
 }
 
-/// A path that fails would be timed as if it did something.
+/// A path that fails would be timed as if it had done its work.
 fn or_exit<T>(path: &HotPath, outcome: Result<T>) -> T {
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {path}: {error:#}");

@@ -1,6 +1,6 @@
 //! The practical limit: accepts TLS connections and writes every line to everyone in the same room.
-//! Single-threaded, without parsing, names, rights, history or acknowledgement. What the server costs
-//! beyond this is what it does.
+//! Single-threaded, without parsing, names, rights, history or acknowledgement. The server's cost beyond this is
+//! the cost of those.
 //!
 //! `bare KEY CHAIN ROOT` prints `listening on ADDRESS`. The first line of a connection names its room.
 
@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use tokio::task::LocalSet;
 use tokio_rustls::TlsAcceptor;
 
-/// What waits for one connection.
+/// The data that waits for one connection.
 #[derive(Default)]
 struct Member {
     queue: RefCell<Vec<u8>>,
@@ -46,7 +46,7 @@ fn main() -> Result<()> {
             stream.set_nodelay(true)?;
             let (acceptor, rooms) = (acceptor.clone(), Rc::clone(&rooms));
             tokio::task::spawn_local(async move {
-                // A connection that breaks is of no interest here.
+                // Broken connections do not matter here.
                 let _ = serve(acceptor, stream, rooms).await;
             });
         }
@@ -84,7 +84,7 @@ async fn serve(acceptor: TlsAcceptor, stream: TcpStream, rooms: Rooms) -> Result
             write.write_all(&bytes).await?;
             write.flush().await?;
         }
-        #[allow(unreachable_code)] // it ends by its error
+        #[allow(unreachable_code)] // gives the task its error type
         anyhow::Ok(())
     };
     let reading = async {

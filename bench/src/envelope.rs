@@ -1,4 +1,4 @@
-//! Sealed messages that nobody can open, of the form and size of real ones.
+//! Sealed messages that nobody can open, in the form and size of real ones.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,13 +8,13 @@ use parlour_protocol::MessageId;
 /// signature, twice in base64.
 const CIPHERTEXT: usize = 1_500;
 
-/// What a sealed message looks like from outside, all but its id.
+/// The outside of a sealed message, except for its id.
 pub struct Envelope {
     after: String,
 }
 
 impl Envelope {
-    /// For two readers with the same account key, of the thumbprint `kid`.
+    /// An envelope for two readers who share the account key with the thumbprint `kid`.
     pub fn new(kid: &str) -> Self {
         let key = |byte: u8| {
             let wrapped = URL_SAFE_NO_PAD.encode([byte; 384]);
@@ -31,7 +31,7 @@ impl Envelope {
         Self { after }
     }
 
-    /// The JWE with this id, as the clients write it.
+    /// The JWE with this id, as clients write it.
     pub fn json(&self, id: MessageId) -> String {
         let cmt = "A".repeat(43);
         let header =

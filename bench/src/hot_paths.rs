@@ -1,4 +1,4 @@
-//! The paths that run for every message, and at every login, each with its input made ready.
+//! The code that runs for every message and at every login, each path with its input prepared.
 
 mod crypto;
 mod delivery;
@@ -12,7 +12,7 @@ use std::fmt;
 use anyhow::Result;
 use parlour_protocol::Dialect;
 
-/// A path, once.
+/// One run of a path.
 pub type Work = Box<dyn FnMut() -> Result<()>>;
 
 /// A path with a name.
@@ -27,7 +27,7 @@ impl HotPath {
         Self { name, prepare }
     }
 
-    /// Makes ready what the path needs. It can then be run as often as wanted.
+    /// Prepares the path's input. The result can be run any number of times.
     pub fn prepare(&self) -> Result<Work> {
         (self.prepare)()
     }
@@ -39,7 +39,7 @@ impl fmt::Display for HotPath {
     }
 }
 
-/// Those whose instructions are counted.
+/// The paths whose instructions are counted.
 pub const COUNTED: &[HotPath] = &[
     HotPath::new("split_text", || Ok(protocol::split(&samples::text()?))),
     HotPath::new("split_sealed", || Ok(protocol::split(&samples::sealed()?))),
@@ -61,9 +61,9 @@ pub const COUNTED: &[HotPath] = &[
     HotPath::new("commit_100_sealed", || store::commit(100, samples::sealed()?)),
 ];
 
-/// Those that are timed alone. Nearly all that they do is RSA, AES and P-256 in aws-lc, which has other code for
-/// each kind of processor; the one that valgrind shows is older than those in use, so that counts would be
-/// neither ours nor true.
+/// The paths that are only timed. They spend nearly all their time on RSA, AES and P-256 in aws-lc, which has
+/// different code for each kind of processor. The processor that valgrind simulates is older than those in use, so
+/// instruction counts would not show the code that runs in practice.
 pub const TIMED: &[HotPath] = &[
     HotPath::new("seal", crypto::seal),
     HotPath::new("open", crypto::open),

@@ -1,8 +1,8 @@
-//! What the benches have in common: [`envelope`] makes sealed messages, [`hot_paths`] are what a micro-benchmark
-//! times and what is watched by counting instructions.
+//! The shared part of the benchmarks: [`envelope`] makes sealed messages, and [`hot_paths`] holds the code whose
+//! time and instructions are measured.
 //!
-//! `parlour-bench` measures the server from outside, `bare` is what it is held against, `instructions` counts,
-//! and `benches/micro.rs` times.
+//! `parlour-bench` measures the server from outside and compares it with `bare`, `instructions` counts
+//! instructions, and `benches/micro.rs` times each hot path.
 
 pub mod envelope;
 pub mod hot_paths;

@@ -1,4 +1,4 @@
-//! What a process costs, from `/proc`.
+//! The resources that a process uses, from `/proc`.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -24,13 +24,13 @@ pub(crate) fn resident_kib(pid: u32) -> Result<u64> {
     Ok(line.trim().trim_end_matches("kB").trim().parse()?)
 }
 
-/// Milliseconds since 1970 began in UTC.
+/// Milliseconds since 1970-01-01T00:00:00Z.
 pub(crate) fn now_millis() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// The processor and the kernel, for the table.
+/// The processor and the kernel, for the report.
 pub(crate) fn description() -> String {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown");

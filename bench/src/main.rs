@@ -1,5 +1,5 @@
-//! `parlour-bench`: runs every scenario against the server and against the bare reference, in turns, and
-//! prints one table. The target runs alone on CPU 0, the load generator alone on CPU 1, where there are two.
+//! `parlour-bench`: runs every scenario against the server and against the bare reference, in turns, and prints
+//! one table. With two CPUs, the target runs alone on CPU 0 and the load generator alone on CPU 1.
 
 mod machine;
 mod peers;
@@ -43,20 +43,20 @@ struct Arguments {
     json: PathBuf,
 }
 
-/// What is measured.
+/// A scenario, with its name and its goal.
 struct Scenario {
     name: &'static str,
     unit: &'static str,
-    /// Messages under way, in all.
+    /// The number of messages under way, in total.
     window: &'static str,
     goal: Option<f64>,
-    /// Whether other programs can do the same.
+    /// True if other programs can do the same.
     for_peers: bool,
     run: fn(&Stage<'_>, Kind) -> Result<Figures>,
 }
 
 impl Scenario {
-    /// Something that happens in a channel.
+    /// A scenario in a channel.
     const fn channel(
         name: &'static str,
         window: &'static str,
@@ -66,7 +66,7 @@ impl Scenario {
         Self { name, unit: CPU, window, goal, for_peers: true, run }
     }
 
-    /// Something that others do in another way, if at all.
+    /// A scenario that other programs cannot do in the same way.
     const fn own(
         name: &'static str,
         (unit, window): (&'static str, &'static str),
@@ -158,7 +158,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The other programs that are there.
+/// The other programs that are installed.
 fn installed() -> Vec<Program> {
     let there = |program: &Program| {
         let found = program.path().is_some();
@@ -170,7 +170,7 @@ fn installed() -> Vec<Program> {
     Program::ALL.into_iter().filter(there).collect()
 }
 
-/// Measures the reference, ours and the others in turns.
+/// Measures the reference, our server and the other programs in turns.
 fn measure(scenario: &Scenario, stage: &Stage<'_>, repetitions: u32, peers: &[Program]) -> Result<Row> {
     let Scenario { name, unit, window, goal, for_peers, run } = *scenario;
     let peers: &[Program] = if for_peers { peers } else { &[] };
@@ -194,7 +194,7 @@ fn measure(scenario: &Scenario, stage: &Stage<'_>, repetitions: u32, peers: &[Pr
     Ok(row)
 }
 
-/// How costs grow: each of the groups whose name is asked for.
+/// Measures how costs grow, for each group whose name is asked for.
 fn grow(stage: &Stage<'_>, only: &str) -> Result<Vec<Growth>> {
     let mut growths = Vec::new();
     if "growth_members".contains(only) {

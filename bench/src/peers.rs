@@ -1,5 +1,5 @@
-//! Other programs that pass messages on, measured by the same generator: an IRC server and a message broker,
-//! as Debian has them. Each is started for one measurement, on this machine's own address, and killed after it.
+//! Other programs that relay messages, measured by the same generator: an IRC server and a message broker, from
+//! Debian. Each is started for one measurement, on an address of this machine, and killed after it.
 
 mod nats;
 mod ngircd;
@@ -13,15 +13,15 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::scenarios::Stage;
 
-/// How long a program may take until it accepts.
+/// The time limit for a program to accept connections.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Which program.
+/// The program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Program {
-    /// An IRC server. It keeps nothing and acknowledges nothing.
+    /// An IRC server. It stores nothing and acknowledges nothing.
     Ngircd,
-    /// A message broker, in its mode that keeps nothing and acknowledges nothing.
+    /// A message broker, in a mode that stores nothing and acknowledges nothing.
     Nats,
 }
 
@@ -37,7 +37,7 @@ impl Program {
         }
     }
 
-    /// Where it is installed.
+    /// The path of the installed program, if there is one.
     pub(crate) fn path(self) -> Option<PathBuf> {
         let named = std::env::var_os("PATH").unwrap_or_default();
         let folders = std::env::split_paths(&named).chain(["/usr/sbin".into(), "/usr/bin".into()]);
@@ -45,10 +45,10 @@ impl Program {
     }
 }
 
-/// Starts a program and waits until it accepts.
+/// Starts a program and waits until it accepts connections.
 pub(crate) fn launch(program: Program, stage: &Stage<'_>) -> Result<(Child, SocketAddr)> {
     let path = program.path().with_context(|| format!("{} is not installed", program.name()))?;
-    // Free a moment ago: neither program says which port it was given.
+    // The port was free a moment ago: neither program reports the port that it was given.
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let mut child = match program {
         Program::Ngircd => ngircd::start(&path, stage, address)?,
@@ -72,7 +72,7 @@ fn identity(stage: &Stage<'_>) -> [PathBuf; 2] {
     ["server.key", "server.crt"].map(|name| stage.folder.join("keys/server").join(name))
 }
 
-/// Writes a program's configuration.
+/// Writes a program's configuration file.
 fn configure(stage: &Stage<'_>, name: &str, text: &str) -> Result<PathBuf> {
     let path: PathBuf = Path::new(stage.folder).join(name);
     std::fs::write(&path, text)?;

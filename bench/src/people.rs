@@ -1,6 +1,5 @@
-//! Users for a bench: certificates minted straight through the TTP's library, accounts written straight
-//! into the server's database. All share one device key and one account key, so that no time goes into
-//! making keys.
+//! Users for a benchmark: certificates issued through the TTP's library, accounts written straight into the
+//! server's database. All share one device key and one account key, so that no time is spent on making keys.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,7 +30,7 @@ pub(crate) struct People {
 }
 
 impl People {
-    /// Makes the authority and the server's certificate under `keys`.
+    /// Makes the authority and the server's certificate in the folder `keys`.
     pub(crate) fn settle(keys: &Path) -> Result<Self> {
         let clock = SystemClock::default();
         let folder = KeyFolder::new(keys);
@@ -55,7 +54,7 @@ impl People {
         self.account.public().kid()
     }
 
-    /// Signs with the shared device key, ASN.1 DER.
+    /// Signs with the shared device key; the signature is ASN.1 DER.
     pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
         Ok(self.device.sign_asn1(message)?)
     }
@@ -80,7 +79,7 @@ impl People {
             answers.push(answered);
         }
         queue.try_send(Write::Stop)?;
-        // It blocks, which a thread of the runtime must not.
+        // Writing blocks, which is not allowed on a thread of the runtime.
         let written = std::thread::spawn(move || writer.run(&mut writes)).join();
         ensure!(written.is_ok(), "the accounts were not written");
         answers.into_iter().try_for_each(|mut answered| Ok(answered.try_recv()??))

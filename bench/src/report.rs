@@ -1,15 +1,15 @@
-//! The table, for people and for programs.
+//! The report, for people and for programs.
 
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-/// What one measurement came to.
+/// The result of one measurement.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Figures {
-    /// What the scenario is about, in its unit.
+    /// The value in the scenario's unit.
     pub(crate) cost: f64,
-    /// The 99th percentile of the time that a message took, in milliseconds, where it was measured beside.
+    /// The 99th percentile of the time of a message, in milliseconds, if it was measured as well.
     pub(crate) p99: Option<f64>,
 }
 
@@ -19,21 +19,20 @@ impl From<f64> for Figures {
     }
 }
 
-/// What a scenario came to: medians over the repetitions, with the spread of each.
+/// The results of one scenario: medians over the repetitions, with the spread of each.
 pub(crate) struct Row {
-    /// Its name.
     pub(crate) name: &'static str,
-    /// Messages under way, in all.
+    /// The number of messages under way, in total.
     pub(crate) window: &'static str,
-    /// What is measured.
+    /// The quantity and its unit.
     pub(crate) unit: &'static str,
-    /// Ours, for each repetition.
+    /// The server's value for each repetition.
     pub(crate) ours: Vec<Figures>,
-    /// The reference's.
+    /// The reference's values.
     pub(crate) bare: Vec<Figures>,
-    /// Other programs', by name.
+    /// The values of other programs, by name.
     pub(crate) peers: Vec<(&'static str, Vec<Figures>)>,
-    /// What the ratio should be at most.
+    /// The highest acceptable ratio of the server to the reference.
     pub(crate) goal: Option<f64>,
 }
 
@@ -51,7 +50,7 @@ fn in_words(p99: Option<f64>) -> String {
     p99.map(|millis| format!("{millis:.1}")).unwrap_or_default()
 }
 
-/// The middle one, or the upper of the two in the middle.
+/// The middle value, or the upper of the two in the middle.
 fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -65,7 +64,7 @@ fn spread(values: &[f64]) -> String {
 }
 
 impl Row {
-    /// How many times the reference's cost a median is.
+    /// A median divided by the reference's.
     fn times_bare(&self, figures: &[Figures]) -> f64 {
         median(&costs(figures)) / median(&costs(&self.bare))
     }
@@ -102,18 +101,18 @@ impl Row {
     }
 }
 
-/// How a cost grows with something that it should not depend on.
+/// The growth of a cost with something that should not affect it.
 pub(crate) struct Growth {
     name: &'static str,
     unit: &'static str,
-    /// What it should be, in words.
+    /// The expected result, in words.
     goal: &'static str,
-    /// The cost at each size.
+    /// Pairs of a size and the cost at that size.
     values: Vec<(String, f64)>,
 }
 
 impl Growth {
-    /// Nothing is measured yet.
+    /// A growth without measurements.
     pub(crate) fn new(name: &'static str, unit: &'static str, goal: &'static str) -> Self {
         Self { name, unit, goal, values: Vec::new() }
     }
@@ -124,7 +123,7 @@ impl Growth {
         self.values.push((size.to_owned(), cost));
     }
 
-    /// The last cost as times the first.
+    /// The last cost divided by the first.
     fn ratio(&self) -> f64 {
         match (self.values.first(), self.values.last()) {
             (Some((_, first)), Some((_, last))) => last / first,
@@ -191,7 +190,7 @@ pub(crate) fn markdown(rows: &[Row], growths: &[Growth], machine: &str) -> Strin
     out
 }
 
-/// The same for programs.
+/// The report in JSON.
 pub(crate) fn document(rows: &[Row], growths: &[Growth], machine: &str) -> Value {
     json!({
         "machine": machine,

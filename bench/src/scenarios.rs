@@ -1,4 +1,4 @@
-//! The scenarios: what happens, and what of it is measured. Each runs the same way against ours and bare.
+//! The scenarios and their measurements. Each runs the same way against the server and the reference.
 
 pub(crate) mod channel;
 pub(crate) mod direct;
@@ -17,20 +17,20 @@ use parlour_protocol::Dialect;
 use crate::people::People;
 use crate::target::{Kind, Target};
 
-/// Where and how long.
+/// The surroundings of a scenario.
 #[derive(Clone, Copy)]
 pub(crate) struct Stage<'a> {
-    /// Holds the keys.
+    /// The folder with the keys.
     pub(crate) folder: &'a Path,
-    /// Who takes part.
+    /// The users.
     pub(crate) people: &'a People,
-    /// How long a measurement lasts.
+    /// The length of a measurement.
     pub(crate) time: Duration,
-    /// Whether it is the quick round.
+    /// True in the quick round.
     pub(crate) quick: bool,
-    /// On which CPUs the target runs, where there are two to keep apart from the load generator's.
+    /// The target's CPUs, if there are two, so that the load generator can have the other.
     pub(crate) cpus: Option<&'static str>,
-    /// What is spoken with ours; bare knows no dialects.
+    /// The dialect spoken with the server; the reference knows none.
     pub(crate) dialect: Dialect,
 }
 
@@ -39,13 +39,13 @@ impl Stage<'_> {
     pub(crate) fn target(&self, kind: Kind, users: usize) -> Result<Target> {
         Target::prepare(kind, self, users)?;
         let target = Target::launch(kind, self)?;
-        // So that a profiler finds it.
+        // For attaching a profiler.
         eprintln!("{kind:?} runs as process {}", target.pid());
         Ok(target)
     }
 }
 
-/// Per million.
+/// Converts seconds for `count` deliveries to seconds for a million.
 pub(crate) fn per_million(seconds: f64, count: u64) -> f64 {
     #[allow(clippy::cast_precision_loss)] // counts of messages are exact
     let count = count.max(1) as f64;

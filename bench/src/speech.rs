@@ -1,4 +1,4 @@
-//! The lines by which the programs that are measured say the same thing.
+//! The lines with which the measured programs say the same thing.
 
 use parlour_protocol::{Dialect, MessageId, UserName};
 
@@ -6,10 +6,10 @@ use crate::peers::Program;
 use crate::target::Kind;
 use crate::visitor::fresh_id;
 
-/// What is spoken on a connection.
+/// The protocol of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Speech {
-    /// A line is a message: our plain dialect, and the reference.
+    /// Each line is a message: our plain dialect, and the reference.
     Plain,
     /// Our json dialect.
     Json,
@@ -20,7 +20,7 @@ pub(crate) enum Speech {
 }
 
 impl Speech {
-    /// What is spoken with a target; `dialect` is for ours alone.
+    /// The protocol of a target; `dialect` is only for our server.
     pub(crate) const fn with(kind: Kind, dialect: Dialect) -> Self {
         match (kind, dialect) {
             (Kind::Ours, Dialect::Json) => Self::Json,
@@ -30,12 +30,12 @@ impl Speech {
         }
     }
 
-    /// Whether a sender hears its own message.
+    /// Returns true if a sender receives its own messages.
     pub(crate) const fn echoes(self) -> bool {
         !matches!(self, Self::Irc)
     }
 
-    /// The line that says something in the lobby.
+    /// The line that posts to the lobby.
     pub(crate) fn public(self, text: &str) -> String {
         match self {
             Self::Plain => format!("{text}\n"),
@@ -50,7 +50,7 @@ impl Speech {
         }
     }
 
-    /// The line that sends the sealed message `id` to a user. The others have no such thing.
+    /// The line that sends the sealed message `id` to a user, which only our server and the reference know.
     pub(crate) fn private(self, to: &UserName, id: MessageId, sealed: &str) -> String {
         if self == Self::Json {
             format!(
@@ -61,7 +61,7 @@ impl Speech {
         }
     }
 
-    /// What a line that tells of a message for a user has near its beginning.
+    /// Text near the beginning of every line that delivers a message for a user.
     pub(crate) fn mark(self, user: &UserName) -> String {
         if self == Self::Json {
             format!("{{\"event\":\"message\",\"to\":\"@{user}\"")
@@ -70,7 +70,7 @@ impl Speech {
         }
     }
 
-    /// Whether a line that a target wrote tells of a message. Ours and the reference write no others.
+    /// Returns true if a line from a target delivers a message. With our server and the reference every line does.
     pub(crate) fn tells_of_message(self, line: &[u8]) -> bool {
         match self {
             Self::Plain | Self::Json => true,

@@ -1,4 +1,4 @@
-//! What is measured: our server, the bare reference, or another program, alone on CPU 0.
+//! The program that is measured: our server, the bare reference, or another program, alone on CPU 0.
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
@@ -11,22 +11,21 @@ use anyhow::{Context as _, Result, bail};
 use crate::peers::{self, Program};
 use crate::scenarios::Stage;
 
-/// Which program.
+/// The kind of program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// `parlour-server`.
     Ours,
     /// The reference.
     Bare,
-    /// Somebody else's, for comparison.
+    /// Another program, for comparison.
     Peer(Program),
 }
 
 /// A running program. It is killed when this is dropped.
 pub(crate) struct Target {
-    /// Which.
     pub(crate) kind: Kind,
-    /// Where it listens.
+    /// The address at which it listens.
     pub(crate) address: SocketAddr,
     child: Child,
 }
@@ -40,7 +39,7 @@ fn program(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// A command that runs `program` on the CPUs of the target.
+/// The command that runs `program` on the CPUs of the target.
 pub(crate) fn alone(stage: &Stage<'_>, program: impl AsRef<OsStr>) -> Command {
     match stage.cpus {
         Some(cpus) => {
@@ -52,7 +51,7 @@ pub(crate) fn alone(stage: &Stage<'_>, program: impl AsRef<OsStr>) -> Command {
     }
 }
 
-/// Limits raised so that they do not bind; everything else as it is delivered.
+/// Limits raised so that they never apply; everything else has its default.
 const LIMITS: [&str; 11] = [
     "connections=100000",
     "connections_per_address=100000",
@@ -68,26 +67,26 @@ const LIMITS: [&str; 11] = [
 ];
 
 impl Target {
-    /// Makes fresh data, in which ours knows the first `users` users.
+    /// Makes fresh data; the server knows the first `users` users.
     pub(crate) fn prepare(kind: Kind, stage: &Stage<'_>, users: usize) -> Result<()> {
         let data = stage.folder.join("data");
         if data.exists() {
             std::fs::remove_dir_all(&data)?;
         }
         if kind == Kind::Ours {
-            // Started once to make the database, so that the accounts can be written into it.
+            // The first start creates the database, so that the accounts can be written into it.
             drop(Self::launch(kind, stage)?);
             stage.people.register(&data.join("chat.db"), users)?;
         }
         Ok(())
     }
 
-    /// Starts it over the keys and the data that are there.
+    /// Starts the program with the existing keys and data.
     pub(crate) fn launch(kind: Kind, stage: &Stage<'_>) -> Result<Self> {
         Self::launch_with(kind, stage, &LIMITS)
     }
 
-    /// As [`launch`](Self::launch), with these limits raised and no others.
+    /// Like [`launch`](Self::launch), but raises only these limits.
     pub(crate) fn launch_with(kind: Kind, stage: &Stage<'_>, limits: &[&str]) -> Result<Self> {
         let folder = stage.folder;
         let keys = folder.join("keys/server");
@@ -125,7 +124,7 @@ impl Target {
         Ok(Self { kind, address: address.parse()?, child })
     }
 
-    /// Its process number.
+    /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -133,7 +132,7 @@ impl Target {
 
 impl Drop for Target {
     fn drop(&mut self) {
-        // It may have ended already.
+        // It may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -35,7 +35,7 @@ pub(crate) struct Mouth {
     speech: Speech,
 }
 
-/// Connects as a user and is ready to talk: logged in on ours, in the room on bare.
+/// Connects as a user and gets ready to talk: logs in to the server, or enters the room of the reference.
 pub(crate) async fn enter(
     target: &Target,
     people: &People,
@@ -48,7 +48,7 @@ pub(crate) async fn enter(
     enter_over(stream, target, (people, number), tls, room, dialect).await
 }
 
-/// As [`enter`], over a connection that was made already; `who` is a number among people.
+/// Like [`enter`], over an existing connection; `who` is the user's number.
 pub(crate) async fn enter_over(
     stream: TcpStream,
     target: &Target,
@@ -96,13 +96,13 @@ pub(crate) async fn enter_over(
     Ok((ear, mouth))
 }
 
-/// Reads the line that a NATS server says before TLS begins, and nothing more.
+/// Reads the line that a NATS server sends before TLS begins, and nothing more.
 async fn greeting(stream: &mut TcpStream) -> Result<()> {
     while stream.read_u8().await? != b'\n' {}
     Ok(())
 }
 
-/// An id that nobody used before.
+/// A new message id.
 pub(crate) fn fresh_id() -> MessageId {
     MessageId::v7(Timestamp::from_millis(now_millis()), rand::random())
 }
@@ -120,7 +120,7 @@ impl Ear {
         }
     }
 
-    /// Waits for bytes and hands every whole line that tells of a message to `each`.
+    /// Waits for bytes and passes every complete line that delivers a message to `each`.
     pub(crate) async fn lines(&mut self, mut each: impl FnMut(&[u8])) -> Result<()> {
         self.fill().await?;
         let mut begin = 0;
@@ -145,12 +145,12 @@ impl Ear {
 }
 
 impl Mouth {
-    /// Whether it hears what it says.
+    /// Returns true if it receives its own messages.
     pub(crate) const fn echoes(&self) -> bool {
         self.speech.echoes()
     }
 
-    /// The line that says something in the lobby.
+    /// The line that posts to the lobby.
     pub(crate) fn public(&self, text: &str) -> String {
         self.speech.public(text)
     }
@@ -160,12 +160,12 @@ impl Mouth {
         self.speech.private(to, id, sealed)
     }
 
-    /// What a line that tells of a message for a user has near its beginning.
+    /// Text near the beginning of every line that delivers a message for a user.
     pub(crate) fn mark(&self, user: &UserName) -> String {
         self.speech.mark(user)
     }
 
-    /// Sends text as it is.
+    /// Sends text unchanged.
     pub(crate) async fn say(&mut self, text: &str) -> Result<()> {
         self.stream.write_all(text.as_bytes()).await?;
         Ok(self.stream.flush().await?)

@@ -1,5 +1,5 @@
-//! Writes the test vectors anew into `tests/vectors/`, with new keys: `cargo run -p parlour-crypto
-//! --example make_vectors`. Needed only when a format changes; then say so where formats are told.
+//! Writes the test vectors in `tests/vectors/` anew, with new keys: `cargo run -p parlour-crypto --example
+//! make_vectors`. Needed only when a format changes, which its documentation must then say.
 
 #![expect(clippy::indexing_slicing, reason = "a missing member of our own JSON may well stop this tool")]
 
@@ -178,7 +178,7 @@ impl Person {
         Ok(Self { name, device, seal, account, leaf, root: root.der.clone() })
     }
 
-    /// The case of a message from this person; it begins a chain if `prev` is empty.
+    /// The case of a message from this person, which begins a chain if `prev` is empty.
     fn seal_to(&self, recipient: &Self, number: u8, text: &str, prev: &str) -> Outcome<Value> {
         let id = format!("0197741c-9a80-7000-8000-0000000000{number:02x}");
         let draft = Draft {
@@ -243,7 +243,7 @@ fn json_part(part: Option<&str>) -> Outcome<Value> {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");
         text
     })

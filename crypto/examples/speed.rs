@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Calls `work` for a while, which must succeed each time; gives calls a second.
+/// Calls `work`, which must succeed each time, for a while. Returns calls a second.
 fn rate(mut work: impl FnMut() -> bool) -> Result<f64, Box<dyn Error>> {
     let start = Instant::now();
     let mut calls = 0_u32;

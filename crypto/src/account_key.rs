@@ -1,4 +1,4 @@
-//! The account key: RSA-3072, opens what the server keeps for a user, shared by her devices.
+//! The account key: RSA-3072, opens the messages that the server keeps for a user, shared by her devices.
 
 use std::fmt;
 
@@ -18,24 +18,23 @@ use crate::wrapping_key::{WRAPPED_LEN, WrappingKey};
 
 /// An account's private key.
 ///
-/// The `rsa` crate generates it; everything with the private key runs in aws-lc-rs in constant time,
-/// because `rsa` leaks timing there (RUSTSEC-2023-0071). aws-lc-rs clears its memory when the key is
-/// dropped.
+/// The `rsa` crate generates it. All operations with the private key run in aws-lc-rs in constant time, because
+/// those of `rsa` leak timing (RUSTSEC-2023-0071). aws-lc-rs clears its memory when the key is dropped.
 pub struct AccountKey {
     private: PrivateDecryptingKey,
     oaep: OaepPrivateDecryptingKey,
-    /// Keys the stand-ins for content keys that cannot be unwrapped, see [`AccountKey::unwrap_or_stand_in`].
+    /// The key for the stand-ins of content keys that cannot be unwrapped, see [`AccountKey::unwrap_or_stand_in`].
     stand_in: hmac::Key,
     public: WrappingKey,
 }
 
-/// The wrapped content key does not belong to this key, or was altered.
+/// The content key was wrapped for another key, or was altered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the content key cannot be unwrapped")]
 pub struct UnwrapError;
 
 impl AccountKey {
-    /// Makes a new key from the randomness given; takes 0.2 s, at times 0.5 s and more.
+    /// Makes a new key from the given randomness; takes about 0.2 s, sometimes 0.5 s or more.
     pub fn generate(rng: &mut impl CryptoRng) -> Result<Self, KeyFailure> {
         let bits = usize::try_from(MODULUS_BITS).map_err(|_| KeyFailure::Generate)?;
         let key = RsaPrivateKey::new(rng, bits).map_err(|_| KeyFailure::Generate)?;
@@ -43,7 +42,7 @@ impl AccountKey {
         Self::from_pkcs8_der(der.as_bytes()).map_err(|_| KeyFailure::Generate)
     }
 
-    /// Reads an unencrypted PKCS#8 key in PEM; refuses all but RSA-3072 with exponent 65537.
+    /// Reads an unencrypted PKCS#8 key in PEM; refuses everything but RSA-3072 with exponent 65537.
     pub fn from_pkcs8_pem(pem: &str) -> Result<Self, ReadKeyError> {
         Self::from_pkcs8_der(private_key::from_pem(pem)?.as_bytes())
     }
@@ -76,12 +75,12 @@ impl AccountKey {
         if bool::from(unwrapped) { Ok(cek) } else { Err(UnwrapError) }
     }
 
-    /// Unwraps a content key, or gives a stand-in for it and says that it is one.
+    /// Unwraps a content key, or returns a stand-in for it and says that it is one.
     ///
-    /// RFC 7516 section 11.5 has decryption go on with a random content key when unwrapping fails,
-    /// so that the failure cannot be told from a later one. The stand-in here is not drawn at
-    /// random but made by HMAC from the wrapped bytes under a secret of this key: as
-    /// unpredictable to anybody else, the same on every try, and reading stays free of randomness.
+    /// RFC 7516 section 11.5 wants decryption to continue with a random content key when unwrapping fails, so that
+    /// this failure looks like a later one. The stand-in here is not random but an HMAC of the wrapped bytes under
+    /// a secret of this key: it is just as unpredictable to others and the same on every try, and reading needs no
+    /// randomness.
     pub(crate) fn unwrap_or_stand_in(&self, wrapped: &[u8]) -> (Zeroizing<[u8; 32]>, Choice) {
         let stand_in = hmac::sign(&self.stand_in, wrapped);
         let mut output = Zeroizing::new([0; WRAPPED_LEN]);
@@ -123,7 +122,7 @@ mod tests {
     use rsa::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _};
     use rsa::{Oaep, RsaPublicKey};
 
-    /// What the `rsa` crate wraps for a key, of any length.
+    /// Data of any length wrapped for a key by the `rsa` crate.
     fn rsa_wrap(key: &WrappingKey, plain: &[u8]) -> Vec<u8> {
         let key = RsaPublicKey::from_public_key_der(key.to_spki_der()).unwrap();
         key.encrypt(&mut rand::rng(), Oaep::<Sha256>::new(), plain).unwrap()

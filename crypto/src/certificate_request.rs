@@ -1,4 +1,4 @@
-//! Certificate requests (PKCS#10, RFC 2986): they prove possession of a key and say nothing else.
+//! Certificate requests (PKCS#10, RFC 2986): they prove possession of a key and nothing else.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair as RsaKeyPair;
@@ -9,12 +9,12 @@ use crate::account_key::AccountKey;
 use crate::device_key::DeviceKey;
 use crate::private_key::KeyFailure;
 
-/// Builds a device key's request: the subject is CN = `name`, there are no attributes. Gives DER.
+/// Builds a device key's request with the subject CN = `name` and no attributes. Returns DER.
 pub fn device_request(name: &str, key: &DeviceKey) -> Result<Vec<u8>, KeyFailure> {
     request(name, &DeviceSigner(key))
 }
 
-/// Builds an account key's request: the subject is CN = `name`, there are no attributes. Gives DER.
+/// Builds an account key's request with the subject CN = `name` and no attributes. Returns DER.
 pub fn account_request(name: &str, key: &AccountKey) -> Result<Vec<u8>, KeyFailure> {
     let pkcs8 = key.to_pkcs8_der()?;
     let pair = RsaKeyPair::from_pkcs8(pkcs8.as_ref()).map_err(|_| KeyFailure::Sign)?;
@@ -90,7 +90,7 @@ mod tests {
         verifying::verify_account_request(der, &AwsLc)
     }
 
-    /// A request for sam's device key that asks for everything it should not get.
+    /// A request for sam's device key that asks for everything that it must not get.
     fn greedy() -> Vec<u8> {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(verify_account_request(request.der()), Err(RequestError::SignatureAlgorithm));
     }
 
-    /// The changes of one bit that a check does not notice, as (byte, bit).
+    /// The one-bit changes that a check does not notice, as (byte, bit).
     fn unnoticed(request: &[u8], verify: fn(&[u8]) -> Result<Vec<u8>, RequestError>) -> Vec<(usize, u8)> {
         let mut altered = request.to_vec();
         let mut unnoticed = Vec::new();

@@ -13,11 +13,11 @@ use crate::private_key::{self, KeyFailure, ReadKeyError};
 
 /// A device's private signing key.
 ///
-/// aws-lc-rs clears its memory when it is dropped. It also draws the key and the nonces of the
-/// signatures from its own generator: it has no way to take them as an argument.
+/// aws-lc-rs clears its memory when it is dropped. It draws the key and the nonces of signatures from its own
+/// generator and cannot take them as arguments.
 pub struct DeviceKey {
     asn1: EcdsaKeyPair,
-    /// The same key; aws-lc-rs ties the form of the signature to the key pair.
+    /// The same key a second time: aws-lc-rs ties the form of signatures to the key pair.
     fixed: EcdsaKeyPair,
     public: P256PublicKey,
 }

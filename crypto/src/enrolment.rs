@@ -1,4 +1,4 @@
-//! Enrolment: the one request by which a new user asks the TTP for her certificates.
+//! Enrolment: the single request with which a new user asks the TTP for her certificates.
 
 use parlour_envelope::base64url;
 use parlour_envelope::enrolment::{EnrolmentPayload, TYP};
@@ -12,17 +12,17 @@ use crate::private_key::KeyFailure;
 use crate::seal_key::SealKey;
 use crate::signed_request;
 
-/// The request for a name: a compact JWS by the device key over name, nonce, both PKCS#10 requests
-/// and the public seal key.
+/// The request for a name: a compact JWS, signed by the device key, of name, nonce, both PKCS#10 requests and the
+/// public seal key.
 #[derive(Debug, Clone, Copy)]
 pub struct EnrolmentRequest<'a> {
     /// The name asked for; not checked here.
     pub name: &'a str,
-    /// The device key, which signs the whole.
+    /// The device key, which signs the request.
     pub device: &'a DeviceKey,
     /// The account key.
     pub account: &'a AccountKey,
-    /// The seal key, of which the public half is sent.
+    /// The seal key, whose public half is sent.
     pub seal: &'a SealKey,
 }
 

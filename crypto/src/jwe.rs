@@ -1,5 +1,5 @@
-//! Encrypting and decrypting sealed envelopes (JWE, RFC 7516), for exactly two readers, with
-//! RSA-OAEP-256 and A256GCM. Their shape is [`SealedMessage`].
+//! Encrypts and decrypts sealed envelopes (JWE, RFC 7516) for exactly two readers, with RSA-OAEP-256 and A256GCM.
+//! [`SealedMessage`] is their form.
 
 use parlour_envelope::base64url;
 use parlour_protocol::{MessageId, SealedMessage, SealedParts};
@@ -11,28 +11,28 @@ use crate::content_cipher::{self, KEY_LEN, NONCE_LEN, TAG_LEN};
 use crate::private_key::KeyFailure;
 use crate::wrapping_key::WrappingKey;
 
-/// Which of the two readers opens an envelope, and so which of its two wrapped keys is used.
+/// The reader who opens an envelope, which decides which of its two wrapped keys is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// The one it was sent to: `key1`, the first in `recipients`.
+    /// The recipient of the message: `key1`, the first in `recipients`.
     Recipient,
-    /// The one who sent it: `key2`, the second in `recipients`.
+    /// The sender of the message: `key2`, the second in `recipients`.
     Sender,
 }
 
-/// Why an envelope could not be opened.
+/// The reasons why an envelope cannot be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DecryptError {
-    /// It names another key than the one given.
+    /// It names another key than the given one.
     #[error("not sealed for this key")]
     NotForThisKey,
-    /// Wrapped key, header, ciphertext or tag do not belong together. Which, is not told.
+    /// Wrapped key, header, ciphertext or tag do not match. The part is deliberately not named.
     #[error("altered")]
     Altered,
 }
 
-/// Encrypts `content` for two readers, in the order recipient, sender. `id` and `commitment` stand
-/// in the protected header, readable by all.
+/// Encrypts `content` for two readers, in the order recipient, sender. `id` and `commitment` are in the protected
+/// header, which everybody can read.
 pub(crate) fn encrypt(
     rng: &mut impl CryptoRng,
     id: MessageId,
@@ -63,10 +63,10 @@ pub(crate) fn encrypt(
     .map_err(|_| KeyFailure::Encrypt)
 }
 
-/// Decrypts with the wrapped key at the role's place, which must name `key`.
+/// Decrypts with the wrapped key in the role's place, which must name `key`.
 ///
-/// A wrapped key that cannot be opened does not end the work early: decryption goes on with a
-/// stand-in and fails at the tag like any other alteration (RFC 7516 section 11.5).
+/// A wrapped key that cannot be opened does not end the work early: decryption continues with a stand-in and fails
+/// at the tag like any other alteration (RFC 7516 section 11.5).
 pub(crate) fn decrypt(
     envelope: &SealedMessage,
     key: &AccountKey,
@@ -89,7 +89,7 @@ pub(crate) fn decrypt(
     let (cek, unwrapped) = key.unwrap_or_stand_in(&encrypted_key);
     let decrypted = content_cipher::decrypt(&cek, &iv, parts.protected.as_bytes(), &mut text, &tag);
     let text = Zeroizing::new(text);
-    // One `if` for both: the second half only matters should a stand-in ever fit by chance.
+    // One `if` for both. The second condition only matters if a stand-in ever matches by chance.
     if decrypted.is_ok() & bool::from(unwrapped) { Ok(text) } else { Err(DecryptError::Altered) }
 }
 

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use crate::device_key::DeviceKey;
 use crate::private_key::KeyFailure;
 
-/// Signs: the header as JSON, the payload as it is. Gives the compact form.
+/// Signs the JSON of the header and the payload as it is. Returns the compact form.
 pub(crate) fn sign(
     key: &DeviceKey,
     header: &impl Serialize,

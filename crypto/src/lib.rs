@@ -1,16 +1,14 @@
-//! What needs a secret key: signing, sealing, opening, requests for certificates, the vault.
+//! Everything that needs a secret key: signing, sealing, opening, requests for certificates, the vault.
 //!
-//! A device signs with its [`DeviceKey`]; an account opens what is kept for it with its
-//! [`AccountKey`]; a [`SealKey`] takes what is handed to one device alone. [`message`] seals and
-//! opens private messages: claims signed as a JWS, and that encrypted as a JWE to two
-//! [`WrappingKey`]s. [`EnrolmentRequest`] and [`RenewalRequest`] are what a device asks of the TTP,
-//! built on [`certificate_request`]. [`vault`] keeps a client's local data. What anyone can check of
-//! all this is in `parlour_envelope`.
+//! A device signs with its [`DeviceKey`]. An account's [`AccountKey`] opens the messages that the server keeps for
+//! it. A [`SealKey`] opens what is meant for one device alone. [`message`] seals and opens private messages:
+//! claims are signed as a JWS, which is encrypted as a JWE to two [`WrappingKey`]s. A device sends an
+//! [`EnrolmentRequest`] or a [`RenewalRequest`] to the TTP; both contain a [`certificate_request`]. [`vault`]
+//! protects a client's local data. Everything that can be checked without a secret key is in `parlour_envelope`.
 //!
-//! The library does no input or output and has no clock: times are arguments, and so is randomness
-//! (`&mut impl CryptoRng`), with one exception: aws-lc-rs draws P-256 keys, ECDSA nonces, OAEP seeds
-//! and RSA blinding from its own generator and takes none from outside. Names are plain strings here; the
-//! caller parses them.
+//! The library does no input or output and has no clock: times are arguments, and so is randomness (`&mut impl
+//! CryptoRng`), with one exception: aws-lc-rs draws P-256 keys, ECDSA nonces, OAEP seeds and RSA blinding from its
+//! own generator only. Names are plain strings here; the caller parses them.
 
 pub mod account_key;
 pub mod certificate_request;

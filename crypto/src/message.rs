@@ -1,4 +1,4 @@
-//! The private message: signed by the sender's device, then sealed for recipient and sender.
+//! Private messages: signed by the sender's device, then sealed for recipient and sender.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ use crate::jws;
 use crate::private_key::KeyFailure;
 use crate::wrapping_key::WrappingKey;
 
-/// What is to be sealed: the claims without the franking key, which is drawn for each message.
+/// The content of a message to be sealed: its claims without the franking key, which is drawn for each message.
 #[derive(Clone)]
 pub struct Draft<'a> {
     /// The sender's name.
@@ -30,7 +30,7 @@ pub struct Draft<'a> {
     pub id: &'a str,
     /// Now, in milliseconds since 1970-01-01T00:00:00Z.
     pub time: i64,
-    /// What is said.
+    /// The message's content.
     pub content: Content,
     /// The chain: 16 random bytes in base64url.
     pub chain: &'a str,
@@ -44,17 +44,18 @@ pub struct Draft<'a> {
 pub struct Sealed {
     /// The envelope, compact JSON on one line; this goes to the server.
     pub jwe: String,
-    /// What is in it; its [`jws_hash`](parlour_envelope::statement::jws_hash) is the next message's `prev`.
+    /// The signed text in it; its [`jws_hash`](parlour_envelope::statement::jws_hash) is the next message's
+    /// `prev`.
     pub jws: Zeroizing<String>,
 }
 
-/// Why a message could not be sealed.
+/// The reasons why a message cannot be sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
-    /// The draft's values do not make up a message that others would take.
+    /// The draft's values would make claims that a reader refuses.
     #[error(transparent)]
     Claims(#[from] ClaimsError),
-    /// The certificate is not one of a device.
+    /// The certificate is not a device's.
     #[error(transparent)]
     Leaf(#[from] LeafError),
     /// The certificate is for another key than the one that signs.
@@ -65,9 +66,9 @@ pub enum SealError {
     Key(#[from] KeyFailure),
 }
 
-/// Signs and seals a message. `leaf` is the device's certificate in DER; that `recipient` belongs to
-/// whom the message is meant for, the caller has checked. `own` is the sender's account key; it may
-/// be the same as `recipient`'s, in a message to oneself.
+/// Signs and seals a message. `leaf` is the device's certificate in DER. The caller has checked that `recipient`
+/// is the key of the intended recipient. `own` is the sender's account key; it is the same as `recipient` in a
+/// message to oneself.
 pub fn seal(
     rng: &mut impl CryptoRng,
     device: &DeviceKey,
@@ -112,58 +113,59 @@ impl Draft<'_> {
     }
 }
 
-/// A message that was opened. See [`Statement`] for what is proven and what is left to the caller to judge.
+/// An opened message. [`Statement`] says what is proven about it and what the caller must still check.
 pub struct Opened {
-    /// What the message says.
+    /// The message's claims.
     pub claims: Claims,
     /// The sender's certificate in DER, **untrusted until judged**.
     pub leaf_der: Vec<u8>,
-    /// The signed text itself; its [`jws_hash`](parlour_envelope::statement::jws_hash) is what the next message's `prev` must be.
+    /// The signed text; the next message's `prev` must be its [`jws_hash`](parlour_envelope::statement::jws_hash).
     pub jws: Zeroizing<String>,
 }
 
-/// Why a message could not be opened, for a client to show.
+/// The reasons why a message cannot be opened, to be shown by a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
     /// It is sealed for another key.
     #[error("sealed for another key")]
     NotForThisKey,
-    /// It was altered after it was sealed. In which part, is not told.
+    /// It was altered after it was sealed. The altered part is deliberately not named.
     #[error("altered on the way")]
     Altered,
-    /// It is not of the form that messages have.
+    /// It does not have the form of a message.
     #[error("malformed: {0}")]
     Malformed(#[from] Malformed),
-    /// The signature does not fit the key in the certificate.
+    /// The signature does not match the key in the certificate.
     #[error("the signature does not fit")]
     BadSignature,
-    /// The envelope's commitment does not fit the text in it: the sender made it to be read two ways.
+    /// The envelope's commitment does not match the text: the sender made an envelope that can be read in two
+    /// ways.
     #[error("the commitment does not fit the text")]
     CommitmentMismatch,
-    /// The envelope bears another identifier than the signed text.
+    /// The envelope has another id than the signed text.
     #[error("the identifier on the envelope is not the one inside")]
     IdMismatch,
 }
 
-/// Which part of a message is not of its form.
+/// The part of a message that is malformed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// The envelope.
     #[error(transparent)]
     Jwe(#[from] SealedError),
-    /// The signed text in it.
+    /// The signed text in the envelope.
     #[error(transparent)]
     Jws(#[from] JwsError),
-    /// The certificate in that.
+    /// The certificate in the signed text.
     #[error(transparent)]
     Leaf(#[from] LeafError),
-    /// What is signed.
+    /// The claims in the signed text.
     #[error(transparent)]
     Claims(#[from] ClaimsError),
 }
 
-/// Opens a sealed message as the one it was sent to, or as its sender, and checks everything that
-/// can be checked without knowing certificates: see [`Opened`] for what is left to the caller.
+/// Opens a sealed message as its recipient or its sender, and makes every check that needs no certificates.
+/// [`Opened`] says what the caller must still check.
 pub fn open(jwe: &str, key: &AccountKey, role: Role) -> Result<Opened, OpenError> {
     let envelope = SealedMessage::from_json(jwe).map_err(Malformed::from)?;
     let jws = text(jwe::decrypt(&envelope, key, role)?)?;

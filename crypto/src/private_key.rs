@@ -1,9 +1,9 @@
-//! What the three kinds of private key share: PKCS#8 in PEM (RFC 7468 section 10) and errors.
+//! Shared by the three kinds of private key: PKCS#8 in PEM (RFC 7468 section 10) and errors.
 
 use rsa::pkcs8::{LineEnding, SecretDocument};
 use zeroize::Zeroizing;
 
-/// Why stored key material was not taken.
+/// The reasons why stored key material is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ReadKeyError {
     /// The text is not one PEM block holding DER.
@@ -12,13 +12,13 @@ pub enum ReadKeyError {
     /// The PEM block is not a `PRIVATE KEY`, that is, not unencrypted PKCS#8.
     #[error("not an unencrypted PKCS#8 private key")]
     NotPkcs8,
-    /// The key is damaged, or of another algorithm or size than this kind of key has.
+    /// The key is damaged, or has another algorithm or size than this kind of key.
     #[error("not a key of the expected algorithm and size")]
     WrongKey,
 }
 
-/// A private-key operation that the library under us refused. With a key that was read or
-/// generated without error this does not happen short of exhausted memory.
+/// A failure of aws-lc-rs in an operation with a private key. With a key that was read or generated without error,
+/// this happens only when memory is exhausted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyFailure {
     /// No key could be generated.
@@ -33,14 +33,14 @@ pub enum KeyFailure {
     /// The content key could not be wrapped.
     #[error("the content key could not be wrapped")]
     Wrap,
-    /// The content could not be encrypted, or its envelope not be written out.
+    /// The content could not be encrypted, or its envelope could not be encoded.
     #[error("the content could not be encrypted")]
     Encrypt,
 }
 
 const LABEL: &str = "PRIVATE KEY";
 
-/// Reads one PEM block of PKCS#8; what is in it, is for the caller to see.
+/// Reads one PEM block of PKCS#8; the caller checks the key in it.
 pub(crate) fn from_pem(pem: &str) -> Result<SecretDocument, ReadKeyError> {
     let (label, document) = SecretDocument::from_pem(pem).map_err(|_| ReadKeyError::NotPem)?;
     if label == LABEL { Ok(document) } else { Err(ReadKeyError::NotPkcs8) }

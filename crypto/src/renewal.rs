@@ -1,4 +1,4 @@
-//! Renewal: the request by which a device asks the TTP for a new certificate for the key it has.
+//! Renewal: the request with which a device asks the TTP for a new certificate for its key.
 
 use parlour_envelope::base64url;
 use parlour_envelope::renewal::{RenewalPayload, TYP};
@@ -10,15 +10,15 @@ use crate::device_key::DeviceKey;
 use crate::private_key::KeyFailure;
 use crate::signed_request;
 
-/// The request for a new certificate: a compact JWS by the device key over name, device, nonce and
-/// a PKCS#10 request for that same key.
+/// The request for a new certificate: a compact JWS, signed by the device key, of name, device, nonce and a
+/// PKCS#10 request for the same key.
 #[derive(Debug, Clone, Copy)]
 pub struct RenewalRequest<'a> {
     /// The user's name; not checked here.
     pub name: &'a str,
-    /// The device's identifier, as it stands in the certificate; not checked here.
+    /// The device's id, as in the certificate; not checked here.
     pub device: &'a str,
-    /// The device key, which signs the whole.
+    /// The device key, which signs the request.
     pub key: &'a DeviceKey,
 }
 

@@ -1,4 +1,4 @@
-//! The seal key: ECDH on P-256, one a device, for what is handed to this device alone.
+//! The seal key: ECDH on P-256, one for each device, to seal what is meant for this device alone.
 
 use std::fmt;
 
@@ -11,8 +11,8 @@ use crate::private_key::{self, KeyFailure, ReadKeyError};
 
 /// A device's private key for key agreement.
 ///
-/// aws-lc-rs clears its memory when it is dropped, and draws the key from its own generator: it
-/// has no way to take randomness as an argument.
+/// aws-lc-rs clears its memory when it is dropped. It draws the key from its own generator and cannot take
+/// randomness as an argument.
 pub struct SealKey {
     private: PrivateKey,
     public: P256PublicKey,

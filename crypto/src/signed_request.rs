@@ -1,4 +1,4 @@
-//! Signing what a device asks of the TTP: a JWS that carries the key it is signed with in its header.
+//! Signs a device's requests to the TTP: a JWS that carries the signing key in its header.
 
 use parlour_envelope::signed_request::Header;
 use serde::Serialize;

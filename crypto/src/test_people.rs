@@ -1,4 +1,4 @@
-//! Two people with all their keys, made once for all unit tests: RSA keys take their time.
+//! Two people with all their keys, made once for all unit tests because making RSA keys takes long.
 
 use std::sync::OnceLock;
 
@@ -10,7 +10,7 @@ pub(crate) struct Person {
     pub(crate) device: DeviceKey,
     pub(crate) seal: SealKey,
     pub(crate) account: AccountKey,
-    /// A self-signed certificate of the device key: the library does not judge who signed it.
+    /// A self-signed certificate of the device key: this crate does not check who signed it.
     pub(crate) leaf: Vec<u8>,
 }
 

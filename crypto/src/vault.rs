@@ -1,4 +1,4 @@
-//! The vault: encrypts the rows of a client's local database, and tags names for blind look-up.
+//! The vault: encrypts the rows of a client's local database, and makes tags for blind look-up of names.
 
 use std::fmt;
 
@@ -13,26 +13,26 @@ const VERSION: u8 = 1;
 
 /// A key for local data, with the two keys derived from it.
 ///
-/// Nonces are random 96-bit values, so one vault is good for 2^32 sealed values.
+/// Nonces are random 96-bit values, so one vault may seal at most 2^32 values.
 pub struct Vault {
     key: Zeroizing<[u8; KEY_LEN]>,
     seal: Zeroizing<[u8; KEY_LEN]>,
     tag: hmac::Key,
 }
 
-/// Why a vault could not do its work.
+/// The failures of a vault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
-    /// A key could not be derived; does not happen short of exhausted memory.
+    /// A key could not be derived; this happens only when memory is exhausted.
     #[error("the vault's keys could not be derived")]
     Derive,
     /// The value to be sealed is longer than 64 GiB.
     #[error("the value is too long for the vault")]
     TooLong,
-    /// Written by a later version, or not by a vault at all.
+    /// The value was written by a later version, or not by a vault at all.
     #[error("the sealed value has a layout that is not known")]
     Layout,
-    /// Sealed with another key or for another context, or altered.
+    /// The value was sealed with another key or for another context, or was altered.
     #[error("the sealed value was altered or belongs elsewhere")]
     Altered,
 }
@@ -66,8 +66,8 @@ impl Vault {
         self.key.clone()
     }
 
-    /// Encrypts `plain`, bound to `context` (say table, column and row), which is needed again to
-    /// open it. Gives version byte, nonce (12 bytes), ciphertext and tag (16 bytes).
+    /// Encrypts `plain`, bound to `context` (such as table, column and row), which is needed again to open it.
+    /// Returns version byte, nonce (12 bytes), ciphertext and tag (16 bytes).
     pub fn seal(
         &self,
         rng: &mut impl CryptoRng,
@@ -76,8 +76,8 @@ impl Vault {
     ) -> Result<Vec<u8>, VaultError> {
         let mut nonce = [0; NONCE_LEN];
         rng.fill_bytes(&mut nonce);
-        // Encrypted in its final place, with room for the tag: so no plain text is left behind by a
-        // growing vector.
+        // Encrypted in its final place, with room for the tag, because a vector that grows would leave plain text
+        // behind.
         let mut sealed = Vec::with_capacity(1 + NONCE_LEN + plain.len() + TAG_LEN);
         sealed.push(VERSION);
         sealed.extend_from_slice(&nonce);
@@ -89,7 +89,7 @@ impl Vault {
         Ok(sealed)
     }
 
-    /// Opens what [`Vault::seal`] gave for the same context.
+    /// Opens a value that [`Vault::seal`] made for the same context.
     pub fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         let (nonce, ciphertext, tag) = layout(sealed).ok_or(VaultError::Layout)?;
         let mut text = Zeroizing::new(ciphertext.to_vec());
@@ -98,10 +98,10 @@ impl Vault {
         Ok(text)
     }
 
-    /// A tag by which equal labels are found without storing them: HMAC-SHA256, 32 bytes.
+    /// A tag for finding equal labels without storing them: HMAC-SHA256, 32 bytes.
     pub fn tag(&self, label: &[u8]) -> [u8; 32] {
         let mac = hmac::sign(&self.tag, label);
-        // An HMAC-SHA256 tag has 32 bytes; the zip states the copy without a failing case.
+        // An HMAC-SHA256 tag always has 32 bytes; zip copies it without an error to handle.
         let mut tag = [0; 32];
         tag.iter_mut().zip(mac.as_ref()).for_each(|(to, from)| *to = *from);
         tag

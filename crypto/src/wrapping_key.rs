@@ -12,7 +12,7 @@ use crate::private_key::KeyFailure;
 /// Bytes in a wrapped content key, which is as long as the modulus.
 pub const WRAPPED_LEN: usize = MODULUS_BYTES;
 
-/// A public account key with what is prepared once to wrap to it. Copies share that.
+/// A public account key, prepared once for wrapping. Copies share the preparation.
 #[derive(Clone)]
 pub struct WrappingKey {
     public: AccountPublicKey,
@@ -47,8 +47,8 @@ impl WrappingKey {
         self.public.kid()
     }
 
-    /// Wraps a content key with RSA-OAEP, SHA-256 for both hashes and no label (RFC 7518 section
-    /// 4.3, `RSA-OAEP-256`). Gives 384 bytes.
+    /// Wraps a content key with RSA-OAEP, SHA-256 for both hashes and no label (RFC 7518 section 4.3,
+    /// `RSA-OAEP-256`). Returns 384 bytes.
     pub fn wrap_cek(&self, cek: &[u8; 32]) -> Result<Vec<u8>, KeyFailure> {
         let mut wrapped = vec![0; WRAPPED_LEN];
         let written = self.oaep.encrypt(&OAEP_SHA256_MGF1SHA256, cek, &mut wrapped, None);

@@ -46,7 +46,7 @@ fn run(python: &str, arguments: &[&Path]) {
 
 fn empty_folder() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sealed-by-jwcrypto");
-    // It is there from an earlier run, or not.
+    // An earlier run may have left it.
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).unwrap();
     folder

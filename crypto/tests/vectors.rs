@@ -1,4 +1,4 @@
-//! The test vectors under `tests/vectors/` fit what the library does.
+//! Checks the library against the test vectors in `tests/vectors/`.
 #![cfg(test)]
 
 mod case;

@@ -1,4 +1,4 @@
-//! The public half of an account key: RSA-3072 with exponent 65537, to which content keys are wrapped.
+//! The public half of an account key: RSA-3072 with exponent 65537, for wrapping content keys.
 
 use std::fmt;
 
@@ -9,11 +9,11 @@ use x509_parser::x509::SubjectPublicKeyInfo;
 
 use crate::base64url;
 
-/// The one size of modulus, in bits.
+/// The only accepted size of the modulus, in bits.
 pub const MODULUS_BITS: u32 = 3072;
-/// The one public exponent.
+/// The only accepted public exponent.
 pub const EXPONENT: u32 = 65537;
-/// Bytes in the modulus, and in what is wrapped to the key.
+/// Bytes in the modulus, and in a content key wrapped to it.
 pub const MODULUS_BYTES: usize = 384;
 
 /// The DER of an RSA-3072 `SubjectPublicKeyInfo` (RFC 3279 section 2.3.1) before its `RSAPublicKey`.
@@ -22,14 +22,14 @@ const SPKI_PREFIX: [u8; 24] = [
     0x05, 0x00, 0x03, 0x82, 0x01, 0x8f, 0x00,
 ];
 
-/// What stands before the modulus in the `RSAPublicKey`.
+/// The bytes before the modulus in the `RSAPublicKey`.
 const MODULUS_PREFIX: [u8; 9] = [0x30, 0x82, 0x01, 0x8a, 0x02, 0x82, 0x01, 0x81, 0x00];
 
-/// The exponent 65537, which ends it.
+/// The exponent 65537, which ends the encoding.
 const SUFFIX: [u8; 5] = [0x02, 0x03, 0x01, 0x00, 0x01];
 
-/// A public RSA key of exactly 3072 bits with exponent 65537; no other can be held. One key has one
-/// encoding, so certificates and log leaves compare keys by their bytes.
+/// A public RSA key of exactly 3072 bits with exponent 65537. A key has only one encoding, so certificates and log
+/// leaves compare keys by their bytes.
 #[derive(Clone)]
 pub struct AccountPublicKey {
     spki: Vec<u8>,
@@ -44,13 +44,13 @@ impl PartialEq for AccountPublicKey {
 
 impl Eq for AccountPublicKey {}
 
-/// Why bytes are not an account key's public half.
+/// The reasons why bytes are refused as an account key's public half.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AccountKeyError {
     /// Not the canonical DER `SubjectPublicKeyInfo` of an RSA key (RFC 3279 section 2.3.1).
     #[error("not an RSA public key")]
     NotRsa,
-    /// The modulus has another length than 3072 bits.
+    /// The modulus does not have 3072 bits.
     #[error("the RSA modulus has {bits} bits, not 3072")]
     ModulusLength {
         /// Its length in bits.
@@ -84,7 +84,7 @@ impl AccountPublicKey {
     }
 }
 
-/// The modulus, big-endian, if the bytes are such a key.
+/// The big-endian modulus, if the bytes are such a key.
 fn modulus(spki: &[u8]) -> Option<&[u8; MODULUS_BYTES]> {
     let modulus = spki.strip_prefix(&SPKI_PREFIX)?.strip_prefix(&MODULUS_PREFIX)?.strip_suffix(&SUFFIX)?;
     let modulus: &[u8; MODULUS_BYTES] = modulus.try_into().ok()?;
@@ -92,7 +92,7 @@ fn modulus(spki: &[u8]) -> Option<&[u8; MODULUS_BYTES]> {
     (first & 0x80 != 0 && last & 1 == 1).then_some(modulus)
 }
 
-/// What is wrong with bytes that are no such key.
+/// The fault of bytes that are not such a key.
 fn fault(spki: &[u8]) -> AccountKeyError {
     let Ok(([], info)) = SubjectPublicKeyInfo::from_der(spki) else { return AccountKeyError::NotRsa };
     let Ok(PublicKey::RSA(RSAPublicKey { modulus, exponent })) = info.parsed() else {
@@ -105,7 +105,7 @@ fn fault(spki: &[u8]) -> AccountKeyError {
     if bytes_of(exponent) == [1, 0, 1] { AccountKeyError::NotRsa } else { AccountKeyError::Exponent }
 }
 
-/// A big-endian number without the zeros in front.
+/// A big-endian number without leading zeros.
 fn bytes_of(number: &[u8]) -> &[u8] {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
     number.get(zeros..).unwrap_or_default()
@@ -145,8 +145,7 @@ mod tests {
         [&[tag], length.as_slice(), contents].concat()
     }
 
-    /// The DER of a key with an odd modulus of `bits` bits. Nobody has its private half; only its
-    /// form matters here.
+    /// The DER of a key with an odd modulus of `bits` bits. It has no private half; only its form matters here.
     fn spki(bits: usize, exponent: &[u8]) -> Vec<u8> {
         let modulus = [&[0], vec![0xff; bits / 8].as_slice()].concat();
         let key = value(0x30, &[value(2, &modulus), value(2, exponent)].concat());

@@ -1,4 +1,4 @@
-//! The verifier of all our programs: aws-lc.
+//! The verifier of all our programs, by aws-lc.
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
@@ -7,7 +7,7 @@ use aws_lc_rs::signature::{
 
 use crate::verifier::{BadSignature, Verifier};
 
-/// Verifies by aws-lc-rs.
+/// Verifies with aws-lc-rs.
 #[derive(Debug, Clone, Copy)]
 pub struct AwsLc;
 
@@ -53,7 +53,7 @@ mod tests {
 
     use super::*;
 
-    /// Holds for the text that was signed, and for no other text and no other signature.
+    /// Checks that verifying accepts the signed text, and no other text or signature.
     fn check(signature: &[u8], verify: impl Fn(&[u8], &[u8]) -> Result<(), BadSignature>) {
         assert_eq!(verify(b"hello", signature), Ok(()));
         assert_eq!(verify(b"hullo", signature), Err(BadSignature));

@@ -1,4 +1,4 @@
-//! Certificate requests (PKCS#10, RFC 2986): they prove possession of a key and say nothing else.
+//! Certificate requests (PKCS#10, RFC 2986): they prove possession of a key and nothing else.
 
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer as _;
@@ -17,10 +17,10 @@ const BIT_STRING: u8 = 3;
 const ECDSA_WITH_SHA256: [u8; 12] = [0x30, 10, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
 /// The DER `AlgorithmIdentifier` of sha256WithRSAEncryption (RFC 4055 section 5).
 const RSA_WITH_SHA256: [u8; 15] = [0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 11, 5, 0];
-/// Where the contents of the object identifier begin in these.
+/// The offset of the object identifier's contents in these.
 const OID_AT: usize = 4;
 
-/// Why a certificate request was refused.
+/// The reasons why a certificate request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// Longer than [`MAX_REQUEST`].
@@ -29,24 +29,24 @@ pub enum RequestError {
     /// Not one DER-encoded PKCS#10 request.
     #[error("not a certificate request")]
     Malformed,
-    /// Signed with another algorithm than this kind of key signs with.
+    /// Signed with another algorithm than this kind of key uses.
     #[error("the certificate request is signed with an algorithm that is not accepted")]
     SignatureAlgorithm,
-    /// The key in a device's request is not acceptable.
+    /// The key in a device's request is refused.
     #[error("the device key in the certificate request is refused: {0}")]
     DeviceKey(#[source] P256KeyError),
-    /// The key in an account's request is not acceptable.
+    /// The key in an account's request is refused.
     #[error("the account key in the certificate request is refused: {0}")]
     AccountKey(#[source] AccountKeyError),
-    /// The self-signature does not fit: no proof that the sender holds the key.
+    /// The self-signature is wrong, so it does not prove that the sender holds the key.
     #[error("the certificate request's own signature does not fit")]
     Signature,
 }
 
-/// Checks a device's request and gives its key as a DER `SubjectPublicKeyInfo`.
+/// Checks a device's request and returns its key as a DER `SubjectPublicKeyInfo`.
 ///
-/// The key is the only thing read: subject, attributes and requested extensions are the sender's
-/// wishes (CA:TRUE, someone else's name), and whoever issues must not follow them.
+/// Only the key is read. Subject, attributes and requested extensions are the sender's wishes (CA:TRUE, another
+/// user's name), which the issuer must not follow.
 pub fn verify_device_request(der: &[u8], verifier: &dyn Verifier) -> Result<Vec<u8>, RequestError> {
     let request = parse(der)?;
     let info = &request.certification_request_info;
@@ -58,8 +58,8 @@ pub fn verify_device_request(der: &[u8], verifier: &dyn Verifier) -> Result<Vec<
     Ok(key.to_spki_der())
 }
 
-/// Checks an account's request and gives its key as a DER `SubjectPublicKeyInfo`. Nothing else is
-/// read, as in [`verify_device_request`].
+/// Checks an account's request and returns its key as a DER `SubjectPublicKeyInfo`. Nothing else is read, as in
+/// [`verify_device_request`].
 pub fn verify_account_request(der: &[u8], verifier: &dyn Verifier) -> Result<Vec<u8>, RequestError> {
     let request = parse(der)?;
     let info = &request.certification_request_info;
@@ -81,8 +81,8 @@ fn parse(der: &[u8]) -> Result<X509CertificationRequest<'_>, RequestError> {
     }
 }
 
-/// Checks that all that the signature does not cover (its algorithm, the outer tags and lengths) is
-/// what it must be, in its one DER form: x509-parser is lenient there.
+/// Checks that the parts not covered by the signature (its algorithm, the outer tags and lengths) are canonical
+/// DER, because x509-parser is lenient there.
 fn check_frame(request: &X509CertificationRequest<'_>, algorithm: &[u8]) -> Result<(), RequestError> {
     let oid = request.signature_algorithm.algorithm.as_bytes();
     if algorithm.get(OID_AT..OID_AT + oid.len()) != Some(oid) {
@@ -101,7 +101,7 @@ fn der_value(tag: u8, contents: &[u8]) -> Vec<u8> {
     let header = match contents.len() {
         0..0x80 => vec![tag, low],
         0x80..0x100 => vec![tag, 0x81, low],
-        // Enough for all that parse() lets through: MAX_REQUEST is far below 64 KiB.
+        // Two bytes are enough for everything that parse() accepts: MAX_REQUEST is far below 64 KiB.
         _ => vec![tag, 0x82, high, low],
     };
     [header.as_slice(), contents].concat()

@@ -1,4 +1,4 @@
-//! What a private message says: the claims that its sender signs.
+//! The contents of a private message: the claims that its sender signs.
 
 use std::fmt;
 
@@ -9,19 +9,19 @@ use serde::{Deserialize, Serialize};
 use crate::base64url;
 use crate::franking::FrankingKey;
 
-/// The latest `time` that is taken: the end of the year 9999, in milliseconds since 1970.
+/// The latest accepted `time`: the end of the year 9999, in milliseconds since 1970.
 pub const MAX_TIME: i64 = 253_402_300_799_999;
-/// The greatest `n` that is taken: what every JSON reader holds exactly (RFC 8259 section 6).
+/// The greatest accepted `n`: the largest number that every JSON reader holds exactly (RFC 8259 section 6).
 pub const MAX_COUNTER: u64 = (1 << 53) - 1;
 
-/// What is said in a message. More kinds will come.
+/// The content of a message. Later versions may add kinds.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Content {
     /// A text, the member `text`.
     Text(String),
-    /// Something of a later version. It is signed and in its chain like everything else; only what it
-    /// says cannot be shown. Nothing of this kind is sealed here.
+    /// Content of a later version. It is signed and in its chain like everything else, but cannot be shown. This
+    /// version never seals such content.
     Unknown,
 }
 
@@ -34,22 +34,22 @@ pub struct Claims {
     pub to: String,
     /// The message's `UUIDv7`, as written; equal to the one in the protected header.
     pub id: String,
-    /// When the sender signed, in milliseconds since 1970-01-01T00:00:00Z, from 0 to [`MAX_TIME`].
+    /// The time of signing, in milliseconds since 1970-01-01T00:00:00Z, from 0 to [`MAX_TIME`].
     pub time: i64,
-    /// What is said.
+    /// The message's content.
     pub content: Content,
     /// The chain that the message belongs to: 16 random bytes in base64url, new for each
     /// conversation, device and restart.
     pub chain: String,
     /// The place in the chain, from 0 to [`MAX_COUNTER`].
     pub n: u64,
-    /// The SHA-256 of the JWS before it in the chain in base64url; empty at `n` = 0.
+    /// The SHA-256, in base64url, of the JWS before it in the chain; empty at `n` = 0.
     pub prev: String,
     /// The key of the commitment, the member `fk`.
     pub franking_key: FrankingKey,
 }
 
-/// Why claims were not taken.
+/// The reasons why claims are refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ClaimsError {
     /// Not a JSON object, or a member is missing, doubled or of the wrong type.
@@ -61,16 +61,15 @@ pub enum ClaimsError {
     /// `id` is not the canonical form of a UUID.
     #[error("the claim `id` is not a message id")]
     Id,
-    /// `chain`, `n` and `prev` are not of their form, or do not fit one another.
+    /// `chain`, `n` and `prev` are malformed, or do not fit together.
     #[error("the claims `chain`, `n` and `prev` do not fit together")]
     Chain,
-    /// None of the kinds of content that can be sealed here.
+    /// The content is not of a kind that can be sealed here.
     #[error("the content is of a kind that is not known")]
     UnknownContent,
 }
 
-/// The claims as they stand in JSON. Unknown members are passed over, so that later versions can
-/// add to them.
+/// The claims in JSON. Unknown members are ignored, so that later versions can add some.
 #[derive(Serialize, Deserialize)]
 struct Wire {
     from: String,
@@ -86,7 +85,7 @@ struct Wire {
 }
 
 impl Claims {
-    /// Checks the ranges and forms that hold for every message; the names are the caller's.
+    /// Checks the ranges and forms that hold for every message; the caller checks the names.
     pub fn check(&self) -> Result<(), ClaimsError> {
         if !(0..=MAX_TIME).contains(&self.time) {
             return Err(ClaimsError::Time);

@@ -1,4 +1,4 @@
-//! Enrolment: the one request by which a new user asks the TTP for her certificates.
+//! Enrolment: the single request with which a new user asks the TTP for her certificates.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,28 +11,28 @@ use crate::verifier::Verifier;
 /// The type of request, in its header.
 pub const TYP: &str = "parlour-enrol+jwt";
 
-/// What a request says whose signatures and keys are all in order.
+/// A request whose signatures and keys are all valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedEnrolment {
     /// The name asked for, as written: the caller parses it.
     pub name: String,
-    /// 32 random bytes that make the request one of its kind.
+    /// 32 random bytes that make the request unique.
     pub nonce: [u8; 32],
     /// The device key, a DER `SubjectPublicKeyInfo` on P-256; it signed the request.
     pub device_spki: Vec<u8>,
     /// The account key, a DER `SubjectPublicKeyInfo` of RSA-3072; possession is proven.
     pub account_spki: Vec<u8>,
-    /// The seal key, a DER `SubjectPublicKeyInfo` on P-256; vouched for by the device key.
+    /// The seal key, a DER `SubjectPublicKeyInfo` on P-256; the device key vouches for it.
     pub seal_spki: Vec<u8>,
 }
 
-/// Why an enrolment was refused.
+/// The reasons why an enrolment is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EnrolmentError {
-    /// The envelope is not in order.
+    /// The envelope is not valid.
     #[error(transparent)]
     Envelope(#[from] SignedRequestError),
-    /// A later version of the request than this code knows.
+    /// The request has a later version than this code knows.
     #[error("the enrolment has a version that is not known")]
     Version,
     /// A member is not canonical base64url, or has a wrong length.
@@ -69,9 +69,8 @@ pub struct EnrolmentPayload {
 }
 
 impl VerifiedEnrolment {
-    /// Checks everything that can be checked without knowing who is asking: header, signatures,
-    /// proofs of possession, and that each key is of its kind. Whether the name is well formed
-    /// and free is for the caller to see.
+    /// Makes every check that does not need the user's identity: header, signatures, proofs of possession, and
+    /// that each key is of its kind. The caller must check that the name is well formed and free.
     pub fn read(compact: &str, verifier: &dyn Verifier) -> Result<Self, EnrolmentError> {
         let (signer, payload): (_, EnrolmentPayload) = signed_request::open(compact, TYP, verifier)?;
         if payload.v != VERSION {

@@ -1,8 +1,8 @@
 //! Franking: a commitment that binds an envelope to the one signed text in it.
 //!
-//! AES-GCM alone does not: a dishonest sender can craft a ciphertext that opens under two keys to
-//! two texts. The commitment in the protected header fits only one of them, and its key travels
-//! inside, so a reader can later prove to a third party what was sent.
+//! AES-GCM alone does not do this: a dishonest sender can craft a ciphertext that opens under two keys to two
+//! texts. The commitment in the protected header matches only one of them, and its key travels inside, so a reader
+//! can later prove to a third party what was sent.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ pub struct FrankingKey(Zeroizing<[u8; 32]>);
 pub struct CommitmentMismatch;
 
 impl FrankingKey {
-    /// The key of these bytes, which must be uniformly random.
+    /// Makes a key from these bytes, which must be uniformly random.
     pub fn from_bytes(key: Zeroizing<[u8; 32]>) -> Self {
         Self(key)
     }
@@ -45,7 +45,7 @@ impl FrankingKey {
     }
 
     fn hmac(&self, signing_input: &str) -> Hmac<Sha256> {
-        // A key of one block, the form to which HMAC pads shorter ones with zeros (RFC 2104 section 2).
+        // A key of one block: HMAC pads shorter ones to this form with zeros (RFC 2104 section 2).
         let mut block = Zeroizing::new([0; 64]);
         block.iter_mut().zip(self.0.iter()).for_each(|(to, from)| *to = *from);
         Hmac::<Sha256>::new((&*block).into()).chain_update(signing_input)
@@ -65,8 +65,8 @@ impl Serialize for FrankingKey {
 }
 
 impl<'de> Deserialize<'de> for FrankingKey {
-    /// Exactly 32 bytes: HMAC pads short keys with zeros, so another length would let two keys
-    /// give the same commitment.
+    /// Exactly 32 bytes: HMAC pads short keys with zeros, so two keys of different lengths could give the same
+    /// commitment.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Zeroizing::new(String::deserialize(deserializer)?);
         base64url::decode_array(&text)

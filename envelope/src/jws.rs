@@ -9,21 +9,21 @@ use crate::base64url;
 use crate::p256::P256PublicKey;
 use crate::verifier::Verifier;
 
-/// Why a text is not a JWS that we take.
+/// The reasons why a text is refused as a JWS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum JwsError {
-    /// Not three parts of canonical base64url, or the signature has not 64 bytes.
+    /// Not three parts of canonical base64url, or the signature does not have 64 bytes.
     #[error("not a compact JWS")]
     Malformed,
-    /// The header has not exactly the members that it must have, or one of them another value.
+    /// The header does not have exactly the required members, or one of them has a wrong value.
     #[error("the JWS header is not the expected one")]
     Header,
-    /// The signature does not fit the key and the text.
+    /// The signature does not match the key and the text.
     #[error("the JWS signature does not fit")]
     Signature,
 }
 
-/// The header member `alg` with its one value, `ES256`.
+/// The header member `alg` with its only value, `ES256`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Es256;
 
@@ -45,7 +45,7 @@ impl<'de> Deserialize<'de> for Es256 {
     }
 }
 
-/// A compact JWS taken apart; nothing in it is proven before [`CompactJws::verify`].
+/// A compact JWS in its parts; nothing in it is proven before [`CompactJws::verify`].
 pub struct CompactJws<'a> {
     signing_input: &'a str,
     header: Vec<u8>,
@@ -54,10 +54,10 @@ pub struct CompactJws<'a> {
 }
 
 impl<'a> CompactJws<'a> {
-    /// Takes the compact form apart.
+    /// Splits the compact form.
     pub fn parse(compact: &'a str) -> Result<Self, JwsError> {
         let (signing_input, signature) = compact.rsplit_once('.').ok_or(JwsError::Malformed)?;
-        // A dot too many stays in one of the parts, where base64url does not take it.
+        // An extra dot stays in one of the parts, where base64url refuses it.
         let (header, payload) = signing_input.split_once('.').ok_or(JwsError::Malformed)?;
         Ok(Self {
             signing_input,
@@ -67,8 +67,8 @@ impl<'a> CompactJws<'a> {
         })
     }
 
-    /// Reads the header as an object with exactly the members of `T`, which must name [`Es256`]
-    /// and deny unknown fields: so `crit` (RFC 7515 section 4.1.11) and all else is refused.
+    /// Reads the header as an object with exactly the members of `T`, which must include [`Es256`] and deny
+    /// unknown fields. This refuses `crit` (RFC 7515 section 4.1.11) and everything else.
     pub fn header<T: DeserializeOwned>(&self) -> Result<T, JwsError> {
         let json = str::from_utf8(&self.header).map_err(|_| JwsError::Header)?;
         from_object(json).map_err(|_| JwsError::Header)
@@ -79,7 +79,7 @@ impl<'a> CompactJws<'a> {
         &self.payload
     }
 
-    /// The bytes that are signed: header and payload as sent, with the dot between them.
+    /// The signed bytes: header and payload as sent, with the dot between them.
     pub fn signing_input(&self) -> &'a str {
         self.signing_input
     }

@@ -1,4 +1,4 @@
-//! The one thing read from a sender's leaf certificate here: its public key.
+//! Reads the public key from a sender's leaf certificate, and nothing else.
 
 use x509_parser::certificate::X509CertificateParser;
 use x509_parser::nom::Parser as _;
@@ -6,7 +6,7 @@ use x509_parser::nom::Parser as _;
 use crate::p256::{P256KeyError, P256PublicKey};
 use crate::verifier::Verifier;
 
-/// Why a leaf certificate's key was not taken.
+/// The reasons why a leaf certificate's key is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LeafError {
     /// Not one DER-encoded certificate.
@@ -17,8 +17,8 @@ pub enum LeafError {
     Key(#[source] P256KeyError),
 }
 
-/// The public key of a DER certificate, which is not judged: issuer, validity, names, usages and
-/// revocation are for the caller to check.
+/// The public key of a DER certificate. The caller must check everything else: issuer, validity, names, usages and
+/// revocation.
 pub fn leaf_public_key(der: &[u8], verifier: &dyn Verifier) -> Result<P256PublicKey, LeafError> {
     let parsed = X509CertificateParser::new().with_deep_parse_extensions(false).parse(der);
     let Ok(([], certificate)) = parsed else {

@@ -1,12 +1,11 @@
-//! What anyone may verify, without a secret key: signed texts, the statements in them, commitments,
+//! Everything that can be verified without a secret key: signed texts, the statements in them, commitments,
 //! requests to the TTP, and public keys.
 //!
-//! [`jws`] reads compact JWS. [`statement`] checks what a sealed message held once it is opened:
-//! [`claims`] signed by a device, and the [`franking`] commitment that binds the envelope to them.
-//! [`enrolment`] and [`renewal`] check what a device asks of the TTP, each a [`signed_request`] that
-//! carries a [`certificate_request`]. [`p256`] and [`account_public_key`] are the two kinds of public
-//! key, read by their bytes. The outer shape of a sealed message, the JWE, is
-//! [`parlour_protocol::SealedMessage`]: it is part of the line protocol.
+//! [`jws`] reads compact JWS. [`statement`] checks the contents of a sealed message after it is opened: [`claims`]
+//! signed by a device, and the [`franking`] commitment that binds the envelope to them. [`enrolment`] and
+//! [`renewal`] check a device's requests to the TTP; each is a [`signed_request`] that contains a
+//! [`certificate_request`]. [`p256`] and [`account_public_key`] are the two kinds of public key. The outer form of
+//! a sealed message, the JWE, is [`parlour_protocol::SealedMessage`]: it is part of the line protocol.
 //!
 //! The arithmetic of signatures is passed in as a [`Verifier`], so that the crate builds where aws-lc
 //! does not. `AwsLc`, behind the feature `aws-lc`, is the verifier of all our programs. The library

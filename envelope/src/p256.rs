@@ -1,4 +1,4 @@
-//! Public keys on the curve P-256: device keys and seal keys as others see them.
+//! Public keys on the curve P-256: device keys and seal keys.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,13 +16,13 @@ const SPKI_PREFIX: [u8; 26] = [
 /// The first byte of an uncompressed point (SEC 1 section 2.3.3).
 const UNCOMPRESSED: u8 = 4;
 
-/// A point that is on the curve P-256 and not its identity: a public key for ECDSA or ECDH.
+/// A point on the curve P-256 that is not its identity: a public key for ECDSA or ECDH.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct P256PublicKey {
     point: [u8; 65],
 }
 
-/// Why bytes are not a P-256 public key.
+/// The reasons why bytes are refused as a P-256 public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum P256KeyError {
     /// Not the DER `SubjectPublicKeyInfo` of an uncompressed P-256 point.
@@ -33,8 +33,8 @@ pub enum P256KeyError {
     NotOnCurve,
 }
 
-/// The uncompressed point in a DER `SubjectPublicKeyInfo` (RFC 5480) with the named curve P-256 and nothing
-/// after it. Whether the point lies on the curve is not checked: a signature by such a key never fits.
+/// The uncompressed point in a DER `SubjectPublicKeyInfo` (RFC 5480) with the named curve P-256 and nothing after
+/// it. The point may be off the curve; then no signature by such a key is valid.
 pub fn point_in_spki(spki: &[u8]) -> Option<[u8; 65]> {
     let point: [u8; 65] = spki.strip_prefix(&SPKI_PREFIX)?.try_into().ok()?;
     (point.first() == Some(&UNCOMPRESSED)).then_some(point)
@@ -103,7 +103,7 @@ pub struct Jwk {
 }
 
 impl Jwk {
-    /// The key that it stands for.
+    /// Checks the JWK and returns its key.
     pub fn to_key(&self, verifier: &dyn Verifier) -> Result<P256PublicKey, P256KeyError> {
         if self.kty != "EC" || self.crv != "P-256" {
             return Err(P256KeyError::NotP256);

@@ -1,4 +1,4 @@
-//! Renewal: the request by which a device asks the TTP for a new certificate for the key it has.
+//! Renewal: the request with which a device asks the TTP for a new certificate for its key.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,27 +10,26 @@ use crate::verifier::Verifier;
 /// The type of request, in its header.
 pub const TYP: &str = "parlour-renew+jwt";
 
-/// What a request says whose signatures are in order. That the key belongs to that device of that
-/// user is for the caller to see.
+/// A request whose signatures are valid. The caller must check that the key belongs to that device of that user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedRenewal {
     /// The user's name, as written: the caller parses it.
     pub name: String,
-    /// The device's identifier, as written: the caller parses it.
+    /// The device's id, as written: the caller parses it.
     pub device: String,
-    /// 32 random bytes that make the request one of its kind.
+    /// 32 random bytes that make the request unique.
     pub nonce: [u8; 32],
     /// The device key, a DER `SubjectPublicKeyInfo` on P-256; it signed the request.
     pub device_spki: Vec<u8>,
 }
 
-/// Why a renewal was refused.
+/// The reasons why a renewal is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RenewalError {
-    /// The envelope is not in order.
+    /// The envelope is not valid.
     #[error(transparent)]
     Envelope(#[from] SignedRequestError),
-    /// A later version of the request than this code knows.
+    /// The request has a later version than this code knows.
     #[error("the renewal has a version that is not known")]
     Version,
     /// A member is not canonical base64url, or has a wrong length.

@@ -1,4 +1,4 @@
-//! What a device asks of the TTP: a JWS that carries the key it is signed with in its header.
+//! A device's requests to the TTP: each is a JWS that carries the signing key in its header.
 
 use parlour_protocol::object::{Object, from_object};
 use serde::de::DeserializeOwned;
@@ -11,26 +11,24 @@ use crate::verifier::Verifier;
 /// The longest request that is read, in bytes of its compact form.
 pub const MAX_COMPACT: usize = 16 * 1024;
 
-/// The version that stands in the member `v` of every payload.
+/// The version in the member `v` of every payload.
 pub const VERSION: u32 = 1;
 
-/// Why the envelope of a request was refused.
+/// The reasons why the envelope of a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignedRequestError {
     /// Longer than [`MAX_COMPACT`].
     #[error("the request is too long")]
     TooLong,
-    /// Not a JWS with ES256, or with another header than a request of this type has, or signed
-    /// with another key than it names.
+    /// Not a JWS with ES256 and the header of this type of request, or signed with another key than it names.
     #[error(transparent)]
     Jws(#[from] JwsError),
-    /// The payload has not exactly the members that it must have.
+    /// The payload does not have exactly the required members.
     #[error("the request's payload is malformed")]
     Payload,
 }
 
-/// The protected header. `typ` keeps one kind of request from being taken for another (RFC 8725
-/// section 3.11).
+/// The protected header. `typ` keeps one type of request from being taken for another (RFC 8725 section 3.11).
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
@@ -40,13 +38,13 @@ pub struct Header {
 }
 
 impl Header {
-    /// The header of a request of type `typ` that `key` signs.
+    /// The header of a request of type `typ` signed by `key`.
     pub fn new(typ: &str, key: P256PublicKey) -> Self {
         Self { alg: Es256, typ: typ.to_owned(), jwk: Object(key.to_jwk()) }
     }
 }
 
-/// Opens a request of type `typ`; gives the key that signed it and the payload.
+/// Opens a request of type `typ`; returns the key that signed it and the payload.
 pub fn open<T: DeserializeOwned>(
     compact: &str,
     typ: &str,

@@ -1,4 +1,4 @@
-//! A statement: the claims that a device signed, as they come out of a sealed message.
+//! A statement: the claims that a device signed, taken from a sealed message.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use crate::leaf_certificate::{LeafError, leaf_public_key};
 use crate::p256::P256PublicKey;
 use crate::verifier::Verifier;
 
-/// The JWS's protected header. `x5c` holds the leaf alone, in standard base64 (RFC 7515 section 4.1.6).
+/// The JWS's protected header. `x5c` holds only the leaf, in standard base64 (RFC 7515 section 4.1.6).
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
@@ -23,50 +23,51 @@ pub struct Header {
 }
 
 impl Header {
-    /// The header that names the certificate `leaf`, in DER.
+    /// A header with the certificate `leaf`, in DER.
     pub fn new(leaf: &[u8]) -> Self {
         Self { alg: Es256, x5c: [STANDARD.encode(leaf)] }
     }
 }
 
-/// Claims whose signature and commitment fit. Proven is only that the holder of the key in `leaf_der`
-/// signed them, and that the envelope holds no second reading.
+/// Claims with a valid signature and commitment. They prove only that the holder of the key in `leaf_der` signed
+/// them, and that the envelope has no second reading.
 ///
-/// **Whose certificate it is, is not proven yet.** The caller judges `leaf_der` (issued by the pinned root,
-/// valid and not revoked at `claims.time`, a device of `claims.from`), and compares `from`, `to` and `id`
-/// with the envelope that the server delivered.
+/// **They do not prove whose certificate it is.** The caller checks `leaf_der` (issued by the pinned root, valid
+/// and not revoked at `claims.time`, a device of `claims.from`), and compares `from`, `to` and `id` with the
+/// envelope that the server delivered.
 pub struct Statement {
-    /// What is said.
+    /// The claims.
     pub claims: Claims,
     /// The sender's certificate in DER, **untrusted until judged**.
     pub leaf_der: Vec<u8>,
 }
 
-/// Why a text is no statement that fits its envelope.
+/// The reasons why a text is not a statement for its envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum StatementError {
-    /// Not a JWS that we take.
+    /// The text is not an acceptable JWS.
     #[error(transparent)]
     Jws(#[from] JwsError),
-    /// The certificate in it is not one of a device.
+    /// The certificate in it is not a device's.
     #[error(transparent)]
     Leaf(#[from] LeafError),
-    /// The claims are not of their form.
+    /// The claims are malformed.
     #[error(transparent)]
     Claims(#[from] ClaimsError),
-    /// The signature does not fit the key in the certificate.
+    /// The signature does not match the key in the certificate.
     #[error("the signature does not fit")]
     BadSignature,
-    /// The envelope's commitment does not fit the text: the sender made it to be read two ways.
+    /// The envelope's commitment does not match the text: the sender made an envelope that can be read in two
+    /// ways.
     #[error("the commitment does not fit the text")]
     CommitmentMismatch,
-    /// The envelope bears another identifier than the signed text.
+    /// The envelope has another id than the signed text.
     #[error("the identifier on the envelope is not the one inside")]
     IdMismatch,
 }
 
 impl Statement {
-    /// Reads a compact JWS and checks it against the `id` and the `commitment` of the envelope that it came in.
+    /// Reads a compact JWS and checks it against the `id` and the `commitment` of its envelope.
     pub fn read(
         jws: &str,
         id: &str,

@@ -1,14 +1,14 @@
-//! The arithmetic of signatures, which the caller brings.
+//! The arithmetic of signatures, which the caller provides.
 
-/// A signature that does not fit the key and the message.
+/// The signature does not match the key and the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the signature does not fit")]
 pub struct BadSignature;
 
-/// Checks signatures with public keys. Every implementation answers alike; only the library under it
+/// Checks signatures with public keys. All implementations give the same results; only the library under them
 /// differs.
 pub trait Verifier: Sync {
-    /// Whether an uncompressed point (SEC 1 section 2.3.3) lies on the curve P-256 and is not its
+    /// Returns true if an uncompressed point (SEC 1 section 2.3.3) lies on the curve P-256 and is not its
     /// identity.
     fn is_on_p256(&self, point: &[u8; 65]) -> bool;
 
@@ -22,6 +22,6 @@ pub trait Verifier: Sync {
     /// `RSAPublicKey` (RFC 8017 appendix A.1.1) of 2048 bits or more.
     fn rsa_pkcs1(&self, key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), BadSignature>;
 
-    /// Ed25519 (RFC 8032), as the key log's checkpoints are signed.
+    /// Ed25519 (RFC 8032), as in the signatures of the key log's checkpoints.
     fn ed25519(&self, key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature>;
 }

@@ -1,4 +1,4 @@
-//! Certificates and their profiles: a root, and the kinds that stand directly under it.
+//! Certificates and their profiles: a root, and the kinds that it issues directly.
 
 mod account;
 mod device;

@@ -1,8 +1,8 @@
 //! A leaf of the key log: one act of the TTP, in one canonical form.
 //!
-//! The bytes are JSON in the canonical form of RFC 8785 (members sorted, no spaces), so that anybody
-//! can make them again from their parts with an ordinary library. Binary parts are base64url without
-//! padding. Reading takes canonical bytes alone: one act has one hash.
+//! The bytes are JSON in the canonical form of RFC 8785 (members sorted, no spaces), so that anybody can make them
+//! from their parts with an ordinary library. Binary parts are base64url without padding. Only canonical bytes are
+//! read, so that each act has exactly one hash.
 
 mod form;
 #[cfg(test)]
@@ -18,53 +18,45 @@ pub const LEAF_BYTES: usize = 32_768;
 /// One act of the TTP.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Leaf {
-    /// What was done.
+    /// The kind of act, with its details.
     pub kind: LeafKind,
-    /// When, by the TTP's clock.
+    /// The time of the act, by the TTP's clock.
     pub time: Timestamp,
-    /// [`certificate_hash`] of each certificate that was issued, in the order in which they were.
+    /// [`certificate_hash`] of each certificate issued, in the order of issue.
     pub certificates: Vec<[u8; 32]>,
 }
 
-/// What the TTP did.
+/// The kind of an act.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
 pub enum LeafKind {
     /// A free name became an account with its first device.
     Enrolment {
-        /// The name.
         name: UserName,
-        /// The first device.
         device: DeviceId,
         /// The device's public key, a P-256 `SubjectPublicKeyInfo` in DER.
         device_key: Vec<u8>,
-        /// The device's public seal key, the same.
+        /// The device's public seal key, in the same form.
         seal_key: Vec<u8>,
         /// The account's public key, an RSA-3072 `SubjectPublicKeyInfo` in DER.
         account_key: Vec<u8>,
-        /// The request as it came, a compact JWS by the device key.
+        /// The request as it arrived, a compact JWS by the device key.
         request: String,
     },
-    /// A device got a fresh certificate for the key that it has.
+    /// A device got a new certificate for its existing key.
     Renewal {
-        /// Whose device.
         name: UserName,
-        /// Which.
         device: DeviceId,
         /// The device's public key, a P-256 `SubjectPublicKeyInfo` in DER.
         device_key: Vec<u8>,
-        /// The request as it came, a compact JWS by the device key.
+        /// The request as it arrived, a compact JWS by the device key.
         request: String,
     },
-    /// A device may not be used any more.
-    Revocation {
-        /// Whose device.
-        name: UserName,
-        /// Which.
-        device: DeviceId,
-    },
+    /// A device was revoked.
+    Revocation { name: UserName, device: DeviceId },
 }
 
-/// Why bytes are no leaf.
+/// The reasons why bytes are refused as a leaf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum LeafError {
     /// Longer than [`LEAF_BYTES`].
@@ -73,19 +65,19 @@ pub enum LeafError {
     /// Not JSON with the members of a leaf.
     #[error("not a leaf of the key log")]
     Form,
-    /// A later version than this code knows.
+    /// The leaf has a later version than this code knows.
     #[error("the leaf has a version that is not known")]
     Version,
-    /// The members are not the ones of this kind of leaf.
+    /// The members are not those of this kind of leaf.
     #[error("the leaf's members do not belong to its kind")]
     Members,
-    /// A key is not of the kind that belongs in its place.
+    /// A key has the wrong type for its place.
     #[error("a key in the leaf is not of its kind")]
     Key,
-    /// The device id is not the one of the device's key.
+    /// The device id is not that of the device's key.
     #[error("the leaf's device id is not the one of its key")]
     Device,
-    /// A leaf in another spelling than the canonical one.
+    /// The leaf is not written in the canonical form.
     #[error("the leaf is not in its canonical form")]
     NotCanonical,
 }
@@ -96,7 +88,7 @@ impl Leaf {
         form::encode(self)
     }
 
-    /// Reads canonical bytes; what [`encode`](Self::encode) gives of the result is the same bytes.
+    /// Reads canonical bytes. [`encode`](Self::encode) of the result returns the same bytes.
     pub fn decode(bytes: &[u8]) -> Result<Self, LeafError> {
         if bytes.len() > LEAF_BYTES {
             return Err(LeafError::TooLong);
@@ -108,7 +100,7 @@ impl Leaf {
         Ok(leaf)
     }
 
-    /// Whose account the act belongs to.
+    /// The account that the act concerns.
     pub fn name(&self) -> &UserName {
         match &self.kind {
             LeafKind::Enrolment { name, .. }
@@ -117,7 +109,7 @@ impl Leaf {
         }
     }
 
-    /// The device that it is about.
+    /// The device that the act concerns.
     pub fn device(&self) -> &DeviceId {
         match &self.kind {
             LeafKind::Enrolment { device, .. }
@@ -132,13 +124,13 @@ impl Leaf {
     }
 }
 
-/// The hash of a leaf's bytes in the Merkle tree: SHA-256 of a zero byte and the bytes (RFC 6962, 2.1).
-/// The zero byte keeps a leaf from being taken for an inner node.
+/// The hash of a leaf's bytes in the Merkle tree: SHA-256 of a zero byte and the bytes (RFC 6962, 2.1). The zero
+/// byte distinguishes a leaf from an inner node.
 pub fn leaf_hash(bytes: &[u8]) -> [u8; 32] {
     Sha256::new().chain_update([0]).chain_update(bytes).finalize().into()
 }
 
-/// How a leaf names a certificate: SHA-256 of its DER.
+/// The hash by which a leaf names a certificate: SHA-256 of its DER.
 pub fn certificate_hash(der: &[u8]) -> [u8; 32] {
     Sha256::digest(der).into()
 }

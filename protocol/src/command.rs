@@ -1,4 +1,4 @@
-//! What a client may ask of the server.
+//! The commands that a client sends to the server.
 
 use std::fmt;
 
@@ -10,62 +10,58 @@ use crate::message_id::MessageId;
 use crate::name::UserName;
 use crate::refusal::Refusal;
 
-/// How the lines of a connection are written.
+/// The format of the lines on a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Dialect {
-    /// For people and scripts; a connection begins in it.
+    /// For people and scripts; every connection begins in it.
     Plain,
-    /// For programs: one JSON object a line.
+    /// For programs: one JSON object on each line.
     Json,
 }
 
-/// A command, whole and well-formed.
+/// A complete, well-formed command.
 #[derive(Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
 pub enum Command {
     /// Take a free name: `request` is the enrolment request (a compact JWS) for the TTP.
     Register {
-        /// The name to take; the request must be for the same.
+        /// The name to take, which must also be the one in the request.
         name: UserName,
-        /// Compact JWS, forwarded as it is.
+        /// A compact JWS, forwarded unchanged.
         request: String,
     },
     /// Renew a device certificate: `request` is the renewal request (a compact JWS) for the TTP.
     Renew {
-        /// Compact JWS, forwarded as it is.
+        /// A compact JWS, forwarded unchanged.
         request: String,
     },
-    /// Become a user on this connection.
+    /// Log in as a user on this connection.
     Login {
         /// The name in the certificate of this TLS connection.
         name: UserName,
         /// ECDSA P-256 with SHA-256 over [`crate::login_transcript`], ASN.1 DER.
         signature: Vec<u8>,
     },
-    /// Who is online.
+    /// List the users who are online.
     Users,
     /// Close the connection.
     Exit,
-    /// Which commands there are.
+    /// List the commands.
     Help,
     /// Speak another dialect from the next line on.
     Dialect(Dialect),
-    /// Say something.
+    /// Post a message.
     Post(Post),
-    /// A user's account certificate, and which of the user's devices are revoked.
-    Account {
-        /// Whose.
-        name: UserName,
-    },
-    /// My conversations, with the newest `seq` of each.
+    /// Get a user's account certificate and revoked devices.
+    Account { name: UserName },
+    /// List the conversations of the session's user, with the newest `seq` of each.
     Conversations,
-    /// A page of a conversation, oldest first.
+    /// Get a page of a conversation, oldest first.
     History {
-        /// Which.
         conversation: Conversation,
-        /// Which part.
         range: HistoryRange,
-        /// At most so many messages, 1 to [`crate::limits::HISTORY_PAGE`].
+        /// The most messages to return, from 1 to [`crate::limits::HISTORY_PAGE`].
         limit: u16,
     },
     /// The signed statements of revocations.
@@ -77,18 +73,18 @@ pub enum Command {
     Pong,
 }
 
-/// A message to be stored and fanned out.
+/// A message to be stored and delivered.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Post {
-    /// Where to.
+    /// The destination.
     pub to: Conversation,
-    /// The sender's id; the server makes one for a plain line without.
+    /// The sender's id; for a plain line without one, the server makes it.
     pub id: Option<MessageId>,
-    /// What is said: [`Body::Text`] to a channel, [`Body::Sealed`] to a user.
+    /// The content: [`Body::Text`] to a channel, [`Body::Sealed`] to a user.
     pub body: Body,
 }
 
-/// Which part of a conversation is asked for.
+/// The part of a conversation that is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HistoryRange {
     /// The newest messages.
@@ -99,7 +95,7 @@ pub enum HistoryRange {
     After(Seq),
 }
 
-/// What kind of command a line is, known before its arguments are.
+/// The name of a command without its arguments.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(missing_docs)] // each is the command of the same name
 pub enum Verb {
@@ -119,7 +115,7 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// Whether the verb may be used by a session that is logged in (`true`) or a guest (`false`).
+    /// Returns true if a session that is logged in (`true`) or a guest (`false`) may use the verb.
     pub fn is_open_to(self, logged_in: bool) -> bool {
         match self {
             Self::Register | Self::Login => !logged_in,
@@ -135,7 +131,7 @@ impl Verb {
 }
 
 impl Command {
-    /// What kind of command it is.
+    /// The command's name.
     pub fn verb(&self) -> Verb {
         match self {
             Self::Register { .. } => Verb::Register,
@@ -155,17 +151,17 @@ impl Command {
     }
 }
 
-/// A line that names a known command; its arguments may still be wrong. The server judges in this
-/// order: unknown, then not now, then the format.
+/// A line that names a known command; its arguments may still be wrong. The server checks in this order: unknown
+/// command, command not allowed now, wrong format.
 #[derive(Debug)]
 pub struct Request {
-    /// The kind of command.
+    /// The command's name.
     pub verb: Verb,
-    /// The command, or what is wrong with its arguments.
+    /// The command, or the fault in its arguments.
     pub command: Result<Command, Refusal>,
 }
 
-/// Names the command and skips what it carries.
+/// Names the command and leaves out its arguments.
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

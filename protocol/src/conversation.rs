@@ -1,4 +1,4 @@
-//! Where a message goes: `#channel` or `@user`.
+//! The destination of a message: `#channel` or `@user`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::name::{NameError, Short, UserName, is_name};
 
-/// A channel's name, kept without its `#`; the same grammar as a user's.
+/// A channel's name without its `#`; the same grammar as a user's.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChannelName(Short);
 
 impl ChannelName {
-    /// The channel that everyone is in.
+    /// The channel that includes everyone.
     pub fn lobby() -> Self {
         Self(Short::LOBBY)
     }
@@ -27,7 +27,7 @@ impl ChannelName {
 impl FromStr for ChannelName {
     type Err = NameError;
 
-    /// Takes the name without its `#`.
+    /// Parses the name without its `#`.
     fn from_str(text: &str) -> Result<Self, NameError> {
         Short::new(text).filter(|_| is_name(text)).map(Self).ok_or(NameError)
     }
@@ -39,7 +39,7 @@ impl fmt::Debug for ChannelName {
     }
 }
 
-/// A conversation as one user sees it: a direct one bears the other user's name.
+/// A conversation as one user sees it: a direct one has the other user's name.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Deserialize)]
 #[serde(try_from = "Cow<'_, str>")]
 pub enum Conversation {

@@ -1,4 +1,4 @@
-//! Makes a text that somebody else wrote harmless to show on a terminal.
+//! Makes text from other people harmless to show on a terminal.
 
 use std::borrow::Cow;
 
@@ -6,28 +6,27 @@ use unicode_width::UnicodeWidthChar;
 
 use crate::limits::{JOINERS, MARKS};
 
-/// Joins what is before and behind it into one, where it can.
+/// The zero-width joiner, which joins the characters before and after it into one where it can.
 const JOINER: char = '\u{200d}';
 
-/// Stands for a character that is not shown.
+/// Shown in place of a hidden character.
 const HIDDEN: char = '\u{fffd}';
 
-/// `text` as one line that cannot drive a terminal or pass for something else:
+/// Returns `text` as one line that cannot control a terminal or imitate something else:
 ///
 /// - line breaks become ` ⏎ `, so that nobody can forge a line;
-/// - control characters, marks that turn the direction of writing, and characters that take no room
-///   become `U+FFFD`; TAB stays;
-/// - of combining marks no more than four stay on a character, and none at the beginning, where they
-///   would sit on what is shown before the text. Joiners count as marks and stay where one would, but not
-///   after ASCII, where no script and no emoji needs them; at most ten characters are joined into one.
+/// - control characters, direction marks, and characters without width become `U+FFFD`; TAB stays;
+/// - at most four combining marks stay on a character, and none at the beginning, where they would combine with
+///   the text shown before this one. Joiners count as marks and stay where a mark would, but not after ASCII, where
+///   no script and no emoji needs them; at most ten characters are joined into one.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    // Most of what is written here, and all of it that needs no look at what it means.
+    // Most texts are like this, and need no further checks.
     let is_plain = |byte: u8| u8::from(matches!(byte, b' '..=b'~')) | u8::from(byte == b'\t');
     if text.bytes().fold(1, |all, byte| all & is_plain(byte)) == 1 {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());
-    let mut marks = MARKS; // no mark at the beginning
+    let mut marks = MARKS; // allows no mark at the beginning
     let mut after_ascii = true;
     let mut joiners = 0;
     for c in text.chars() {
@@ -61,7 +60,7 @@ pub fn clean(text: &str) -> Cow<'_, str> {
                 }
             }
             c => {
-                // A colour of skin belongs to the emoji before it.
+                // A skin colour belongs to the emoji before it.
                 if !out.ends_with(JOINER) && !matches!(c, '\u{1f3fb}'..='\u{1f3ff}') {
                     joiners = 0;
                 }
@@ -183,7 +182,7 @@ mod tests {
             let joined = |count| vec![emoji; count].join("\u{200d}");
             assert_eq!(clean(&joined(10)), joined(10));
             assert_eq!(clean(&joined(400)), joined(10).repeat(40));
-            // The next run is counted anew.
+            // Counting starts again with the next run.
             let two = [joined(10), joined(10)].join("🍀");
             assert_eq!(clean(&two), two);
         }

@@ -1,4 +1,4 @@
-//! What the server says without having been asked.
+//! The lines that the server sends without being asked.
 
 use std::fmt;
 
@@ -8,20 +8,20 @@ use crate::message::Message;
 use crate::name::{DeviceId, UserName};
 use crate::timestamp::Timestamp;
 
-/// Something that happened.
+/// An event.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
 pub enum Event {
-    /// Somebody said something where the session's user can hear it.
+    /// A message in a conversation of the session's user.
     Message(Message),
-    /// Say `pong`, or anything else, to show that you live. Only in json.
+    /// The client must send `pong`, or anything else, to show that it is alive. Only in json.
     Ping,
-    /// A device was revoked: what it signs from then on does not count. Only in json.
+    /// A device was revoked: its signatures from that time on are not valid. Only in json.
     Revoked {
-        /// Whose device.
+        /// The device's owner.
         user: UserName,
-        /// Which.
         device: DeviceId,
-        /// Since when.
+        /// The time of the revocation.
         time: Timestamp,
         /// The revocation's number.
         number: Option<u64>,
@@ -32,17 +32,17 @@ pub enum Event {
     Goodbye(Farewell),
 }
 
-/// Why the server closes a connection.
+/// The reasons why the server closes a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Farewell {
-    /// The outgoing queue was full; fetch what was missed by `seq`.
+    /// The outgoing queue was full; the client can fetch the missing messages by `seq`.
     SlowReader,
-    /// The server is stopping; come back in a moment.
+    /// The server is stopping; the client may connect again shortly.
     Stopping,
-    /// A guest said nothing for too long.
+    /// A guest was idle for too long.
     Idle,
-    /// The time to log in with a client certificate is over.
+    /// A client with a certificate did not log in in time.
     LoginTime,
     /// The session did not answer pings.
     Dead,
@@ -50,7 +50,7 @@ pub enum Farewell {
     TakenOver,
     /// The device was revoked.
     Revoked,
-    /// Too many connections, in all or from this address.
+    /// Too many connections, in total or from this address.
     TooManyConnections,
     /// The device certificate that the session logged in with has expired, and was not renewed in it.
     CertificateExpired,

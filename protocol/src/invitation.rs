@@ -1,4 +1,4 @@
-//! Where a server is, and which root it must have.
+//! The address of a server, and the root that it must have.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -6,10 +6,10 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-/// The port when none is named.
+/// The port for addresses that name none.
 pub const DEFAULT_PORT: u16 = 7275;
 
-/// Why something is no address or invitation.
+/// The reasons why a text is refused as an address or an invitation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum InvitationError {
     /// Not `HOST`, `HOST:PORT` or `[IPV6]:PORT`.
@@ -119,14 +119,14 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// What somebody needs to know to join: `parlour://HOST:PORT/#FINGERPRINT[?invite=CODE]`.
+/// Everything needed to join: `parlour://HOST:PORT/#FINGERPRINT[?invite=CODE]`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Invitation {
-    /// Where the server is.
+    /// The server's address.
     pub server: ServerAddress,
     /// The root that it must have.
     pub root: Fingerprint,
-    /// A code for servers that ask for one.
+    /// The invitation code, for servers that ask for one.
     pub code: Option<String>,
 }
 

@@ -1,8 +1,8 @@
-//! The json dialect: one JSON object a line, for programs.
+//! The json dialect: one JSON object on each line, for programs.
 //!
-//! A command has an `id` of the client's choosing (a number or a short text) and its name in `cmd`; the
-//! reply bears the same `id` and says in `ok` what it is, or has an `error`. An event says in `event`
-//! what it is. Members that a side does not know are ignored, so that both sides can grow.
+//! A command has an `id` chosen by the client (a number or a short text) and its name in `cmd`. The reply has the
+//! same `id` and its kind in `ok`, or an `error`. An event has its kind in `event`. Both sides ignore members that
+//! they do not know, so that both can be extended.
 
 mod decode;
 mod encode;
@@ -22,7 +22,7 @@ use crate::text::has_control;
 pub use decode::{parse, parse_server_line};
 pub use encode::{encode_command, write_event, write_refusal, write_reply};
 
-/// What a client calls a command, so that it knows the reply.
+/// The client's id for a command, which the reply repeats.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize)]
 #[serde(untagged)]
 pub enum RequestId {
@@ -36,7 +36,7 @@ impl RequestId {
     /// The longest text, in bytes.
     pub const TEXT_BYTES: usize = 64;
 
-    /// Whether it can go back with a reply: on one line, which nobody takes for a faulty one.
+    /// Returns true if the id can be sent back in a reply: on one line, and not read as a faulty one.
     fn is_sound(&self) -> bool {
         match self {
             Self::Number(_) => true,
@@ -45,7 +45,7 @@ impl RequestId {
     }
 }
 
-/// By hand, because what `serde` derives for this keeps a copy of every value to try it twice.
+/// Written by hand, because the code that `serde` derives copies every value to try it twice.
 impl<'de> Deserialize<'de> for RequestId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct NumberOrText;
@@ -79,11 +79,11 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// A line from a client: its id, if it had one that could be read, and the request. `Err` is an
-/// unknown command or no JSON.
+/// A line from a client: its id, if it has a readable one, and the request. `Err` is an unknown command, or a line
+/// that is not JSON.
 #[derive(Debug)]
 pub struct Incoming {
-    /// Goes back with the reply; `null` there when it is `None`.
+    /// Repeated in the reply, as `null` when it is `None`.
     pub id: Option<RequestId>,
     /// The request.
     pub request: Result<Request, Refusal>,
@@ -94,17 +94,16 @@ pub struct Incoming {
 pub enum ServerLine {
     /// The answer to the command with this id; `None` when the server could not read the id.
     Reply {
-        /// Whose answer.
+        /// The command's id.
         id: Option<RequestId>,
-        /// The answer.
+        /// The reply.
         reply: Result<Reply, Refusal>,
     },
-    /// Something happened.
+    /// Something happened, without a command.
     Event(Event),
-    /// A newer server closes, for a reason that has no name here; its words, clean.
+    /// A newer server closes the connection, for a reason that is unknown here. Its text, cleaned.
     UnknownFarewell(String),
-    /// Another event of a newer server, or a message in a kind of conversation that has no name here; what it
-    /// is, clean.
+    /// Another event from a newer server, or a message in an unknown kind of conversation. Its kind, cleaned.
     UnknownEvent(String),
 }
 

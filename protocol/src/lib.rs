@@ -1,13 +1,12 @@
 //! The line protocol that Parlour's programs speak, without any input or output of its own.
 //!
-//! Bytes come in through [`LineSplitter`], which cuts them into lines. A line is a [`Command`] for the
-//! server, in one of two dialects: [`plain`] for people, [`json`] for programs. The server answers each
-//! with one [`Reply`] or [`Refusal`], and says [`Event`]s in between. What these carry are names
-//! ([`UserName`], [`Conversation`]), texts ([`SafeText`]) and sealed messages ([`SealedMessage`]) that
-//! exist only parsed, so nobody behind the parser checks them again.
+//! [`LineSplitter`] cuts incoming bytes into lines. A line is a [`Command`] for the server, in one of two
+//! dialects: [`plain`] for people, [`json`] for programs. The server answers each command with one [`Reply`] or
+//! [`Refusal`], and sends [`Event`]s in between. They carry names ([`UserName`], [`Conversation`]), texts
+//! ([`SafeText`]) and sealed messages ([`SealedMessage`]). These types can only be made by parsing, so no code
+//! after the parser checks them again.
 //!
-//! [`ttp`] is the other protocol, between the server and the TTP. Every number that bounds
-//! something stands in [`limits`].
+//! [`ttp`] is the protocol between the server and the TTP. [`limits`] holds all limits.
 
 mod command;
 mod conversation;

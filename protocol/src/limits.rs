@@ -1,17 +1,17 @@
-//! Every maximum, with its default, in one place. Both ends import it; nothing else names such a number.
+//! All limits, with their defaults, in one place. Both ends import them; no other file contains such a number.
 
 use thiserror::Error;
 
-/// The longest text of a message, in bytes. A part of the protocol: both ends know it.
+/// The longest text of a message, in bytes. Part of the protocol: both ends must agree on it.
 pub const TEXT_BYTES: usize = 8_192;
 
-/// The longest line either way, in bytes, without its line feed. A part of the protocol.
+/// The longest line in either direction, in bytes, without its line feed. Part of the protocol.
 pub const LINE_BYTES: usize = 65_536;
 
-/// The longest sealed message, in bytes of its JSON, so that it fits a line with what stands around it.
+/// The longest sealed message, in bytes of its JSON, which leaves room for the rest of its line.
 pub const SEALED_BYTES: usize = 60_000;
 
-/// How many bytes of messages a page of history holds at most, unless its first message alone is longer.
+/// The most bytes of messages in a page of history, unless its first message alone is longer.
 pub const HISTORY_BYTES: usize = 60_000;
 
 /// Signed statements of revocations in one reply, at most.
@@ -27,43 +27,44 @@ pub const REPLY_BYTES: usize = 4_194_304;
 /// The longest line that the TTP reads or writes, in bytes.
 pub const AUTHORITY_LINE_BYTES: usize = 65_536;
 
-/// The longest enrolment or renewal request, in bytes of compact JWS. A part of the protocol.
+/// The longest enrolment or renewal request, in bytes of compact JWS. Part of the protocol.
 pub const REQUEST_BYTES: usize = 16_384;
 
 /// The most messages in one page of history.
 pub const HISTORY_PAGE: u16 = 100;
 
-/// How far a signed time may be from the server's stamp before both are shown, in milliseconds.
+/// The difference between a signed time and the server's time, in milliseconds, above which both are shown.
 pub const CLOCK_TOLERANCE_MS: i64 = 5 * 60 * 1000;
 
-/// How many combining marks and joiners in a row are shown.
+/// The most combining marks and joiners in a row that are shown.
 pub const MARKS: usize = 4;
 
-/// How many U+200D are shown in a run of joined characters: ten emoji in one. The longest that Unicode
-/// recommends joins four.
+/// The most U+200D that are shown in a run of joined characters: enough for ten emoji joined to one. The longest
+/// run that Unicode recommends joins four.
 pub const JOINERS: usize = 9;
 
-/// How many characters of what belongs together (a grapheme cluster) a terminal face draws: room for ten
-/// joined emoji. The longest that Unicode recommends have ten characters, and so has hardly a syllable.
+/// The most characters of one grapheme cluster that a terminal face draws: room for ten joined emoji. The longest
+/// clusters that Unicode recommends have ten characters, and syllables hardly ever have more.
 pub const CLUSTER_CHARS: usize = 20;
 
 /// A limit's name, default, bounds and meaning, for `--limit`, `--help` and the documentation.
 #[derive(Debug, Clone, Copy)]
 pub struct Limit {
-    /// As in `--limit NAME=VALUE`.
+    /// The name in `--limit NAME=VALUE`.
     pub name: &'static str,
-    /// What holds when nothing is said.
+    /// The value if none is set.
     pub default: u64,
-    /// The smallest value that is taken.
+    /// The smallest accepted value.
     pub least: u64,
-    /// The largest value that is taken.
+    /// The largest accepted value.
     pub most: u64,
-    /// What it bounds, its unit, and what happens above it.
+    /// The quantity that it limits, its unit, and the consequence of exceeding it.
     pub help: &'static str,
 }
 
-/// Why a limit was not set.
+/// The reasons why a limit cannot be set.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[allow(missing_docs)]
 pub enum LimitError {
     /// Not `NAME=VALUE`.
     #[error("a limit is written NAME=VALUE, not '{0}'")]
@@ -71,16 +72,9 @@ pub enum LimitError {
     /// No limit has this name.
     #[error("there is no limit named '{0}'")]
     Unknown(String),
-    /// The value is no number between the bounds.
+    /// The value is not a whole number between the bounds.
     #[error("limit {name} takes a whole number from {least} to {most}")]
-    Range {
-        /// The limit's name.
-        name: &'static str,
-        /// The smallest value that is taken.
-        least: u64,
-        /// The largest value that is taken.
-        most: u64,
-    },
+    Range { name: &'static str, least: u64, most: u64 },
 }
 
 macro_rules! limits {

@@ -1,10 +1,10 @@
-//! Cuts a stream of bytes into lines, and lives on after a bad one.
+//! Cuts a stream of bytes into lines, and continues after a bad one.
 
 use thiserror::Error;
 
 use crate::text::has_control;
 
-/// Why a line was not taken. The connection goes on with the next line.
+/// The reasons why a line is refused. The connection continues with the next line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum LineFault {
     /// More bytes before the line feed than allowed; they were skipped.
@@ -18,15 +18,15 @@ pub enum LineFault {
     ControlCharacter,
 }
 
-/// Holds the bytes of a line that has begun and not ended. Feed it what was read, then take lines
-/// until there is none. It never holds more than one longest line and what was fed last.
+/// Collects bytes into lines. Feed it the bytes that were read, then take lines until there are no more. It never
+/// holds more than one line of the greatest length and the bytes last fed.
 #[derive(Debug)]
 pub struct LineSplitter {
     longest: usize,
     bytes: Vec<u8>,
-    /// Bytes before this were handed out already.
+    /// Bytes before this were already returned.
     start: usize,
-    /// Bytes before this hold no line feed.
+    /// Bytes before this contain no line feed.
     searched: usize,
     skipping: bool,
 }
@@ -37,19 +37,18 @@ impl LineSplitter {
         Self { longest, bytes: Vec::new(), start: 0, searched: 0, skipping: false }
     }
 
-    /// Adds bytes as they came from the other side.
+    /// Adds bytes as they were received.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.tidy();
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Whether no line has begun: all that was fed was handed out.
+    /// Returns true if no line has begun: all bytes fed were returned.
     pub fn is_empty(&self) -> bool {
         self.start == self.bytes.len() && !self.skipping
     }
 
-    /// The next whole line without its LF and a CR before it, a fault, or `None` when more bytes are
-    /// needed.
+    /// The next complete line without its LF and a CR before it, a fault, or `None` when more bytes are needed.
     pub fn next_line(&mut self) -> Option<Result<&str, LineFault>> {
         let unsearched = self.bytes.get(self.searched..).unwrap_or_default();
         let Some(found) = memchr::memchr(b'\n', unsearched) else {
@@ -58,7 +57,7 @@ impl LineSplitter {
                 self.drop_held();
                 return None;
             }
-            // A CR may still turn out to belong to the end of the line.
+            // A CR at the end may turn out to be part of the line's end.
             if self.bytes.len() - self.start > self.longest + 1 {
                 self.drop_held();
                 self.skipping = true;
@@ -77,7 +76,7 @@ impl LineSplitter {
         Some(check(line, self.longest))
     }
 
-    /// What was fed and not handed out yet, for whoever reads on in another way.
+    /// Returns the bytes that were fed and not returned yet, for reading on in another way.
     pub fn into_rest(mut self) -> Vec<u8> {
         self.bytes.split_off(self.start)
     }
@@ -88,7 +87,7 @@ impl LineSplitter {
         self.searched = 0;
     }
 
-    /// Moves what is held to the front, and gives memory back after a long line.
+    /// Moves the remaining bytes to the front, and frees memory after a long line.
     fn tidy(&mut self) {
         if self.start > 0 {
             self.bytes.drain(..self.start);

@@ -1,4 +1,4 @@
-//! What a login signature is over.
+//! The bytes that a device signs to log in.
 
 use crate::name::UserName;
 
@@ -8,9 +8,9 @@ pub const EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
 /// The length of the exported value.
 pub const EXPORTER_BYTES: usize = 32;
 
-/// The bytes that a device signs to log in on one TLS connection, which `exporter` names:
-/// `"parlour login v1" || 0x00 || user || 0x00 || exporter`. A signature for one connection is
-/// worthless on another, so a man in the middle cannot pass it on.
+/// The bytes that a device signs to log in on the TLS connection identified by `exporter`: `"parlour login v1" ||
+/// 0x00 || user || 0x00 || exporter`. A signature for one connection is worthless on another, so a man in the
+/// middle cannot pass it on.
 pub fn login_transcript(user: &UserName, exporter: &[u8; EXPORTER_BYTES]) -> Vec<u8> {
     let mut bytes = b"parlour login v1\0".to_vec();
     bytes.extend_from_slice(user.as_str().as_bytes());

@@ -1,4 +1,4 @@
-//! A message as the server keeps it and everyone sees it.
+//! A message as the server keeps and delivers it.
 
 use crate::conversation::Conversation;
 use crate::message_id::MessageId;
@@ -10,19 +10,19 @@ use crate::timestamp::Timestamp;
 /// A message's place in its conversation: 1 for the first, without gaps.
 pub type Seq = u64;
 
-/// What a message says, as far as the server can see.
+/// The content of a message, as far as the server can see it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Body {
     /// Readable by the server and all members.
     Text(SafeText),
-    /// Readable by the two users that it is sealed to.
+    /// Readable only by the two users for whom it is sealed.
     Sealed(SealedMessage),
-    /// Something of a newer version. Only ever read from a server, never posted.
+    /// Content from a newer version. It is only read from a server and never posted.
     Unknown,
 }
 
 impl Body {
-    /// At most how many bytes it takes on a line, in either dialect.
+    /// The most bytes that it takes on a line in either dialect.
     pub fn line_bytes(&self) -> usize {
         match self {
             Self::Text(text) => {
@@ -35,17 +35,17 @@ impl Body {
     }
 }
 
-/// What is shown in place of content that this version cannot read.
+/// Shown in place of content that this version cannot read.
 pub const UNKNOWN_CONTENT: &str = "something that this version does not know";
 
-/// At most how many bytes more than one a byte of a text takes on a line.
+/// The most bytes that a byte of a text takes on a line beyond one.
 fn more_on_a_line(byte: u8) -> usize {
     match byte {
-        // Plain shows a line break in five bytes: this one, and U+2028 and U+2029, which begin with 0xE2.
+        // Plain shows a line break as five bytes: this one, and U+2028 and U+2029, which begin with 0xE2.
         b'\n' => 4,
         0xe2 => 2,
-        // JSON escapes the first three. Plain shows U+FFFD, of three bytes, for some characters of two: U+00AD
-        // and U+061C, which begin with the others.
+        // JSON escapes the first three. For U+00AD and U+061C, which begin with the other two and have two bytes,
+        // plain shows U+FFFD, which has three.
         b'"' | b'\\' | b'\t' | 0xc2 | 0xd8 => 1,
         _ => 0,
     }
@@ -54,22 +54,22 @@ fn more_on_a_line(byte: u8) -> usize {
 /// A message as the server stored it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Message {
-    /// Where it was sent: a channel, or the user it is for (not the reader's name for the conversation).
+    /// The destination: a channel, or the recipient (not the reader's name for the conversation).
     pub to: Conversation,
-    /// Who sent it.
+    /// The sender.
     pub from: UserName,
     /// Its place in the conversation.
     pub seq: Seq,
-    /// The sender's id for it.
+    /// The id that the sender gave it.
     pub id: MessageId,
-    /// When the server stored it; never before the message in front of it.
+    /// The time at which the server stored it; never earlier than that of the message before it.
     pub time: Timestamp,
-    /// What it says.
+    /// Its content.
     pub body: Body,
 }
 
 impl Message {
-    /// The conversation as `reader` calls it: a direct one bears the other user's name.
+    /// The conversation as `reader` sees it: a direct one has the other user's name.
     pub fn conversation(&self, reader: &UserName) -> Conversation {
         match &self.to {
             Conversation::Direct(to) if to == reader => Conversation::Direct(self.from.clone()),

@@ -1,4 +1,4 @@
-//! What a message is called by its sender.
+//! The id that a sender gives to a message.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,14 +10,14 @@ use uuid::Uuid;
 
 use crate::timestamp::Timestamp;
 
-/// What a sender calls a message, so that sending it again stores it once: a UUID (version 7 from our
-/// client), written in lower case with hyphens.
+/// A sender's id for a message, so that sending it again stores it only once: a UUID (version 7 from our client),
+/// written in lower case with hyphens.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "Cow<'_, str>")]
 pub struct MessageId(Uuid);
 
 impl MessageId {
-    /// The id made of these 16 bytes.
+    /// The id with these 16 bytes.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
     }
@@ -27,7 +27,7 @@ impl MessageId {
         self.0.as_bytes()
     }
 
-    /// A UUID of version 7 (RFC 9562, 5.7) out of a moment and ten random bytes.
+    /// A UUID of version 7 (RFC 9562, 5.7), made of a time and ten random bytes.
     pub fn v7(now: Timestamp, random: [u8; 10]) -> Self {
         let millis = u64::try_from(now.as_millis()).unwrap_or(0);
         Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
@@ -37,7 +37,7 @@ impl MessageId {
 impl FromStr for MessageId {
     type Err = MessageIdError;
 
-    /// Takes the canonical form alone, so that one id has one spelling.
+    /// Accepts only the canonical form, so that each id has one spelling.
     fn from_str(text: &str) -> Result<Self, MessageIdError> {
         let id = Uuid::try_parse(text).map_err(|_| MessageIdError)?;
         let canonical = id.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()) == text;
@@ -71,7 +71,7 @@ impl fmt::Debug for MessageId {
     }
 }
 
-/// A text that is no message id.
+/// A text that is not a message id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a message id is a UUID in lower case with hyphens")]
 pub struct MessageIdError;

@@ -1,4 +1,4 @@
-//! Names of users and devices, which exist only parsed.
+//! Names of users and devices, which can only be made by parsing.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,28 +10,28 @@ use thiserror::Error;
 /// The longest name of a user or channel, in bytes.
 const NAME_BYTES: usize = 32;
 
-/// A text that is no name: `[a-z0-9][a-z0-9_-]{0,31}` is what a name looks like.
+/// The text does not have the form of a name: `[a-z0-9][a-z0-9_-]{0,31}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a name is 1 to 32 of a-z, 0-9, '_' and '-', and begins with a letter or digit")]
 pub struct NameError;
 
-/// A text that is short enough to be kept in place: names are copied at every turn.
+/// A short text stored without allocation, because names are copied often.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Short {
-    /// Zero after the text, so that the order of these bytes is that of the texts.
+    /// Zero after the text, so that these bytes sort like the texts.
     bytes: [u8; NAME_BYTES],
     length: u8,
 }
 
 impl Short {
-    /// `lobby`, which is in so many messages that it is not made each time.
+    /// `lobby`, made once because it is in most messages.
     pub(crate) const LOBBY: Self = {
         let mut bytes = [0; NAME_BYTES];
         bytes.split_at_mut(5).0.copy_from_slice(b"lobby");
         Self { bytes, length: 5 }
     };
 
-    /// `None` when the text is longer than [`NAME_BYTES`].
+    /// Returns `None` when the text is longer than [`NAME_BYTES`].
     pub(crate) fn new(text: &str) -> Option<Self> {
         let mut bytes = [0; NAME_BYTES];
         bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
@@ -40,7 +40,7 @@ impl Short {
 
     pub(crate) fn as_str(&self) -> &str {
         let bytes = self.bytes.get(..usize::from(self.length)).unwrap_or_default();
-        // It was made from a text.
+        // The bytes came from a text.
         std::str::from_utf8(bytes).unwrap_or_default()
     }
 }
@@ -76,7 +76,7 @@ impl UserName {
     }
 }
 
-/// Whether `text` follows the grammar of user and channel names.
+/// Returns true if `text` follows the grammar of user and channel names.
 pub(crate) fn is_name(text: &str) -> bool {
     let mut bytes = text.bytes();
     let starts_well = bytes.next().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
@@ -119,8 +119,8 @@ impl fmt::Debug for UserName {
     }
 }
 
-/// A device of a user: the first 16 hex digits of the SHA-256 of its public key
-/// (`SubjectPublicKeyInfo`, DER). It is unique among one user's devices, not over all users.
+/// The id of a user's device: the first 16 hex digits of the SHA-256 of its public key (`SubjectPublicKeyInfo`,
+/// DER). It is unique among the devices of one user, not among all users.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "Cow<'_, str>")]
 pub struct DeviceId(Short);
@@ -131,7 +131,7 @@ impl DeviceId {
         self.0.as_str()
     }
 
-    /// The id that belongs to a public key with this SHA-256.
+    /// The id of a public key with this SHA-256.
     pub fn from_key_hash(hash: &[u8; 32]) -> Self {
         let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
         let mut bytes = [0; NAME_BYTES];

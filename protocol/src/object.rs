@@ -1,6 +1,6 @@
-//! Reading JSON objects as objects alone: `serde` would also take an array of the members' values, and what is
-//! signed or sealed must have one spelling of its structure. Members that are missing or doubled are refused by
-//! the derived readers themselves, unknown ones too where they say `deny_unknown_fields`.
+//! Reads JSON objects from objects only: `serde` would also accept an array of the members' values, but signed or
+//! sealed data must have only one spelling. The derived readers themselves refuse missing and repeated members,
+//! and unknown ones where they say `deny_unknown_fields`.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -9,7 +9,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// A value that stands in JSON as an object and is read from an object alone.
+/// A value that is written as a JSON object and read only from one.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub struct Object<T>(pub T);

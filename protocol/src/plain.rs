@@ -1,4 +1,4 @@
-//! The plain dialect: for people, scripts and `openssl s_client`. What it says is fixed.
+//! The plain dialect: for people, scripts and `openssl s_client`. Its texts never change.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -29,7 +29,7 @@ pub const COMMANDS: &[(&str, Verb, &str)] = &[
     ("/dialect", Verb::Dialect, "json"),
 ];
 
-/// Reads a line. `Err` is an unknown command.
+/// Parses a line. `Err` is an unknown command.
 pub fn parse(line: &str) -> Result<Request, Refusal> {
     if let Some(text) = line.strip_prefix('/').filter(|rest| rest.starts_with('/')) {
         return Ok(Request { verb: Verb::Post, command: public(ChannelName::lobby(), text) });
@@ -76,7 +76,7 @@ fn slash(line: &str) -> Result<Request, Refusal> {
     Ok(Request { verb: *verb, command })
 }
 
-/// The signature is base64 of either alphabet: what `openssl base64` and what JOSE write.
+/// The signature may use either alphabet of base64: `openssl base64` writes one and JOSE the other.
 fn login(name: &str, signature: &str) -> Result<Command, Refusal> {
     let name = name.parse().map_err(|_| Refusal::Format)?;
     let signature = STANDARD
@@ -106,7 +106,7 @@ fn private(rest: &str) -> Result<Command, Refusal> {
     Ok(Command::Post(Post { to: Conversation::Direct(name), id, body: Body::Sealed(sealed) }))
 }
 
-/// Appends a reply as its one line, without line feed; returns false where plain says nothing.
+/// Appends a reply as one line, without line feed; returns false if plain has no line for it.
 pub fn write_reply(out: &mut Vec<u8>, reply: &Reply) -> bool {
     let text = match reply {
         Reply::Posted(message) => {
@@ -123,7 +123,7 @@ pub fn write_reply(out: &mut Vec<u8>, reply: &Reply) -> bool {
         Reply::Help(lines) => lines.join(", "),
         Reply::Dialect(Dialect::Json) => r#"{"dialect":"json"}"#.to_owned(),
         Reply::Dialect(Dialect::Plain) => r#"{"dialect":"plain"}"#.to_owned(),
-        // Plain has no commands that these would answer.
+        // Plain has no commands with these replies.
         Reply::Goodbye
         | Reply::Renewed { .. }
         | Reply::Account(_)
@@ -141,7 +141,7 @@ pub fn write_refusal(out: &mut Vec<u8>, refusal: &Refusal) {
     write(out, format_args!("error: {refusal}"));
 }
 
-/// Appends an event as its one line, without line feed; returns false where plain says nothing.
+/// Appends an event as one line, without line feed; returns false if plain has no line for it.
 pub fn write_event(out: &mut Vec<u8>, event: &Event) -> bool {
     match event {
         Event::Message(message) => write_message(out, message),
@@ -169,7 +169,7 @@ pub fn write_message(out: &mut Vec<u8>, message: &Message) {
 }
 
 fn write(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
-    // A vector takes everything.
+    // Writing to a vector cannot fail.
     let _ = out.write_fmt(text);
 }
 

@@ -1,4 +1,4 @@
-//! Why the server did not do what it was asked: a fixed text for people, a code for programs.
+//! The reasons why the server refuses a command: a fixed text for people, a code for programs.
 
 use crate::display::clean;
 use std::fmt;
@@ -8,66 +8,66 @@ use std::fmt;
 pub enum Refusal {
     /// No command has this name (with its slash in plain, without in json).
     UnknownCommand(String),
-    /// Not logged in, or logged in already.
+    /// The command is only for sessions that are logged in, or only for guests.
     NotNow,
     /// Wrong arguments.
     Format,
-    /// The line had more bytes than allowed, and was skipped.
+    /// The line was longer than the limit and was skipped.
     LineTooLong,
-    /// The text of a message had more bytes than allowed.
+    /// The message's text was longer than the limit.
     MessageTooLong,
     /// The line was not UTF-8.
     NotUtf8,
-    /// The line or a text in it held a control character.
+    /// The line, or a text in it, had a control character.
     ControlCharacter,
-    /// The name belongs to an account.
+    /// The name belongs to an existing account.
     UserExists,
-    /// The TTP does not accept the enrolment or renewal request.
+    /// The TTP refuses the enrolment or renewal request.
     RequestRefused,
-    /// Whatever was wrong with a login.
+    /// The login failed, for any reason.
     InvalidCredentials,
-    /// This device has a session that lives.
+    /// This device has another session that answers.
     AlreadyLoggedIn,
-    /// Nobody has this name.
+    /// No account has this name.
     UserNotFound,
-    /// No such conversation, or not for you.
+    /// The conversation does not exist, or the user is not in it.
     ConversationNotFound,
     /// A private message was not sealed.
     MustBeSealed,
     /// A sealed message does not name the account keys of its recipient and its sender.
     WrongKeys,
-    /// This id was used for another message.
+    /// The id was used for another message.
     IdInUse,
-    /// The sender has stored as much as an account may.
+    /// The sender's messages use all the space that an account may have.
     AccountFull,
-    /// Too many attempts from this address; try again in so many seconds.
+    /// Too many attempts from this address.
     TooMany {
         /// Seconds until the next attempt can succeed.
         seconds: u64,
     },
-    /// The TTP cannot be reached now.
+    /// The TTP cannot be reached at the moment.
     AuthorityUnavailable,
-    /// The server's disk is full, or fails: nothing was kept, and the same may be sent again.
+    /// The server's disk is full or failing: nothing was stored, and the same command may be sent again.
     NotStored,
-    /// Our own fault; the incident is in the server's log.
+    /// The server failed; its log has the incident.
     Internal {
-        /// What to look for in the log.
+        /// The text to look for in the log.
         incident: String,
     },
-    /// A newer server refuses for a reason that has no name here. Only ever read, never said.
+    /// A reason from a newer server. It is only read and never sent.
     Unknown {
-        /// The code, clean.
+        /// The code, cleaned.
         code: String,
         /// The server's words, clean, or ours where it has none.
         message: String,
     },
 }
 
-/// The longest part of an unknown word that is said back, in characters without its slash.
+/// The most characters of an unknown command that are quoted, not counting its slash.
 const WORD_CHARS: usize = 64;
 
 impl Refusal {
-    /// An unknown command, which is said back cleaned, and only its beginning when it is long.
+    /// An unknown command. It is quoted cleaned, and cut off when it is long.
     pub fn unknown(word: &str) -> Self {
         let slash = usize::from(word.starts_with('/'));
         let beginning: String = word.chars().take(slash + WORD_CHARS).collect();
@@ -112,7 +112,7 @@ impl Refusal {
         }
     }
 
-    /// The refusal with this code and what json says besides; `None` for a code from a newer server.
+    /// The refusal with this code and detail; `None` for a code from a newer server.
     pub fn from_code(code: &str, detail: &Detail) -> Option<Self> {
         Some(match code {
             "unknown_command" => Self::UnknownCommand(words(detail.word.as_deref())),
@@ -140,7 +140,7 @@ impl Refusal {
         })
     }
 
-    /// What json says besides the code and the text.
+    /// The json members besides the code and the text.
     pub fn detail(&self) -> Detail {
         match self {
             Self::UnknownCommand(word) => Detail { word: Some(word.clone()), ..Detail::default() },
@@ -151,7 +151,7 @@ impl Refusal {
     }
 }
 
-/// What the other side words as it likes, made harmless: these texts are shown as they are.
+/// Cleans text from the other side, which is shown as it is.
 fn words(text: Option<&str>) -> String {
     clean(text.unwrap_or_default()).into_owned()
 }
@@ -159,18 +159,18 @@ fn words(text: Option<&str>) -> String {
 /// The members of a json error besides its code and text.
 #[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Detail {
-    /// Of `unknown_command`: which.
+    /// For `unknown_command`: the command.
     #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "if_known")]
     pub word: Option<String>,
-    /// Of `too_many`: when to try again.
+    /// For `too_many`: seconds until the next attempt.
     #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "if_known")]
     pub seconds: Option<u64>,
-    /// Of `internal`: what to look for in the server's log.
+    /// For `internal`: the text to look for in the server's log.
     #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "if_known")]
     pub incident: Option<String>,
 }
 
-/// A member of the type that it has here; one of another type, which a newer server may give it, is left out.
+/// Reads a member of the expected type; one of another type, which a newer server may send, becomes `None`.
 pub(crate) fn if_known<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     T: serde::de::DeserializeOwned,

@@ -1,4 +1,4 @@
-//! What the server answers when it did what it was asked.
+//! The server's answers to successful commands.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,45 +10,35 @@ use crate::timestamp::Timestamp;
 
 /// An answer to a command; certificates are DER.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
 pub enum Reply {
-    /// The name is taken, and these certificates were issued.
-    Registered {
-        /// The device's.
-        device_certificate: Vec<u8>,
-        /// The account's.
-        account_certificate: Vec<u8>,
-    },
-    /// A fresh device certificate.
-    Renewed {
-        /// The device's.
-        device_certificate: Vec<u8>,
-    },
+    /// The name was registered, and these certificates were issued.
+    Registered { device_certificate: Vec<u8>, account_certificate: Vec<u8> },
+    /// A new device certificate.
+    Renewed { device_certificate: Vec<u8> },
     /// The session belongs to this user and device from now on.
     LoggedIn {
-        /// Who.
         user: UserName,
-        /// On which device.
         device: DeviceId,
         /// The server's clock.
         time: Timestamp,
     },
     /// All online users, sorted.
     Users(Vec<UserName>),
-    /// The connection is closed after this.
+    /// The server closes the connection after this.
     Goodbye,
-    /// The commands, as one line each.
+    /// The commands, one line each.
     Help(Vec<String>),
-    /// From the next line on.
+    /// The dialect from the next line on.
     Dialect(Dialect),
     /// The message as stored.
     Posted(Message),
     /// A user's account.
     Account(AccountInfo),
-    /// My conversations.
+    /// The conversations of the session's user.
     Conversations(Vec<ConversationHead>),
     /// A page of a conversation, oldest first.
     History {
-        /// The messages.
         messages: Vec<Message>,
         /// The newest `seq` in the conversation, 0 when it is empty.
         last: Seq,
@@ -67,30 +57,30 @@ pub enum Reply {
 /// A user's account as the server knows it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AccountInfo {
-    /// Whose.
+    /// The account's owner.
     pub user: UserName,
     /// The account certificate, DER.
     pub certificate: Vec<u8>,
-    /// Devices that the TTP revoked.
+    /// Devices of the user that the TTP revoked.
     pub revoked: Vec<RevokedDevice>,
 }
 
-/// A device that may not be used any more.
+/// A revoked device.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RevokedDevice {
-    /// Which.
+    /// The device's id.
     pub device: DeviceId,
-    /// Since when.
+    /// The time of the revocation.
     pub time: Timestamp,
     /// The TTP's signed statement of it, a compact JWS. Without it nobody has to believe it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub statement: Option<String>,
 }
 
-/// A conversation and how far it goes.
+/// A conversation and its newest message.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ConversationHead {
-    /// The conversation, as the asking user calls it.
+    /// The conversation as the session's user sees it.
     pub name: Conversation,
     /// The newest `seq` in it.
     pub last: Seq,

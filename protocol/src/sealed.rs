@@ -1,9 +1,9 @@
-//! The outside of a sealed message: what the server can see of it and must keep.
+//! The outside of a sealed message: the part that the server can see and must keep.
 //!
-//! A sealed message is a JWE in the general JSON serialization (RFC 7516, 7.2.1) with exactly two
-//! recipients. The server keeps each recipient's wrapped key apart from the rest, so this module takes
-//! the form apart and puts it together again. It checks the form alone; what is inside is for the
-//! clients to judge. It stands here and not in the crate `envelope` since [`Body`](crate::Body) carries it.
+//! A sealed message is a JWE in the general JSON serialization (RFC 7516, 7.2.1) with exactly two recipients. The
+//! server stores each recipient's wrapped key apart from the rest, so this module splits the form and joins it
+//! again. It checks only the form; the clients judge the contents. It is here and not in the crate `envelope`
+//! because [`Body`](crate::Body) contains it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,13 +17,13 @@ use thiserror::Error;
 use crate::message_id::MessageId;
 use crate::object::{Object, from_object};
 
-/// Why something is no sealed message.
+/// The reasons why a text is refused as a sealed message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum SealedError {
     /// Not the JSON of a JWE with exactly the members that Parlour uses.
     #[error("not a JWE of exactly protected, two recipients, iv, ciphertext and tag")]
     Form,
-    /// A member is not base64url without padding, or not of its length.
+    /// A member is not base64url without padding, or has the wrong length.
     #[error("a member of the JWE is not base64url or has the wrong length")]
     Encoding,
     /// The protected header is not the one that Parlour uses.
@@ -31,15 +31,14 @@ pub enum SealedError {
     Header,
 }
 
-/// A sealed message: a JWE in its one layout, members in this order and without spaces, whatever layout it
-/// came in. Copies share the text.
+/// A sealed message: a JWE in its canonical layout, with the members in this order and without spaces, whatever
+/// layout it was read from. Copies share the text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SealedMessage {
     /// The `id` in the protected header.
     pub id: MessageId,
     json: Arc<str>,
-    /// Where the protected header ends in `json`: the other parts in front of the ciphertext have one
-    /// length each.
+    /// The end of the protected header in `json`. The other parts before the ciphertext have fixed lengths.
     header_end: usize,
 }
 
@@ -58,7 +57,7 @@ const CTY: &str = "JWS";
 
 /// Characters of a SHA-256 in base64url.
 const HASH: usize = 43;
-/// Characters of a block of RSA-3072.
+/// Characters of a block of RSA-3072 in base64url.
 const WRAPPED: usize = 512;
 /// Characters of the initialization vector.
 const IV: usize = 16;
@@ -71,7 +70,7 @@ const BEFORE_KID: &str = r#"{"header":{"kid":""#;
 const BEFORE_KEY: &str = r#""},"encrypted_key":""#;
 const AFTER_KEY: &str = r#""}"#;
 const BEFORE_IV: &str = r#"],"iv":""#;
-/// As [`BEFORE_IV`], when the recipients are kept elsewhere.
+/// Like [`BEFORE_IV`], for a JWE whose recipients are stored elsewhere.
 const REST_BEFORE_IV: &str = r#"","iv":""#;
 const BEFORE_CIPHERTEXT: &str = r#"","ciphertext":""#;
 const BEFORE_TAG: &str = r#"","tag":""#;
@@ -133,7 +132,7 @@ struct Protected<'a> {
 impl SealedMessage {
     /// Reads the JSON of a JWE.
     pub fn from_json(json: &str) -> Result<Self, SealedError> {
-        // What our programs write needs no general reader.
+        // Messages from our own programs do not need the general JSON reader.
         if let Some(parts) = SealedParts::cut(json)
             && let Ok(id) = parts.check()
         {
@@ -161,11 +160,11 @@ impl SealedMessage {
     pub fn protected_header(id: MessageId, commitment: &[u8; 32]) -> String {
         let [id, cmt] = [id.to_string(), URL_SAFE_NO_PAD.encode(commitment)].map(Cow::Owned);
         let header = Protected { alg: ALG.into(), enc: ENC.into(), cty: CTY.into(), id, cmt };
-        // Five texts are always written.
+        // Serializing five texts cannot fail.
         URL_SAFE_NO_PAD.encode(serde_json::to_vec(&header).unwrap_or_default())
     }
 
-    /// Puts together what [`Self::rest_json`] and [`WrappedKey::json`] took apart.
+    /// Joins the parts that [`Self::rest_json`] and [`WrappedKey::json`] return.
     pub fn from_parts(rest: &str, key1: &str, key2: &str) -> Result<Self, SealedError> {
         let (header, body) = rest.split_once(REST_BEFORE_IV).ok_or(SealedError::Form)?;
         let json = [header, BEFORE_RECIPIENTS, key1, ",", key2, BEFORE_IV, body].concat();
@@ -182,13 +181,13 @@ impl SealedMessage {
 
     /// The values of its members.
     pub fn parts(&self) -> SealedParts<'_> {
-        // Every text of this type was checked to be laid out like this.
+        // Every text of this type was checked for this layout.
         SealedParts::cut(&self.json).unwrap_or_default()
     }
 
-    /// The commitment in the protected header, an HMAC-SHA256; only who opens the message can check it.
+    /// The commitment in the protected header, an HMAC-SHA256. It can be checked only by opening the message.
     pub fn commitment(&self) -> [u8; 32] {
-        // Every header of this type was checked to hold one.
+        // Every header of this type was checked to contain one.
         let header = URL_SAFE_NO_PAD.decode(self.parts().protected).unwrap_or_default();
         protected(&header)
             .ok()
@@ -196,18 +195,18 @@ impl SealedMessage {
             .unwrap_or_default()
     }
 
-    /// `key1`: wrapped to the recipient.
+    /// `key1`: the content key wrapped for the recipient.
     pub fn key1(&self) -> WrappedKey<'_> {
         self.key(self.header_end + BEFORE_RECIPIENTS.len())
     }
 
-    /// `key2`: wrapped to the sender.
+    /// `key2`: the content key wrapped for the sender.
     pub fn key2(&self) -> WrappedKey<'_> {
         self.key(self.header_end + BEFORE_RECIPIENTS.len() + RECIPIENT + ",".len())
     }
 
     fn key(&self, begin: usize) -> WrappedKey<'_> {
-        // Every text of this type was checked to be laid out like this.
+        // Every text of this type was checked for this layout.
         let json = self.json.get(begin..begin + RECIPIENT).unwrap_or_default();
         let kid = json.get(BEFORE_KID.len()..BEFORE_KID.len() + HASH).unwrap_or_default();
         WrappedKey { kid, json }
@@ -223,7 +222,7 @@ impl SealedMessage {
 }
 
 impl<'a> SealedParts<'a> {
-    /// Cuts the text of a JWE in the one layout; `None` for any other text, also of a JWE.
+    /// Splits a JWE in the canonical layout; `None` for any other text, even if it is a JWE.
     fn cut(json: &'a str) -> Option<Self> {
         let (protected, rest) = until_quote(json.strip_prefix(BEFORE_PROTECTED)?)?;
         let rest = rest.strip_prefix(BEFORE_RECIPIENTS)?;
@@ -235,7 +234,7 @@ impl<'a> SealedParts<'a> {
         (rest == AFTER_TAG).then_some(Self { protected, recipients: [one, two], iv, ciphertext, tag })
     }
 
-    /// The text in the one layout.
+    /// The text in the canonical layout.
     fn join(&self) -> String {
         let [one, two] =
             self.recipients.map(|(kid, key)| [BEFORE_KID, kid, BEFORE_KEY, key, AFTER_KEY].concat());
@@ -276,22 +275,22 @@ impl<'a> SealedParts<'a> {
     }
 }
 
-/// What stands before the first quotation mark, and the rest, which begins with it.
+/// The text before the first quotation mark, and the rest, beginning with it.
 fn until_quote(text: &str) -> Option<(&str, &str)> {
     text.split_at_checked(memchr::memchr(b'"', text.as_bytes())?)
 }
 
-/// `kid` and `encrypted_key` of the recipient object at the beginning of a text, and what comes after it.
+/// `kid` and `encrypted_key` of the recipient object at the beginning of a text, and the text after it.
 fn recipient(text: &str) -> Option<((&str, &str), &str)> {
     let (kid, rest) = text.strip_prefix(BEFORE_KID)?.split_at_checked(HASH)?;
     let (key, rest) = rest.strip_prefix(BEFORE_KEY)?.split_at_checked(WRAPPED)?;
     Some(((kid, key), rest.strip_prefix(AFTER_KEY)?))
 }
 
-/// The number of bytes that `text` stands for, if it is base64url without padding in its one canonical
-/// form: bits that belong to no byte are zero.
+/// The number of bytes that `text` encodes, if it is canonical base64url without padding: bits that belong to no
+/// byte are zero.
 fn decoded_length(text: &str) -> Option<usize> {
-    // Without a way out in the middle, and in numbers, so that it is done for many bytes at once.
+    // Without an early exit and with arithmetic only, so that the compiler can process many bytes at once.
     let outside = |byte: u8| {
         u8::from(byte.wrapping_sub(b'A') >= 26)
             & u8::from(byte.wrapping_sub(b'a') >= 26)
@@ -327,7 +326,7 @@ fn header_id(encoded: &str) -> Result<MessageId, SealedError> {
 fn protected(json: &[u8]) -> Result<Protected<'_>, SealedError> {
     let Object(header): Object<Protected<'_>> =
         serde_json::from_slice(json).map_err(|_| SealedError::Header)?;
-    // The commitment is an HMAC-SHA256; whether it fits, the reader finds out.
+    // The commitment is an HMAC-SHA256; the reader checks its value.
     let commits = decoded_length(&header.cmt) == Some(32);
     let expected = header.alg == ALG && header.enc == ENC && header.cty == CTY && commits;
     if expected { Ok(header) } else { Err(SealedError::Header) }
@@ -345,7 +344,7 @@ impl fmt::Debug for WrappedKey<'_> {
     }
 }
 
-/// A sealed message of the right form for tests: random-looking, opened by nobody.
+/// A sealed message of the right form for tests: it looks random, and nobody can open it.
 #[cfg(test)]
 pub(crate) fn example() -> SealedMessage {
     let protected = URL_SAFE_NO_PAD.encode(
@@ -431,7 +430,7 @@ mod tests {
         }
         for (member, value) in [
             ("iv", "AAAA"),
-            // Bits that belong to no byte, padding, the other alphabet.
+            // Spare bits that are not zero, padding, the other alphabet.
             ("tag", "BQUFBQUFBQUFBQUFBQUFBR"),
             ("tag", "BQUFBQUFBQUFBQUFBQUFBQ=="),
             ("tag", "BQUFBQUFBQUFBQUFBQUF+Q"),

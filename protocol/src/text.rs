@@ -8,10 +8,10 @@ use thiserror::Error;
 
 use crate::limits::TEXT_BYTES;
 
-/// Why a text cannot be a message.
+/// The reasons why a text cannot be a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TextError {
-    /// There is nothing in it.
+    /// The text is empty.
     #[error("a message cannot be empty")]
     Empty,
     /// More than [`TEXT_BYTES`] bytes.
@@ -22,9 +22,9 @@ pub enum TextError {
     ControlCharacter,
 }
 
-/// A message's text: 1 to [`TEXT_BYTES`] bytes of UTF-8 without control characters (C0, DEL, C1)
-/// other than TAB and line feed. What may still mislead a reader, like marks that turn the direction
-/// of writing, is kept as written and made harmless where it is shown: see [`crate::clean`]. Copies share
+/// A message's text: 1 to [`TEXT_BYTES`] bytes of UTF-8 without control characters (C0, DEL, C1) other than TAB
+/// and line feed. Characters that may still mislead a reader, such as direction marks, are kept as written and
+/// made harmless when shown: see [`crate::clean`]. Copies share the text.
 /// the text.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -45,7 +45,7 @@ impl From<SafeText> for String {
 }
 
 impl SafeText {
-    /// Checks `text` and takes it over unchanged.
+    /// Checks `text` and copies it unchanged.
     pub fn parse(text: &str) -> Result<Self, TextError> {
         if text.is_empty() {
             return Err(TextError::Empty);
@@ -59,22 +59,22 @@ impl SafeText {
         Ok(Self(text.into()))
     }
 
-    /// The text as it was written.
+    /// The text as written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Whether a text holds a control character (C0, DEL, C1) that is not among `allowed`, which are of C0.
+/// Returns true if a text has a control character (C0, DEL, C1) that is not among `allowed`, which are all in C0.
 pub(crate) fn has_control(text: &str, allowed: &[u8]) -> bool {
-    // Nearly all texts are free of these bytes, and looking for them needs no decoding. C1 is 0xC2 and
-    // then 0x80 to 0x9F in UTF-8, so whatever has such a lead byte is looked at more closely.
+    // Nearly all texts are free of these bytes, and searching for them needs no decoding. In UTF-8, C1 is 0xC2
+    // followed by 0x80 to 0x9F, so texts with that lead byte are checked character by character.
     let suspect = |byte: u8| u8::from(byte < 0x20) | u8::from(byte == 0x7f) | u8::from(byte == 0xc2);
     text.bytes().fold(0, |any, byte| any | suspect(byte)) != 0
         && text.chars().any(|c| c.is_control() && !u8::try_from(c).is_ok_and(|c| allowed.contains(&c)))
 }
 
-/// Shows the length alone: a message's content does not belong in a log.
+/// Shows only the length: the content of messages must not appear in logs.
 impl fmt::Debug for SafeText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SafeText({} bytes)", self.0.len())

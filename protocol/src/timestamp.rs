@@ -1,4 +1,4 @@
-//! Moments, in milliseconds.
+//! Points in time, in milliseconds.
 
 use std::fmt;
 
@@ -10,23 +10,23 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The moment `millis` milliseconds after 1970 began in UTC.
+    /// The time `millis` milliseconds after 1970-01-01 00:00:00 UTC.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// Milliseconds since 1970 began in UTC.
+    /// Milliseconds since 1970-01-01 00:00:00 UTC.
     pub const fn as_millis(self) -> i64 {
         self.0
     }
 
-    /// Whole seconds since 1970 began in UTC, rounded down.
+    /// Whole seconds since 1970-01-01 00:00:00 UTC, rounded down.
     pub const fn as_seconds(self) -> i64 {
         self.0.div_euclid(1000)
     }
 }
 
-/// `2019-11-01 09:30:00`, in UTC. A moment outside of the years 0 to 9999 shows as its number.
+/// `2019-11-01 09:30:00`, in UTC. A time outside the years 0 to 9999 is shown as its number.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match jiff::Timestamp::from_millisecond(self.0) {

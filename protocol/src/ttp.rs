@@ -1,7 +1,7 @@
-//! The protocol between the server and the TTP: one JSON object a line, over a Unix socket.
+//! The protocol between the server and the TTP: one JSON object on each line, over a Unix socket.
 //!
-//! One request is one line, and gets one line of answer; then the TTP closes. `watch` is the
-//! exception: its connection stays, and every revocation is a line more.
+//! A request is one line and gets one line of answer; then the TTP closes the connection. Only the connection of
+//! `watch` stays open: every revocation is a further line on it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::name::{DeviceId, UserName};
 use crate::timestamp::Timestamp;
 
-/// What the server asks of the TTP.
+/// The server's requests to the TTP.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
 pub enum TtpRequest {
@@ -20,12 +20,12 @@ pub enum TtpRequest {
         /// The client's enrolment request, a compact JWS.
         request: String,
     },
-    /// Issue a fresh device certificate for a known device.
+    /// Issue a new device certificate for a known device.
     Renew {
         /// The client's renewal request, a compact JWS.
         request: String,
     },
-    /// Tell every revocation with a number above this one, and those to come.
+    /// Send every revocation with a number above this one, and all future ones.
     Watch {
         /// The number of the newest revocation that the server has; 0 for none.
         after: u64,
@@ -36,31 +36,30 @@ pub enum TtpRequest {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TtpAnswer {
-    /// Certificates for a name.
+    /// The certificates that were requested.
     Issued(Issued),
-    /// `watch` has begun.
+    /// `watch` has begun; revocations follow.
     Watching {},
     /// A revocation.
     Revoked(Revocation),
-    /// Nothing was done.
+    /// The request was refused.
     Error(TtpRefusal),
-    /// Something of a newer TTP. Only ever read, never said, and never a success.
+    /// An answer from a newer TTP. It is only read, never sent, and never a success.
     #[serde(skip)]
     Unknown,
 }
 
-/// The answers that have a name here.
+/// The names of the known answers.
 const KNOWN: [&str; 4] = ["issued", "watching", "revoked", "error"];
 
 impl TtpAnswer {
-    /// Reads a line. One that is an object without any of the names that are known here is
-    /// [`Unknown`](Self::Unknown).
+    /// Reads a line. An object without any of the known names is [`Unknown`](Self::Unknown).
     pub fn from_json(line: &str) -> serde_json::Result<Self> {
         serde_json::from_str(line).or_else(|error| {
             let members: serde_json::Map<String, serde_json::Value> =
                 serde_json::from_str(line).map_err(|_| error)?;
             match members.keys().find(|name| KNOWN.contains(&name.as_str())) {
-                // What is wrong is inside.
+                // The fault is inside the answer.
                 Some(_) => serde_json::from_str(line),
                 None => Ok(Self::Unknown),
             }
@@ -68,57 +67,57 @@ impl TtpAnswer {
     }
 }
 
-/// Certificates that were issued (now, or before for the same request).
+/// Certificates that were issued now, or earlier for the same request.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Issued {
-    /// To whom.
+    /// The user.
     pub name: UserName,
     /// The device certificate.
     pub device_certificate: Der,
-    /// The account certificate; not for a renewal.
+    /// The account certificate; absent for a renewal.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub account_certificate: Option<Der>,
 }
 
-/// A device that may not be used any more.
+/// The revocation of a device.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Revocation {
     /// Its number: 1 for the TTP's first, without gaps.
     pub number: u64,
-    /// Whose device.
+    /// The device's owner.
     pub name: UserName,
-    /// Which.
+    /// The device's id.
     pub device: DeviceId,
-    /// Since when.
+    /// The time of the revocation.
     pub time: Timestamp,
     /// The key log's signed statement of it, a compact JWS that anybody can verify; an older TTP sends none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub statement: Option<String>,
 }
 
-/// Why the TTP did nothing.
+/// The reasons why the TTP refuses a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, Error)]
 #[serde(rename_all = "snake_case")]
 pub enum TtpRefusal {
-    /// The line is no request.
+    /// The line is not a request.
     #[error("not a request")]
     Format,
-    /// The signed request is not well-formed, not signed by its key, or its keys are not allowed.
+    /// The signed request is malformed, not signed by its key, or has keys that are not allowed.
     #[error("the signed request does not hold")]
     BadRequest,
     /// The name belongs to an account, or looks like one that does.
     #[error("the name is taken")]
     NameTaken,
-    /// The TTP never issued a certificate to this device of this name.
+    /// The TTP never issued a certificate to this device of this user.
     #[error("the device is unknown")]
     UnknownDevice,
     /// The device was revoked.
     #[error("the device was revoked")]
     Revoked,
-    /// The TTP's own fault.
+    /// The TTP failed.
     #[error("the TTP failed")]
     Internal,
-    /// A reason of a newer TTP. Only ever read, never said.
+    /// A reason from a newer TTP. It is only read and never sent.
     #[error("for a reason that is not known here")]
     #[serde(other, skip_serializing)]
     Unknown,
@@ -173,7 +172,7 @@ mod tests {
         assert_eq!(serde_json::to_string(&refusal).unwrap(), r#"{"error":"name_taken"}"#);
     }
 
-    /// Lines of a newer TTP, each behind a comment that tells what becomes of it.
+    /// Reads lines of a newer TTP, each after a comment that says what it becomes.
     #[test]
     fn lines_from_the_future_are_kept_as_unknown() {
         let lines = include_str!("../../tests/vectors/future/ttp.jsonl");

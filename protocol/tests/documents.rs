@@ -1,4 +1,4 @@
-//! The tables of the documents against what there is.
+//! Compares the tables in the documents with the code.
 #![cfg(test)]
 
 use std::path::Path;
@@ -19,7 +19,7 @@ fn row<'a>(document: &'a str, name: &str) -> Vec<&'a str> {
     rows[0].trim_matches('|').split(" | ").map(str::trim).collect()
 }
 
-/// A cell's number: with commas, or a power of two.
+/// The number in a cell: with commas, or a power of two.
 fn number(cell: &str) -> u64 {
     match cell.strip_prefix("2^") {
         Some(power) => 1 << power.parse::<u32>().unwrap(),
@@ -83,12 +83,12 @@ fn every_example_of_the_json_dialect_can_be_read() {
     let mut read = (0, 0);
     for line in document("protocol.md").lines() {
         match line.split_once(": ") {
-            // Where whole values were left out it is no JSON.
+            // An example with whole values left out is not JSON.
             Some(("C", json)) if json.starts_with('{') && !json.contains("[...]") => {
                 assert!(parse(json).id.is_some(), "{json}");
                 read.0 += 1;
             }
-            // Values that were cut short are no certificates and no envelopes.
+            // Values that are cut short are not certificates or envelopes.
             Some(("S", json)) if json.starts_with('{') && !json.contains("...") => {
                 let is_dialect = json == r#"{"dialect":"json"}"#;
                 assert!(is_dialect || parse_server_line(json).is_ok(), "{json}");

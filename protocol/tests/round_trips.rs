@@ -1,5 +1,5 @@
-//! Whatever can be said is read as it was written, in both dialects and between server and TTP: every variant, with
-//! any values.
+//! Everything that can be written is read back unchanged, in both dialects and between server and TTP: every
+//! variant, with any values.
 #![cfg(test)]
 
 use base64::Engine as _;
@@ -16,7 +16,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-/// What every JSON reader holds exactly.
+/// The largest number that every JSON reader holds exactly.
 const MOST: u64 = 1 << 53;
 
 fn names() -> impl Strategy<Value = UserName> {
@@ -36,7 +36,7 @@ fn times() -> impl Strategy<Value = Timestamp> {
     prop_oneof![Just(0), Just(1_750_000_000_000), -most..=most].prop_map(Timestamp::from_millis)
 }
 
-/// Anything that is no control character, and the two that may stand in a text.
+/// Texts of any characters except controls, and with the two controls that are allowed.
 fn texts() -> impl Strategy<Value = SafeText> {
     prop_oneof![
         "[^\\p{Cc}]{1,200}",
@@ -73,7 +73,7 @@ fn sealed() -> impl Strategy<Value = SealedMessage> {
         })
 }
 
-/// Where something is said, and what can be said there.
+/// A conversation, and content that fits it.
 fn said() -> impl Strategy<Value = (Conversation, Body)> {
     prop_oneof![
         (names(), texts()).prop_map(|(name, text)| (format!("#{name}").parse().unwrap(), Body::Text(text))),
@@ -96,7 +96,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
     vec(any::<u8>(), 0..200)
 }
 
-/// Words of a request, which is a compact JWS.
+/// Requests, which are compact JWS.
 fn requests() -> impl Strategy<Value = String> {
     "[A-Za-z0-9_.-]{1,200}"
 }
@@ -212,7 +212,7 @@ fn request_ids() -> impl Strategy<Value = RequestId> {
     ]
 }
 
-/// What is written, which must be one line that every splitter takes.
+/// The written text, which must be one line that every splitter accepts.
 fn line(write: impl FnOnce(&mut Vec<u8>)) -> String {
     let mut line = Vec::new();
     write(&mut line);
@@ -225,7 +225,7 @@ fn line(write: impl FnOnce(&mut Vec<u8>)) -> String {
     text
 }
 
-/// A command as somebody types it; nothing when plain cannot say it.
+/// A command as somebody types it; `None` when plain cannot express it.
 fn typed(command: &Command) -> Option<String> {
     Some(match command {
         Command::Register { name, request } => format!("/register {name} {request}"),
@@ -284,7 +284,7 @@ proptest! {
         let Some(typed) = typed(&command) else { return Ok(()) };
         let request = plain::parse(&line(|out| out.extend(typed.bytes()))).unwrap();
         prop_assert_eq!(request.verb, command.verb());
-        // Plain knows the lobby alone, and no ids but those in an envelope.
+        // Plain knows only the lobby, and no ids except those in an envelope.
         let expected = match command {
             Command::Post(Post { body: body @ Body::Text(_), .. }) => {
                 Command::Post(Post { to: Conversation::lobby(), id: None, body })

@@ -1,4 +1,4 @@
-//! What a program keeps, and giving up the rest.
+//! The rights that a program keeps, and giving up the rest.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,34 +10,34 @@ use crate::mode::Mode;
 use crate::process;
 use crate::system_calls::{self, SystemCalls};
 
-/// What a program needs after its start. Everything else is given up.
+/// The rights that a program needs after its start. Everything else is given up.
 #[derive(Debug, Clone)]
 pub struct Confinement {
-    /// What may be done beneath which paths. A rule is for what has the path when it is applied: make
-    /// folders first, and name the folder of what is replaced later.
+    /// The access allowed beneath each path. A rule is for the file or folder that has the path when the rule is
+    /// applied: create folders first, and name the folder of a file that is replaced later.
     pub paths: Vec<(PathBuf, Access)>,
-    /// TCP ports that may be connected to. Nothing may be bound to one.
+    /// TCP ports that may be connected to. The program cannot listen on any port.
     pub ports: Vec<u16>,
-    /// Where signals may go.
+    /// The processes that signals may be sent to.
     pub signals: Signals,
-    /// Which system calls.
+    /// The system calls that are allowed.
     pub system_calls: SystemCalls,
 }
 
-/// The kernel cannot do what is required.
+/// The kernel cannot enforce what is required.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("the sandbox is required and not complete: {}", .0.join("; "))]
 pub struct SandboxError(Vec<String>);
 
 impl SandboxError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self) -> &'static str {
         "use a kernel with Landlock (Linux 5.19 or newer) and seccomp, or run with --sandbox on, which does \
          what it can"
     }
 }
 
-/// What is in force now; for each part that is not, why.
+/// The parts in force now, and the reason for each part that is not.
 #[derive(Debug)]
 pub struct Report {
     /// The version of Landlock's interface.
@@ -48,7 +48,7 @@ pub struct Report {
     memory_locked: Result<(), String>,
 }
 
-/// What this kernel has of Landlock and seccomp, tried on a thread that ends; or what it lacks, and why.
+/// Tries Landlock and seccomp on a short-lived thread. Returns what this kernel offers, or what it lacks and why.
 pub fn available() -> Result<String, String> {
     let trial = || {
         process::forbid_new_privileges()
@@ -62,7 +62,8 @@ pub fn available() -> Result<String, String> {
 }
 
 impl Confinement {
-    /// Confines this process, which must have one thread, for as long as it lives. `None` when that is off.
+    /// Confines this process, which must have a single thread, for the rest of its life. `None` when the sandbox
+    /// is off.
     pub fn apply(&self, mode: Mode) -> Result<Option<Report>, SandboxError> {
         if mode == Mode::Off {
             return Ok(None);
@@ -72,7 +73,7 @@ impl Confinement {
             memory_locked: process::lock_memory(),
             no_new_privileges: process::forbid_new_privileges().map_err(|error| error.to_string()),
             landlock: files::restrict(&self.paths, &self.ports, self.signals),
-            // Last: the calls that the others are made of are not left after it.
+            // seccomp comes last: it forbids the calls that set up the other parts.
             system_calls: self.system_calls.enforce(),
         };
         let missing = report.missing();
@@ -84,8 +85,8 @@ impl Confinement {
 }
 
 impl Report {
-    /// The parts that should be in force and are not, each with the reason. Memory is none of them: an
-    /// ordinary user may usually not lock that much.
+    /// The parts that should be in force and are not, each with the reason. Locked memory is not among them: an
+    /// ordinary user usually may not lock that much.
     pub fn missing(&self) -> Vec<String> {
         let landlock = self.landlock.as_ref().map(|_| ()).map_err(Clone::clone);
         [
@@ -101,7 +102,7 @@ impl Report {
 }
 
 impl fmt::Display for Report {
-    /// On one line, for a log.
+    /// The report on one line, for a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
         if let Ok(version) = self.landlock {

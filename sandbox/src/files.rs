@@ -1,4 +1,4 @@
-//! Landlock: the files and ports that stay within reach, and whether other processes do.
+//! Landlock: the files and ports that stay within reach, and the processes that can be signalled.
 
 use std::path::{Path, PathBuf};
 
@@ -8,17 +8,17 @@ use landlock::{
     Scope,
 };
 
-/// The newest version of Landlock whose rights are asked for; an older kernel gives those that it has.
+/// The newest version of Landlock that is requested; an older kernel provides the rights that it knows.
 const NEWEST: ABI = ABI::V9;
 
-/// What may be done beneath a path.
+/// The access allowed beneath a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// Read files and list folders.
     Read,
-    /// The same, and write, make, rename and remove files, folders and sockets.
+    /// The same; also write, create, rename and remove files, folders and sockets.
     Write,
-    /// Read, write and control a device that is there.
+    /// Read, write and control an existing device.
     Device,
     /// Connect to a Unix socket. Kernels before Linux 7.1 cannot refuse this anywhere.
     Connect,
@@ -28,12 +28,12 @@ pub enum Access {
     RemoveEmpty,
 }
 
-/// Whose signals Landlock lets through. Which signals those are, the system calls say.
+/// The processes to which Landlock lets signals through. seccomp restricts the signals themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signals {
-    /// To the process itself alone.
+    /// Only the process itself.
     ToItself,
-    /// To others of its user too: who stops the whole foreground job needs that.
+    /// Other processes of the same user too, which is necessary to stop the whole foreground job.
     ToOthers,
 }
 
@@ -61,14 +61,14 @@ impl Access {
     }
 }
 
-/// The devices from which SQLite and aws-lc take randomness, or learn that a virtual machine was copied.
+/// The devices that give SQLite and aws-lc randomness, or tell them that a virtual machine was copied.
 pub fn randomness() -> Vec<(PathBuf, Access)> {
     ["/dev/urandom", "/dev/sysgenid"].map(|device| (device.into(), Access::Read)).into()
 }
 
-/// Leaves this thread, and those that it starts, `paths` and TCP connections to `ports`; nothing is bound to a
-/// TCP port any more, and signals go where `signals` says. Gives the version of Landlock that is in force, or
-/// why none is.
+/// Restricts this thread, and those that it starts, to `paths` and to TCP connections to `ports`. They cannot
+/// listen on TCP, and can signal only the processes that `signals` names. Returns the version of Landlock in
+/// force, or why there is none.
 pub(crate) fn restrict(paths: &[(PathBuf, Access)], ports: &[u16], signals: Signals) -> Result<i32, String> {
     let status = enforce(paths, ports, signals).map_err(|error| error.to_string())?;
     match (status.ruleset, status.landlock) {
@@ -94,7 +94,7 @@ fn enforce(
         Signals::ToOthers => Scope::AbstractUnixSocket.into(),
     };
     let mut rules = Ruleset::default()
-        // The first version refuses every rename between folders, which our programs need.
+        // Landlock's first version refuses every rename between folders, which our programs need.
         .set_compatibility(CompatLevel::SoftRequirement)
         .handle_access(AccessFs::Refer)?
         .set_compatibility(CompatLevel::BestEffort)
@@ -103,7 +103,7 @@ fn enforce(
         .scope(scopes)?
         .create()?;
     for (path, access) in paths {
-        // What is not there needs no rule: nothing can be reached under its name later either.
+        // A missing path needs no rule: a file created there later stays out of reach.
         if let Some(rule) = rule(path, *access) {
             rules = rules.add_rule(rule)?;
         }
@@ -114,9 +114,9 @@ fn enforce(
     rules.restrict_self()
 }
 
-/// A rule for what has this path now, with the rights that make sense for it.
+/// A rule for the file or folder that has this path now, with the rights that apply to it.
 fn rule(path: &Path, access: Access) -> Option<PathBeneath<PathFd>> {
-    // `Path` alone may be empty, as the folder of a relative name is.
+    // `Path` alone may be empty: it is the folder of a relative name.
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let found = PathFd::new(path).ok()?;
     let rights = access.rights();

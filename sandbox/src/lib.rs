@@ -1,11 +1,11 @@
-//! How a program of Parlour gives up the rights that it does not need.
+//! Gives up the rights that a program of Parlour does not need.
 //!
-//! A program says what it still needs in a [`Confinement`] and applies it in `main`, before there is a
-//! second thread: [`files`] has Landlock refuse every other file and port, [`system_calls`] has seccomp
-//! end the process at a system call that it has no use for, [`process`] turns off core dumps and new
-//! privileges and keeps the keys out of swap. [`Mode`] says how much of that the operator wants, and the
-//! [`Report`] what the kernel gave. [`privileges`] is how a program that was started as root stops being
-//! it, and a [`Probe`] tries from inside what must not work.
+//! A program lists its needs in a [`Confinement`] and applies it in `main`, before it starts a second thread.
+//! [`files`] has Landlock refuse every other file and port. [`system_calls`] has seccomp end the process at a
+//! system call that is not on its list. [`process`] turns off core dumps and new privileges and keeps the keys out
+//! of swap. [`Mode`] is the operator's choice, and the [`Report`] says what the kernel provided. With
+//! [`privileges`], a program that was started as root becomes an ordinary user. A [`Probe`] tries forbidden acts
+//! from inside.
 //!
 //! Nothing here knows anything about chat.
 

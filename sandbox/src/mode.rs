@@ -1,18 +1,18 @@
-//! How much of the sandbox is wanted: the options and the value in the configuration.
+//! The choice between a sandbox that is on, off or required: command-line options and configuration.
 
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
-/// Whether a program confines itself.
+/// The choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// As far as the kernel can; what is missing is said at the start.
+    /// The program confines itself as far as the kernel can, and says at the start what is missing.
     #[default]
     On,
-    /// The program does not start where the kernel cannot.
+    /// The program does not start if the kernel cannot confine it completely.
     Required,
-    /// Not at all.
+    /// The program does not confine itself.
     Off,
 }
 
@@ -30,13 +30,13 @@ pub struct SandboxArguments {
     )]
     pub sandbox: Option<Mode>,
     /// The same as --sandbox off, whatever else is said; a warning at every start
-    // Not from the environment, where PARLOUR_SANDBOX says it: the command line goes before that.
+    // Not from the environment, where PARLOUR_SANDBOX says it: the command line takes precedence over that.
     #[arg(long, global = true)]
     pub no_sandbox: bool,
 }
 
 impl SandboxArguments {
-    /// What was typed or stands in the environment, else what stands in the `file`, else the default.
+    /// The choice from the command line or the environment, else from the `file`, else the default.
     pub fn mode(self, file: Option<Mode>) -> Mode {
         if self.no_sandbox { Mode::Off } else { self.sandbox.or(file).unwrap_or_default() }
     }

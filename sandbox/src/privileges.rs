@@ -1,4 +1,4 @@
-//! How a program that was started as root stops being it, for good.
+//! Becoming an ordinary user for good, for a program that was started as root.
 
 use std::ffi::CString;
 
@@ -6,8 +6,9 @@ use nix::errno::Errno;
 use nix::unistd::{Gid, Uid, User, geteuid, getgroups, initgroups, setgroups, setresgid, setresuid};
 use thiserror::Error;
 
-/// Why the program does not run as the user that was named.
+/// The reasons why the program cannot run as the named user.
 #[derive(Debug, Error)]
+#[allow(missing_docs)]
 pub enum PrivilegeError {
     /// No user has this name.
     #[error("there is no user '{0}'")]
@@ -15,24 +16,19 @@ pub enum PrivilegeError {
     /// The user is root.
     #[error("'{0}' is root, or in root's group")]
     Root(String),
-    /// Somebody else than root cannot become another user.
+    /// Only root can become another user.
     #[error("only root can run as '{0}'")]
     NotRoot(String),
     /// The system refused.
     #[error("cannot run as '{name}': {reason}")]
-    System {
-        /// The user.
-        name: String,
-        /// What the system said.
-        reason: Errno,
-    },
-    /// Root's rights could be had back.
+    System { name: String, reason: Errno },
+    /// Root's rights could be regained.
     #[error("root's rights could not be given up for good")]
     Reversible,
 }
 
 impl PrivilegeError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Unknown(name) => {
@@ -45,13 +41,13 @@ impl PrivilegeError {
     }
 }
 
-/// Whether this process has root's rights.
+/// Returns true if this process has root's rights.
 pub fn is_root() -> bool {
     geteuid().is_root()
 }
 
-/// Makes this process run as the user `name`, with that user's groups, for good. Does nothing where it does
-/// so already. Call it while the process has one thread. No file changes its owner.
+/// Makes this process run as the user `name`, with that user's groups, for good. Does nothing if it already does.
+/// Call it while the process has a single thread. It does not change the owner of any file.
 pub fn run_as(name: &str) -> Result<(), PrivilegeError> {
     let user = find(name)?;
     if user.uid.is_root() || user.gid.as_raw() == 0 {
@@ -71,7 +67,7 @@ fn find(name: &str) -> Result<User, PrivilegeError> {
     User::from_name(name).ok().flatten().ok_or_else(|| PrivilegeError::Unknown(name.to_owned()))
 }
 
-/// Groups first: only root may change them.
+/// Groups come first, because only root may change them.
 fn become_user(user: &User) -> Result<(), Errno> {
     let name = CString::new(user.name.as_bytes()).map_err(|_| Errno::EINVAL)?;
     initgroups(&name, user.gid)?;
@@ -79,7 +75,7 @@ fn become_user(user: &User) -> Result<(), Errno> {
     setresuid(user.uid, user.uid, user.uid)
 }
 
-/// Whether every way back is refused.
+/// Returns true if every way back to root is refused.
 fn is_for_good(user: &User) -> bool {
     let root = (Uid::from_raw(0), Gid::from_raw(0));
     geteuid() == user.uid

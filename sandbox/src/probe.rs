@@ -1,4 +1,4 @@
-//! Forbidden acts, tried from inside: what shows that a sandbox holds.
+//! Tries forbidden acts from inside, to show that the sandbox holds.
 
 use std::fs::OpenOptions;
 use std::io::{self, IoSlice};
@@ -17,13 +17,13 @@ use socket2::{Domain, MsgHdr, Protocol, SockRef, Socket, Type};
 
 const WRITTEN: &[u8] = b"written by a probe";
 
-/// For a connection.
+/// The time limit for a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Options of the hidden command `probe`.
 #[derive(Debug, Clone, Args)]
 pub struct ProbeArguments {
-    /// What to try.
+    /// The act to try
     #[command(subcommand)]
     pub probe: Probe,
 }
@@ -35,12 +35,12 @@ pub enum Probe {
     Nothing,
     /// Write a file
     Write {
-        /// Which.
+        /// Its path
         path: PathBuf,
     },
     /// Read a file
     Read {
-        /// Which.
+        /// Its path
         path: PathBuf,
     },
     /// Open a device to write to it
@@ -50,29 +50,29 @@ pub enum Probe {
     },
     /// Cut a file to no length
     Truncate {
-        /// Which.
+        /// Its path
         path: PathBuf,
     },
     /// Become another program
     Execute {
-        /// Which.
+        /// Its path
         path: PathBuf,
     },
     /// Start another process
     Spawn {
-        /// Which.
+        /// Its path
         path: PathBuf,
     },
     /// Let the parent trace this process
     Trace,
     /// Signal another process, which does not notice
     Signal {
-        /// Its number.
+        /// Its process id
         process: i32,
     },
     /// Connect by TCP
     Connect {
-        /// Where to.
+        /// The address to connect to
         address: SocketAddr,
     },
     /// Connect to a Unix socket
@@ -86,17 +86,17 @@ pub enum Probe {
     Socket,
     /// Connect by multipath TCP, which Landlock does not take for TCP
     Multipath {
-        /// Where to.
+        /// The address to connect to
         address: SocketAddr,
     },
     /// Connect the TCP socket on standard input without `connect`: by sending (TCP fast open)
     FastOpen {
-        /// Where to.
+        /// The address to connect to
         address: SocketAddr,
     },
     /// The same with `sendmsg`
     FastOpenMessage {
-        /// Where to.
+        /// The address to connect to
         address: SocketAddr,
     },
     /// Listen on the TCP socket on standard input without `bind`: the system picks the port
@@ -104,7 +104,7 @@ pub enum Probe {
 }
 
 impl Probe {
-    /// Tries it. Where seccomp refuses, this does not return: the process is killed.
+    /// Tries the act. Where seccomp refuses, this does not return: the process is killed.
     pub fn attempt(&self) -> io::Result<()> {
         match self {
             Self::Nothing => Ok(()),
@@ -112,7 +112,7 @@ impl Probe {
             Self::Read { path } => std::fs::read(path).map(drop),
             Self::Open { path } => OpenOptions::new().write(true).open(path).map(drop),
             Self::Truncate { path } => nix::unistd::truncate(path, 0).map_err(io::Error::from),
-            // Does not return where it is allowed.
+            // `exec` returns only if it fails.
             Self::Execute { path } => Err(Command::new(path).exec()),
             Self::Spawn { path } => Command::new(path).spawn()?.wait().map(drop),
             Self::Trace => nix::sys::ptrace::traceme().map_err(io::Error::from),

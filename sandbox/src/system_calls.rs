@@ -1,9 +1,9 @@
-//! seccomp: the system calls that a program needs. Another one ends the process, or, in the client, is
-//! refused.
+//! seccomp: the system calls that a program needs. Any other call ends the process; in the client it is refused
+//! instead.
 //!
-//! The lists were made from what the programs really call under their tests, and widened by what the same
-//! functions of glibc call in other versions. What a list does not say about memory, threads, time and open
-//! files is not said because it can do no harm beyond the process.
+//! The lists were made from the calls that the programs make in their tests, widened by the calls that the same
+//! functions make in other versions of glibc. Calls about memory, threads, time and open files are allowed with
+//! any arguments if they can do no harm outside the process.
 
 mod lists;
 
@@ -15,12 +15,12 @@ use seccompiler::{
     TargetArch, apply_filter,
 };
 
-/// Whose system calls are left.
+/// The program whose list of system calls applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SystemCalls {
-    /// The server's: it listens already, and connects to the TTP's Unix socket.
+    /// The server: it listens already, and connects to the TTP's Unix socket.
     Server,
-    /// The TTP's: it listens already, and connects nowhere.
+    /// The TTP: it listens already, and connects nowhere.
     Authority,
     /// The client's: it connects by TCP, accepts on a socket that it was handed, and drives a terminal. What it
     /// may not do is refused and does not end it.
@@ -34,13 +34,13 @@ pub enum SystemCalls {
     },
 }
 
-/// The part of the second argument of `socket` that is no flag.
+/// Masks the flags out of the second argument of `socket`.
 const KIND_OF_SOCKET: u64 = 0xF;
 
-/// A rule for one system call: it is allowed when one of the conditions holds, or when there is none.
+/// Conditions by system call. A call is allowed if one of its conditions holds, or if it has none.
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// Gives this thread a filter that allows everything. Says why where that cannot be.
+/// Gives this thread a filter that allows everything, or says why that is not possible.
 pub(crate) fn try_filter() -> Result<(), String> {
     let text = |error: seccompiler::Error| error.to_string();
     let everything =
@@ -49,7 +49,7 @@ pub(crate) fn try_filter() -> Result<(), String> {
 }
 
 impl SystemCalls {
-    /// Leaves this thread, and those that it starts, no other calls. Says why where that cannot be.
+    /// Forbids this thread, and those that it starts, all other calls, or says why that is not possible.
     pub(crate) fn enforce(self) -> Result<(), String> {
         let text = |error: seccompiler::Error| error.to_string();
         let refusal = match self {
@@ -57,8 +57,8 @@ impl SystemCalls {
             Self::Client | Self::Broker { .. } => SeccompAction::Errno(libc::EPERM.cast_unsigned()),
         };
         let allowed = program(self.rules().map_err(text)?, refusal, SeccompAction::Allow).map_err(text)?;
-        // What clone3 is asked for cannot be looked into. Where it is missing glibc calls clone, of which
-        // the list above allows what makes a thread.
+        // A filter cannot look into the arguments of clone3. When it is missing, glibc calls clone, which the list
+        // above allows for threads.
         let missing = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());
         let unknown =
             program(unconditional(&[libc::SYS_clone3]), SeccompAction::Allow, missing).map_err(text)?;
@@ -68,7 +68,7 @@ impl SystemCalls {
     fn rules(self) -> Result<Rules, seccompiler::Error> {
         let mut rules = unconditional(lists::EVERYONE);
         rules.extend(unconditional(lists::EVERYONE_HERE));
-        // The filter before this one answers it.
+        // The filter above answers this call.
         rules.extend(unconditional(&[libc::SYS_clone3]));
         let mut allow = |call, rule| rules.entry(call).or_default().push(rule);
 
@@ -77,13 +77,13 @@ impl SystemCalls {
         allow(libc::SYS_tgkill, when(0, SeccompCmpOp::Eq, u64::from(std::process::id()))?);
         allow(libc::SYS_prctl, when(0, SeccompCmpOp::Eq, number(libc::PR_SET_NAME))?);
         allow(libc::SYS_prctl, when(0, SeccompCmpOp::Eq, number(libc::PR_SET_VMA))?);
-        // Limits may be read.
+        // Limits may be read but not changed.
         allow(libc::SYS_prlimit64, when_word(2, SeccompCmpOp::Eq, 0)?);
         let mut others: Vec<_> =
             lists::SIGNALLING.iter().map(|command| (1, SeccompCmpOp::Ne, number(*command))).collect();
         others.push((1, SeccompCmpOp::Ne, number(libc::F_SETFL)));
         allow(libc::SYS_fcntl, when_all(&others)?);
-        // A terminal with O_ASYNC signals whatever is in the foreground.
+        // A terminal with O_ASYNC sends signals to the process in the foreground.
         let no_signal = (2, SeccompCmpOp::MaskedEq(number(libc::O_ASYNC)), 0);
         allow(libc::SYS_fcntl, when_all(&[(1, SeccompCmpOp::Eq, number(libc::F_SETFL)), no_signal])?);
         for request in self.terminal_requests() {
@@ -99,7 +99,7 @@ impl SystemCalls {
             Self::Authority => {}
             Self::Server => rules.extend(unconditional(&[libc::SYS_connect])),
             Self::Client => {
-                // The whole foreground job is stopped with it.
+                // Ctrl+Z stops the whole foreground job.
                 let stop = number(libc::SIGTSTP);
                 allow(libc::SYS_kill, when_all(&[(0, SeccompCmpOp::Eq, 0), (1, SeccompCmpOp::Eq, stop)])?);
                 rules.extend(unconditional(lists::CLIENT));
@@ -114,7 +114,7 @@ impl SystemCalls {
         Ok(rules)
     }
 
-    /// What may be done with sockets beside what any of them may do.
+    /// Adds what this program may do with sockets beyond what all programs may.
     fn add_sockets(self, rules: &mut Rules) -> Result<(), seccompiler::Error> {
         let mut allow = |call, rule| rules.entry(call).or_default().push(rule);
         let local = (0, SeccompCmpOp::Eq, number(libc::AF_UNIX));
@@ -144,7 +144,7 @@ impl SystemCalls {
                 allow(libc::SYS_socket, when_all(&conditions)?);
             }
         }
-        // Sending can connect as well (TCP fast open), and Landlock does not see that.
+        // Sending can connect as well (TCP fast open), which Landlock does not notice.
         let fast_open = SeccompCmpOp::MaskedEq(number(libc::MSG_FASTOPEN));
         let others = if let Self::Broker { .. } = self { lists::BROKER_SENDING } else { &[] };
         for (call, flags) in lists::SENDING.iter().chain(others) {
@@ -188,12 +188,12 @@ fn unconditional(calls: &[i64]) -> Rules {
     calls.iter().map(|call| (*call, Vec::new())).collect()
 }
 
-/// Compares the lower half of an argument, all that an `int` has.
+/// Compares the lower half of an argument, which is all of an `int`.
 fn when(argument: u8, operator: SeccompCmpOp, value: u64) -> Result<SeccompRule, seccompiler::Error> {
     when_all(&[(argument, operator, value)])
 }
 
-/// Holds when all of these hold.
+/// Holds when all conditions hold.
 fn when_all(conditions: &[(u8, SeccompCmpOp, u64)]) -> Result<SeccompRule, seccompiler::Error> {
     let conditions: Result<_, _> = conditions
         .iter()
@@ -204,7 +204,7 @@ fn when_all(conditions: &[(u8, SeccompCmpOp, u64)]) -> Result<SeccompRule, secco
     Ok(SeccompRule::new(conditions?)?)
 }
 
-/// Compares a whole argument, as a pointer is.
+/// Compares a whole argument, such as a pointer.
 fn when_word(argument: u8, operator: SeccompCmpOp, value: u64) -> Result<SeccompRule, seccompiler::Error> {
     let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Qword, operator, value)?;
     Ok(SeccompRule::new(vec![condition])?)
@@ -253,7 +253,7 @@ mod tests {
             ] {
                 assert!(!rules.contains_key(&call), "{program:?} keeps {call}");
             }
-            // What has conditions must not have lost them: no rule would mean that all is allowed.
+            // A call with conditions must not have lost them: no rule would mean that everything is allowed.
             for call in [
                 libc::SYS_clone,
                 libc::SYS_tgkill,

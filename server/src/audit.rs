@@ -1,4 +1,4 @@
-//! The audit log: events that matter to security, in a chain that shows when it was changed.
+//! The audit log: security events in a chain that reveals changes.
 //!
 //! The [`Recorder`] takes each [`SecurityEvent`] with its time, counts [repetitions](Repeats) instead of writing
 //! each, and hands [`Entry`]s to the store, which chains them. With [`report`] an operator reads and checks the

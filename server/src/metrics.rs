@@ -1,8 +1,7 @@
-//! Counters for the operator: numbers, never a name, an address or a word of anybody.
+//! Counters for the operator: numbers, never anybody's name, address or words.
 //!
-//! Counting costs an atomic addition without any order, for each batch where there are batches. Sessions
-//! and queues, which are there to be looked at, are not counted but looked at when somebody asks:
-//! [`crate::operations::monitoring`].
+//! Counting costs a relaxed atomic addition, one for each batch where there are batches. Sessions and queues are
+//! not counted as they change but read on request: [`crate::operations::monitoring`].
 
 mod labels;
 mod process;
@@ -21,27 +20,26 @@ pub use self::process::Process;
 pub use self::words::{Audience, Bound, ErrorCode, HandshakeFault, Line, LoginFault};
 use crate::audit::Kind;
 
-/// The upper ends, in seconds, by which commits are told apart.
+/// The upper bounds of the histogram of commit times, in seconds.
 const COMMIT_SECONDS: [f64; 13] =
     [0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
 
-/// The upper ends by which batches are told apart; the last is the most that there is.
+/// The upper bounds of the histogram of batch sizes; the last is the largest batch.
 const BATCH_SIZES: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
 
-/// Everything that is counted since the start.
+/// Everything counted since the start.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    /// Messages that were stored, by who may read them; the same one sent again is not counted again.
+    /// Stored messages by audience; a message sent again is not counted again.
     pub messages: Labelled<Audience>,
-    /// Messages put into the queues of sessions, once for each that hears one. The session that said it
-    /// is not counted: it gets an answer.
+    /// Messages put into the queues of sessions, once for each receiving session. The sender's session is not
+    /// counted, because it gets an answer.
     pub deliveries: Labelled<Audience>,
-    /// Bytes of TLS that came after the handshakes.
+    /// Bytes of TLS received after the handshakes.
     pub received: Counter,
-    /// Bytes of TLS that were sent after the handshakes.
+    /// Bytes of TLS sent after the handshakes.
     pub sent: Counter,
-    /// Commands, also those that were refused, and lines in which there is none. Unknown commands are counted as
-    /// errors only.
+    /// Commands, including refused ones, and lines without a command. Unknown commands are counted only as errors.
     pub commands: Labelled<Line>,
     /// Commands and lines that were answered with an error.
     pub errors: Labelled<ErrorCode>,
@@ -57,7 +55,7 @@ pub struct Metrics {
     pub login_failures: Labelled<LoginFault>,
     /// Names that were registered, and the same requests again.
     pub registrations: Counter,
-    /// Limits that somebody met.
+    /// Limits that were reached.
     pub limits: Labelled<Bound>,
     /// Sessions that the server closed.
     pub closed: Labelled<Farewell>,
@@ -67,11 +65,11 @@ pub struct Metrics {
     pub audit_losses: Counter,
     /// Sessions: those of guests, and those of users.
     pub sessions: Gauge,
-    /// 1 while the TTP's revocations are followed.
+    /// 1 while the server follows the TTP's revocations.
     pub ttp_connected: Gauge,
 }
 
-/// Transactions of the writer. One thread observes.
+/// Transactions of the writer, recorded by a single thread.
 #[derive(Debug, Clone)]
 pub struct Commits {
     /// Seconds until a transaction was durable.
@@ -93,7 +91,7 @@ impl Default for Commits {
 }
 
 impl Commits {
-    /// Counts a transaction of `writes` writes that took so long.
+    /// Counts a transaction of `writes` writes that took this long.
     pub fn observe(&self, took: Duration, writes: usize) {
         self.duration.observe(took.as_secs_f64());
         self.batch.observe(f64::from(u32::try_from(writes).unwrap_or(u32::MAX)));
@@ -111,7 +109,7 @@ impl Commits {
     }
 }
 
-/// A session that is counted as long as this lives.
+/// A session, counted as long as this exists.
 #[derive(Debug)]
 pub struct Counted(Gauge);
 
@@ -128,7 +126,7 @@ impl Metrics {
         Counted(self.sessions.clone())
     }
 
-    /// Counts an error that a client hears, and the limit behind it.
+    /// Counts an error sent to a client, and the limit behind it.
     pub fn refused(&self, refusal: &Refusal) {
         self.errors.count(ErrorCode::from(refusal));
         if let Some(bound) = Bound::of_refusal(refusal) {
@@ -144,7 +142,7 @@ impl Metrics {
         }
     }
 
-    /// Makes all of it part of what `registry` writes.
+    /// Registers all of it with `registry`.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("messages", "Messages stored", self.messages.clone());
         registry.register(

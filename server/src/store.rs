@@ -5,7 +5,7 @@
 //! - `opening` checks a database (`survey`) and brings it up to date (`migrations`). `writer` is the one thread that
 //!   writes: messages (`append`, at the `tail` of their conversation, if there is `room`), `accounts`, `revocations`
 //!   and the audit log (`audit`). `reader` reads.
-//! - `chain` has the hashes by which a changed row is noticed. [`inspect()`] checks a whole database with them,
+//! - `chain` has the hashes that reveal changed rows. [`inspect()`] checks a whole database with them, and
 //!   [`AuditFile`] the audit log.
 //! - `error` has an error for each operation.
 
@@ -61,11 +61,11 @@ pub type Later<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a
 /// The outcome of an append, with the value that its caller passed along.
 pub type Outcome<T> = (T, Result<Appended, AppendError>);
 
-/// Stores accounts, messages, revocations and the audit log. What it has confirmed is durable. `T` is the value that a
-/// caller of [`append`](Self::append) passes along and finds again in the outcome.
+/// Stores accounts, messages, revocations and the audit log. Confirmed writes are durable. `T` is a value that a
+/// caller of [`append`](Self::append) passes along and gets back with the outcome.
 pub trait Store<T>: Send + Sync + 'static {
     /// Creates an account, and appends `entry` to the audit log in the same transaction. Creating the same account
-    /// again is no error, and appends the entry alone.
+    /// again is no error, and only appends the entry.
     fn create_account(&self, account: Account, entry: Entry) -> Later<'_, (), CreateAccountError>;
 
     /// Finds the account with this name.
@@ -79,8 +79,8 @@ pub trait Store<T>: Send + Sync + 'static {
     /// one, unless another message has that id.
     fn append(&self, message: NewMessage, waiting: T) -> Later<'_, (), WriteError>;
 
-    /// Reads a page of at most `limit` messages of a conversation. A conversation in which nothing was said yet gives
-    /// an empty page.
+    /// Reads a page of at most `limit` messages of a conversation. A conversation without messages gives an empty
+    /// page.
     fn history(
         &self,
         conversation: ConversationKey,
@@ -107,10 +107,10 @@ pub trait Store<T>: Send + Sync + 'static {
     /// Appends entries to the audit log, in this order.
     fn audit(&self, entries: Vec<Entry>) -> Later<'_, (), AuditError>;
 
-    /// Writes something that changes nothing, in turn with everything else, and resolves when it is durable.
+    /// Makes a durable write that changes nothing, in turn with all others.
     fn probe(&self) -> Later<'_, (), WriteError>;
 
-    /// How many writes wait for their turn.
+    /// The number of writes that wait for their turn.
     fn waiting(&self) -> usize;
 }
 
@@ -126,13 +126,13 @@ pub struct Statements {
 /// A user's account.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Account {
-    /// The name, which belongs to this account for ever.
+    /// The name, which belongs to this account forever.
     pub name: UserName,
     /// The account certificate, DER.
     pub certificate: Vec<u8>,
     /// RFC 7638 thumbprint of the account key, base64url.
     pub kid: String,
-    /// When the server first saw it.
+    /// The time of registration on this server.
     pub created: Timestamp,
 }
 
@@ -167,7 +167,7 @@ impl ConversationKey {
 /// A message to be stored.
 #[derive(Clone, Debug)]
 pub struct NewMessage {
-    /// The conversation, as the sender calls it.
+    /// The conversation as the sender names it.
     pub to: Conversation,
     /// The sender, who must have an account.
     pub from: UserName,
@@ -175,7 +175,8 @@ pub struct NewMessage {
     pub id: MessageId,
     /// The text, or the sealed message.
     pub body: Body,
-    /// The time by the server's clock. The message gets this time, or that of the message before it if that is later.
+    /// The time by the server's clock. The message gets this time, or that of the message before it if that one is
+    /// later.
     pub now: Timestamp,
 }
 
@@ -184,7 +185,7 @@ pub struct NewMessage {
 pub struct Appended {
     /// The message as it is stored.
     pub message: Message,
-    /// False when it had been stored before under the same id, and so fanned out already.
+    /// False when it had been stored, and therefore delivered, before under the same id.
     pub fresh: bool,
 }
 
@@ -193,6 +194,6 @@ pub struct Appended {
 pub struct Page {
     /// The messages, oldest first.
     pub messages: Vec<Message>,
-    /// The newest `seq` of the conversation, 0 when it is empty.
+    /// The newest `seq` of the conversation; 0 when it is empty.
     pub last: Seq,
 }

@@ -1,5 +1,5 @@
-//! The audit log: what happens is found in it with its real reason, beside a running server and without
-//! one; nobody hears more than before, and nothing of what is said stands in it.
+//! The audit log: it has all events with their real reasons, with and without a running server; clients learn no
+//! more than before, and it has no content of messages.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use parlour_protocol::UserName;
 use parlour_tests::{World, wait_until};
 use serde_json::Value;
 
-/// Waits for an entry of this kind in which all of these members have these values, and returns it.
+/// Waits for an entry of this kind in which all these members have these values, and returns it.
 fn found(world: &World, kind: &str, members: &[(&str, &str)]) -> Result<Value> {
     let mut entry = None;
     wait_until(&format!("{kind} with {members:?} in the audit log"), || {
@@ -38,7 +38,7 @@ fn what_happens_to_a_user_is_in_the_log_with_its_real_reason() -> Result<()> {
     let device = found(&world, "login", &[("user", "zoe"), here])?["device"].as_str().map(str::to_owned);
     ensure!(device.is_some_and(|device| device.len() == 16));
 
-    // What the client hears is the same whatever it is.
+    // The client gets the same answer for every reason.
     let refused = "error: invalid credentials";
     let failed = |name: &str, reason: &str| {
         found(&world, "login_failed", &[("user", name), ("detail", reason), here]).map(|_| ())
@@ -58,7 +58,7 @@ fn what_happens_to_a_user_is_in_the_log_with_its_real_reason() -> Result<()> {
         Ok(reasons.into_iter().any(|reason| reason.starts_with("certificate: ")))
     })?;
 
-    // Revoked while online, and then on its way back.
+    // Revoked while online, and then while reconnecting.
     let mut anna = world.logged_in_line("anna")?;
     world.run_ttp(&["revoke", "anna"])?;
     anna.expect("goodbye: this device was revoked")?;
@@ -75,7 +75,7 @@ fn what_happens_to_a_user_is_in_the_log_with_its_real_reason() -> Result<()> {
     world.line_as("sam")?.ask("/login sam AAAA", "error: too many attempts from this address, {}")?;
     found(&world, "rate_limit", &[("detail", "login while locked out"), here])?;
 
-    // A taken name, what is no request, and a TTP that is away.
+    // A taken name, an invalid request, and a TTP that is not running.
     world.client("stranger")?.ask("/register sam", "error: user already exists")?;
     let reason = ("detail", "the authority refuses: the name is taken");
     found(&world, "registration_refused", &[("user", "sam"), reason, here])?;
@@ -95,7 +95,7 @@ fn what_happens_to_a_user_is_in_the_log_with_its_real_reason() -> Result<()> {
     found(&world, "reload", &[("detail", "keys and certificates were read again")])?;
     zoe.leave()?;
     world.stop_server()?;
-    // Also without a server: in order, without gaps, and every link holds.
+    // Also without a running server: in order, without gaps, and every link is valid.
     let entries = world.audit_entries(&[])?;
     let numbers: Vec<u64> = entries.iter().filter_map(|entry| entry["number"].as_u64()).collect();
     ensure!(numbers == (1..=entries.len() as u64).collect::<Vec<_>>(), "{numbers:?}");
@@ -144,7 +144,7 @@ fn limits_that_are_hit_are_in_the_log_and_a_flood_is_a_number() -> Result<()> {
         Ok(world.line_as("erik").is_err())
     })?;
     found(&world, "rate_limit", &[("detail", "too many connections from this address")])?;
-    // Thirty refusals are two entries: the first, and how many came after it.
+    // Thirty refusals make two entries: the first, and the number of later ones.
     world.stop_server()?;
     let limited = world.audit_entries(&["--kind", "rate_limit"])?;
     let times = limited
@@ -176,7 +176,7 @@ fn nothing_that_is_said_stands_in_the_log_and_a_crash_breaks_no_chain() -> Resul
     sam.ask(&format!("@erik {CANARY} in private"), "{} sam: @erik {}")?;
     erik.expect("{} sam: {} in public")?;
     erik.expect("{} sam: @erik {} in private")?;
-    // Nor where it does not belong.
+    // Nor when it is in the wrong place.
     world.line()?.ask(&format!("/login sam {CANARY}"), "error: {}")?;
     world.line()?.ask(&format!("/register zoe {CANARY}.{CANARY}.{CANARY}"), "error: {}")?;
     found(&world, "registration_refused", &[("detail", "not a request")])?;

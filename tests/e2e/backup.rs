@@ -1,4 +1,4 @@
-//! Backups: made under load, verified, restored; and what everyone sees afterwards.
+//! Backups: made under load, verified and restored, and what all users see afterwards.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use parlour_tests::{Finished, World, run_to_end};
 use rusqlite::Connection;
 
-/// A key for backups, made by the program itself; its recipient.
+/// Makes a key for backups with the program itself, and returns its recipient.
 fn key(world: &World, program: &str, file: &str) -> Result<String> {
     let finished = run_to_end(program, world.command(program)?.args(["backup-key", file]), "")?;
     ensure!(finished.code == 0, "{finished:#?}");
@@ -19,14 +19,14 @@ fn run(world: &World, program: &str, arguments: &[&str]) -> Result<Finished> {
     run_to_end(program, world.command(program)?.args(arguments), "")
 }
 
-/// Runs one that must succeed.
+/// Runs a command that must succeed.
 fn done(world: &World, program: &str, arguments: &[&str]) -> Result<Vec<String>> {
     let finished = run(world, program, arguments)?;
     ensure!(finished.code == 0, "{arguments:?}: {finished:#?}");
     Ok(finished.out)
 }
 
-/// Runs one that must end with this status and one line of error, which is returned.
+/// Runs a command that must end with this status and one line of error, which is returned.
 fn refused(world: &World, program: &str, arguments: &[&str], code: i32) -> Result<String> {
     let finished = run(world, program, arguments)?;
     ensure!(finished.code == code && finished.out.is_empty(), "{arguments:?}: {finished:#?}");
@@ -59,7 +59,7 @@ fn a_drill_everything_is_lost_and_comes_back_and_what_came_later_is_missed() -> 
         erik.process.out.wait_for(&format!("{{}} sam: {text}"))?;
         erik.ask(&format!("@sam secret {text}"), &format!("{{}} erik: @sam secret {text}"))?;
     }
-    // Under load: sam types ahead, and is stored line by line while the backup is made.
+    // Under load: sam types ahead, and each line is stored while the backup is made.
     for number in 0..200 {
         sam.type_line(&format!("load {number}"))?;
     }
@@ -80,13 +80,13 @@ fn a_drill_everything_is_lost_and_comes_back_and_what_came_later_is_missed() -> 
     ensure!(names(&world.path("data"))? == ["chat.db", "lock"], "{:?}", names(&world.path("data"))?);
     world.start_server()?;
 
-    // Those who were there miss what came after the backup, and are told so.
+    // Users who were there miss the messages after the backup, and are told so.
     let mut sam = world.logged_in("sam")?;
     sam.process.wait_for_error("of #lobby, this machine 203: the server has lost some")?;
     sam.type_line("@erik again")?;
     sam.process.out.wait_for("{} sam: @erik again")?;
     ensure!(sam.leave()? == 0);
-    // Who has nothing of their own left reads everything that is in the backup.
+    // A user with no local records reads everything in the backup.
     std::fs::remove_file(world.profile("erik").join("local.db"))?;
     let mut erik = world.logged_in("erik")?;
     for text in ["secret one", "secret two"] {
@@ -113,7 +113,7 @@ fn a_backup_that_was_changed_is_not_good_and_one_for_another_key_cannot_be_tried
     ensure!(refused("other.key", 2)? == "error: a.age is not encrypted to this key");
     ensure!(refused("missing.key", 2)?.starts_with("error: cannot use the key missing.key: "));
     let good = std::fs::read(world.path("a.age"))?;
-    // The library's own test flips bits all over; here a few places of a real one.
+    // The library's own test flips bits all over; here a few places in a real one are enough.
     for part in 0..12 {
         let place = (good.len() - 1) * part / 11;
         let mut bad = good.clone();
@@ -123,7 +123,7 @@ fn a_backup_that_was_changed_is_not_good_and_one_for_another_key_cannot_be_tried
     }
     std::fs::write(world.path("a.age"), &good[..good.len() / 2])?;
     refused("backup.key", 1)?;
-    // Damaged ones are not restored either, and leave no database.
+    // Damaged backups are not restored either, and leave no database.
     let arguments = ["restore", "a.age", "--identity", "backup.key", "--data", "new"];
     refused_restore(&world, &arguments)?;
     Ok(())
@@ -185,7 +185,7 @@ fn nothing_that_is_there_is_overwritten() -> Result<()> {
     world.stop_server()?;
     ensure!(refused(&world, "parlour-server", &restore("data"), 2)? == there);
     ensure!(!database.is_empty() && world.database().exists(), "the database is gone");
-    // A server whose database was taken from under it still owns its folder.
+    // A server whose database was removed still owns its folder.
     world.start_server()?;
     for file in ["chat.db", "chat.db-wal", "chat.db-shm"] {
         std::fs::remove_file(world.path("data").join(file))?;
@@ -195,7 +195,7 @@ fn nothing_that_is_there_is_overwritten() -> Result<()> {
     Ok(())
 }
 
-/// A command that may write no file longer than this, as on a disk that fills up.
+/// The command with a limit on the size of its files, like a disk that fills up.
 fn with_room(command: &Command, kibibytes: u64) -> Command {
     let mut shell = Command::new("bash");
     shell.arg("-c").arg(format!("trap '' XFSZ; ulimit -f {kibibytes}; exec \"$0\" \"$@\""));
@@ -215,7 +215,8 @@ fn a_full_disk_leaves_no_half_backup_and_no_half_database() -> Result<()> {
     done(&world, "parlour-server", &["backup", "whole.age", "--data", "data", "--recipient", &recipient])?;
     let (before, data) = (names(world.folder())?, names(&world.path("data"))?);
     let whole = std::fs::metadata(world.path("whole.age"))?.len().div_ceil(1_024);
-    // No room for the copy; for the copy and not for the backup, which is a little longer.
+    // First too little space for the copy; then enough for the copy but not for the backup, which is a little
+    // longer.
     for room in [8, whole - 2] {
         let finished = run_to_end("server", &mut with_room(&command, room), "")?;
         ensure!(finished.code == 2 && finished.hint().contains("room"), "{room} KiB: {finished:#?}");
@@ -228,7 +229,7 @@ fn a_full_disk_leaves_no_half_backup_and_no_half_database() -> Result<()> {
     let finished = run_to_end("server", &mut with_room(&command, 8), "")?;
     ensure!(finished.code == 2 && finished.hint().contains("room"), "{finished:#?}");
     ensure!(!world.path("new").exists(), "{:?}", names(&world.path("new"))?);
-    // With room it works in the same place.
+    // With enough space it works in the same place.
     ensure!(run_to_end("server", &mut command, "")?.code == 0);
     Ok(())
 }
@@ -253,7 +254,7 @@ fn a_ttp_comes_back_with_its_root_and_its_names() -> Result<()> {
             .starts_with("error: s.age is a backup of parlour-server")
     );
 
-    // What cannot be restored leaves no folder behind.
+    // A backup that cannot be restored leaves no folder behind.
     let elsewhere = ["restore", "s.age", "--identity", "backup.key", "--keys", "elsewhere"];
     refused(&world, "parlour-ttp", &elsewhere, 1)?;
     ensure!(!world.path("elsewhere").exists(), "a folder was left");

@@ -1,5 +1,5 @@
-//! Coming back to many private messages: the newest are seen at once, the rest is opened behind them on
-//! all cores, and nothing is lost when the client is stopped meanwhile.
+//! Returning to a large number of missed private messages: the newest appear at once, the rest is opened on all
+//! cores behind them, and nothing is lost when the client is stopped meanwhile.
 
 use std::time::Instant;
 
@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 /// More than ten pages.
 const MESSAGES: u64 = 300;
 
-/// As many as the measurement has.
+/// The number of messages in the measurement.
 const MANY: u64 = 10_000;
 
-/// Erik, who seals for sam and sends as fast as the server takes it.
+/// Erik, who seals for sam and sends as fast as the server accepts.
 struct Writer {
     line: Line,
     erik: Author,
@@ -26,7 +26,7 @@ impl Writer {
         Ok(Self { line: world.json_line("erik")?, erik, sam })
     }
 
-    /// Writes so many more; the server has them when this returns.
+    /// Writes this many more; the server has stored them when this returns.
     fn write(&mut self, count: u64) -> Result<()> {
         for _ in 0..count {
             let n = self.erik.written();
@@ -39,12 +39,12 @@ impl Writer {
     }
 }
 
-/// What the message with this number says; without a blank, so that a terminal gets it in one piece.
+/// The text of the message with this number; without a space, so that a terminal receives it in one piece.
 fn text(n: u64) -> String {
     format!("message-{n}")
 }
 
-/// A world in which sam has read one message of erik's, and then missed so many.
+/// A world in which sam has read one message from erik and then missed this many.
 fn missed(count: u64) -> Result<World> {
     let world = World::with().people().limit("commands_per_second=1000000").start()?;
     let mut erik = Writer::new(&world)?;
@@ -57,7 +57,7 @@ fn missed(count: u64) -> Result<World> {
     Ok(world)
 }
 
-/// Reads all that sam has with erik: it must be all of erik's messages, in order, opened and believed.
+/// Reads sam's whole conversation with erik: it must have all of erik's messages, in order, opened and valid.
 fn read_all(world: &World, count: u64) -> Result<Vec<Value>> {
     let arguments = ["history", "@erik", "--limit", &(count + 2).to_string(), "--json"];
     let read = world.one_shot("sam", &arguments, "")?;
@@ -72,7 +72,7 @@ fn read_all(world: &World, count: u64) -> Result<Vec<Value>> {
     Ok(messages)
 }
 
-/// How many messages sam's machine has.
+/// The number of messages on sam's machine.
 fn kept(world: &World) -> Result<u64> {
     let database = rusqlite::Connection::open(world.profile("sam").join("local.db"))?;
     Ok(database.query_row("SELECT count(*) FROM messages", [], |row| row.get(0))?)
@@ -104,7 +104,7 @@ fn who_comes_back_is_heard_before_everything_is_opened_and_then_has_it_in_order(
     ensure!(said["seq"] == MESSAGES + 2 && said["verdict"] == json!({"is": "good"}), "{said}");
     let all = read_all(&world, MESSAGES)?;
     ensure!(all.last() == Some(&said), "{:?}", all.last());
-    // The chain goes on.
+    // The chain continues.
     let again = sam.call(&json!({"id": 2, "do": "say", "to": "@erik", "text": "and stay"}))?;
     ensure!(again["message"]["verdict"] == json!({"is": "good"}), "{again}");
     ensure!(sam.leave()? == 0 && erik.leave()? == 0);

@@ -1,4 +1,4 @@
-//! `check` says what is wrong, with what to do about it, and nothing else is wrong then.
+//! `check` reports each fault with its remedy, and nothing else.
 
 mod dangers;
 mod unseen;
@@ -13,7 +13,7 @@ use parlour_tests::{Finished, World, run_to_end};
 use rusqlite::Connection;
 use serde_json::Value;
 
-/// What is wrong, as `WHAT: PROBLEM`. The disk of the machine that runs the test is its own affair.
+/// The faults found, as `WHAT: PROBLEM`. The disk of the machine that runs the test is ignored.
 fn wrong(program: &str, finished: &Finished) -> Result<Vec<String>> {
     let mut wrong = Vec::new();
     for line in &finished.out {
@@ -48,7 +48,7 @@ fn ttp(world: &World, further: &[&str]) -> Result<Vec<String>> {
     wrong("ttp", &check(world, "parlour-ttp", &[&["--keys", "keys"], further].concat())?)
 }
 
-/// There is this one thing wrong, and no other.
+/// Checks that exactly this fault was found.
 fn one(wrong: &[String], expected: &str) -> Result<()> {
     let [found] = wrong else { anyhow::bail!("{expected:?} alone was expected: {wrong:#?}") };
     ensure!(found.starts_with(expected), "{expected:?} was expected: {found}");
@@ -65,7 +65,7 @@ fn set_mode(path: &Path, mode: u32) -> Result<()> {
     Ok(std::fs::set_permissions(path, Permissions::from_mode(mode))?)
 }
 
-/// A world in which something was said, with its server stopped and its TTP running.
+/// A world with messages, whose server is stopped and whose TTP runs.
 fn world_with_words() -> Result<World> {
     let mut world = World::peopled()?;
     let mut sam = world.logged_in("sam")?;
@@ -86,7 +86,7 @@ fn a_world_that_works_is_well_also_while_it_runs() -> Result<()> {
     world.start_server()?;
     let (server, ttp) = (server(&world, &[])?, ttp(&world, &[])?);
     ensure!(server.is_empty() && ttp.is_empty(), "{server:#?} {ttp:#?}");
-    // What the checks looked at works as before.
+    // The checks have changed nothing.
     let mut erik = world.logged_in("erik")?;
     for text in ["one", "two", "three"] {
         erik.process.out.wait_for(&format!("{{}} sam: @erik {text}"))?;
@@ -113,7 +113,7 @@ fn what_was_not_told_is_not_checked_and_the_limits_are_listed() -> Result<()> {
     ensure!(finished.code == 0, "{finished:#?}");
     ensure!(finished.out.iter().all(|line| is_unasked(line)), "{finished:#?}");
 
-    // Turned off, the sandbox is a fault.
+    // A sandbox that is turned off is a fault.
     std::fs::write(world.path("off.toml"), "sandbox = \"off\"")?;
     for program in ["parlour-server", "parlour-ttp"] {
         let mut command = world.command(program)?;
@@ -128,7 +128,8 @@ fn what_was_not_told_is_not_checked_and_the_limits_are_listed() -> Result<()> {
     Ok(())
 }
 
-/// Whether a line is of what nobody named: of the kernel alone something can be said.
+/// Returns true if a line says that nothing was checked, or is about the kernel's sandbox, which needs no
+/// configuration.
 fn is_unasked(line: &str) -> bool {
     line.starts_with("not checked  ") || line.starts_with("well         sandbox: Landlock ")
 }
@@ -158,7 +159,7 @@ fn each_fault_of_a_server_is_found_alone() -> Result<()> {
 
     let taken = TcpListener::bind(world.address()?)?;
     one(&server(&world, &[])?, "port: another program listens on 127.0.0.1:")?;
-    // Also when our own server runs, on another address.
+    // The same when our own server runs on another address.
     drop(taken);
     world.start_server()?;
     let other = TcpListener::bind("127.0.0.1:0")?;
@@ -205,7 +206,7 @@ fn each_damage_of_a_servers_database_is_found() -> Result<()> {
         .execute_batch("DROP TRIGGER audit_keeps; UPDATE audit SET detail = 'nothing' WHERE number = 2")?;
     one(&server(&world, &[])?, "audit: entry 2 does not fit its hash")?;
     std::fs::write(world.database(), &good)?;
-    // A bit of the file itself, in the middle of a text.
+    // A flipped bit in the file itself, in the middle of a text.
     let place = good.windows(5).position(|bytes| bytes == b"three").context("the text in the file")?;
     let mut flipped = good.clone();
     flipped[place] ^= 1;
@@ -220,7 +221,7 @@ fn each_damage_of_a_servers_database_is_found() -> Result<()> {
     Ok(())
 }
 
-/// Takes the triggers off a table that keep it from being changed; what puts them back.
+/// Removes the triggers that protect a table from changes; returns the SQL that restores them.
 fn without_guards(database: &Connection, table: &str) -> Result<String> {
     let mut select =
         database.prepare("SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?1")?;
@@ -279,7 +280,7 @@ fn each_fault_of_a_ttp_is_found_and_damage_is_not_served() -> Result<()> {
         ),
         ("revocations", "UPDATE revocations SET number = 7", "revocations: 1 up to number 7"),
     ] {
-        // The tables refuse changes; whoever changes the file is not asked.
+        // The tables refuse changes, but changing the file bypasses that.
         let changed = Connection::open(&database)?;
         changed.execute_batch("PRAGMA foreign_keys = OFF")?;
         let guards = without_guards(&changed, table)?;

@@ -1,4 +1,4 @@
-//! What was acknowledged is kept, arrives once, and in order, whatever is killed.
+//! Acknowledged messages are kept, arrive once, and in order, whatever is killed.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use parlour_tests::{Client, Relay, World, in_time, wait_until};
 use serde_json::json;
 
-/// The texts of the lobby as the server keeps them, in the order of `seq`; `seq` has no gaps.
+/// The texts of the lobby as the server stores them, in the order of `seq`, which has no gaps.
 fn lobby(world: &World) -> Result<Vec<String>> {
     let database = rusqlite::Connection::open(world.database())?;
     let mut select = database.prepare(
@@ -33,7 +33,7 @@ fn over(relay: &Relay, world: &World, person: &str, face: &str) -> Result<Comman
     Ok(command)
 }
 
-/// How often the server is killed; `make soak` asks for more.
+/// The number of times that the server is killed; `make soak` asks for more.
 fn kills() -> usize {
     std::env::var("PARLOUR_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(12)
 }
@@ -58,13 +58,13 @@ fn nothing_is_lost_doubled_or_moved_when_the_server_is_killed_between_messages()
     let mut last = type_more(&mut sam, &mut erik)?;
     let mut seen_by_sam = Vec::new();
     for kill in 0..kills {
-        // Something was said since the last kill, and something is still on its way.
+        // At least one message was sent since the last kill, and another is on its way.
         seen_by_sam.extend(sam.process.out.so_far());
         for _ in 0..4 {
             seen_by_sam.push(sam.process.out.next_line()?);
         }
         world.kill_server()?;
-        // Not more than the pipes to the clients hold while the server is away.
+        // No more lines than fit in the pipes to the clients while the server is down.
         if kill + 1 < kills && 3 * last < seen_by_sam.len() + 60 {
             last = type_more(&mut sam, &mut erik)?;
         }
@@ -76,7 +76,7 @@ fn nothing_is_lost_doubled_or_moved_when_the_server_is_killed_between_messages()
         Ok(())
     };
     leave(&mut sam)?;
-    // Who leaves while fetching what was said meanwhile does not see all of it.
+    // A client that leaves while fetching missed messages does not see all of them.
     let mut seen_by_erik = Vec::new();
     let mut awaited = vec![format!(" sam: sam {last}"), format!(" sam: @erik secret {last}")];
     while !awaited.is_empty() {
@@ -86,7 +86,7 @@ fn nothing_is_lost_doubled_or_moved_when_the_server_is_killed_between_messages()
     }
     leave(&mut erik)?;
 
-    // Everything, once, and each one's own in the order in which it was typed.
+    // All messages, once, those of each sender in the order in which they were typed.
     let kept = lobby(&world)?;
     ensure!(kept.len() == 2 * last, "{} of {} messages: {kept:?}", kept.len(), 2 * last);
     for name in ["sam", "erik"] {
@@ -94,7 +94,7 @@ fn nothing_is_lost_doubled_or_moved_when_the_server_is_killed_between_messages()
         let expected: Vec<String> = (1..=last).map(|n| format!("{name} {n}")).collect();
         ensure!(own.into_iter().eq(expected.iter()), "{kept:?}");
     }
-    // Both saw the same, once, in the order in which the server keeps it.
+    // Both saw the same, once, in the server's order.
     seen_by_sam.extend(sam.process.out.rest()?);
     seen_by_erik.extend(erik.process.out.rest()?);
     let text = |line: &String| line.get("2026-11-21 10:48:51 ".len()..).unwrap_or_default().to_owned();
@@ -155,7 +155,7 @@ fn a_message_whose_answer_never_came_is_sent_again_and_kept_once() -> Result<()>
     relay.mute();
     sam.type_line("hello all")?;
     erik.expect("{} sam: hello all")?;
-    // The server has it, and sam's client does not know.
+    // The server has stored it, and sam's client does not know that.
     sam.process.crash()?;
     let mut sam = Client::start("sam", &mut over(&Relay::to(world.address()?)?, &world, "sam", "--plain")?)?;
     sam.expect("Authentication Succeeded")?;
@@ -164,12 +164,12 @@ fn a_message_whose_answer_never_came_is_sent_again_and_kept_once() -> Result<()>
     erik.expect("{} sam: and once more")?;
     assert_eq!(lobby(&world)?, ["hello all", "and once more"]);
 
-    // The same for a private one, and over a connection that breaks instead of a client that dies.
+    // The same for a private message, and over a connection that breaks instead of a client that dies.
     let relay = Relay::to(world.address()?)?;
     ensure!(sam.leave()? == 0);
     let mut sam = Client::start("sam", &mut over(&relay, &world, "sam", "--plain")?)?;
     sam.process.out.wait_for("{} sam: and once more")?;
-    // So that sam's client knows erik's key, which it asks for on each new connection.
+    // This makes sam's client fetch erik's key, which it does on each new connection.
     sam.ask("@erik are you there?", "{} sam: @erik are you there?")?;
     erik.expect("{} sam: @erik are you there?")?;
     relay.mute();
@@ -236,7 +236,7 @@ fn who_was_away_for_long_gets_everything_once_and_in_order() -> Result<()> {
     let history = sam.call(&json!({"id": "h", "do": "history", "conversation": "#lobby", "limit": 400}))?;
     ensure!(history["messages"].as_array().map(Vec::len) == Some(310) && history["complete"] == true);
 
-    // A login shows the newest 100 of each, and no more: here, and on a machine that knows nothing yet.
+    // A login shows the newest 100 of each conversation and no more: here, and on a machine without records.
     ensure!(sam.leave()? == 0);
     for _ in 0..2 {
         let mut sam = world.logged_in("sam")?;
@@ -250,7 +250,7 @@ fn who_was_away_for_long_gets_everything_once_and_in_order() -> Result<()> {
         ensure!(private.len() == 100 && private[0].ends_with(" private 21"), "{private:?}");
         ensure!(shown.len() == 200, "{shown:?}");
         for file in ["local.db", "local.key"] {
-            // The second time they are there again.
+            // The second login shows them again.
             std::fs::remove_file(world.profile("sam").join(file))?;
         }
     }
@@ -270,7 +270,7 @@ fn a_network_that_breaks_again_and_again_while_much_is_fetched_loses_and_doubles
     let lines: Vec<String> = (1..=MESSAGES).map(|n| format!("message {n}\n")).collect();
     anna.send(lines.concat().as_bytes())?;
     anna.lines.wait_for(&format!("{{}} anna: message {MESSAGES}"))?;
-    // Enough for a page of a hundred, and not for the next.
+    // Enough for a page of a hundred, but not for the next.
     relay.ration(26_000);
     relay.mend();
     for n in 1..=MESSAGES {
@@ -279,7 +279,7 @@ fn a_network_that_breaks_again_and_again_while_much_is_fetched_loses_and_doubles
     let breaks = |errors: &str| errors.matches("not connected: ").count();
     wait_until("several breaks in the news", || Ok(breaks(&sam.process.errors()) >= 3))?;
     relay.ration(usize::MAX);
-    // A word that waits for a connection that is whole again, and its answer.
+    // A message that waits for a working connection, and its answer.
     sam.ask("here I am", "{} sam: here I am")?;
     anna.expect("{} sam: here I am")?;
     Ok(())
@@ -308,7 +308,7 @@ fn a_lost_connection_is_one_line_of_news_and_comes_back_by_itself() -> Result<()
             || line.starts_with("connected to ")),
         "{news}"
     );
-    // Nothing of it is among what was said.
+    // None of it was posted as a message.
     sam.ask("/users", "sam")?;
     ensure!(sam.leave()? == 0);
     Ok(())
@@ -321,7 +321,7 @@ fn a_server_that_is_stopped_says_goodbye_finishes_and_ends_well() -> Result<()> 
     let mut erik = world.json_line("erik")?;
     let mut guest = world.line()?;
     guest.ask("/help", "/register {}")?;
-    // A connection that never shakes hands is not waited for.
+    // The server does not wait for a connection that never does its handshake.
     let _silent = std::net::TcpStream::connect(world.address()?)?;
     let begun = Instant::now();
     world.stop_server()?;
@@ -348,7 +348,7 @@ fn a_server_that_stops_answers_what_it_was_asked_before() -> Result<()> {
     world.stop_server()?;
     let mut said = sam.lines.rest()?;
     ensure!(said.pop().as_deref() == Some("goodbye: server is stopping"), "{said:?}");
-    // What was answered is kept, and what is kept was answered.
+    // All answered messages are stored, and all stored messages were answered.
     let kept = lobby(&world)?;
     ensure!(kept.len() == said.len() + 1, "{} answered, {} kept", said.len() + 1, kept.len());
     ensure!(said.iter().zip(&kept[1..]).all(|(line, text)| line.ends_with(text)), "{said:?} {kept:?}");
@@ -367,7 +367,7 @@ fn a_hangup_takes_up_a_new_certificate_and_disturbs_nobody() -> Result<()> {
     let after = world.line()?.chain;
     ensure!(after[0] != before[0] && after[1] == before[1], "the same certificate, or another root");
 
-    // A bad one is not taken up.
+    // A bad certificate is not loaded.
     std::fs::write(world.path("keys/server/server.crt"), "garbage")?;
     world.server()?.signal(Signal::SIGHUP)?;
     world.server()?.wait_for_error("the old ones stay")?;

@@ -1,5 +1,5 @@
-//! Disks that fail, files that were changed, copies that were torn, peers that vanish: nothing that was
-//! acknowledged is lost, and nothing that is damaged is served.
+//! Failing disks, changed files, torn copies, vanishing peers: no acknowledged message is lost, and no damaged
+//! data is served.
 
 mod client_disk;
 mod flips;

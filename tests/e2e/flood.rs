@@ -1,6 +1,6 @@
-//! Very many lines that a well-behaved program would never say, through a server that runs on.
+//! A very large number of lines that a well-behaved program would never send, through one running server.
 //!
-//! `PARLOUR_LINES` says how many, and `PARLOUR_SEED` which; `make soak-lines` sends ten million.
+//! `PARLOUR_LINES` sets the number and `PARLOUR_SEED` the seed; `make soak-lines` sends ten million.
 
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,20 +11,20 @@ use parlour_protocol::{Command, Dialect};
 use parlour_tests::{Author, Flood, Garbage, Source, World, run_to_end, wait_until};
 use serde_json::{Value, json};
 
-/// How many lines, when nobody says it.
+/// The default number of lines.
 const LINES: u64 = 20_000;
 
-/// Lines before it is looked how much memory the server takes: caches and pools fill up first.
+/// Lines before the server's memory is measured: caches and pools fill up first.
 const WARM_UP: u64 = 200_000;
 
-/// By how much that may rise, in KiB.
+/// The acceptable rise of memory in KiB.
 const MOST_RISE: i64 = 8_192;
 
-/// Lines that are sent at once, and about how many bytes.
+/// Lines that are sent at once, and their approximate size in bytes.
 const BATCH: usize = 256;
 const BATCH_BYTES: usize = 200_000;
 
-/// What the process of a server has.
+/// Resources of the server's process.
 #[derive(Debug, Clone, Copy)]
 struct Holdings {
     memory: i64,
@@ -44,7 +44,7 @@ impl Holdings {
     }
 }
 
-/// Lines of which the others are made: for guests, and for those who are logged in, in both dialects.
+/// Correct lines from which the others are made: for guests and for users, in both dialects.
 struct Good {
     plain: Vec<String>,
     json: Vec<String>,
@@ -88,18 +88,18 @@ impl Good {
     }
 }
 
-/// One who sends, connection after connection.
+/// Sends lines, one connection after another.
 struct Sender<'a> {
     source: Source,
     good: Vec<&'a str>,
     garbage: Garbage,
-    /// Lines that all are to send together, and lines that were sent.
+    /// The number of lines that all senders should send together, and the number sent so far.
     goal: u64,
     sent: &'a AtomicU64,
     tally: Tally,
 }
 
-/// What became of lines.
+/// Counts of lines.
 #[derive(Default, Clone, Copy)]
 struct Tally {
     connections: u64,
@@ -116,7 +116,7 @@ impl std::ops::AddAssign for Tally {
 }
 
 impl Sender<'_> {
-    /// Runs, and has the others stop when that fails.
+    /// Sends, and stops the other senders if that fails.
     fn run_or_stop(&mut self) -> Result<()> {
         let outcome = self.run();
         if outcome.is_err() {
@@ -125,7 +125,7 @@ impl Sender<'_> {
         outcome
     }
 
-    /// Sends until all have sent enough.
+    /// Sends until all senders have sent enough.
     fn run(&mut self) -> Result<()> {
         while self.sent.load(Ordering::Relaxed) < self.goal {
             let mut flood = self.source.open()?;
@@ -167,7 +167,7 @@ impl Sender<'_> {
             } else {
                 self.garbage.spoil(good)
             };
-            // What is stored waits for the disk, and who leaves or asks the TTP takes longer than all others.
+            // Commands that store, leave or ask the TTP take longer than all others.
             let rare = match flood.reads(&line) {
                 Some(Command::Post(_) | Command::Register { .. } | Command::Renew { .. }) => 5,
                 Some(Command::Exit | Command::Login { .. } | Command::Dialect(_)) => 500,
@@ -180,8 +180,7 @@ impl Sender<'_> {
     }
 }
 
-/// Has lines sent by two who are logged in and two guests, one of each in each dialect, while erik goes on
-/// chatting.
+/// Two users and two guests, one of each in each dialect, send lines while erik keeps chatting.
 fn flood(world: &World, good: &Good, garbage: &mut Garbage, lines: u64) -> Result<Tally> {
     let sent = AtomicU64::new(0);
     let [plain, json] =
@@ -214,7 +213,7 @@ fn flood(world: &World, good: &Good, garbage: &mut Garbage, lines: u64) -> Resul
     Ok(tally)
 }
 
-/// Says something again and again, and has it answered, until the lines were sent.
+/// Posts again and again and waits for each answer, until the lines were sent.
 fn chat(source: &Source, sent: &AtomicU64, lines: u64) -> Result<()> {
     let mut erik = source.open()?;
     while sent.load(Ordering::Relaxed) < lines {
@@ -227,7 +226,7 @@ fn chat(source: &Source, sent: &AtomicU64, lines: u64) -> Result<()> {
     Ok(())
 }
 
-/// What the server has when nobody is connected: its files no longer become fewer.
+/// The server's resources without connections: waits until the number of its files no longer falls.
 fn settled(pid: u32) -> Result<Holdings> {
     let mut last = Holdings::of(pid)?;
     let mut same = 0;
@@ -240,7 +239,7 @@ fn settled(pid: u32) -> Result<Holdings> {
     Ok(last)
 }
 
-/// Waits until threads and files are as few as they were, and says what the server has then.
+/// Waits until there are as few threads and files as before, and returns the server's resources then.
 fn at_rest(pid: u32, before: &Holdings) -> Result<Holdings> {
     wait_until("threads and files are given back", || {
         let now = Holdings::of(pid)?;
@@ -262,7 +261,7 @@ fn a_flood_of_lines_that_make_no_sense_leaves_nothing_behind() -> Result<()> {
     let good = Good::new(&world)?;
     let mut garbage = Garbage::new();
     let pid = world.server()?.pid();
-    // The database's threads begin with the first who asks it.
+    // The database's threads start with the first request to it.
     flood(&world, &good, &mut garbage, 1_000)?;
     let begun = settled(pid)?;
     flood(&world, &good, &mut garbage, WARM_UP.min(lines / 2))?;
@@ -285,7 +284,7 @@ fn a_flood_of_lines_that_make_no_sense_leaves_nothing_behind() -> Result<()> {
     whole(&world)
 }
 
-/// Everything that was stored fits its hashes.
+/// Checks that everything stored matches its hashes.
 fn whole(world: &World) -> Result<()> {
     let mut command = world.command("parlour-server")?;
     let checked = run_to_end("check", command.args(["check", "--json", "--data", "data"]), "")?;

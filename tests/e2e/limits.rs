@@ -1,4 +1,4 @@
-//! The limits: what is above them is refused, slowed down or cut off, and nobody else notices.
+//! The limits: anything above them is refused, slowed down or cut off, and nobody else is affected.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 #[test]
 fn who_asks_much_and_reads_late_gets_every_answer() -> Result<()> {
-    // More answers than the system takes, and fewer questions.
+    // More answers than the system accepts, and fewer questions.
     const QUESTIONS: usize = 30_000;
     let world = World::with()
         .people()
@@ -70,7 +70,7 @@ fn each_of_many_commands_gets_exactly_one_reply_in_their_order() -> Result<()> {
         add(json!({"cmd": "account", "name": "nobody"}), "user_not_found");
         add(json!({"cmd": "history", "conversation": "#lobby", "limit": 1}), "history");
         add(json!({"cmd": "pong"}), "pong");
-        // The same again: the same answer.
+        // The same again gets the same answer.
         add(post(3, "#lobby"), "posted");
     }
     sam.send(commands.as_bytes())?;
@@ -142,10 +142,10 @@ fn a_burst_of_long_messages_reaches_who_reads_once_and_in_order() -> Result<()> 
     let mut anna = world.robot("anna", &["--user", "anna"])?;
     anna.process.out.event("backlog")?;
     let sam = world.logged_in_line("sam")?;
-    // All that the burst allows, and in all more than a session's queue holds.
+    // All that the burst allows, and more in total than a session's queue holds.
     let lines: Vec<String> = (1..=55).map(|n| format!("{n:0>8192}\n")).collect();
     sam.send(lines.concat().as_bytes())?;
-    // Whether it is too much for a queue depends on how busy this machine is. Anna does not notice.
+    // It depends on the load of this machine if this fills a queue. Anna is not affected.
     for line in &lines {
         let event = anna.process.out.event("message")?;
         ensure!(event["message"]["text"] == line.trim_end(), "{event}");

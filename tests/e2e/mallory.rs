@@ -1,6 +1,7 @@
-//! What Mallory cannot do: one file for each claim of `docs/threat-model.md`, with the attacks on it, run
-//! against real programs. Each shows that it bites: the same attack on what is not protected succeeds in the
-//! test itself, or the head of the file says what was switched off once and how the test failed then.
+//! Mallory's attacks: one file for each claim of `docs/threat-model.md`, with the attacks on it, run against real
+//! programs. Each shows that its attack works without the protection: the same attack on an unprotected target
+//! succeeds in the test itself, or the head of the file says what was switched off once and how the test failed
+//! then.
 
 #![expect(clippy::indexing_slicing, reason = "an answer in which something is missing fails the test")]
 
@@ -49,13 +50,13 @@ fn fast() -> Result<World> {
     World::with().people().limit("commands_per_second=100000").limit("command_burst=100000").start()
 }
 
-/// The world's authority, for one who has stolen its key.
+/// The world's authority in the hands of somebody who has stolen its key.
 fn stolen_authority(world: &World) -> Result<Issuer<'static, KeyPair>> {
     let key = KeyPair::from_pem(&std::fs::read_to_string(world.path("keys/ttp/ca.key"))?)?;
     Ok(Issuer::from_ca_cert_pem(&std::fs::read_to_string(world.root())?, key)?)
 }
 
-/// What a line of a server lists under this name; nothing when it does not.
+/// The list with this name in a line of a server; empty when there is none.
 fn list<'a>(line: &'a mut Value, name: &str) -> &'a mut [Value] {
     line.get_mut(name).and_then(Value::as_array_mut).map_or(&mut [], Vec::as_mut_slice)
 }
@@ -74,7 +75,7 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The files below a folder in which one of these texts stands.
+/// The files below a folder that contain one of these texts.
 fn holding(folder: &Path, texts: &[&str]) -> Result<Vec<PathBuf>> {
     let mut holding = Vec::new();
     for path in files(folder)? {
@@ -102,7 +103,7 @@ fn kid(certificate: &[u8]) -> Result<String> {
     Ok(AccountCertificate::from_der(certificate)?.kid().to_owned())
 }
 
-/// How many messages the server keeps.
+/// The number of messages that the server stores.
 fn kept(world: &World) -> Result<usize> {
     let database = Connection::open(world.database())?;
     Ok(database.query_row("SELECT count(*) FROM messages", [], |row| row.get(0))?)
@@ -112,7 +113,7 @@ fn user(name: &str) -> Result<UserName> {
     Ok(name.parse()?)
 }
 
-/// Waits for this in what an operator sees, who has not turned on more than is logged by default.
+/// Waits for this text in the operator's log, at the default level.
 fn wait_for_log(world: &World, text: &str) -> Result<()> {
     wait_until(&format!("{text:?} in the log"), || {
         let log = world.server_log();
@@ -120,7 +121,7 @@ fn wait_for_log(world: &World, text: &str) -> Result<()> {
     })
 }
 
-/// Logs in with this signature, which must fail as all failed logins do, for this reason.
+/// Tries to log in with this signature, which must fail like all failed logins, for this reason.
 fn fails(world: &World, line: &mut Line, name: &str, signature: &str, reason: &str) -> Result<()> {
     line.ask(&format!("/login {name} {signature}"), "error: invalid credentials")?;
     line.lines.expect_end()?;

@@ -1,5 +1,4 @@
-//! What the operator's programs are told: right to the number, of nobody by name, to this machine alone, and
-//! without harm to anybody, whatever they ask.
+//! The metrics are exact, name nobody, are served to this machine only, and no request for them does any harm.
 
 mod serving;
 mod shown;
@@ -56,7 +55,7 @@ fn chat_is_counted_to_the_number() -> Result<()> {
         &[
             (r#"parlour_messages_total{kind="public"}"#, 2.0),
             (r#"parlour_messages_total{kind="private"}"#, 3.0),
-            // Two others hear what is public, one what is private.
+            // A public message goes to two others, a private one to one.
             (r#"parlour_deliveries_total{kind="public"}"#, 4.0),
             (r#"parlour_deliveries_total{kind="private"}"#, 3.0),
             (r#"parlour_commands_total{command="post"}"#, 5.0),
@@ -104,7 +103,7 @@ fn commits_bytes_certificates_and_the_process_are_told_as_they_are() -> Result<(
     for _ in 0..5 {
         sam.ask(&text, "{} sam: xxx{}")?;
     }
-    // What was sent is counted when it has been.
+    // Sent bytes are counted after sending.
     let sent = before.get("parlour_sent_bytes_total")?;
     wait_until("the last bytes to be counted", || {
         Ok(world.scrape()?.get("parlour_sent_bytes_total")? - sent >= 40_000.0)
@@ -112,7 +111,8 @@ fn commits_bytes_certificates_and_the_process_are_told_as_they_are() -> Result<(
     let after = world.scrape()?;
     let grown = |series: &str| Ok::<_, anyhow::Error>(after.get(series)? - before.get(series)?);
     let commits = grown("parlour_commit_duration_seconds_count")?;
-    // Five messages one after the other; what the audit log has of the login may go with one of them or
+    // Five messages one after the other. The audit log's entries about the login may be written with one of them
+    // or separately, and so may probes.
     // alone, and so may probes.
     ensure!((5.0..=9.0).contains(&commits), "{commits} commits");
     ensure!((commits - grown("parlour_commit_writes_count")?).abs() < f64::EPSILON);
@@ -120,7 +120,7 @@ fn commits_bytes_certificates_and_the_process_are_told_as_they_are() -> Result<(
     ensure!((commits - grown(r#"parlour_commit_duration_seconds_bucket{le="+Inf"}"#)?).abs() < f64::EPSILON);
     let took = grown("parlour_commit_duration_seconds_sum")?;
     ensure!(took > 0.0 && took < DEADLINE.as_secs_f64(), "{took}");
-    // Every message goes in once and comes back once, in TLS, which adds little.
+    // Every message arrives once and is sent once, in TLS, which adds little.
     for series in ["parlour_received_bytes_total", "parlour_sent_bytes_total"] {
         let bytes = grown(series)?;
         ensure!((40_000.0..50_000.0).contains(&bytes), "{series} grew by {bytes}");
@@ -162,7 +162,7 @@ fn what_fails_is_counted_by_its_reason() -> Result<()> {
     world.line_as("sam")?.ask("/login sam AAAA", refused)?;
     world.line_as("sam")?.ask("/login erik AAAA", refused)?;
     world.line_as("sam")?.ask("/login sam AAAA", "error: too many attempts {}")?;
-    // What is no TLS, what goes away, what says nothing.
+    // A client that does not speak TLS, one that goes away, and one that sends nothing.
     let mut junk = TcpStream::connect(world.address()?)?;
     junk.write_all(b"GET / HTTP/1.1\r\n\r\n")?;
     // It may be reset.
@@ -198,7 +198,7 @@ fn what_fails_is_counted_by_its_reason() -> Result<()> {
         ],
     )?;
     drop(silent);
-    // With a certificate that has run out.
+    // With an expired certificate.
     world.stop_server()?;
     world.set_clock_offset(8 * 24 * 60 * 60);
     world.start_server()?;
@@ -257,7 +257,7 @@ fn limits_that_are_met_are_counted_under_their_names() -> Result<()> {
             (&limit("commands_per_second"), 0.0),
         ],
     )?;
-    // Faster than the burst, so it is slowed down; and erik does not read.
+    // Faster than the burst allows, so it is slowed down; and erik does not read.
     let texts = format!("{}\n", "x".repeat(8_000)).repeat(200);
     wait_until("erik is cut off", || {
         sam.send(texts.as_bytes())?;

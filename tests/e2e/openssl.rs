@@ -1,5 +1,5 @@
-//! Parlour with nothing of Parlour on one side: OpenSSL's `s_client`, and the signature by hand, as
-//! `tests/openssl/login.sh` describes it.
+//! Parlour against programs that are not Parlour's: OpenSSL's `s_client`, and a signature made by hand as in
+//! `tests/openssl/login.sh`.
 
 use std::path::Path;
 use std::process::Command;
@@ -36,7 +36,7 @@ fn a_user_logs_in_and_chats_with_openssl_alone() -> Result<()> {
     erik.expect("{} sam: hello from OpenSSL")?;
     erik.expect("{} sam: /slash")?;
 
-    // With a signature over another name it is no login.
+    // With a signature for another name the login fails.
     let refused = by_hand(&world, &world.profile("sam"), "erik", "hello\n")?;
     ensure!(refused.out.first().is_some_and(|line| line == "error: invalid credentials"), "{refused:#?}");
     erik.ask("/users", "erik")?;

@@ -1,5 +1,5 @@
-//! Private messages: sealed for two, kept where neither the server nor anybody else can read them, and
-//! never sent to a key that is not proven.
+//! Private messages: sealed for two people, unreadable to the server and everybody else, and never sent to an
+//! unproven key.
 
 use std::path::Path;
 use std::process::Command;
@@ -53,7 +53,7 @@ fn a_machine_that_forgot_everything_reads_both_sides_again() -> Result<()> {
         for file in ["local.db", "local.key"] {
             std::fs::remove_file(world.profile(name).join(file))?;
         }
-        // The first time from the server, the second from what was fetched.
+        // First from the server, then from the fetched messages.
         for _ in 0..2 {
             let mut client = world.logged_in(name)?;
             client.expect("{} sam: @erik one")?;
@@ -66,7 +66,7 @@ fn a_machine_that_forgot_everything_reads_both_sides_again() -> Result<()> {
             client.process.out.expect_end()?;
         }
     }
-    // A device that forgot its chain begins a new one, and the other side is told.
+    // A device that lost its chain begins a new one, and the other side sees that.
     let mut sam = world.logged_in("sam")?;
     sam.process.out.wait_for("{} sam: @sam buy milk")?;
     sam.ask("@erik four", "{} sam [the sender's device began a new chain of messages]: @erik four")?;

@@ -1,4 +1,4 @@
-//! Profiles: which server a client turns to with one, and what it says when something is wrong with its files.
+//! Profiles: the server that a client connects to with one, and the errors when its files are wrong.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 use parlour_tests::{Client, Terminal, World, run_to_end};
 
-/// The servers that a client with its plain face has turned to.
+/// The servers that a client with its plain face has connected to.
 fn turned_to(errors: &str) -> Vec<&str> {
     errors.lines().filter_map(|line| line.strip_prefix("connecting to ")).collect()
 }
@@ -21,7 +21,7 @@ fn a_client_turns_to_no_other_server_than_that_of_its_profile() -> Result<()> {
     for person in ["sam", "erik"] {
         std::fs::write(world.profile(person).join("profile.toml"), &notes)?;
     }
-    // Elsewhere than where keys/ttp/ca.crt is: all that is known stands in the profile.
+    // In a folder without keys/ttp/ca.crt: only the profile has the necessary data.
     let elsewhere = tempfile::tempdir()?;
     let client = |keys: &Path, arguments: &[&str]| -> Result<Command> {
         let mut command = world.command("parlour")?;
@@ -48,7 +48,7 @@ fn a_client_turns_to_no_other_server_than_that_of_its_profile() -> Result<()> {
     ensure!(noted == notes, "{noted}");
     drop(first);
 
-    // One whose device is revoked.
+    // A user whose device is revoked.
     let mut erik = Client::start("erik", &mut client(&world.keys("erik"), &["--plain", "--user", "erik"])?)?;
     erik.expect("Authentication Succeeded")?;
     world.run_ttp(&["revoke", "erik"])?;
@@ -104,7 +104,7 @@ fn what_is_not_for_now_or_not_for_lines_says_so() -> Result<()> {
     Ok(())
 }
 
-/// Runs sam's plain client, which must not work at all; its one line of error, and its hint.
+/// Runs sam's plain client, which must fail; returns its one line of error, and its hint.
 fn refused(world: &World) -> Result<(String, String)> {
     let mut command = world.client_command("sam")?;
     let finished = run_to_end("sam", command.args(["--plain", "--user", "sam"]), "/users\n")?;

@@ -1,5 +1,4 @@
-//! Taking a name: the keys that are made, and that neither a crash nor a race nor a stranger takes the
-//! name from the one whose it is.
+//! Registering a name: the keys that are made, and that no crash, race or stranger takes the name from its owner.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -30,7 +29,7 @@ fn a_profile_holds_exactly_its_files_and_keys_are_its_owners_alone() -> Result<(
     let world = World::with().start()?;
     let mut command = world.client_command("sam")?;
     command.arg("--plain");
-    // The umask of the one who starts it takes nothing away that must be, and gives nothing.
+    // The umask of the caller neither removes necessary modes nor adds any.
     let name = "a-name-of-thirty-two-characters-";
     let sam = run_to_end("sam", &mut command, &format!("/register {name}\n"))?;
     ensure!(sam.code == 0 && sam.out == ["Registration Succeeded", "Authentication Succeeded"], "{sam:#?}");
@@ -122,7 +121,7 @@ fn an_attempt_whose_answer_was_lost_is_finished_weeks_later_with_the_same_keys()
     // A stranger does not get the name meanwhile.
     world.client("mallory")?.ask("/register sam", "error: user already exists")?;
 
-    // The certificate that the TTP issued then, and gives again, has expired by now.
+    // By now, the certificate that the TTP issued then and returns again has expired.
     world.stop_server()?;
     world.stop_ttp()?;
     world.set_clock_offset(15 * 24 * 60 * 60);
@@ -138,7 +137,7 @@ fn an_attempt_whose_answer_was_lost_is_finished_weeks_later_with_the_same_keys()
 fn a_registration_survives_the_death_of_everyone_in_the_middle_of_it() -> Result<()> {
     let mut world = World::with().start()?;
     let pending = world.keys("sam").join(".pending/sam/device.key");
-    // The TTP takes requests and does not answer.
+    // The TTP accepts requests and does not answer.
     world.ttp()?.signal(Signal::SIGSTOP)?;
     let mut sam = world.client("sam")?;
     sam.type_line("/register sam")?;
@@ -152,7 +151,7 @@ fn a_registration_survives_the_death_of_everyone_in_the_middle_of_it() -> Result
         Ok(sam.process.errors().matches("asking for certificates").count() == 2)
     })?;
     sam.process.crash()?;
-    // Whatever the TTP makes of what it had been sent, and wherever it is in it: it dies.
+    // The TTP is killed at an unknown point of handling the requests.
     world.ttp()?.signal(Signal::SIGCONT)?;
     world.kill_ttp()?;
     world.start_ttp()?;
@@ -181,8 +180,8 @@ fn of_several_who_want_a_name_at_once_exactly_one_gets_it() -> Result<()> {
             client.ask("/users", "sam")?;
             winners.push(rival);
         } else {
-            // Should the server have lied, the keys to the name are still there; and nothing of the attempt
-            // is in the way of the next free name.
+            // In case the server lied, the keys for the name are still there; and nothing of the attempt prevents
+            // registering the next free name.
             ensure!(world.keys(rival).join(".pending/sam").exists(), "{rival} threw keys away");
             client.ask("/login sam", "error: invalid credentials")?;
         }
@@ -217,7 +216,7 @@ fn an_invitation_is_all_that_a_newcomer_needs_and_one_with_another_fingerprint_i
 
     let finished = start(invitation, "/register sam\n", &[])?;
     ensure!(finished.out == ["Registration Succeeded", "Authentication Succeeded"], "{finished:#?}");
-    // From then on the keys know the root, and where the server is.
+    // From then on, the profile has the root and the server's address.
     let mut command = world.command("parlour")?;
     command.current_dir(elsewhere.path()).args(["--plain", "--keys", "keys", "--user", "sam"]);
     let finished = run_to_end("sam", &mut command, "/users\n")?;
@@ -234,10 +233,10 @@ fn a_name_stays_taken_when_everyone_is_killed_and_started_again() -> Result<()> 
     world.start_server()?;
     let mut stranger = world.client("stranger")?;
     stranger.ask("/register sam", "error: user already exists")?;
-    // The server alone cannot give it away either: the TTP keeps names.
+    // The server alone cannot give the name away either: the TTP remembers names.
     world.kill_server()?;
     for file in ["chat.db", "chat.db-wal", "chat.db-shm"] {
-        // Some are there only while the server runs.
+        // Some files exist only while the server runs.
         let _ = std::fs::remove_file(world.path("data").join(file));
     }
     world.start_server()?;
@@ -250,11 +249,11 @@ fn a_name_stays_taken_when_everyone_is_killed_and_started_again() -> Result<()> 
 #[test]
 fn what_has_the_name_of_a_profile_is_never_overwritten_and_the_name_is_not_burned() -> Result<()> {
     let mut world = World::with().people().start()?;
-    // A whole profile: its owner has the name.
+    // A complete profile: its owner has the name.
     let before = std::fs::read(world.profile("sam").join("device.key"))?;
     world.client("sam")?.ask("/register sam", "error: user already exists")?;
     ensure!(std::fs::read(world.profile("sam").join("device.key"))? == before);
-    // A folder with something else in it.
+    // A folder with other contents.
     let folder = world.profile("zoe");
     std::fs::create_dir_all(&folder)?;
     std::fs::write(folder.join("diary.txt"), "mine")?;

@@ -1,4 +1,4 @@
-//! A device certificate lives a week and is renewed without anybody doing anything.
+//! A device certificate is valid for a week and is renewed without any action by the user.
 
 use anyhow::{Context as _, Result, ensure};
 use parlour_crypto::RenewalRequest;
@@ -25,7 +25,7 @@ fn renewals(world: &World) -> usize {
     world.server_log().matches("renewed a device certificate").count()
 }
 
-/// The fresh certificate is the same device's, for another week.
+/// Checks that the new certificate is for the same device, and for another week.
 fn check_renewed(old: &DeviceCertificate, fresh: &DeviceCertificate, days: i64) -> Result<()> {
     ensure!(fresh.spki_der() == old.spki_der() && fresh.device() == old.device(), "another device");
     ensure!(fresh.user() == old.user());
@@ -44,7 +44,7 @@ fn past_half_of_its_week_a_certificate_is_renewed_while_its_user_is_connected() 
     wait_until("a fresh certificate", || Ok(certificate(&world, "sam")?.not_after() > old.not_after()))?;
     check_renewed(&old, &certificate(&world, "sam")?, 4)?;
     ensure!(std::fs::read(world.profile("sam").join("device.key"))? == key, "another key");
-    // The session goes on, and the next one works with what was renewed.
+    // The session continues, and the next one uses the renewed certificate.
     sam.ask("still here", "{} sam: still here")?;
     ensure!(sam.leave()? == 0);
     let mut sam = world.logged_in("sam")?;
@@ -58,7 +58,7 @@ fn before_half_of_its_week_a_certificate_is_left_alone() -> Result<()> {
     let world = World::with().people().clock_offset(3 * DAY).start()?;
     let before = std::fs::read(world.profile("sam").join("device.crt"))?;
     let mut sam = world.logged_in("sam")?;
-    // A renewal would have been asked for right after the login, before this.
+    // A renewal would have been requested right after the login, before this.
     sam.ask("hello", "{} sam: hello")?;
     sam.ask("/users", "sam")?;
     ensure!(sam.leave()? == 0);
@@ -71,7 +71,7 @@ fn before_half_of_its_week_a_certificate_is_left_alone() -> Result<()> {
 fn a_month_later_a_user_logs_in_over_the_expired_certificate() -> Result<()> {
     let mut world = World::with().people().clock_offset(30 * DAY).start()?;
     let old = certificate(&world, "sam")?;
-    // Not without the TTP, and without harm.
+    // Without the TTP it is not renewed, and nothing else fails.
     world.kill_ttp()?;
     let mut sam = world.client("sam")?;
     sam.ask("/login sam", "error: certificates cannot be issued now, try again later")?;

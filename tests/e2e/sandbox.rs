@@ -1,5 +1,5 @@
-//! The sandbox: in force from the start, said in the log, off only with a warning; and becoming another user
-//! than root.
+//! The sandbox: in force from the start, reported in the log, off only with a warning; and changing from root to
+//! another user.
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
@@ -37,7 +37,7 @@ fn server_ttp_client_and_its_broker_are_confined_from_their_start() -> Result<()
         ensure!(log.contains("seccomp, no new privileges, no core dumps"), "{log}");
         ensure!(log.matches("confined").count() == 1, "{log}");
     }
-    // A confined server reads its keys again, and a confined client says nothing about all this.
+    // A confined server reloads its keys, and a confined client does not mention any of this.
     world.mint_server_certificate()?;
     world.server()?.signal(Signal::SIGHUP)?;
     world.server()?.wait_for_error("keys and certificates were read again")?;
@@ -79,7 +79,7 @@ fn a_confined_client_stops_with_its_job_and_comes_back() -> Result<()> {
     sam.press(b"\x1a")?;
     wait_until("the client to stop", || sam.is_stopped())?;
     sam.go_on()?;
-    // The second time that it has taken the terminal.
+    // The client has taken the terminal for the second time.
     wait_until("the client to come back", || Ok(sam.bytes().matches("\x1b[?1049h").count() == 2))?;
     sam.press(b"/help\r")?;
     sam.wait_for("/register", b"")
@@ -142,7 +142,7 @@ fn without_calls<T: Send>(calls: &[i64], run: impl FnOnce() -> Result<T> + Send)
     let machine = std::env::consts::ARCH.try_into()?;
     let filter: BpfProgram = SeccompFilter::new(calls, SeccompAction::Allow, missing, machine)?.try_into()?;
     std::thread::scope(|scope| {
-        // A filter is for a thread and what it starts.
+        // A filter applies to a thread and to those that it starts.
         let thread = scope.spawn(move || {
             apply_filter(&filter)?;
             run()
@@ -151,7 +151,7 @@ fn without_calls<T: Send>(calls: &[i64], run: impl FnOnce() -> Result<T> + Send)
     })
 }
 
-/// The three programs, to confine themselves, try something and end.
+/// Commands that make the three programs confine themselves, try something and exit.
 fn probes(world: &World, act: &[&str]) -> Result<Vec<(&'static str, Command)>> {
     let mut server = world.command("parlour-server")?;
     server.args(["probe", "--listen", "127.0.0.1:0", "--keys", "keys/server", "--data", "data"]);
@@ -166,7 +166,7 @@ fn probes(world: &World, act: &[&str]) -> Result<Vec<(&'static str, Command)>> {
     Ok(programs)
 }
 
-/// The three programs, to confine themselves and end.
+/// Commands that make the three programs confine themselves and exit.
 fn programs(world: &World, arguments: &[&str]) -> Result<Vec<(&'static str, Command)>> {
     probes(world, &[&["nothing"], arguments].concat())
 }
@@ -205,20 +205,20 @@ fn on_a_kernel_without_it_they_say_so_once_and_go_on_unless_it_is_required() -> 
 fn landlock_alone_keeps_the_signals_of_server_and_ttp_from_others() -> Result<()> {
     let world = World::with().people().prepare()?;
     let acts = probes(&world, &["signal", &std::process::id().to_string()])?;
-    // seccomp would refuse before Landlock is asked.
+    // seccomp would refuse before Landlock is consulted.
     for finished in without_calls(&[libc::SYS_seccomp], || run_all(acts))? {
         let version = finished.errors.split("Landlock ").nth(1).and_then(|rest| rest.split(',').next());
         match version.map(str::parse::<u32>) {
             Some(Ok(6..)) => ensure!(finished.error()?.contains("the system refused"), "{finished:#?}"),
             Some(_) => println!("skipped: this kernel's Landlock knows no signals"),
-            // The client does not say: it stops the whole foreground job.
+            // The client does not say anything: it stops the whole foreground job.
             None => ensure!(finished.code == 0, "{finished:#?}"),
         }
     }
     Ok(())
 }
 
-/// An ordinary user that every Debian has. `None`, with a word about it, when this test is not root.
+/// An ordinary user that every Debian has. `None`, with a message, when this test does not run as root.
 fn somebody() -> Result<Option<User>> {
     if !geteuid().is_root() {
         println!("skipped: only root can become somebody else");
@@ -227,7 +227,7 @@ fn somebody() -> Result<Option<User>> {
     Ok(Some(User::from_name("nobody")?.context("there is no user 'nobody'")?))
 }
 
-/// Gives everything in a folder to a user.
+/// Makes a user the owner of everything in a folder.
 fn give(folder: &std::path::Path, user: &User) -> Result<()> {
     chown(folder, Some(user.uid), Some(user.gid))?;
     for entry in std::fs::read_dir(folder)? {
@@ -256,7 +256,7 @@ fn a_server_or_ttp_that_root_starts_runs_as_the_user_who_is_named() -> Result<()
     ttp.out.expect("serving on {}").with_context(|| ttp.errors())?;
     let four = |id: u32| [id.to_string(), id.to_string(), id.to_string(), id.to_string()].join("\t");
     for process in [&server, &ttp] {
-        // Real, effective, saved and that of the file system: no way back.
+        // Real, effective, saved and file-system ids: there is no way back.
         ensure!(status(process, "Uid")? == four(user.uid.as_raw()));
         ensure!(status(process, "Gid")? == four(user.gid.as_raw()));
         ensure!(!status(process, "Groups")?.split_whitespace().any(|group| group == "0"));
@@ -267,7 +267,7 @@ fn a_server_or_ttp_that_root_starts_runs_as_the_user_who_is_named() -> Result<()
     }
     drop((server, ttp));
 
-    // Nobody named: a warning, and it runs.
+    // Without a named user there is a warning, and it runs as root.
     world.start_server()?;
     ensure!(world.server_log().contains("running as root; name a user"), "{}", world.server_log());
     Ok(())
@@ -280,7 +280,7 @@ fn a_user_who_cannot_be_is_refused_before_anything_is_made() -> Result<()> {
     for (name, said, hinted) in [
         ("no-such-user", "there is no user 'no-such-user'", "useradd"),
         ("root", "'root' is root", "ordinary user"),
-        // It becomes nobody, who cannot read root's keys.
+        // The program becomes nobody, who cannot read root's keys.
         ("nobody", "Permission denied", "run it as the user whose key this is"),
     ] {
         let mut command = world.server_command("127.0.0.1:0")?;
@@ -289,7 +289,7 @@ fn a_user_who_cannot_be_is_refused_before_anything_is_made() -> Result<()> {
         ensure!(finished.hint().contains(hinted), "{finished:#?}");
         ensure!(!world.path("data").exists(), "a data directory was made");
     }
-    // Somebody who is not root cannot become anybody.
+    // Only root can become another user.
     give(world.folder(), &user)?;
     let mut command = world.server_command("127.0.0.1:0")?;
     std::os::unix::process::CommandExt::uid(&mut command, user.uid.as_raw());

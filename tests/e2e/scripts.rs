@@ -6,19 +6,19 @@ use anyhow::{Context as _, Result, ensure};
 use parlour_tests::{Finished, World, free_address, run_to_end};
 use serde_json::{Value, json};
 
-/// What a one-shot command did that must have been done.
+/// The output of a one-shot command that must succeed.
 fn done(finished: Finished) -> Result<Vec<String>> {
     ensure!(finished.code == 0 && finished.errors.is_empty(), "{finished:#?}");
     Ok(finished.out)
 }
 
-/// The error of a one-shot command that must not have been done.
+/// The error of a one-shot command that must fail.
 fn not_done(finished: &Finished, code: i32) -> Result<&str> {
     ensure!(finished.code == code && finished.out.is_empty(), "{finished:#?}");
     finished.error()
 }
 
-/// The text of the newest message that the server keeps, if it is a public one.
+/// The text of the newest message that the server stores, if it is public.
 fn newest(world: &World) -> Result<Option<String>> {
     let database = rusqlite::Connection::open(world.database())?;
     Ok(database.query_row("SELECT text FROM messages ORDER BY rowid DESC LIMIT 1", [], |row| row.get(0))?)
@@ -75,7 +75,7 @@ fn one_shot_commands_go_through_the_client_that_is_running() -> Result<()> {
     let history = done(world.one_shot("sam", &["history", "@erik", "--json"], "")?)?;
     ensure!(serde_json::from_str::<Value>(&history[0])?["text"] == "psst", "{history:?}");
 
-    // What is refused is refused there in the same words, and hurts nobody.
+    // A refusal there has the same words, and affects nothing else.
     let refused = world.one_shot("sam", &["send", "@nobody", "hi"], "")?;
     assert_eq!(not_done(&refused, 1)?, "error: user not found");
     let refused = world.one_shot("sam", &["history", "#other"], "")?;
@@ -91,7 +91,7 @@ fn one_shot_commands_go_through_the_client_that_is_running() -> Result<()> {
 fn a_one_shot_command_is_done_or_says_why_it_is_not() -> Result<()> {
     let world = World::peopled()?;
     let long = "x".repeat(8_193);
-    // Three bytes each: where it is cut off must not matter.
+    // Three bytes each: cutting in the middle of one must not matter.
     let wide = "€".repeat(4_000);
     for (arguments, input, code, error) in [
         (["send", "@nobody", "hi"].as_slice(), "", 1, "error: user not found"),
@@ -119,7 +119,7 @@ fn a_one_shot_command_is_done_or_says_why_it_is_not() -> Result<()> {
         |r| r.get(0),
     )?;
     ensure!(stored == 0, "{stored} messages were stored all the same");
-    // The longest message is no byte shorter for the line feed after it.
+    // The line feed after the longest message does not count.
     let longest = format!("{}\n", "x".repeat(8_192));
     done(world.one_shot("sam", &["send", "#lobby"], &longest)?)?;
     ensure!(newest(&world)?.is_some_and(|text| text.len() == 8_192));
@@ -189,7 +189,7 @@ fn a_script_is_carried_out_to_its_end_and_the_status_tells_whether_all_was_done(
     ends_with(three, " sam: three")?;
     ensure!(newest(&world)?.as_deref() == Some("three"));
 
-    // One thing that is refused does not keep the rest from being done, and is not forgotten.
+    // A refused line does not prevent the others, and still counts in the exit status.
     let some = run("/login sam\n/nonsense\n@nobody hi\nfour\n/exit\nfive\n")?;
     ensure!(some.code == 1, "{some:#?}");
     let tail: Vec<&str> = some.out.iter().rev().take(3).rev().map(String::as_str).collect();
@@ -197,7 +197,7 @@ fn a_script_is_carried_out_to_its_end_and_the_status_tells_whether_all_was_done(
     ends_with(tail[2], " sam: four")?;
     ensure!(newest(&world)?.as_deref() == Some("four"), "what comes after /exit was said");
 
-    // Nothing at all is done at once.
+    // Empty input ends at once.
     let nothing = run("")?;
     ensure!(nothing.code == 0 && nothing.out.is_empty(), "{nothing:#?}");
     Ok(())
@@ -209,7 +209,7 @@ fn a_line_that_is_too_long_costs_nothing_but_itself() -> Result<()> {
     let mut sam = world.logged_in("sam")?;
     sam.ask(&"x".repeat(65_537), "error: line too long")?;
     sam.ask(&"x".repeat(1_000_000), "error: line too long")?;
-    // As long as a line may be, and longer than a message may be.
+    // A line of the maximal length, which is too long for a message.
     sam.ask(&"x".repeat(65_536), "error: message too long")?;
     sam.ask(&format!("@erik {}", "x".repeat(8_193)), "error: message too long")?;
     sam.type_bytes(b"not \xff UTF-8\n")?;
@@ -264,7 +264,7 @@ fn the_json_face_does_everything_and_names_every_error() -> Result<()> {
         let answer = call(action)?;
         ensure!(answer["error"]["code"] == code && answer.get("ok").is_none(), "{code}: {answer}");
     }
-    // What is not understood is answered under its name all the same, unless it has none.
+    // A request that is not understood is still answered under its id, if it has one.
     for (id, line) in [
         (Value::Null, "no json"),
         (Value::Null, "{}"),
@@ -282,7 +282,7 @@ fn the_json_face_does_everything_and_names_every_error() -> Result<()> {
     assert_eq!(zoe.call(&json!({"id": 99, "do": "quit"}))?["ok"], "done");
     ensure!(zoe.process.wait()?.code() == Some(1), "things were refused");
 
-    // Whom it names on the command line it logs in, and says so by an event.
+    // It logs in the user named on the command line, and reports that by an event.
     let mut sam = world.robot("sam", &["--user", "sam"])?;
     assert_eq!(sam.process.out.event("logged_in")?["user"], "sam");
     let backlog = sam.process.out.event("backlog")?;
@@ -303,7 +303,7 @@ fn the_json_face_finishes_what_it_was_given_before_its_input_ended() -> Result<(
         json!({"id": 3, "do": "say", "to": "@erik", "text": "two"}),
         json!({"id": 4, "do": "say", "to": "#lobby", "text": "three"}),
     ];
-    // Without a line feed after the last.
+    // Without a line feed after the last line.
     let input = input.map(|action| action.to_string()).join("\r\n");
     let finished = run_to_end("sam", command.arg("--json"), &input)?;
     ensure!(finished.code == 0, "{finished:#?}");
@@ -417,7 +417,7 @@ fn the_plain_face_changes_to_json_in_the_middle_of_its_input() -> Result<()> {
         r##"{"id":1,"do":"say","to":"#lobby","text":"in json"}"##,
         r#"{"id":2,"do":"users"}"#,
     ];
-    // All at once: what comes after the change was read before it.
+    // All lines at once: those after the change were read before it.
     let finished = run_to_end("sam", command.arg("--plain"), &input.join("\n"))?;
     let [login, said, dialect, rest @ ..] = finished.out.as_slice() else { anyhow::bail!("{finished:#?}") };
     assert_eq!((login.as_str(), dialect.as_str()), ("Authentication Succeeded", r#"{"dialect":"json"}"#));
@@ -428,7 +428,7 @@ fn the_plain_face_changes_to_json_in_the_middle_of_its_input() -> Result<()> {
     }
     ensure!(finished.code == 0, "{finished:#?}");
 
-    // And line by line.
+    // Line by line.
     let mut sam = world.logged_in("sam")?;
     sam.process.out.wait_for("{} sam: in json")?;
     sam.ask("/dialect json", r#"{"dialect":"json"}"#)?;
@@ -450,7 +450,7 @@ fn options_come_from_the_environment_and_from_a_file_too() -> Result<()> {
     let mut command = world.command("parlour")?;
     let finished = run_to_end("sam", command.args(["--config", "parlour.toml", "--plain"]), "/users")?;
     assert_eq!(finished.out, ["Authentication Succeeded", "sam"]);
-    // The environment goes before the file, and the command line before both.
+    // The environment takes precedence over the file, and the command line over both.
     let mut command = world.command("parlour")?;
     command
         .env("PARLOUR_CONFIG", "parlour.toml")

@@ -1,4 +1,4 @@
-//! A start that cannot succeed says why in one line, with exit status 2, and leaves nothing half-made.
+//! A failing start gives its reason in one line, with exit status 2, and leaves no partial files.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,14 +6,14 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use parlour_tests::{Client, Finished, World, free_address, run_to_end, wait_until};
 
-/// Checks what holds for every failed start, and returns the line of error.
+/// Checks the rules for every failed start, and returns the line of error.
 fn refused(finished: &Finished) -> Result<String> {
     ensure!(finished.code == 2, "exit status 2 was expected: {finished:#?}");
     ensure!(finished.out.is_empty(), "nothing was expected on standard output: {finished:#?}");
     finished.error().map(str::to_owned)
 }
 
-/// Runs the world's server, which must not start; its one line of error, and its hint.
+/// Runs the world's server, which must not start; returns its one line of error, and its hint.
 fn server_refuses(world: &World, arguments: &[&str]) -> Result<(String, String)> {
     let mut command = world.server_command(&free_address()?.to_string())?;
     let finished = run_to_end("server", command.args(arguments), "")?;
@@ -22,7 +22,7 @@ fn server_refuses(world: &World, arguments: &[&str]) -> Result<(String, String)>
     Ok((error, finished.hint()))
 }
 
-/// Runs a server with these options alone, which must not start; its one line of error, and its hint.
+/// Runs a server with only these options, which must not start; returns its one line of error, and its hint.
 fn bare_server_refuses(world: &World, arguments: &[&str]) -> Result<(String, String)> {
     let mut command = world.command("parlour-server")?;
     command.args(["run", "--listen", &free_address()?.to_string(), "--keys", "keys/server"]);
@@ -30,7 +30,7 @@ fn bare_server_refuses(world: &World, arguments: &[&str]) -> Result<(String, Str
     Ok((refused(&finished)?, finished.hint()))
 }
 
-/// Puts something else in the place of a file while `check` runs. `None`: nothing. Its mode stays.
+/// Replaces a file's content while `check` runs, or removes the file for `None`. Its mode stays.
 fn with_file<T>(path: &Path, content: Option<&[u8]>, check: impl FnOnce() -> Result<T>) -> Result<T> {
     let (before, mode) = (std::fs::read(path)?, std::fs::metadata(path)?.permissions());
     match content {
@@ -55,7 +55,7 @@ fn a_server_without_good_keys_names_the_file_and_makes_nothing() -> Result<()> {
         ("server.key", None, "server.key: cannot be read: "),
         ("server.key", Some(garbage), "server.key: "),
         ("server.key", Some(b"".as_slice()), "server.key: holds no key"),
-        // The key of another server fits no certificate here.
+        // The key of another server does not match the certificate here.
         ("server.key", Some(&their_key), "server.crt: "),
         ("server.crt", None, "server.crt: cannot be read: "),
         ("server.crt", Some(garbage), "server.crt: "),
@@ -74,7 +74,7 @@ fn a_server_without_good_keys_names_the_file_and_makes_nothing() -> Result<()> {
             "{hint}"
         );
     }
-    // Unreadable, for root as well: a folder where the file should be.
+    // Unreadable even for root: a folder in place of the file.
     let key = world.path("keys/server/server.key");
     std::fs::remove_file(&key)?;
     std::fs::create_dir(&key)?;
@@ -113,7 +113,7 @@ fn a_server_does_not_listen_where_it_cannot_and_makes_nothing() -> Result<()> {
 fn a_server_needs_a_data_directory_of_its_own() -> Result<()> {
     let mut world = World::with().prepare()?;
     std::fs::write(world.path("a-file"), "")?;
-    // Also root cannot make a folder below a file.
+    // Even root cannot make a folder below a file.
     for data in ["a-file", "a-file/data"] {
         let (error, hint) = bare_server_refuses(&world, &["--data", data])?;
         ensure!(error.starts_with(&format!("error: data directory {data}: ")), "{error}");
@@ -123,7 +123,7 @@ fn a_server_needs_a_data_directory_of_its_own() -> Result<()> {
     let (error, hint) = server_refuses(&world, &[])?;
     ensure!(error == "error: data directory data is in use by another server", "{error}");
     ensure!(hint.contains("--data"), "{hint}");
-    // The first does not mind.
+    // The first server is not affected.
     world.line()?.ask("/help", "/register {}")?;
     Ok(())
 }
@@ -228,7 +228,7 @@ fn a_server_starts_without_the_ttp_and_registers_once_it_is_there() -> Result<()
     Ok(())
 }
 
-/// Runs the plain client with an empty input; it must not start. Its one line of error, and its hint.
+/// Runs the plain client with an empty input; it must not start. Returns its one line of error, and its hint.
 fn client_refuses(command: &mut Command) -> Result<(String, String)> {
     let finished = run_to_end("client", command.arg("--plain"), "")?;
     Ok((refused(&finished)?, finished.hint()))
@@ -271,7 +271,7 @@ fn a_client_with_options_that_do_not_hold_says_which() -> Result<()> {
             "{hint}"
         );
     }
-    // Elsewhere than in the world's folder, where keys/ttp/ca.crt is, nothing is known.
+    // Outside the world's folder, which has keys/ttp/ca.crt, nothing is known.
     let elsewhere = tempfile::tempdir()?;
     let mut command = world.command("parlour")?;
     command.current_dir(elsewhere.path()).args([nobody.as_str(), "--keys", "new-keys"]);
@@ -297,7 +297,7 @@ fn a_client_sends_nothing_to_a_server_of_another_authority() -> Result<()> {
     ensure!(!world.server_log().contains(" connected "), "there was a connection: {}", world.server_log());
     ensure!(!world.path("new-keys").exists(), "keys were made for it");
 
-    // Keys of one authority are not shown to a server of another, whatever the command line says.
+    // Keys of one authority are not used with a server of another, whatever the command line says.
     let mut command = world.command("parlour")?;
     command.args([&address, "--user", "sam", "--keys"]).arg(world.keys("sam")).arg("--ca").arg(other.root());
     let (error, _) = client_refuses(&mut command)?;
@@ -338,7 +338,7 @@ fn a_damaged_profile_is_not_used_and_the_file_is_named() -> Result<()> {
     let path = profile.join("account.key");
     let (error, _) = with_file(&path, Some(&key), || client_refuses(command.args(["--user", "sam"])))?;
     ensure!(error.contains("account.crt: is not for account.key and this name"), "{error}");
-    // With everything in its place again it works.
+    // With all files in place again it works.
     let mut sam: Client = world.logged_in("sam")?;
     ensure!(sam.leave()? == 0);
     Ok(())

@@ -1,4 +1,4 @@
-//! Every conversation in `tests/cli/` goes as it is written.
+//! Plays every conversation in `tests/cli/`.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! What the fuzzers found, and what they began with, on every run: each file in `fuzz/seeds/TARGET/` goes through
-//! the function of its target.
+//! Replays the fuzzers' seeds and findings on every run: each file in `fuzz/seeds/TARGET/` goes through the
+//! function of its target.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use parlour_tests::fuzzed::{TARGETS, Target};
 
-/// What is committed has to stay small.
+/// The largest seed in bytes, because committed files must stay small.
 const LARGEST_SEED: u64 = 8_192;
 const MOST_SEEDS: usize = 100;
 const ALL_SEEDS: u64 = 500_000;
@@ -22,7 +22,7 @@ fn names_in(folder: &Path) -> Result<BTreeSet<String>> {
     entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
 }
 
-/// Has every seed of a target read; how many there were, and how many bytes.
+/// Runs a target on all its seeds; returns their number and their bytes.
 fn replay(name: &str, target: Target) -> Result<(usize, u64)> {
     let folder = fuzz().join("seeds").join(name);
     let seeds = names_in(&folder)?;
@@ -70,7 +70,7 @@ fn each_target_has_a_function_a_program_and_seeds_and_nothing_else_has() -> Resu
     Ok(())
 }
 
-/// A table that names the wrong function, or one that reads nothing, would let everything pass.
+/// Otherwise a table with the wrong function, or with one that reads nothing, would pass.
 #[test]
 fn the_seeds_reach_what_they_are_for() -> Result<()> {
     let read = |seed: &str| fs::read(fuzz().join("seeds").join(seed));

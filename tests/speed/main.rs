@@ -1,5 +1,5 @@
-//! How long things take that somebody waits for, one after the other. A busy machine is slower, and that is no fault
-//! of the programs: each is measured again, a few times, until it is fast enough.
+//! The time of operations that people wait for, one after the other. A busy machine is slower, which is no fault
+//! of the programs: each measurement is repeated a few times, until it is fast enough.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use parlour_tests::{World, in_time};
 
-/// How often a measurement may be repeated.
+/// The most repetitions of a measurement.
 const ROUNDS: usize = 5;
 
 /// Held by the test that measures.
@@ -22,7 +22,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
-/// Measures until the median of a round is below `most`; an error with the best when none is.
+/// Measures until the median of a round is below `most`; fails with the best median if none is.
 fn is_below(what: &str, most: Duration, mut measure: impl FnMut() -> Result<Vec<Duration>>) -> Result<()> {
     let mut best = Duration::MAX;
     for _ in 0..ROUNDS {
@@ -75,7 +75,7 @@ fn a_name_is_registered_and_logged_in_within_two_seconds() -> Result<()> {
 #[test]
 fn a_message_is_seen_by_the_other_side_within_a_fiftieth_of_a_second() -> Result<()> {
     let _alone = alone();
-    // More than the rate allows is slowed down, which is not what is measured here.
+    // The default rate would slow the commands down, which is not measured here.
     let world = World::with().people().limit("commands_per_second=100000").start()?;
     let mut sam = world.logged_in("sam")?;
     let mut erik = world.logged_in("erik")?;

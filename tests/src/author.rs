@@ -1,5 +1,4 @@
-//! One who seals messages by hand, with a person's keys: as our client does it, or with what is not true in
-//! them.
+//! Seals messages by hand with a person's keys: like our client, or with false values in them.
 
 use std::time::SystemTime;
 
@@ -13,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::world::World;
 
-/// A chain of messages by one device.
+/// A chain of messages from one device.
 pub struct Author {
     /// The person.
     pub name: String,
@@ -27,7 +26,7 @@ pub struct Author {
     prev: String,
 }
 
-/// A sealed message and where it is meant to go.
+/// A sealed message with its destination.
 #[derive(Clone)]
 pub struct Letter {
     /// The recipient's name.
@@ -39,7 +38,7 @@ pub struct Letter {
 }
 
 impl Letter {
-    /// The command that posts it, with this `id` of the command.
+    /// The command that posts it, with this `id` for the command.
     pub fn post(&self, id: u64) -> Value {
         let to = format!("@{}", self.to);
         json!({"id": id, "cmd": "post", "to": to, "message_id": self.id, "sealed": self.sealed})
@@ -47,7 +46,7 @@ impl Letter {
 }
 
 impl Author {
-    /// A person with the keys of their profile.
+    /// A person with the keys of that person's profile.
     pub fn of(world: &World, name: &str) -> Result<Self> {
         let profile = world.profile(name);
         let text = |file: &str| {
@@ -64,7 +63,7 @@ impl Author {
         })
     }
 
-    /// How many messages were written.
+    /// The number of messages written.
     pub fn written(&self) -> u64 {
         self.n
     }
@@ -74,7 +73,7 @@ impl Author {
         self.forge(to, text, |_| ())
     }
 
-    /// The same after something in it was changed, before it is signed and sealed.
+    /// Writes the next message after a change to it, before it is signed and sealed.
     pub fn forge(&mut self, to: &Self, text: &str, change: impl FnOnce(&mut Draft<'_>)) -> Result<Letter> {
         let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis();
         let id = format!("0197741c-9a80-7000-8000-{:012x}", rand::random::<u64>() >> 16);

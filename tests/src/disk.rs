@@ -1,8 +1,8 @@
-//! A disk that fails when a test says so, under a program that knows nothing of it.
+//! A disk that fails when a test says so, under a program that is not aware of it.
 //!
-//! Between the program and the system stands `tests/disk/faulty.c`, which needs no rights and nothing but the C
-//! compiler that every build needs: no test that uses it is ever skipped, and the program runs as it always
-//! does, in its sandbox too.
+//! `tests/disk/faulty.c` stands between the program and the system. It needs no special rights, and only the C
+//! compiler that every build needs. So no test that uses it is ever skipped, and the program runs as usual, even
+//! in its sandbox.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -17,9 +17,9 @@ use nix::errno::Errno;
 /// A system call that writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
-    /// Bytes go into a file of a database.
+    /// Writing to a database's file.
     Write,
-    /// What was written is to reach the disk.
+    /// Syncing written data to the disk.
     Sync,
 }
 
@@ -62,25 +62,24 @@ impl Failing {
     }
 }
 
-/// No space is left: nothing can be written. (A file can be made longer without anything in it, as on most real
-/// disks.)
+/// No space is left: nothing can be written. (A file can still be extended without data, as on most real disks.)
 pub fn full() -> [Failing; 1] {
     [Failing::always(Call::Write, Errno::ENOSPC)]
 }
 
-/// What is written does not reach the disk.
+/// Written data does not reach the disk.
 pub fn unsynced() -> [Failing; 1] {
     [Failing::always(Call::Sync, Errno::EIO)]
 }
 
-/// The disk of the programs that were started [`under`](Self::under) it.
+/// The disk of all programs that were started [`under`](Self::under) it.
 #[derive(Debug, Clone)]
 pub struct Disk {
     plan: PathBuf,
 }
 
 impl Disk {
-    /// A disk without faults, which keeps its plan in this folder.
+    /// A disk without faults, whose plan is kept in this folder.
     pub fn new(folder: &Path, name: &str) -> Result<Self> {
         let disk = Self { plan: folder.join(format!("{name}.plan")) };
         disk.heals()?;
@@ -103,7 +102,7 @@ impl Disk {
         Ok(under)
     }
 
-    /// From now on calls fail in these ways, and in no other.
+    /// Makes calls fail in exactly these ways from now on.
     pub fn fails(&self, ways: &[Failing]) -> Result<()> {
         let mut plan = String::new();
         for Failing { call, error, which, file } in ways {
@@ -113,16 +112,16 @@ impl Disk {
         }
         let new = self.plan.with_extension("new");
         std::fs::write(&new, plan)?;
-        // At once, since it may be read at any time.
+        // Renamed into place, because it may be read at any time.
         Ok(std::fs::rename(&new, &self.plan)?)
     }
 
-    /// From now on everything works.
+    /// Makes everything work from now on.
     pub fn heals(&self) -> Result<()> {
         self.fails(&[])
     }
 
-    /// How many calls have failed so far.
+    /// The number of calls that have failed so far.
     pub fn failures(&self) -> Result<usize> {
         match std::fs::read_to_string(self.plan.with_extension("plan.log")) {
             Ok(log) => Ok(log.lines().count()),
@@ -132,7 +131,7 @@ impl Disk {
     }
 }
 
-/// The program that stands between, compiled once.
+/// The library that intercepts the calls, compiled once.
 fn faulty() -> Result<&'static Path> {
     static FAULTY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let compiled = FAULTY.get_or_init(|| compile().map_err(|error| format!("{error:?}")));
@@ -149,7 +148,7 @@ fn compile() -> Result<PathBuf> {
     compiling.args(["-O1", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&new).arg(source);
     let compiled = compiling.output().with_context(|| format!("the C compiler {}", compiler.display()))?;
     ensure!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
-    // Another test run may be using the one that is there.
+    // Another test run may be using the existing file.
     std::fs::rename(&new, &program)?;
     Ok(program)
 }

@@ -1,4 +1,4 @@
-//! One who sends lines by the thousand over one connection, and knows how many replies must come.
+//! A client that sends thousands of lines over one connection, and knows how many replies must come.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -15,24 +15,24 @@ use crate::line::{self, Stream};
 use crate::lines::DEADLINE;
 use crate::world::World;
 
-/// How long a read or a write may keep the other waiting.
+/// The longest that a read or a write may delay the other.
 const TURN: Duration = Duration::from_millis(5);
 
-/// How long everything that was sent may take to be answered. Long: a machine may be busy with it.
+/// The time limit for all replies. Long, because the machine may be busy.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// From where a [`Flood`] comes; it can come again.
+/// The settings for a [`Flood`], which can be opened several times.
 #[derive(Clone)]
 pub struct Source {
     server: SocketAddr,
     root: PathBuf,
-    /// The name and the folder of keys of one who logs in.
+    /// The name and the folder of keys of a user who logs in.
     user: Option<(UserName, PathBuf)>,
     dialect: Dialect,
 }
 
 impl Source {
-    /// A guest, or a person of the seed who logs in.
+    /// A guest, or a registered person who logs in.
     pub fn new(world: &World, name: Option<&str>, dialect: Dialect) -> Result<Self> {
         let user =
             name.map(|name| Ok::<_, anyhow::Error>((name.parse()?, world.profile(name)))).transpose()?;
@@ -50,7 +50,7 @@ impl Source {
                 }
                 return Ok(flood);
             }
-            // What ended before it is still being put away.
+            // The earlier session may still be ending.
             ensure!(begun.elapsed() < DEADLINE, "there is no login");
             std::thread::park_timeout(TURN);
         }
@@ -86,32 +86,32 @@ impl Source {
     }
 }
 
-/// What the reply to a line must look like.
+/// The expected form of a reply.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Expected {
     /// A reply in this dialect.
     Reply(Dialect),
-    /// One, or the end of the connection after it.
+    /// A reply in this dialect, or the end of the connection after it.
     Last(Dialect),
 }
 
-/// A connection that lines are sent over.
+/// A connection for sending many lines.
 pub struct Flood {
     stream: Stream,
     heard: LineSplitter,
     dialect: Dialect,
     user: Option<UserName>,
     expected: VecDeque<Expected>,
-    /// How many lines were sent.
+    /// The number of lines sent.
     pub lines: u64,
-    /// How many of them were not refused.
+    /// The number of lines that were not refused.
     pub accepted: u64,
-    /// How many events came.
+    /// The number of events received.
     pub events: u64,
 }
 
 impl Flood {
-    /// What a line is, to who hears it next on this connection; nothing for one that is refused.
+    /// The command in a line on this connection; `None` if the line is refused.
     pub fn reads(&self, line: &[u8]) -> Option<Command> {
         let line = str::from_utf8(line.strip_suffix(b"\n")?).ok()?;
         let request = match self.dialect {
@@ -121,8 +121,8 @@ impl Flood {
         request.and_then(|request| request.command).ok()
     }
 
-    /// Sends lines at once, and waits until each has its one reply, in order. False when one of them ended
-    /// the connection; what stood behind that is not read by anybody.
+    /// Sends lines at once, and waits until each has exactly one reply, in order. Returns false when one of them
+    /// ended the connection; the lines after that one are never read.
     pub fn send(&mut self, lines: &[u8]) -> Result<bool> {
         let mut held = LineSplitter::new(LINE_BYTES);
         held.feed(lines);
@@ -136,12 +136,12 @@ impl Flood {
             });
             leaves = match &command {
                 Some(Command::Exit) => true,
-                // Whoever fails to log in has to come again.
+                // After a failed login the connection ends.
                 Some(Command::Login { .. }) => self.user.is_none(),
                 _ => false,
             };
             self.expected.push_back(if leaves { Expected::Last(dialect) } else { Expected::Reply(dialect) });
-            // The reply to it is in the old one.
+            // The reply to this command still uses the old dialect.
             if let Some(Command::Dialect(other)) = command {
                 dialect = other;
             }
@@ -151,7 +151,7 @@ impl Flood {
         }
         ensure!(leaves || held.is_empty(), "a line without an end was sent");
         self.dialect = dialect;
-        // A side that hangs up with something unread loses what it said last.
+        // A side that hangs up with unread input loses its last output.
         let read = lines.len().saturating_sub(held.into_rest().len());
         self.stream.conn.writer().write_all(lines.get(..read).unwrap_or_default())?;
         let stays = self.hear()?;
@@ -159,7 +159,7 @@ impl Flood {
         Ok(stays)
     }
 
-    /// Sends a line and gives its reply, in plain.
+    /// Sends a line and returns its reply, in plain.
     fn ask(&mut self, line: &str) -> Result<String> {
         self.stream.conn.writer().write_all(format!("{line}\n").as_bytes())?;
         let begun = Instant::now();
@@ -175,7 +175,7 @@ impl Flood {
         }
     }
 
-    /// Sends and hears until nothing more is expected; false at the end of the connection.
+    /// Sends and reads until nothing more is expected; false at the end of the connection.
     fn hear(&mut self) -> Result<bool> {
         let begun = Instant::now();
         while !self.expected.is_empty() {
@@ -195,14 +195,14 @@ impl Flood {
         }
     }
 
-    /// Sends what can be sent and takes what has come; false when no more will come.
+    /// Sends as much as possible and takes received bytes; false when no more will come.
     fn turn(&mut self) -> Result<bool> {
         let waits = |kind| matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut);
         while self.stream.conn.wants_write() {
             match self.stream.conn.write_tls(&mut self.stream.sock) {
                 Ok(_) => {}
                 Err(error) if waits(error.kind()) => break,
-                // What the server said before it hung up can still be read.
+                // Text that the server sent before it hung up can still be read.
                 Err(_) => break,
             }
         }
@@ -221,7 +221,7 @@ impl Flood {
         Ok(!state.peer_has_closed())
     }
 
-    /// Holds what has come against what is expected.
+    /// Compares the received lines with the expected ones.
     fn take(&mut self) -> Result<()> {
         while let Some(line) = self.heard.next_line() {
             let line = line.context("what a server says is lines")?;
@@ -247,7 +247,7 @@ impl Flood {
     }
 }
 
-/// What a line of a server is.
+/// The kind of a line from the server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Heard {
     Answer,
@@ -256,7 +256,7 @@ enum Heard {
 }
 
 impl Heard {
-    /// An error when it is none of them, or tells of a fault of the server.
+    /// Fails when a line is of no kind, or reports a fault of the server.
     fn read(line: &str, dialect: Dialect, user: Option<&UserName>) -> Result<Self> {
         match dialect {
             Dialect::Plain => {
@@ -278,7 +278,7 @@ impl Heard {
     }
 }
 
-/// Whether a line of the plain dialect is what somebody else said: the own is a reply.
+/// Returns true if a line of the plain dialect is a message from somebody else: one's own is a reply.
 fn is_event(line: &str, user: Option<&UserName>) -> bool {
     let said_by = line.get(20..).and_then(|rest| rest.split_once(": ")).map(|(name, _)| name);
     let stamped = line.get(..20).is_some_and(|stamp| {

@@ -1,12 +1,12 @@
-//! What is fuzzed: one function for each thing that reads what somebody else wrote.
+//! The fuzzed code: one function for each parser of data from others.
 //!
-//! Each takes any bytes, has them read, and asserts what must hold whatever they are: that what was read is
-//! written and read again as the same, that bounds are kept, that nothing comes through that could drive a
-//! terminal, that nobody's signature fits but the signer's. The targets of cargo-fuzz in `fuzz/` call these
-//! functions with bytes that find new ways through the code; the test `seeds` calls them with every file in
-//! `fuzz/seeds/`, on every run. The table of all of them is [`TARGETS`].
+//! Each function takes any bytes, parses them, and asserts what must hold for any input: that parsed data, written
+//! and read again, is the same, that limits are respected, that no output could control a terminal, that only the
+//! signer's signature is valid. The targets of cargo-fuzz in `fuzz/` call these functions with inputs that find
+//! new paths through the code. The test `seeds` calls them with every file in `fuzz/seeds/`, on every run.
+//! [`TARGETS`] lists them all.
 
-#![allow(clippy::missing_panics_doc)] // that they panic is how they say what does not hold
+#![allow(clippy::missing_panics_doc)] // a panic reports the violated rule
 
 mod backup;
 mod certificates;
@@ -32,10 +32,10 @@ pub use words::{address, name};
 use parlour_protocol::LineSplitter;
 use parlour_protocol::limits::LINE_BYTES;
 
-/// Has bytes read, and panics when something does not hold.
+/// Parses bytes, and panics when a rule is violated.
 pub type Target = fn(&[u8]);
 
-/// All of them, by the names of cargo-fuzz's targets.
+/// All targets, with the names that cargo-fuzz uses.
 pub const TARGETS: [(&str, Target); 14] = [
     ("address", address),
     ("backup", backup),
@@ -53,10 +53,11 @@ pub const TARGETS: [(&str, Target); 14] = [
     ("ttp", ttp),
 ];
 
-/// So many lines of one input are read: thousands of short ones take time and show nothing more.
+/// The most lines of one input that are read: thousands of short ones take time and show nothing more.
 const MOST_LINES: usize = 8;
 
-/// The first lines in some bytes, as the server hears them from the network; faulty ones are left out.
+/// Calls `hear` with the first lines in some bytes, as the server reads them from the network; faulty ones are
+/// skipped.
 fn for_each_line(bytes: &[u8], mut hear: impl FnMut(&str)) {
     let mut splitter = LineSplitter::new(LINE_BYTES);
     splitter.feed(bytes);
@@ -70,7 +71,7 @@ fn for_each_line(bytes: &[u8], mut hear: impl FnMut(&str)) {
     }
 }
 
-/// Whether bytes are one line of text that drives no terminal.
+/// Returns true if bytes are one line of text that cannot control a terminal.
 fn is_one_line(bytes: &[u8]) -> bool {
     str::from_utf8(bytes).is_ok_and(|text| !text.chars().any(|c| c.is_control() && c != '\t'))
 }

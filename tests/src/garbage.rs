@@ -1,4 +1,4 @@
-//! Lines that a well-behaved program would never say, drawn from a seed that can be named again.
+//! Lines that a well-behaved program would never send, generated from a seed that can be used again.
 
 use parlour_protocol::limits::LINE_BYTES;
 use rand::rngs::StdRng;
@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 /// A source of garbage.
 pub struct Garbage {
     random: StdRng,
-    /// About how many bytes what is long has.
+    /// The approximate length of long lines in bytes.
     longest: usize,
 }
 
 impl Garbage {
-    /// Draws from `PARLOUR_SEED`, or from a seed of its own, and says which: a test that fails shows it.
+    /// Uses the seed in `PARLOUR_SEED`, or a new one, and prints it so that a failing test shows it.
     pub fn new() -> Self {
         let named = std::env::var("PARLOUR_SEED").ok().and_then(|seed| seed.parse().ok());
         let seed: u64 = named.unwrap_or_else(rand::random);
@@ -22,24 +22,24 @@ impl Garbage {
         Self { random: StdRng::seed_from_u64(seed), longest: 100_000 }
     }
 
-    /// Another source, drawn from this one, whose lines are short but for a few: for who needs very many.
+    /// Another source, seeded by this one, with few long lines: for tests that need a very large number.
     #[must_use]
     pub fn quick(&mut self) -> Self {
         Self { random: StdRng::seed_from_u64(self.random.random()), longest: 200 }
     }
 
-    /// True once in so many times.
+    /// Returns true once in `times` calls on average.
     pub fn once_in(&mut self, times: u32) -> bool {
         self.random.random_ratio(1, times)
     }
 
-    /// One of these.
+    /// Returns one of these.
     pub fn one_of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
         choices.choose(&mut self.random).copied().unwrap_or_default()
     }
 
-    /// What is left of a line, with its line feed: random bytes, a piece of it, flipped bits, twice the same,
-    /// what is never closed, control characters, broken UTF-8, or other values in it.
+    /// Returns a spoiled line, with its line feed: random bytes, a piece of it, flipped bits, the line twice, JSON
+    /// that is never closed, control characters, broken UTF-8, or other values in it.
     pub fn spoil(&mut self, line: &str) -> Vec<u8> {
         let mut bytes = match self.below(10) {
             0 => (0..self.below(300)).map(|_| self.random.random()).collect(),
@@ -54,7 +54,7 @@ impl Garbage {
         bytes
     }
 
-    /// A line longer than any that is taken, with its line feed.
+    /// A line longer than any that is accepted, with its line feed.
     pub fn too_long(&mut self) -> Vec<u8> {
         let mut bytes = vec![b' ' + u8::from(self.once_in(2)); LINE_BYTES + 1 + self.below(100_000)];
         bytes.push(b'\n');
@@ -76,7 +76,7 @@ impl Garbage {
         bytes
     }
 
-    /// The line with bytes somewhere in it that are in no text, or drive a terminal.
+    /// The line with bytes inserted that are not UTF-8 or that control a terminal.
     fn pierced(&mut self, line: &str) -> Vec<u8> {
         let mut bytes = line.as_bytes().to_vec();
         let thorn = self.one_of(&["\u{1b}[2J", "\0", "\r", "\u{9b}", "\u{202e}", "\u{7f}", ""]);
@@ -86,8 +86,7 @@ impl Garbage {
         bytes
     }
 
-    /// The line with something in the place of one of its values, or one value less; the same for what is
-    /// no JSON and its words.
+    /// The line with one of its values replaced or removed. In a line that is not JSON, its words count as values.
     fn estranged(&mut self, line: &str) -> Vec<u8> {
         let stranger = self.stranger();
         let Ok(mut value) = serde_json::from_str::<Value>(line) else {
@@ -145,7 +144,7 @@ impl Default for Garbage {
     }
 }
 
-/// JSON pointers to a value and all in it.
+/// JSON pointers to a value and to everything in it.
 fn find_places(value: &Value, here: &str, places: &mut Vec<String>) {
     places.push(here.to_owned());
     match value {

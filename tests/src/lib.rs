@@ -1,23 +1,23 @@
 //! The harness: real programs against each other, on loopback, in a temporary folder.
 //!
-//! A [`World`] has a TTP and a server of its own, which it can stop, kill and start again. People in it
-//! are [`client`](World::client)s (the `parlour` program with its plain face on pipes),
-//! [`robot`](World::robot)s (the same with its json face) or [`line`](World::line)s (a bare TLS
-//! connection on which the test types the protocol itself); [`seed::PEOPLE`] can be registered before a
-//! world begins. All are heard through [`Lines`]: a test says what must come, and waits for that with a
-//! deadline, never for a time. [`wait_until`] does the same for anything else, and [`in_time`] bounds what must be
-//! fast. A [`Relay`] is a
-//! network that can fail, and a [`Disk`] a disk. A [`transcript`] is such a conversation as a file.
+//! A [`World`] has a TTP and a server of its own, which it can stop, kill and start again. The people in it are
+//! [`client`](World::client)s (the `parlour` program with its plain face on pipes), [`robot`](World::robot)s (the
+//! same with its json face) or [`line`](World::line)s (a bare TLS connection on which the test types the protocol
+//! itself). [`seed::PEOPLE`] can be registered before a world begins. The output of all of them is read through
+//! [`Lines`]: a test names the line that must come and waits for it with a deadline, but never sleeps for a fixed
+//! time. [`wait_until`] does the same for anything else, and [`in_time`] bounds the time of fast operations. A
+//! [`Relay`] is a network that can fail, and a [`Disk`] a disk that can. A [`transcript`] is such a conversation
+//! in a file.
 //!
-//! Mallory has tools of her own: an [`Author`] seals messages with anybody's keys, and what is not true in
-//! them; an [`Operator`] is a server that says to a client what it likes; [`Garbage`] is what parses and
-//! what does not, and a [`Flood`] sends it by the thousand; a [`Terminal`] keeps every byte that the terminal face sends to it.
+//! Mallory has tools of her own. An [`Author`] seals messages with anybody's keys, even with false values in them.
+//! An [`Operator`] is a server that sends a client anything it likes. [`Garbage`] makes valid and invalid lines,
+//! and a [`Flood`] sends thousands of them. A [`Terminal`] keeps every byte that the terminal face sends to it.
 //!
-//! [`fuzzed`] holds what is fuzzed, for cargo-fuzz and for the test that replays what it found.
+//! [`fuzzed`] has the fuzzed functions, for cargo-fuzz and for the test that replays its findings.
 //!
-//! What the server tells its own operator is read by [`scrape`].
+//! [`scrape`] reads the metrics that the server serves to its operator.
 //!
-//! Programs that a test needs from outside, like OpenSSL, are looked for by [`outside`].
+//! [`outside`] finds other programs that a test needs, such as OpenSSL.
 
 mod author;
 pub mod disk;

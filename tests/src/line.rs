@@ -1,4 +1,4 @@
-//! A bare TLS connection, on which a test types the protocol itself.
+//! A bare TLS connection on which a test types the protocol itself.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -21,19 +21,19 @@ use serde_json::Value;
 
 use crate::lines::{DEADLINE, Lines};
 
-/// How often the connection's thread looks for something to send.
+/// The time between two checks for bytes to send.
 const TURN: Duration = Duration::from_millis(2);
 
-/// A TLS connection that was just made, and nothing said on it.
+/// A new TLS connection on which nothing was sent yet.
 pub type Stream = StreamOwned<ClientConnection, TcpStream>;
 
 /// A connection and the thread that serves it.
 pub struct Line {
-    /// What the server says.
+    /// The lines from the server.
     pub lines: Lines,
-    /// The RFC 9266 value of this connection.
+    /// The exporter value (RFC 9266) of this connection.
     pub exporter: [u8; EXPORTER_BYTES],
-    /// The server's certificate and what it sent with it, DER.
+    /// The server's certificate and the others that it sent, DER.
     pub chain: Vec<Vec<u8>>,
     send: Option<Sender<Vec<u8>>>,
 }
@@ -44,7 +44,7 @@ impl Line {
         Self::over(connect(server, config)?)
     }
 
-    /// Takes over a connection, of which it may be either side.
+    /// Takes over an existing connection, from either side.
     pub fn over<C, S>(tls: StreamOwned<C, TcpStream>) -> Result<Self>
     where
         C: DerefMut<Target = ConnectionCommon<S>> + Send + 'static,
@@ -65,7 +65,7 @@ impl Line {
         self.send(format!("{line}\n").as_bytes())
     }
 
-    /// Sends bytes as they are.
+    /// Sends bytes unchanged.
     pub fn send(&self, bytes: &[u8]) -> Result<()> {
         let send = self.send.as_ref().context("the line was closed")?;
         send.send(bytes.to_vec()).context("the connection is over")
@@ -76,25 +76,25 @@ impl Line {
         self.lines.expect(pattern)
     }
 
-    /// Says a line and expects its answer.
+    /// Sends a line and expects its answer.
     pub fn ask(&mut self, line: &str, pattern: &str) -> Result<String> {
         self.say(line)?;
         self.expect(pattern)
     }
 
-    /// Says a command of the json dialect, which must have an `id`, and returns its reply. Events
-    /// before it are passed over.
+    /// Sends a command of the json dialect, which must have an `id`, and returns its reply. Events before the
+    /// reply are skipped.
     pub fn call(&mut self, command: &Value) -> Result<Value> {
         self.say(&command.to_string())?;
         self.lines.answer(command.get("id").unwrap_or(&Value::Null))
     }
 
-    /// The signature with which this device logs in on this very connection, base64.
+    /// The signature with which this device logs in on this connection, base64.
     pub fn signature(&self, profile: &Path, user: &UserName) -> Result<String> {
         signature(&profile.join("device.key"), user, &self.exporter)
     }
 
-    /// What comes and the way to answer, apart. Dropping the latter hangs up.
+    /// Splits the connection into its lines and its sender. Dropping the sender hangs up.
     pub(crate) fn into_ends(self) -> Result<(Lines, Sender<Vec<u8>>)> {
         Ok((self.lines, self.send.context("the line was closed")?))
     }
@@ -105,7 +105,7 @@ impl Line {
     }
 }
 
-/// The RFC 9266 value of a connection.
+/// The exporter value (RFC 9266) of a connection.
 pub fn exporter<C, S>(tls: &StreamOwned<C, TcpStream>) -> Result<[u8; EXPORTER_BYTES]>
 where
     C: DerefMut<Target = ConnectionCommon<S>>,
@@ -120,7 +120,7 @@ pub fn signature(key: &Path, user: &UserName, exporter: &[u8; EXPORTER_BYTES]) -
     Ok(STANDARD.encode(key.sign_asn1(&login_transcript(user, exporter))?))
 }
 
-/// What still comes on a connection, up to its end.
+/// Everything that still comes on a connection, up to its end.
 pub fn rest(stream: &mut Stream) -> Result<String> {
     stream.sock.set_read_timeout(Some(DEADLINE))?;
     let mut bytes = Vec::new();
@@ -132,14 +132,14 @@ pub fn rest(stream: &mut Stream) -> Result<String> {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 bail!("the connection does not end")
             }
-            // Cut off in the middle of something.
+            // The connection was cut off.
             Err(_) => break,
         }
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Connects and shakes hands.
+/// Connects and does the handshake.
 pub fn connect(server: SocketAddr, config: ClientConfig) -> Result<Stream> {
     let stream = TcpStream::connect(server)?;
     stream.set_nodelay(true)?;
@@ -151,7 +151,7 @@ pub fn connect(server: SocketAddr, config: ClientConfig) -> Result<Stream> {
     Ok(tls)
 }
 
-/// TLS 1.3 that trusts the root in a file; with a certificate and its key from files it presents them.
+/// TLS 1.3 that trusts the root in a file, and presents a certificate if its files are given.
 pub fn config(root: &Path, identity: Option<(&Path, &Path)>) -> Result<ClientConfig> {
     config_with(rustls::crypto::aws_lc_rs::default_provider(), root, identity)
 }
@@ -176,7 +176,7 @@ pub fn config_with(
     })
 }
 
-/// Sends what is given and passes on what comes, until either side ends.
+/// Sends the given bytes and passes on received lines, until either side ends.
 fn serve<C, S>(mut tls: StreamOwned<C, TcpStream>, outgoing: &Receiver<Vec<u8>>, told: &Sender<String>)
 where
     C: DerefMut<Target = ConnectionCommon<S>>,

@@ -1,4 +1,4 @@
-//! Lines that come from somebody, and waiting for the right one.
+//! Lines from one side, and waiting for the right one.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
-/// How long anything may take that should take no time at all. Long, because machines are busy.
+/// The time limit for operations that should take almost no time. Long, because machines are busy.
 pub const DEADLINE: Duration = Duration::from_mins(1);
 
-/// Waits until something holds; an error that names it when it does not in time.
+/// Waits until a condition holds; fails with its name when it does not in time.
 pub fn wait_until(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
     let begun = Instant::now();
     while !holds()? {
@@ -19,26 +19,26 @@ pub fn wait_until(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result
     Ok(())
 }
 
-/// What one side says, line by line.
+/// The output of one side, line by line.
 pub struct Lines {
     who: String,
     receiver: Receiver<String>,
-    /// Everything that was taken, for the message of a test that fails.
+    /// All lines taken so far, for the message of a failing test.
     heard: Vec<String>,
 }
 
 impl Lines {
-    /// Lines that come through a channel; its end is the end of that side.
+    /// Lines that come through a channel, whose end is the end of the output.
     pub fn new(who: &str, receiver: Receiver<String>) -> Self {
         Self { who: who.to_owned(), receiver, heard: Vec::new() }
     }
 
-    /// The next line, however long it takes; nothing when the other side has ended.
+    /// The next line, however long it takes; `None` when the other side has ended.
     pub(crate) fn await_line(&mut self) -> Option<String> {
         self.receiver.recv().ok()
     }
 
-    /// The next line; an error when it does not come in time or the other side has ended.
+    /// The next line; fails when it does not come in time or the other side has ended.
     pub fn next_line(&mut self) -> Result<String> {
         match self.receiver.recv_timeout(DEADLINE) {
             Ok(line) => {
@@ -52,7 +52,7 @@ impl Lines {
         }
     }
 
-    /// What was heard last, and of long lines the beginning.
+    /// The last lines, with only the beginning of long ones.
     fn lately(&self) -> Vec<String> {
         let lately = self.heard.get(self.heard.len().saturating_sub(20)..).unwrap_or_default();
         lately.iter().map(|line| line.chars().take(400).collect()).collect()
@@ -67,7 +67,7 @@ impl Lines {
         Ok(line)
     }
 
-    /// Takes lines until one fits.
+    /// Takes lines until one matches.
     pub fn wait_for(&mut self, pattern: &str) -> Result<String> {
         loop {
             let line = self.next_line()?;
@@ -93,7 +93,7 @@ impl Lines {
         }
     }
 
-    /// Takes lines of JSON until an event of this name.
+    /// Takes lines of JSON until an event with this name.
     pub fn event(&mut self, name: &str) -> Result<Value> {
         loop {
             let value = self.json()?;
@@ -125,13 +125,13 @@ impl Lines {
         }
     }
 
-    /// Takes what is there without waiting for more.
+    /// Takes the lines received so far without waiting for more.
     pub fn so_far(&mut self) -> Vec<String> {
         self.receiver.try_iter().collect()
     }
 }
 
-/// Whether a line fits a pattern in which each `{}` stands for any text.
+/// Returns true if a line matches a pattern in which each `{}` stands for any text.
 pub(crate) fn fits(pattern: &str, line: &str) -> bool {
     let mut parts = pattern.split("{}");
     let first = parts.next().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! A server in the hands of Mallory. It has the real one's key and certificate, keeps what clients say in
-//! the real one, and lets them hear of that what it likes.
+//! A server controlled by Mallory. It has the real server's key and certificate, passes clients' lines to the real
+//! server, and changes the answers as it likes.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -16,13 +16,13 @@ use serde_json::Value;
 use crate::line::{self, Line};
 use crate::world::World;
 
-/// What becomes of the signature in a login.
+/// The treatment of the signature in a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Logins {
-    /// It is made anew for the connection to the real server, with the user's key. An operator needs none,
-    /// whose server takes whom it likes; the real one, which stands in for that server's database, does.
+    /// It is made again for the connection to the real server, with the user's key. A hostile operator would not
+    /// need this, because his own server accepts anybody; the real one, which stands in for its database, does.
     Anew,
-    /// It is passed on as it is.
+    /// It is passed on unchanged.
     PassedOn,
 }
 
@@ -31,7 +31,7 @@ pub struct Operator {
     address: SocketAddr,
 }
 
-/// Makes of a line of the real server what the client hears, line feed included.
+/// Turns a line of the real server into the bytes for the client, line feed included.
 type Edit = dyn FnMut(&str) -> Vec<u8> + Send;
 
 struct Office {
@@ -44,7 +44,7 @@ struct Office {
     edit: Mutex<Box<Edit>>,
 }
 
-/// An edit of lines that are JSON; the others are left as they are.
+/// An edit of JSON lines; other lines are left unchanged.
 pub fn edited(mut edit: impl FnMut(&mut Value) + Send + 'static) -> impl FnMut(&str) -> Vec<u8> + Send {
     move |line| match serde_json::from_str(line) {
         Ok(mut value) => {
@@ -55,7 +55,7 @@ pub fn edited(mut edit: impl FnMut(&mut Value) + Send + 'static) -> impl FnMut(&
     }
 }
 
-/// JSON in ASCII alone: a line must hold no control character, and a text in it may.
+/// JSON in ASCII only: a line must not contain control characters, but a text in it may.
 pub fn escaped(value: &Value) -> String {
     let mut line = String::new();
     for c in value.to_string().chars() {
@@ -69,7 +69,7 @@ pub fn escaped(value: &Value) -> String {
 }
 
 impl Operator {
-    /// Before the world's server, for one person. Its threads end with its connections and the test.
+    /// Placed before the world's server, for one person. Its threads end with its connections and the test.
     pub fn before(
         world: &World,
         person: &str,
@@ -90,14 +90,14 @@ impl Operator {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let office = Arc::clone(&office);
-                // Who cannot be served sees the connection end.
+                // If a client cannot be served, its connection ends.
                 std::thread::spawn(move || office.serve(stream));
             }
         });
         Ok(Self { address })
     }
 
-    /// Where it listens.
+    /// The address at which it listens.
     pub fn address(&self) -> String {
         self.address.to_string()
     }
@@ -147,7 +147,7 @@ impl Office {
         Ok(())
     }
 
-    /// A login as the real server is to hear it; nothing of any other line.
+    /// The login line for the real server; `None` for any other line.
     fn login(&self, line: &str, exporter: &[u8; EXPORTER_BYTES]) -> Result<Option<String>> {
         let Ok(Value::Object(mut command)) = serde_json::from_str(line) else { return Ok(None) };
         if self.logins == Logins::PassedOn || command.get("cmd").is_none_or(|name| name != "login") {

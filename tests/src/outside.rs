@@ -1,5 +1,5 @@
-//! Programs from outside that some tests need. On the continuous integration they must be there;
-//! elsewhere a test that misses one says so and passes.
+//! Other programs that some tests need. In continuous integration they must exist; elsewhere a test that misses
+//! one says so and passes.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -11,7 +11,7 @@ pub fn openssl() -> Result<Option<PathBuf>> {
     found(PathBuf::from("openssl"), &["version"], "apt-get install openssl")
 }
 
-/// A Python with jwcrypto: `PARLOUR_PYTHON` names another than `python3`.
+/// A Python with jwcrypto: `python3`, or the one in `PARLOUR_PYTHON`.
 pub fn jwcrypto() -> Result<Option<PathBuf>> {
     let python = std::env::var_os("PARLOUR_PYTHON").map_or_else(|| "python3".into(), PathBuf::from);
     found(python, &["-c", "import jwcrypto, cryptography"], "pip install jwcrypto")

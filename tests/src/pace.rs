@@ -1,4 +1,4 @@
-//! Bounds on time that hold on a busy machine too.
+//! Time limits that hold on a busy machine too.
 
 use std::time::{Duration, Instant};
 
@@ -6,13 +6,13 @@ use anyhow::{Result, ensure};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 
-/// Processor time that is spent to find out how busy the machine is.
+/// Processor time spent to measure how busy the machine is.
 const SAMPLE: Duration = Duration::from_millis(100);
 
-/// An error when something took `bound` or longer on a machine that does nothing else.
+/// Fails when something took `bound` or longer, measured as if the machine did nothing else.
 ///
-/// A machine that shares its processors among others gives them to us later, so the bound is stretched by as much as
-/// it delays a computation of our own. That is measured only when the bound is exceeded.
+/// Other work on the machine delays us, so the bound is stretched by the factor by which a computation of our own
+/// is delayed. That is measured only when the bound is exceeded.
 pub fn in_time(what: &str, took: Duration, bound: Duration) -> Result<()> {
     if took < bound {
         return Ok(());
@@ -26,7 +26,7 @@ pub fn in_time(what: &str, took: Duration, bound: Duration) -> Result<()> {
     Ok(())
 }
 
-/// How much longer a computation takes now than the processor works on it; at least 1.
+/// The time that a computation takes now, divided by the processor time that it uses; at least 1.
 pub fn slowdown() -> Result<f64> {
     let begun = Instant::now();
     let before = processor_time()?;
@@ -39,7 +39,7 @@ pub fn slowdown() -> Result<f64> {
     }
 }
 
-/// What this thread has used of a processor, by getrusage(2).
+/// The processor time of this thread, by getrusage(2).
 fn processor_time() -> Result<Duration> {
     let usage = getrusage(UsageWho::RUSAGE_THREAD)?;
     let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();

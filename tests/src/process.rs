@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::lines::{DEADLINE, Lines};
 
-/// Where a program of ours was built: in `PARLOUR_BIN`, or beside this test.
+/// The path of one of our programs: in `PARLOUR_BIN`, or beside this test.
 pub fn program(name: &str) -> Result<PathBuf> {
     let folder = if let Some(folder) = std::env::var_os("PARLOUR_BIN") {
         PathBuf::from(folder)
@@ -35,15 +35,15 @@ pub fn program(name: &str) -> Result<PathBuf> {
 pub struct Process {
     name: String,
     child: Child,
-    /// What it says on standard output.
+    /// Its standard output.
     pub out: Lines,
     errors: Arc<Mutex<String>>,
-    /// Takes down what it says on standard error.
+    /// The thread that collects its standard error.
     listening: Option<JoinHandle<()>>,
 }
 
 impl Process {
-    /// Starts a program with its output and errors on pipes; its input as given.
+    /// Starts a program with its output and errors on pipes, and with the given input.
     pub fn start(name: &str, command: &mut Command, input: Stdio) -> Result<Self> {
         let mut child = command
             .stdin(input)
@@ -61,12 +61,12 @@ impl Process {
         Ok(Self { name: name.to_owned(), child, out: Lines::new(name, receiver), errors, listening })
     }
 
-    /// What it said on standard error so far.
+    /// Its standard error so far.
     pub fn errors(&self) -> String {
         self.errors.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits until it has said this on standard error.
+    /// Waits until this text is on its standard error.
     pub fn wait_for_error(&self, text: &str) -> Result<()> {
         let begun = Instant::now();
         while begun.elapsed() < DEADLINE {
@@ -78,18 +78,18 @@ impl Process {
         bail!("{}: did not say {text:?} but:\n{}", self.name, self.errors())
     }
 
-    /// Its process number.
+    /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Sends a signal to it, and to nobody else.
+    /// Sends a signal to it, and to no other process.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         let pid = i32::try_from(self.child.id()).context("process number")?;
         kill(Pid::from_raw(pid), signal).with_context(|| format!("{signal} for {}", self.name))
     }
 
-    /// Whether it has ended by itself.
+    /// Returns true if it has ended by itself.
     pub fn has_ended(&mut self) -> Result<bool> {
         Ok(self.child.try_wait()?.is_some())
     }
@@ -100,7 +100,7 @@ impl Process {
         while begun.elapsed() < DEADLINE {
             if let Some(status) = self.child.try_wait()? {
                 if let Some(listening) = self.listening.take() {
-                    // Its last words may still be in the pipe.
+                    // Its last output may still be in the pipe.
                     let _ = listening.join();
                 }
                 return Ok(status);
@@ -110,7 +110,7 @@ impl Process {
         bail!("{} does not end; it said:\n{}", self.name, self.errors())
     }
 
-    /// Ends it at once, as a crash or a power cut would, and waits until it is gone.
+    /// Kills it, as a crash or a power cut would, and waits until it is gone.
     pub fn crash(&mut self) -> Result<()> {
         self.signal(Signal::SIGKILL)?;
         self.wait().map(|_| ())
@@ -156,19 +156,19 @@ fn keep(stream: impl Read, kept: &Mutex<String>) {
     }
 }
 
-/// How a program ended that was run to its end.
+/// The result of a program that ran to its end.
 #[derive(Debug)]
 pub struct Finished {
     /// Its exit status.
     pub code: i32,
-    /// The lines that it said on standard output.
+    /// The lines of its standard output.
     pub out: Vec<String>,
-    /// What it said on standard error.
+    /// Its standard error.
     pub errors: String,
 }
 
 impl Finished {
-    /// The one line that begins with `error:`; that there is exactly one is checked.
+    /// The only line that begins with `error:`; fails unless there is exactly one.
     pub fn error(&self) -> Result<&str> {
         let lines: Vec<&str> = self.errors.lines().filter(|line| line.starts_with("error:")).collect();
         match lines.as_slice() {
@@ -183,10 +183,10 @@ impl Finished {
     }
 }
 
-/// Runs a program of ours to its end with this on its standard input.
+/// Runs one of our programs to its end with this standard input.
 pub fn run_to_end(name: &str, command: &mut Command, input: &str) -> Result<Finished> {
     let mut running = Client::start(name, command)?;
-    // A program that ends before it has read everything is no fault of the test.
+    // A program may end before it has read everything.
     let _ = running.type_bytes(input.as_bytes());
     running.close();
     let code = running.process.wait()?.code().context("it was ended by a signal")?;
@@ -196,7 +196,7 @@ pub fn run_to_end(name: &str, command: &mut Command, input: &str) -> Result<Fini
 
 /// The `parlour` program on pipes.
 pub struct Client {
-    /// The process; its output is what a user would read.
+    /// The process; its output is shown to the user.
     pub process: Process,
     input: Option<ChildStdin>,
 }
@@ -214,7 +214,7 @@ impl Client {
         self.type_bytes(format!("{line}\n").as_bytes())
     }
 
-    /// Types bytes as they are.
+    /// Types bytes unchanged.
     pub fn type_bytes(&mut self, bytes: &[u8]) -> Result<()> {
         let input = self.input.as_mut().context("the input was closed")?;
         input.write_all(bytes)?;
@@ -232,8 +232,8 @@ impl Client {
         self.expect(pattern)
     }
 
-    /// Gives the json face an action, which must have an `id`, and returns its answer. What is told
-    /// before it is passed over.
+    /// Sends an action, which must have an `id`, to the json face, and returns its answer. Events before the
+    /// answer are skipped.
     pub fn call(&mut self, action: &Value) -> Result<Value> {
         self.type_line(&action.to_string())?;
         self.process.out.answer(action.get("id").unwrap_or(&Value::Null))

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 
-/// Passes bytes on between who connects to [`Relay::address`] and the server.
+/// Passes bytes between clients that connect to [`Relay::address`] and the server.
 pub struct Relay {
     address: SocketAddr,
     state: Arc<State>,
@@ -38,14 +38,14 @@ impl Relay {
         let accepting = Arc::clone(&state);
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                // Who cannot be connected sees the connection end.
+                // If the server cannot be reached, the client's connection ends.
                 let _ = accepting.join(client);
             }
         });
         Ok(Self { address, state })
     }
 
-    /// Where it listens.
+    /// The address at which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -59,24 +59,24 @@ impl Relay {
         }
     }
 
-    /// Lets connections through again, with all that is said on them.
+    /// Lets connections and all their data through again.
     pub fn mend(&self) {
         self.state.mute.store(false, Ordering::SeqCst);
         self.state.frozen.store(false, Ordering::SeqCst);
         self.state.cut.store(false, Ordering::SeqCst);
     }
 
-    /// From now on each new connection breaks after so many bytes of what the server says on it.
+    /// Makes each new connection break after this many bytes from the server.
     pub fn ration(&self, bytes: usize) {
         self.state.ration.store(bytes, Ordering::SeqCst);
     }
 
-    /// From now on nothing arrives on either side, though neither connection ends: the other side has vanished.
+    /// Stops all data in both directions without ending any connection, as if the other side had vanished.
     pub fn freeze(&self) {
         self.state.frozen.store(true, Ordering::SeqCst);
     }
 
-    /// From now on nothing that the server says arrives; what it is told still does.
+    /// Stops the server's data; the clients' data still arrives.
     pub fn mute(&self) {
         self.state.mute.store(true, Ordering::SeqCst);
     }

@@ -1,4 +1,4 @@
-//! What an operator's programs do: ask by HTTP, and read the numbers.
+//! Does what an operator's programs do: requests the metrics by HTTP and reads the numbers.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -8,23 +8,23 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::lines::DEADLINE;
 
-/// An answer by HTTP.
+/// An HTTP response.
 #[derive(Debug)]
 pub struct Answer {
-    /// The status.
+    /// The status code.
     pub status: u16,
-    /// The head, without the first line.
+    /// The headers.
     pub head: String,
-    /// What was asked for.
+    /// The body.
     pub body: String,
 }
 
-/// Asks for a path.
+/// Requests a path.
 pub fn get(server: SocketAddr, path: &str) -> Result<Answer> {
     ask(server, format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes())
 }
 
-/// Sends a request as it is, and reads until the server closes.
+/// Sends a request unchanged, and reads until the server closes.
 pub fn ask(server: SocketAddr, request: &[u8]) -> Result<Answer> {
     let mut stream = TcpStream::connect(server)?;
     stream.set_read_timeout(Some(DEADLINE))?;
@@ -38,16 +38,16 @@ pub fn ask(server: SocketAddr, request: &[u8]) -> Result<Answer> {
     Ok(Answer { status, head: head.to_ascii_lowercase(), body: body.to_owned() })
 }
 
-/// Everything that a server told of itself at one moment.
+/// All metrics of a server at one moment.
 #[derive(Debug)]
 pub struct Scrape {
-    /// As it was written.
+    /// The response's text.
     pub text: String,
     values: BTreeMap<String, f64>,
 }
 
 impl Scrape {
-    /// Asks for it, and checks that each line is one of the format.
+    /// Requests the metrics, and checks the format of each line.
     pub fn of(server: SocketAddr) -> Result<Self> {
         let answer = get(server, "/metrics")?;
         ensure!(answer.status == 200, "{answer:?}");
@@ -71,12 +71,12 @@ impl Scrape {
         self.values.get(series).copied().with_context(|| format!("no {series} in\n{}", self.text))
     }
 
-    /// The names that can be asked for, without their labels.
+    /// The names of all metrics, without their labels.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.values.keys().map(|series| series.split_once('{').map_or(series.as_str(), |(name, _)| name))
     }
 
-    /// Every word that stands in a label.
+    /// All values of labels.
     pub fn label_values(&self) -> impl Iterator<Item = &str> {
         self.values.keys().flat_map(|series| series.split('"').skip(1).step_by(2))
     }

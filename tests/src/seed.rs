@@ -1,5 +1,5 @@
-//! People who are registered already. Registering takes a moment, so the real programs do it once in a
-//! run, and each world that wants people gets a copy of every file that was there then.
+//! People who are registered already. Registering takes a moment, so the real programs do it once in a run, and
+//! each world with people gets a copy of all files.
 
 use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io::Write as _;
@@ -11,7 +11,7 @@ use anyhow::{Result, anyhow};
 
 use crate::world::World;
 
-/// Who is registered. None of them has said anything.
+/// The registered people. None of them has posted anything.
 pub const PEOPLE: [&str; 3] = ["anna", "erik", "sam"];
 
 /// A folder, or a file with its bytes.
@@ -59,7 +59,7 @@ fn grow() -> Result<Vec<Kept>> {
     Ok(kept)
 }
 
-/// Takes what is in a folder, each folder before what is in it. Sockets are left out.
+/// Collects the contents of a folder, each folder before its files. Sockets are left out.
 fn collect(root: &Path, folder: &Path, kept: &mut Vec<Kept>) -> Result<()> {
     for entry in std::fs::read_dir(root.join(folder))? {
         let entry = entry?;

@@ -1,4 +1,4 @@
-//! A terminal, which keeps every byte that the terminal face sends to it.
+//! A terminal that keeps every byte that the terminal face sends to it.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -30,7 +30,7 @@ impl Terminal {
         Self::like(world, person, server, (40, 120), &[])
     }
 
-    /// The same with so many rows and columns, and with these variables in the environment.
+    /// The same with this many rows and columns, and with these environment variables.
     pub fn like(
         world: &World,
         person: &str,
@@ -65,7 +65,7 @@ impl Terminal {
         Ok(Self { child, keys, shown, screen: String::new() })
     }
 
-    /// Waits until it has shown this word, pressing `keys` every hundredth of a second.
+    /// Waits until this word was shown, pressing `keys` every hundredth of a second.
     pub fn wait_for(&mut self, word: &str, keys: &[u8]) -> Result<()> {
         let pause = Duration::from_millis(10);
         let begun = Instant::now();
@@ -83,7 +83,7 @@ impl Terminal {
         Ok(())
     }
 
-    /// Everything that was sent to it so far.
+    /// All bytes sent to it so far.
     pub fn bytes(&mut self) -> &str {
         for bytes in self.shown.try_iter() {
             self.screen.push_str(&String::from_utf8_lossy(&bytes));
@@ -96,12 +96,12 @@ impl Terminal {
         Ok(self.keys.write_all(keys)?)
     }
 
-    /// Whether its job is stopped.
+    /// Returns true if its job is stopped.
     pub fn is_stopped(&self) -> Result<bool> {
         Ok(self.stat()?.starts_with(" T"))
     }
 
-    /// Has its job go on, as `fg` does.
+    /// Continues its job, as `fg` does.
     pub fn go_on(&self) -> Result<()> {
         Ok(killpg(Pid::from_raw(i32::try_from(self.child.id())?), Signal::SIGCONT)?)
     }

@@ -1,4 +1,4 @@
-//! Conversations as files: who does what, and what each must read then.
+//! Conversations in files: the actions of each side, and the lines that each must read then.
 //!
 //! ```text
 //! # A line that begins with # is a remark.

@@ -1,7 +1,6 @@
-//! A TTP, a server and their people, in a temporary folder.
+//! A TTP, a server and their users, in a temporary folder.
 //!
-//! A world that wants people is a copy of one that was made before, by the real programs: see
-//! [`crate::seed`].
+//! A world with people is a copy of one that the real programs made before: see [`crate::seed`].
 
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
@@ -20,7 +19,7 @@ use crate::process::{Client, Finished, Process, program, run_to_end};
 use crate::scrape::Scrape;
 use crate::seed;
 
-/// How a world is to be.
+/// The settings of a world.
 #[derive(Debug, Clone, Default)]
 pub struct WorldBuilder {
     limits: Vec<String>,
@@ -37,28 +36,28 @@ impl WorldBuilder {
         self
     }
 
-    /// Moves everyone's clock by so many seconds.
+    /// Moves everyone's clock by this many seconds.
     #[must_use]
     pub fn clock_offset(mut self, seconds: i64) -> Self {
         self.clock_offset = seconds;
         self
     }
 
-    /// With [`seed::PEOPLE`] registered. They all trust one authority, that of the seed.
+    /// Registers [`seed::PEOPLE`]. They all trust one authority, that of the seed.
     #[must_use]
     pub fn people(mut self) -> Self {
         self.people = true;
         self
     }
 
-    /// With an address for the operator.
+    /// Serves metrics on an address for the operator.
     #[must_use]
     pub fn metrics(mut self) -> Self {
         self.metrics = true;
         self
     }
 
-    /// Everything is minted, and nothing runs.
+    /// Makes all keys and certificates, but starts nothing.
     pub fn prepare(self) -> Result<World> {
         let people = self.people;
         let folder = TempDir::new()?;
@@ -83,7 +82,7 @@ impl WorldBuilder {
         Ok(world)
     }
 
-    /// Mints, and starts TTP and server.
+    /// Makes all keys and certificates, and starts TTP and server.
     pub fn start(self) -> Result<World> {
         let mut world = self.prepare()?;
         world.address = None;
@@ -93,7 +92,7 @@ impl WorldBuilder {
     }
 }
 
-/// A command on this disk, if there is one.
+/// Runs a command on this disk, if there is one.
 fn on(disk: Option<&Disk>, command: Command) -> Result<Command> {
     match disk {
         Some(disk) => disk.under(&command),
@@ -101,17 +100,17 @@ fn on(disk: Option<&Disk>, command: Command) -> Result<Command> {
     }
 }
 
-/// An address on which nobody listens.
+/// An address with no listener.
 pub fn free_address() -> Result<SocketAddr> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
-/// A TTP and a server, and where their people's keys are. What still runs at the end is killed; then
-/// the folder goes.
+/// A TTP and a server, and the folders of their users' keys. At the end, running programs are killed; then the
+/// folder is removed.
 pub struct World {
     ttp: Option<Process>,
     server: Option<Process>,
-    /// What servers that have ended said on standard error.
+    /// The standard error of servers that have ended.
     past: String,
     address: Option<SocketAddr>,
     metrics: Option<SocketAddr>,
@@ -133,8 +132,7 @@ impl Drop for World {
 }
 
 impl World {
-    /// A world as most tests want it: with room for many registrations from one address, and fast
-    /// typists.
+    /// A world for most tests: with many registrations allowed from one address, and a high rate of commands.
     pub fn new() -> Result<Self> {
         Self::with().start()
     }
@@ -144,7 +142,7 @@ impl World {
         Self::with().people().start()
     }
 
-    /// A world to be settled further.
+    /// A world with further settings.
     pub fn with() -> WorldBuilder {
         WorldBuilder::default()
     }
@@ -164,7 +162,7 @@ impl World {
         self.path("data/chat.db")
     }
 
-    /// Where a person's keys are: each has a folder of profiles of their own, as on machines apart.
+    /// The folder of a person's keys. Each person has a separate folder of profiles, as on separate machines.
     pub fn profile(&self, name: &str) -> PathBuf {
         self.keys(name).join(name)
     }
@@ -174,17 +172,17 @@ impl World {
         self.path("people").join(person)
     }
 
-    /// Where the server listens.
+    /// The address at which the server listens.
     pub fn address(&self) -> Result<SocketAddr> {
         self.address.context("the server was never started")
     }
 
-    /// Where the server tells its operator.
+    /// The address of the server's metrics.
     pub fn metrics(&self) -> Result<SocketAddr> {
         self.metrics.context("the server has no address for metrics")
     }
 
-    /// Everything that the server tells its operator now.
+    /// All metrics of the server now.
     pub fn scrape(&self) -> Result<Scrape> {
         Scrape::of(self.metrics()?)
     }
@@ -248,7 +246,7 @@ impl World {
         Disk::new(self.folder(), name)
     }
 
-    /// Ends the TTP at once.
+    /// Kills the TTP.
     pub fn kill_ttp(&mut self) -> Result<()> {
         self.ttp.take().context("the TTP is not running")?.crash()
     }
@@ -262,7 +260,7 @@ impl World {
         Ok(())
     }
 
-    /// Starts the server, on the address that it had before, and waits until it listens.
+    /// Starts the server on its previous address, and waits until it listens.
     pub fn start_server(&mut self) -> Result<()> {
         let listen = self.address.map_or_else(|| "127.0.0.1:0".to_owned(), |address| address.to_string());
         let mut command = on(self.server_disk.as_ref(), self.server_command(&listen)?)?;
@@ -287,7 +285,7 @@ impl World {
         command.args(["run", "--listen", listen, "--keys", "keys/server", "--ttp", "keys/ttp/ttp.sock"]);
         command.args(["--data", "data", "--log-level", "debug"]);
         command.arg(format!("--clock-offset={}", self.settings.clock_offset));
-        // Tests are many people on one address.
+        // All people in a test share one address.
         for limit in
             ["registrations_per_hour=10000", "connections_per_address=1000", "guests_per_address=500"]
         {
@@ -299,14 +297,14 @@ impl World {
         Ok(command)
     }
 
-    /// A command of `parlour-server audit` on this world's data, run to its end.
+    /// Runs `parlour-server audit` on this world's data to its end.
     pub fn audit(&self, arguments: &[&str]) -> Result<Finished> {
         let mut command = self.command("parlour-server")?;
         command.arg("audit").args(arguments).args(["--data", "data"]);
         run_to_end("audit", &mut command, "")
     }
 
-    /// The entries of the audit log with these options, as they are now.
+    /// The entries of the audit log that match these options.
     pub fn audit_entries(&self, arguments: &[&str]) -> Result<Vec<Value>> {
         let finished = self.audit(&[&["--json"], arguments].concat())?;
         ensure!(finished.code == 0, "{finished:#?}");
@@ -328,7 +326,7 @@ impl World {
         self.past.push_str(&server.errors());
     }
 
-    /// Ends the server at once, as a power cut would.
+    /// Kills the server, as a power cut would.
     pub fn kill_server(&mut self) -> Result<()> {
         let mut server = self.server.take().context("the server is not running")?;
         let crashed = server.crash();
@@ -336,19 +334,19 @@ impl World {
         crashed
     }
 
-    /// What the server has logged, also before it was started again.
+    /// The log of the server, including earlier runs.
     pub fn server_log(&self) -> String {
         let mut log = self.past.clone();
         log.push_str(&self.server.as_ref().map(Process::errors).unwrap_or_default());
         log
     }
 
-    /// Moves everyone's clock; programs that run keep theirs until they are started again.
+    /// Moves everyone's clock; running programs keep theirs until they are started again.
     pub fn set_clock_offset(&mut self, seconds: i64) {
         self.settings.clock_offset = seconds;
     }
 
-    /// The `parlour` program in a person's plain face, with further arguments.
+    /// A person's client with its plain face, with further arguments.
     pub fn client_with(&self, person: &str, arguments: &[&str]) -> Result<Client> {
         let mut command = self.client_command(person)?;
         command.arg("--plain").args(arguments);
@@ -381,7 +379,7 @@ impl World {
         self.client_with(person, &[])
     }
 
-    /// A person who registers and is logged in.
+    /// Registers a person, who is then logged in.
     pub fn registered(&self, name: &str) -> Result<Client> {
         let mut client = self.client(name)?;
         client.ask(&format!("/register {name}"), "Registration Succeeded")?;
@@ -389,14 +387,14 @@ impl World {
         Ok(client)
     }
 
-    /// A person of the seed, who is logged in.
+    /// Logs in a registered person.
     pub fn logged_in(&self, name: &str) -> Result<Client> {
         let mut client = self.client_with(name, &["--user", name])?;
         client.expect("Authentication Succeeded")?;
         Ok(client)
     }
 
-    /// A person's one-shot command, run to its end.
+    /// Runs a person's one-shot command to its end.
     pub fn one_shot(&self, person: &str, arguments: &[&str], input: &str) -> Result<Finished> {
         let mut command = self.client_command(person)?;
         command.args(arguments);
@@ -428,7 +426,7 @@ impl World {
         Ok(line)
     }
 
-    /// A connection on which a person is logged in in plain, and which reads no further by itself.
+    /// A bare connection on which a person is logged in, in plain, and which does not read on by itself.
     pub fn logged_in_stream(&self, name: &str) -> Result<Stream> {
         let profile = self.profile(name);
         let (certificate, key) = (profile.join("device.crt"), profile.join("device.key"));
@@ -436,7 +434,7 @@ impl World {
         let mut stream = line::connect(self.address()?, config)?;
         let signature = line::signature(&key, &name.parse()?, &line::exporter(&stream)?)?;
         stream.write_all(format!("/login {name} {signature}\n").as_bytes())?;
-        // What others say may come before the answer.
+        // Messages from others may come before the answer.
         let mut heard = Vec::new();
         while !heard.ends_with(b"Authentication Succeeded\n") {
             let mut byte = [0];
@@ -453,7 +451,7 @@ impl World {
         Ok(line)
     }
 
-    /// A program of ours, to be run in the world's folder with UTC as its time zone.
+    /// The command for one of our programs, in the world's folder and with UTC as its time zone.
     pub fn command(&self, name: &str) -> Result<Command> {
         let mut command = Command::new(program(name)?);
         command.current_dir(self.folder.path()).env("TZ", "UTC").env("LC_ALL", "C.UTF-8");
@@ -465,7 +463,7 @@ impl World {
         Ok(command)
     }
 
-    /// The folder that everything is in.
+    /// The world's folder.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }

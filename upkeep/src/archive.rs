@@ -1,7 +1,7 @@
-//! The file that a backup is: an age file, in it a tar, in that `manifest.json` and the files that it is for.
+//! A backup file: a tar with `manifest.json` and the files that it lists, encrypted by age.
 //!
-//! So `age -d -i KEY FILE | tar x` opens one without any program of ours. age authenticates every byte
-//! that is read from the file; who made it, it does not say, since a recipient is no secret.
+//! `age -d -i KEY FILE | tar x` therefore opens one without any program of Parlour. age authenticates every byte
+//! that is read from the file, but not who made it, since a recipient is public.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Write as _};
@@ -16,13 +16,13 @@ use zeroize::Zeroizing;
 use crate::inspection::{Inventory, moment};
 use crate::key::{Identities, Recipient};
 
-/// The version of this form; another one is refused.
+/// The version of this format; any other version is refused.
 const FORMAT: u32 = 1;
 
-/// What stands first in every backup.
+/// The name of the first entry of every backup.
 const MANIFEST: &str = "manifest.json";
 
-/// The longest manifest that is read, in bytes.
+/// The length in bytes of the longest manifest that is read.
 const MANIFEST_BYTES: u64 = 65_536;
 
 /// No file of a key is longer than this, in bytes.
@@ -35,91 +35,66 @@ pub type FileInMemory = Zeroizing<Vec<u8>>;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     format: u32,
-    /// Which program it is of.
+    /// The program whose data it holds.
     pub program: String,
     /// The version of the program that made it.
     pub version: String,
-    /// When it was made, RFC 3339 in UTC.
+    /// The time at which it was made, RFC 3339 in UTC.
     pub made: String,
-    /// What is in its database.
+    /// A summary of its database.
     pub inventory: Inventory,
 }
 
 impl Manifest {
-    /// A manifest for what `program` keeps, made now.
+    /// A manifest for the data of `program`, made now.
     pub fn new(program: &str, version: &str, inventory: Inventory) -> Self {
         let made = moment(jiff::Timestamp::now().as_millisecond());
         Self { format: FORMAT, program: program.to_owned(), version: version.to_owned(), made, inventory }
     }
 }
 
-/// Why there is no backup.
+/// The reasons why a backup cannot be made.
 #[derive(Debug, Error)]
+#[allow(missing_docs)]
 pub enum PackError {
-    /// Something is in its place.
+    /// A file with the backup's name exists already.
     #[error("{} is there already", .0.display())]
     AlreadyThere(PathBuf),
-    /// What is in its place is a device, a link, a folder: nothing that a backup may replace.
+    /// The name belongs to a device, a link or a folder, which a backup never replaces.
     #[error("{} is no regular file", .0.display())]
     NotAFile(PathBuf),
-    /// It was to be written to standard output.
+    /// Standard output was named as the place of the backup.
     #[error("a backup is a file, and is not written to standard output")]
     StandardOutput,
-    /// It cannot be written, or what belongs into it cannot be read.
+    /// The backup cannot be written, or a file for it cannot be read.
     #[error("cannot write {}: {reason}", path.display())]
-    Failed {
-        /// The backup.
-        path: PathBuf,
-        /// What failed.
-        reason: String,
-    },
+    Failed { path: PathBuf, reason: String },
 }
 
-/// Why a backup was not opened.
+/// The reasons why a backup cannot be opened.
 #[derive(Debug, Error)]
+#[allow(missing_docs)]
 pub enum UnpackError {
-    /// The file cannot be read at all.
+    /// The file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
-    Unreadable {
-        /// The backup.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// It is encrypted to somebody else.
+    Unreadable { path: PathBuf, source: io::Error },
+    /// It is encrypted to another key.
     #[error("{} is not encrypted to this key", .0.display())]
     OtherKey(PathBuf),
-    /// It is no backup, or not the one that was written.
+    /// It is not a backup, or was changed after it was written.
     #[error("{} is damaged, or no backup: {reason}", path.display())]
-    Damaged {
-        /// The backup.
-        path: PathBuf,
-        /// What does not fit.
-        reason: String,
-    },
-    /// It is of another program, or in a form that is not known here.
+    Damaged { path: PathBuf, reason: String },
+    /// It belongs to another program, or has an unknown format.
     #[error("{} is a backup of {program} in format {format}", path.display())]
-    Foreign {
-        /// The backup.
-        path: PathBuf,
-        /// Which program it is of.
-        program: String,
-        /// Its format.
-        format: u32,
-    },
-    /// What is in it cannot be written.
+    Foreign { path: PathBuf, program: String, format: u32 },
+    /// A file from the backup cannot be written.
     #[error("cannot write {}: {source}", path.display())]
-    Unwritable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    Unwritable { path: PathBuf, source: io::Error },
 }
 
-/// Writes a backup of `files`, each with its name in it, encrypted to `recipient`. The file has its name
-/// once it is whole and on the disk, not before; a file that is there already is replaced only if `replace`, and
-/// what is no regular file never.
+/// Writes a backup of `files`, each with its name in the backup, encrypted to `recipient`. The backup gets its
+/// name only when it is complete and on the disk. It replaces an existing file only if `replace` is true, and
+/// never anything but a regular file.
 pub fn pack(
     path: &Path,
     replace: bool,
@@ -130,7 +105,7 @@ pub fn pack(
     refuse_place(path, replace)?;
     let failed = |error: io::Error| PackError::Failed { path: path.to_owned(), reason: error.to_string() };
     let folder = folder_of(path);
-    // Readable by its owner alone, and removed when this fails.
+    // Readable by its owner alone, and removed if packing fails.
     let mut unfinished = tempfile::Builder::new().prefix(".backup-").tempfile_in(folder).map_err(failed)?;
     encrypt(unfinished.as_file_mut(), recipient, manifest, files).map_err(failed)?;
     unfinished.as_file().sync_all().map_err(failed)?;
@@ -142,7 +117,7 @@ pub fn pack(
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
 }
 
-/// A `-` stands for standard output everywhere else, and would be a file here that nobody looks for.
+/// Refuses `-`, which stands for standard output everywhere else and would make a file here that nobody looks for.
 fn refuse_place(path: &Path, replace: bool) -> Result<(), PackError> {
     if path == Path::new("-") {
         return Err(PackError::StandardOutput);
@@ -168,7 +143,7 @@ fn encrypt(
     for (name, path) in files {
         let content = File::open(path)?;
         let length = content.metadata()?.len();
-        // A file that grows meanwhile would spill over what stands after it.
+        // If the file grows meanwhile, the tar must not get more bytes than its header says.
         tar.append(&header(name, length)?, content.take(length))?;
     }
     tar.into_inner()?.finish()?.flush()
@@ -184,8 +159,8 @@ fn header(name: &str, length: u64) -> io::Result<tar::Header> {
 }
 
 /// Writes the files of a backup of `program` into a folder, each readable by its owner alone. They must be
-/// `names`, in this order. The whole backup was authentic when this succeeds; when it fails, what is in the
-/// folder is not to be used.
+/// `names`, in this order. Success means that the whole backup is authentic; after a failure the files in the
+/// folder must not be used.
 pub fn unpack(
     path: &Path,
     identities: &Identities,
@@ -237,8 +212,8 @@ fn open(
     read_tar(path, plain, program, names, take)
 }
 
-/// Reads what is inside of a backup of `program`, decrypted but not believed yet: the manifest, then the files
-/// `names`, in this order and nothing else, each of which is handed to `take`. `path` is for errors alone.
+/// Reads the decrypted but not yet authenticated tar of a backup of `program`: the manifest, then the files
+/// `names`, in this order and nothing else. Each file is handed to `take`. `path` is for error messages only.
 pub fn read_tar(
     path: &Path,
     plain: impl Read,
@@ -249,7 +224,7 @@ pub fn read_tar(
     let damaged = |reason: String| UnpackError::Damaged { path: path.to_owned(), reason };
     let broken = |error: io::Error| damaged(error.to_string());
     let mut tar = tar::Archive::new(plain);
-    // Extensions have no place in a backup, and would be read into memory before anybody looks at them.
+    // Extensions have no place in a backup, and the tar library would read them into memory before we see them.
     let mut entries = tar.entries().map_err(broken)?.raw(true);
     let mut expect = |name: &str| {
         let entry = entries.next().ok_or_else(|| damaged(format!("{name} is not in it")))?.map_err(broken)?;
@@ -270,12 +245,12 @@ pub fn read_tar(
     if entries.next().is_some() {
         return Err(damaged("there is more in it than there should be".to_owned()));
     }
-    // Only the last piece tells that none is missing, and it may stand behind the tar's end.
+    // Only age's last piece proves that none is missing, and it may come after the end of the tar.
     io::copy(&mut tar.into_inner(), &mut io::sink()).map_err(broken)?;
     Ok(manifest)
 }
 
-/// Writes one file. What cannot be read is the backup's fault, what cannot be written the disk's.
+/// Writes one file. A failure to read is the backup's fault, a failure to write the disk's.
 fn write(
     from: &mut dyn Read,
     path: &Path,
@@ -293,12 +268,12 @@ fn write(
     file.sync_all().map_err(unwritable)
 }
 
-/// The folder that a file is in; a bare name lies in the current one.
+/// The folder that contains a file; the current one for a bare name.
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
-/// Gives a file that was unpacked its place, durably. Both must be on one file system.
+/// Moves an unpacked file to its place, durably. Both paths must be on the same file system.
 pub fn settle(from: &Path, to: &Path) -> Result<(), UnpackError> {
     fs::rename(from, to)
         .and_then(|()| File::open(folder_of(to))?.sync_all())
@@ -306,7 +281,7 @@ pub fn settle(from: &Path, to: &Path) -> Result<(), UnpackError> {
 }
 
 impl PackError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self) -> String {
         match self {
             Self::AlreadyThere(_) => "name another file, or replace it with --force".to_owned(),
@@ -320,7 +295,7 @@ impl PackError {
 }
 
 impl UnpackError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self) -> String {
         match self {
             Self::Unreadable { .. } => "name the file that 'backup' wrote".to_owned(),
@@ -335,7 +310,7 @@ impl UnpackError {
         }
     }
 
-    /// Whether the backup itself is at fault. Of one that is encrypted to another key nobody can say.
+    /// Returns true if the backup itself is at fault. This cannot be known of a backup encrypted to another key.
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Damaged { .. } | Self::Foreign { .. } => true,

@@ -1,4 +1,4 @@
-//! Whether what a database was told to keep is on the disk, and what a failure to put it there means.
+//! Failures to put committed data on the disk, and their meaning.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,32 +6,32 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use rusqlite::{Connection, ErrorCode, ffi};
 
-/// Pages in SQLite's log from which they are copied into the database.
+/// Pages in SQLite's write-ahead log from which they are copied into the database.
 const LONG: i32 = 1_000;
 
-/// So many pages later it is tried again, when it came to nothing or others still read what would go.
+/// After an attempt that failed, or that readers held up, the next one comes this many pages later.
 const LATER: i32 = 250;
 
-/// Why something was not written.
+/// The reasons why data was not written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WriteFault {
-    /// No space is left. What was written before is whole, and it works again when there is some.
+    /// No space is left. Everything written before is intact, and writing works again once there is space.
     Full,
-    /// The system could not say that it is on the disk. From then on nobody knows what of the files is there and
-    /// what is in memory alone: a second attempt may be confirmed although the first was lost for good. So
-    /// nothing more may be confirmed before the files were read and written anew, which the next start does.
+    /// The system could not confirm that data is on the disk. From then on it is unknown which data is in the
+    /// files and which is in memory only: a second attempt may be confirmed although the first was lost for good.
+    /// So nothing more may be confirmed until the files were read and written again, which the next start does.
     Unsynced,
-    /// Anything else. What was written before is whole; another attempt may work.
+    /// Anything else. Everything written before is intact; another attempt may succeed.
     Other,
 }
 
 impl WriteFault {
-    /// What this failure of SQLite means; `None` when neither the disk nor the files on it are the reason.
+    /// Classifies an error of SQLite; `None` when neither the disk nor the files on it are the reason.
     pub fn of(error: &rusqlite::Error) -> Option<Self> {
         let ffi::Error { code, extended_code } = error.sqlite_error()?;
         Some(match (code, *extended_code) {
             (_, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC) => Self::Unsynced,
-            // The latter: the file that readers and writers share could not be made longer.
+            // The latter means that the file shared by readers and writers could not grow.
             (ErrorCode::DiskFull, _) | (_, ffi::SQLITE_IOERR_SHMSIZE) => Self::Full,
             (
                 ErrorCode::SystemIoFailure
@@ -47,7 +47,7 @@ impl WriteFault {
     }
 }
 
-/// What an operator reads of a failure on a file in this folder.
+/// Describes a failure on this file to the operator.
 pub fn write_fault_text(error: &rusqlite::Error, file: &Path) -> String {
     match WriteFault::of(error) {
         Some(WriteFault::Full) => {
@@ -59,8 +59,8 @@ pub fn write_fault_text(error: &rusqlite::Error, file: &Path) -> String {
     }
 }
 
-/// Copies SQLite's log into its database when it is long, as SQLite itself would; but when that fails, somebody
-/// hears of it.
+/// Copies SQLite's write-ahead log into the database when it is long, as SQLite would do by itself, but reports
+/// failures, which SQLite ignores.
 #[derive(Debug)]
 pub struct LogCopier {
     pages: Arc<AtomicI32>,
@@ -68,7 +68,8 @@ pub struct LogCopier {
 }
 
 impl LogCopier {
-    /// Takes over the copying on this connection, whose [`after_commit`](Self::after_commit) must be called then.
+    /// Takes over the copying on this connection. Call [`after_commit`](Self::after_commit) after each commit from
+    /// then on.
     pub fn take_over(connection: &mut Connection) -> rusqlite::Result<Self> {
         let pages = Arc::new(AtomicI32::new(0));
         let counted = Arc::clone(&pages);
@@ -79,7 +80,7 @@ impl LogCopier {
         Ok(Self { pages, due: LONG })
     }
 
-    /// Copies, if the log is long. A failure takes nothing back of what was committed.
+    /// Copies the log if it is long. A failure does not undo anything that was committed.
     pub fn after_commit(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         let pages = self.pages.load(Ordering::Relaxed);
         if pages < LONG {
@@ -93,8 +94,8 @@ impl LogCopier {
     }
 }
 
-/// Copies SQLite's log into its database, as far as nobody reads what would go, and has it on the disk when this
-/// returns.
+/// Copies SQLite's write-ahead log into the database, as far as readers allow. What was copied is on the disk when
+/// this returns.
 pub fn copy_log(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }
@@ -113,7 +114,7 @@ mod tests {
         let size = || std::fs::metadata(folder.path().join("a.db")).unwrap().len();
         copier.after_commit(&connection).unwrap();
         let empty = size();
-        // Each of these rows takes a page and more.
+        // Each of these rows takes more than a page.
         for _ in 0..LONG {
             connection.execute("INSERT INTO a VALUES (zeroblob(4096))", []).unwrap();
             copier.after_commit(&connection).unwrap();

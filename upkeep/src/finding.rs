@@ -1,59 +1,49 @@
-//! What was looked at, and how it stands.
+//! The results of checks.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What it is, in a word.
+    /// The thing that was checked, in a word.
     pub what: &'static str,
-    /// How it stands.
+    /// The result.
     #[serde(flatten)]
     pub state: State,
 }
 
-/// How a thing stands.
+/// The outcome of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
+#[allow(missing_docs)]
 pub enum State {
-    /// As it should.
-    Well {
-        /// What was seen.
-        detail: String,
-    },
-    /// Not as it should.
-    Wrong {
-        /// What is wrong.
-        problem: String,
-        /// What to do about it.
-        fix: String,
-    },
-    /// Nobody looked.
-    NotChecked {
-        /// Why not.
-        why: String,
-    },
+    /// It is as it should be.
+    Well { detail: String },
+    /// It needs the operator's attention.
+    Wrong { problem: String, fix: String },
+    /// It was not checked.
+    NotChecked { why: String },
 }
 
 impl Finding {
-    /// It is as it should be.
+    /// A good result.
     pub fn well(what: &'static str, detail: impl Into<String>) -> Self {
         Self { what, state: State::Well { detail: detail.into() } }
     }
 
-    /// It is not.
+    /// A bad result, with what to do about it.
     pub fn wrong(what: &'static str, problem: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { what, state: State::Wrong { problem: problem.into(), fix: fix.into() } }
     }
 
-    /// It was not looked at.
+    /// A check that was left out.
     pub fn not_checked(what: &'static str, why: impl Into<String>) -> Self {
         Self { what, state: State::NotChecked { why: why.into() } }
     }
 
-    /// The finding on one line, whatever stands in the names of files.
+    /// The finding on one line, even if a file's name contains line breaks.
     fn line(&self) -> String {
         let what = self.what;
         let line = match &self.state {
@@ -65,7 +55,7 @@ impl Finding {
     }
 }
 
-/// Everything that was looked at.
+/// The results of all checks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report(Vec<Finding>);
 
@@ -80,12 +70,12 @@ impl Report {
         &self.0
     }
 
-    /// Whether nothing is wrong. What was not checked is no fault.
+    /// Returns true if nothing is wrong. A check that was left out is no fault.
     pub fn is_well(&self) -> bool {
         !self.0.iter().any(|finding| matches!(finding.state, State::Wrong { .. }))
     }
 
-    /// Writes a line for each finding, for people or as a JSON object.
+    /// Writes the findings: a line each for people, or one JSON object.
     pub fn write(&self, json: bool, out: &mut impl Write) -> io::Result<()> {
         for finding in &self.0 {
             let line = if json { serde_json::to_string(finding)? } else { finding.line() };

@@ -1,4 +1,4 @@
-//! What is in a database, and what in it is damaged.
+//! The contents of a database, and the damage found in them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -6,24 +6,24 @@ use std::fmt::Write as _;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
-/// The most damages that are named; whoever has that many needs no more.
+/// At most this many damages are named; the rest would add nothing.
 const NAMED: usize = 10;
 
-/// What is in a database.
+/// A summary of a database's contents.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inventory {
     /// The version of its schema.
     pub schema: u32,
-    /// How many there are of what.
+    /// The number of rows of each kind.
     pub counts: BTreeMap<String, u64>,
-    /// When the newest was made, RFC 3339 in UTC.
+    /// The time of the newest row, RFC 3339 in UTC.
     pub newest: Option<String>,
-    /// SHA-256, hexadecimal, over the newest hash of each chain in it.
+    /// SHA-256, hexadecimal, over the newest hash of each of its chains.
     pub digest: String,
 }
 
-/// A moment in milliseconds since 1970, in the form of RFC 3339 in UTC, to the second. All are of one length, so
-/// that they sort as they follow each other.
+/// Formats milliseconds since 1970 as RFC 3339 in UTC, to the second. All results have the same length, so their
+/// alphabetical order is their order in time.
 pub fn moment(millis: i64) -> String {
     let time = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
@@ -33,13 +33,13 @@ impl Inventory {
     /// Sets the digest.
     pub fn set_digest(&mut self, digest: &[u8]) {
         self.digest = digest.iter().fold(String::new(), |mut text, byte| {
-            // Writing into a string does not fail.
+            // Writing into a string cannot fail.
             let _ = write!(text, "{byte:02x}");
             text
         });
     }
 
-    /// On one line, for people.
+    /// The summary on one line, for people.
     pub fn line(&self) -> String {
         let counts = self.counts.iter().map(|(what, count)| format!("{count} {what}"));
         let newest = self.newest.iter().map(|time| format!("newest at {time}"));
@@ -47,10 +47,10 @@ impl Inventory {
     }
 }
 
-/// What was found when everything in a database was read and held against its hashes.
+/// The result of reading a whole database and checking it against its hashes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inspection {
-    /// What is there.
+    /// The contents.
     pub inventory: Inventory,
     damages: Vec<String>,
     unnamed: usize,
@@ -66,7 +66,7 @@ impl Inspection {
         }
     }
 
-    /// What is damaged, on one line; `None` when all is sound.
+    /// All damage on one line; `None` when there is none.
     pub fn damage(&self) -> Option<String> {
         let more = (self.unnamed > 0).then(|| format!("and {} more", self.unnamed));
         let all: Vec<_> = self.damages.iter().cloned().chain(more).collect();
@@ -74,7 +74,7 @@ impl Inspection {
     }
 }
 
-/// Asks SQLite whether pages, indexes and references of a database fit together; says what does not.
+/// Asks SQLite whether the database's pages, indexes and references are consistent, and returns what is not.
 pub fn structure(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut damages = Vec::new();
     let mut statement = connection.prepare(&format!("PRAGMA integrity_check({NAMED})"))?;

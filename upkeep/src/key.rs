@@ -1,4 +1,4 @@
-//! The keys of backups: age's X25519, so that age's own programs take them too.
+//! The keys of backups: age's X25519 keys, which age's own programs accept too.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -12,31 +12,22 @@ use thiserror::Error;
 
 use crate::inspection::moment;
 
-/// Why a key cannot be used.
+/// The reasons why a key cannot be used.
 #[derive(Debug, Error)]
+#[allow(missing_docs)]
 pub enum KeyError {
-    /// It is no recipient.
+    /// The text is not a recipient.
     #[error("'{0}' is no recipient of a backup, which begins with age1")]
     Recipient(String),
     /// The file of a new key cannot be written.
     #[error("cannot write {}: {source}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file of a key cannot be read, or holds none.
+    Write { path: PathBuf, source: io::Error },
+    /// The key file cannot be read, or holds no key.
     #[error("cannot use the key {}: {reason}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
+    Read { path: PathBuf, reason: String },
 }
 
-/// Who can open a backup: the public half of a key, written `age1...`.
+/// The public half of a key, written `age1...`; its owner can open the backup.
 #[derive(Clone)]
 pub struct Recipient(x25519::Recipient);
 
@@ -66,7 +57,7 @@ impl std::fmt::Debug for Recipient {
     }
 }
 
-/// The private halves in one file; what is encrypted to any of them can be opened.
+/// The private keys in one file; a backup encrypted to any of them can be opened.
 pub struct Identities(Vec<Box<dyn age::Identity + Send + Sync>>);
 
 impl Identities {
@@ -74,7 +65,7 @@ impl Identities {
     pub fn read(path: &Path) -> Result<Self, KeyError> {
         let unusable = |reason: String| KeyError::Read { path: path.to_owned(), reason };
         let file = std::fs::File::open(path).map_err(|error| unusable(error.to_string()))?;
-        // age's own message would name the file once more.
+        // The file is read here because age's own message would name it a second time.
         let parsed = age::IdentityFile::from_buffer(io::BufReader::new(file));
         let identities = parsed.map_err(|_| unusable("it holds no age identity".to_owned()))?;
         match identities.into_identities() {
@@ -88,14 +79,14 @@ impl Identities {
     }
 }
 
-/// Left out because they are secret: the keys.
+/// The keys are secret and left out.
 impl std::fmt::Debug for Identities {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Identities").field("count", &self.0.len()).finish_non_exhaustive()
     }
 }
 
-/// Makes a new key in a new file, readable by its owner alone, and says to whom backups are to be encrypted.
+/// Makes a new key in a new file, readable by its owner alone, and returns the recipient for backups.
 pub fn make(path: &Path) -> Result<Recipient, KeyError> {
     let unwritable = |source| KeyError::Write { path: path.to_owned(), source };
     let identity = x25519::Identity::generate();
@@ -107,7 +98,7 @@ pub fn make(path: &Path) -> Result<Recipient, KeyError> {
         .and_then(|()| writeln!(file, "{}", identity.to_string().expose_secret()))
         .and_then(|()| file.sync_all());
     if let Err(error) = written {
-        // Half a key is none.
+        // A partly written key is useless.
         let _ = std::fs::remove_file(path);
         return Err(unwritable(error));
     }
@@ -115,7 +106,7 @@ pub fn make(path: &Path) -> Result<Recipient, KeyError> {
 }
 
 impl KeyError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self, program: &str) -> String {
         match self {
             Self::Write { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {

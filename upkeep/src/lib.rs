@@ -1,17 +1,17 @@
-//! What the programs that keep data need so that somebody can look after them.
+//! Tools for operating Parlour's long-running programs: checks, logs and backups.
 //!
-//! A [`Report`] holds what a program found out about how it stands: one [`Finding`] for each thing that it
-//! looked at. [`look`] has those that every program looks at alike: modes of files, dates, room on the disk.
+//! A [`Report`] describes a program's condition with one [`Finding`] for each thing that was checked. [`look`] has
+//! the checks that all programs share: file modes, dates, room on the disk.
 //!
-//! [`logging`] is the log that such a program writes, in files that are bounded.
+//! [`logging`] writes a program's log, in files of bounded size.
 //!
-//! A backup is one file: a tar with a [`Manifest`] and what it lists, encrypted to an age [`Recipient`].
-//! [`Snapshot`] takes a consistent copy of a database that is being written, [`archive`] packs and unpacks,
-//! [`key`] makes and reads the keys. Whether a database holds what it should, each program says for itself, as
-//! an [`Inspection`]; [`structure`] is the part that SQLite answers.
+//! A backup is one file: a tar with a [`Manifest`] and the files that it lists, encrypted to an age [`Recipient`].
+//! [`Snapshot`] takes a consistent copy of a database in use, [`archive`] packs and unpacks, [`key`] makes and
+//! reads the keys. Each program checks its own database and returns an [`Inspection`]; [`structure`] is the part
+//! of the check that SQLite does.
 //!
-//! What a database was told is to be on the disk: [`WriteFault`] is what it means when it is not, and a
-//! [`LogCopier`] notices it where SQLite would say nothing.
+//! Committed data must be on the disk: [`WriteFault`] classifies the failures to put it there, and a [`LogCopier`]
+//! notices those that SQLite would not report.
 
 pub mod archive;
 mod durability;

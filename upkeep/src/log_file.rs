@@ -1,29 +1,29 @@
-//! A log that is bounded: when its file is long enough, the next one begins and the oldest one goes.
+//! A log of bounded size: when its file reaches its length, a new one begins and the oldest one is removed.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-/// A log in `PATH`, with what was before in `PATH.1`, `PATH.2` and so on. Each has at most `bytes` bytes, or as
-/// long as no next one can begin twice as many, and what one write is longer than that.
+/// A log in `PATH`, with older lines in `PATH.1`, `PATH.2` and so on. Each file has at most `bytes` bytes, unless
+/// a single write is longer. While no new file can be created, the current one may grow to twice that.
 ///
-/// When somebody else moves `PATH` away, as logrotate does, the next line begins it anew.
+/// When another program moves `PATH` away, as logrotate does, the next line creates it again.
 #[derive(Debug)]
 pub struct LogFile {
     path: PathBuf,
     bytes: u64,
     older: u64,
     file: File,
-    /// Which file it is: its device and its number there.
+    /// The file's device and inode numbers, to notice when `PATH` is another file.
     identity: (u64, u64),
     written: u64,
-    /// Writes that failed since the last one that did not.
+    /// The number of writes that failed since the last successful one.
     lost: u64,
 }
 
 impl LogFile {
-    /// Opens or makes the file, for its owner alone, and writes at its end.
+    /// Opens or creates the file, readable by its owner alone, and appends to it.
     pub fn open(path: &Path, bytes: u64, older: u64) -> io::Result<Self> {
         let file = append_to(path)?;
         let metadata = file.metadata()?;
@@ -31,21 +31,22 @@ impl LogFile {
         Ok(Self { path: path.to_owned(), bytes, older, file, identity, written, lost: 0 })
     }
 
-    /// Begins the next file. When that fails, everything that was written is still there, and so is the open file.
+    /// Begins a new file. If that fails, no line is lost and the old file stays open.
     fn turn(&mut self) -> io::Result<()> {
         if self.older == 0 {
             self.file.set_len(0)?;
             self.written = 0;
             return Ok(());
         }
-        // First of all what can fail, under another name; a process that died may have left it.
+        // Creating the file can fail, so it comes first, under another name; a process that died may have left
+        // one.
         let unfinished = self.beside("new");
         let _ = std::fs::remove_file(&unfinished);
         let next = append_to(&unfinished)?;
         let moved = next.metadata().and_then(|metadata| {
             self.move_older()?;
             std::fs::rename(&self.path, self.numbered(1))?;
-            // If this fails, the next line finds that there is no file, and begins it.
+            // If this fails, the next line finds no file and creates it.
             std::fs::rename(&unfinished, &self.path)?;
             Ok(metadata)
         });
@@ -63,8 +64,8 @@ impl LogFile {
         }
     }
 
-    /// Frees the name of the newest older file. Up to the first gap, so that after a failure halfway nothing
-    /// moves a second time.
+    /// Frees the name `PATH.1` by moving the older files. Stops at the first gap, so that after a failure halfway
+    /// nothing is moved a second time.
     fn move_older(&self) -> io::Result<()> {
         let gap = (1..self.older).find(|number| !exists(&self.numbered(*number))).unwrap_or(self.older);
         for number in (1..gap).rev() {
@@ -84,7 +85,7 @@ impl LogFile {
         name.into()
     }
 
-    /// Follows a file that somebody else moved away.
+    /// Follows a file that another program moved away.
     fn follow(&mut self) {
         let is_there = match std::fs::metadata(&self.path) {
             Ok(metadata) => identity(&metadata) == self.identity,
@@ -100,7 +101,7 @@ impl LogFile {
         let length = self.written.saturating_add(line.len() as u64);
         if self.written > 0 && length > self.bytes {
             let turned = self.turn();
-            // Bounded goes before complete.
+            // A bounded log matters more than a complete one.
             if length > self.bytes.saturating_mul(2) {
                 turned?;
             }
@@ -118,8 +119,8 @@ impl LogFile {
 }
 
 impl Write for LogFile {
-    /// Takes whole lines. What cannot be written is counted and let go: a program goes on without its log,
-    /// which says so when it can be written again.
+    /// Takes whole lines. A line that cannot be written is counted and dropped: the program goes on without its
+    /// log, and the log says how many lines are missing once it can be written again.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if self.append(line).is_err() {
             self.lost += 1;
@@ -172,7 +173,7 @@ mod tests {
         let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
         assert_eq!(read("server.log"), "line 18 of it\nline 19 of it\n");
         assert_eq!(read("server.log.2"), "line 14 of it\nline 15 of it\n");
-        // The next process goes on at the end.
+        // The next process appends.
         let mut log = LogFile::open(&path, 40, 2).unwrap();
         say(&mut log, "more");
         assert_eq!(read("server.log"), "line 18 of it\nline 19 of it\nmore\n");
@@ -221,7 +222,7 @@ mod tests {
         for line in ["first", "second", "third"] {
             say(&mut log, line);
         }
-        // Left as after a rotation that only got to the older files.
+        // The state after a rotation that failed once the older files were moved.
         for number in [2, 1] {
             std::fs::rename(log.numbered(number), log.numbered(number + 1)).unwrap();
         }
@@ -239,7 +240,7 @@ mod tests {
         say(&mut log, "one");
         std::fs::rename(&path, folder.path().join("moved")).unwrap();
         say(&mut log, "two");
-        // As logrotate does when it makes the new file itself.
+        // logrotate does this when it creates the new file itself.
         std::fs::rename(&path, folder.path().join("moved again")).unwrap();
         std::fs::write(&path, "").unwrap();
         say(&mut log, "three");

@@ -1,4 +1,4 @@
-//! The log of a program that serves: lines as text or JSON, on standard error or in files that are bounded.
+//! The log of a long-running program: lines of text or JSON, on standard error or in files of bounded size.
 
 use std::io::{IsTerminal as _, stderr};
 use std::path::{Path, PathBuf};
@@ -13,36 +13,36 @@ use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use crate::log_file::LogFile;
 
-/// How log lines are written.
+/// The form of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
     #[default]
     Text,
-    /// For programs: one JSON object a line.
+    /// For programs: one JSON object on each line.
     Json,
 }
 
-/// Where the log goes.
+/// The destination of the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum LogTarget {
     /// To standard error.
     #[default]
     StandardError,
-    /// To a file, and from there to others when it is long.
+    /// To a file, which is rotated when it reaches its length.
     File {
-        /// The newest one; older ones are named `PATH.1`, `PATH.2` and so on.
+        /// The newest file; older ones are named `PATH.1`, `PATH.2` and so on.
         path: PathBuf,
-        /// The length at which the next one begins, in bytes.
+        /// The length in bytes at which the file is rotated.
         bytes: u64,
-        /// How many older ones are kept.
+        /// The number of older files that are kept.
         older: u64,
     },
 }
 
 impl LogTarget {
-    /// The folder that is written to, if any: a program that confines itself needs it.
+    /// The folder that the log writes to, if any; a program that confines itself must keep access to it.
     pub fn folder(&self) -> Option<&Path> {
         match self {
             Self::StandardError => None,
@@ -53,27 +53,23 @@ impl LogTarget {
     }
 }
 
-/// Why there is no log.
+/// The reasons why logging cannot begin.
 #[derive(Debug, Error)]
+#[allow(missing_docs)]
 pub enum LogError {
-    /// What is to be logged was not understood.
+    /// The filter was not understood.
     #[error("the log's level is not understood: {0}")]
     Filter(String),
-    /// A word that is no level. It would be taken for a module, and everything but that module be silent.
+    /// A word that is not a level. It would be taken for a module's name and silence everything but that module.
     #[error("'{0}' is no level of the log")]
     Level(String),
     /// The file cannot be written.
     #[error("cannot write the log {}: {reason}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        reason: std::io::Error,
-    },
+    File { path: PathBuf, reason: std::io::Error },
 }
 
 impl LogError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self) -> String {
         match self {
             Self::Filter(_) | Self::Level(_) => {
@@ -84,8 +80,8 @@ impl LogError {
     }
 }
 
-/// Begins to log what passes `filter`: a level, or levels by module. A second call in one process, as in
-/// tests, leaves the first log in place.
+/// Begins to log what passes `filter`: a level, or levels by module. A second call in one process, as in tests,
+/// keeps the first log.
 pub fn begin(format: LogFormat, filter: &str, target: &LogTarget) -> Result<(), LogError> {
     let filter = filter_of(filter)?;
     let (writer, coloured) = match target {
@@ -104,9 +100,9 @@ pub fn begin(format: LogFormat, filter: &str, target: &LogTarget) -> Result<(), 
     Ok(())
 }
 
-/// Levels by module as `EnvFilter` reads them, but for words that stand alone: they must be levels.
+/// Parses levels by module as `EnvFilter` does, but requires each word that stands alone to be a level.
 fn filter_of(text: &str) -> Result<EnvFilter, LogError> {
-    // An empty word would parse, as if it were a level.
+    // An empty word would parse as a level.
     let is_level = |word: &str| !word.trim().is_empty() && word.trim().parse::<LevelFilter>().is_ok();
     let unknown = text.split(',').find(|part| !part.contains(['=', '[', ']']) && !is_level(part));
     if let Some(word) = unknown {

@@ -1,4 +1,4 @@
-//! What every program looks at in the same way: modes of files, dates of certificates, room on the disk.
+//! Checks that every program shares: file modes, dates of certificates, room on the disk.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -13,27 +13,26 @@ use crate::finding::Finding;
 use crate::inspection::moment;
 use crate::key::Recipient;
 
-/// With fewer days left a certificate should be minted again.
+/// A certificate with fewer days left should be renewed.
 const RENEWAL_DAYS: i64 = 30;
 
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 
 const GIB: u64 = 1 << 30;
 
-/// Below this much room something will fail soon.
+/// With less room than this, something will fail soon.
 const LEAST_FREE: u64 = GIB;
 
-/// On a small disk this share should be free as well; on a large one it need not be more than
-/// [`ENOUGH_FREE`].
+/// On a small disk, at least one part in this many should be free; on a large one, [`ENOUGH_FREE`] is enough.
 const LEAST_SHARE: u64 = 5;
 const ENOUGH_FREE: u64 = 10 * GIB;
 
-/// Whether others than its owner can read a file or look into a folder.
+/// Returns true if others than its owner can read a file or list a folder.
 pub fn is_readable_by_others(path: &Path) -> bool {
     has_mode(path, 0o044)
 }
 
-/// Whether others than its owner can change a file, or what is in a folder.
+/// Returns true if others than its owner can change a file or the entries of a folder.
 pub fn is_writable_by_others(path: &Path) -> bool {
     has_mode(path, 0o022)
 }
@@ -42,16 +41,16 @@ fn has_mode(path: &Path, bits: u32) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & bits != 0)
 }
 
-/// What to do where rights are missing, whatever it is.
+/// The fix for every case of missing rights.
 const AS_ITS_USER: &str = "run this as the program's user, or as root";
 
-/// Says that this user may not read a file; nothing of one that is not there. Whoever may not look has seen no
-/// fault, so nothing but looking again as somebody else is to be done about it.
+/// A finding for a file that this user may not read; `None` for a file that does not exist. Missing rights are not
+/// a fault of the program, so the only advice is to run the check as another user.
 pub fn withheld(what: &'static str, path: &Path) -> Option<Finding> {
     may_not(path, AccessFlags::R_OK).then(|| out_of_reach(what, &path.display().to_string()))
 }
 
-/// Whether this user may not write to a file, or into a folder.
+/// Returns true if this user may not write to a file or into a folder.
 pub fn is_read_only(path: &Path) -> bool {
     may_not(path, AccessFlags::W_OK)
 }
@@ -65,8 +64,8 @@ fn may_not(path: &Path, access: AccessFlags) -> bool {
     eaccess(path, access) == Err(Errno::EACCES)
 }
 
-/// Says that there is no such folder, or that this user may not look into it. Then nothing can be said of what
-/// should be in it.
+/// A finding for a folder that does not exist or that this user may not list. Nothing can be said about its files
+/// then.
 pub fn unusable_folder(what: &'static str, folder: &Path, fix: &str) -> Option<Finding> {
     match fs::metadata(folder) {
         Ok(found) if !found.is_dir() => {
@@ -79,7 +78,7 @@ pub fn unusable_folder(what: &'static str, folder: &Path, fix: &str) -> Option<F
     }
 }
 
-/// Whether files that only their owner should read are so. What cannot be looked at is wrong as well.
+/// Checks that files are readable by their owner alone. A file whose mode cannot be read counts as wrong too.
 pub fn private_files(what: &'static str, paths: &[&Path]) -> Finding {
     for path in paths {
         match fs::metadata(path) {
@@ -108,7 +107,7 @@ pub fn private_files(what: &'static str, paths: &[&Path]) -> Finding {
     Finding::well(what, format!("only their owner can use {names}"))
 }
 
-/// Whether a folder is its owner's alone to change.
+/// A finding for a folder that others than its owner can change.
 pub fn guarded_folder(what: &'static str, folder: &Path) -> Option<Finding> {
     is_writable_by_others(folder).then(|| {
         Finding::wrong(
@@ -119,7 +118,7 @@ pub fn guarded_folder(what: &'static str, folder: &Path) -> Option<Finding> {
     })
 }
 
-/// Whether a certificate holds now and for some time. Times are Unix seconds.
+/// Checks that a certificate is valid now and for some time to come. Times are Unix seconds.
 pub fn certificate_dates(
     what: &'static str,
     name: &str,
@@ -146,8 +145,8 @@ fn date(seconds: i64) -> String {
         .map_or_else(|_| "a day beyond the calendar".to_owned(), |time| time.strftime("%Y-%m-%d").to_string())
 }
 
-/// Time does not run backwards: what was stored was stored before now. `newest` is the [`moment`] of it, `now` and
-/// `tolerance` are in milliseconds.
+/// Checks that the clock was not set back: everything was stored before now. `newest` is the [`moment`] of the
+/// newest row; `now` and `tolerance` are in milliseconds.
 pub fn clock(newest: Option<&str>, now: i64, tolerance: i64) -> Finding {
     let Some(newest) = newest else {
         return Finding::not_checked("clock", "nothing was stored yet that says what time it was");
@@ -161,7 +160,7 @@ pub fn clock(newest: Option<&str>, now: i64, tolerance: i64) -> Finding {
     }
 }
 
-/// Whether the recipient of backups in the configuration is one.
+/// Checks the recipient of backups in the configuration.
 pub fn recipient(recipient: Option<&str>, program: &str) -> Finding {
     match recipient.map(str::parse::<Recipient>) {
         None => Finding::not_checked("backups", "no backup-recipient is in the configuration"),
@@ -170,8 +169,8 @@ pub fn recipient(recipient: Option<&str>, program: &str) -> Finding {
     }
 }
 
-/// Whether the system can confine the program, of which it has `available` or lacks something, and whether
-/// that is wanted.
+/// Reports if the system can confine the program: `available` says what it offers or what it lacks. `wanted` is
+/// what the configuration asks for.
 pub fn sandbox(available: Result<String, String>, wanted: bool) -> Finding {
     match available {
         _ if !wanted => Finding::wrong("sandbox", "it is turned off", "leave out sandbox = \"off\""),
@@ -182,7 +181,7 @@ pub fn sandbox(available: Result<String, String>, wanted: bool) -> Finding {
     }
 }
 
-/// Whether there is room on the disk that a folder is on.
+/// Checks the free room on the disk that holds a folder.
 pub fn disk(folder: &Path) -> Finding {
     match statvfs(folder) {
         Ok(system) => {
@@ -208,7 +207,7 @@ fn room(free: u64, all: u64, folder: &Path) -> Finding {
     }
 }
 
-/// In GiB, or in MiB where that would say little.
+/// A size in GiB, or in MiB if it is small.
 fn size(bytes: u64) -> String {
     let (unit, name) = if bytes < GIB { (GIB >> 10, "MiB") } else { (GIB, "GiB") };
     format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit)

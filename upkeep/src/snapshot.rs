@@ -1,4 +1,4 @@
-//! A consistent copy of a database while others write to it.
+//! A consistent copy of a database that is in use.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
@@ -10,48 +10,34 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
 
-/// How long to wait for a lock that somebody else holds for a moment.
+/// How long to wait for a lock that another process holds briefly.
 const BUSY: Duration = Duration::from_secs(10);
 
-/// Why there is no copy.
+/// The reasons why a copy cannot be made.
 #[derive(Debug, Error)]
+#[allow(missing_docs)]
 pub enum SnapshotError {
-    /// There is no database to copy.
+    /// The database does not exist.
     #[error("there is no database {}", .0.display())]
     Missing(PathBuf),
-    /// Whether there is one cannot be seen.
+    /// The system does not say if the database exists.
     #[error("cannot look at {}: {source}", path.display())]
-    Hidden {
-        /// The database.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Somebody makes a backup of it right now.
+    Hidden { path: PathBuf, source: io::Error },
+    /// Another backup of it is being made right now.
     #[error("another backup of {} is under way", .0.display())]
     UnderWay(PathBuf),
-    /// A file cannot be made.
+    /// A file cannot be created.
     #[error("cannot write {}: {source}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    File { path: PathBuf, source: io::Error },
     /// SQLite could not copy.
     #[error("cannot copy {}: {reason}", path.display())]
-    Copy {
-        /// The database.
-        path: PathBuf,
-        /// What SQLite said.
-        reason: String,
-    },
+    Copy { path: PathBuf, reason: String },
 }
 
-/// The copy, readable by its owner alone; it goes when this is dropped.
+/// The copy, readable by its owner alone and removed when this is dropped.
 ///
-/// It lies beside the database, never where the backup will be: that place may be another disk or machine,
-/// which is to see nothing that is not encrypted.
+/// It lies beside the database, not beside the future backup: that place may be on another disk or machine, which
+/// must see only encrypted data.
 #[derive(Debug)]
 pub struct Snapshot {
     folder: PathBuf,
@@ -60,7 +46,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Copies a database. Those who write to it go on writing.
+    /// Copies a database, which others may write to meanwhile.
     pub fn take(database: &Path) -> Result<Self, SnapshotError> {
         match database.try_exists() {
             Ok(true) => {}
@@ -68,10 +54,10 @@ impl Snapshot {
             Err(source) => return Err(SnapshotError::Hidden { path: database.to_owned(), source }),
         }
         let lock = lock(database)?;
-        // A folder, since whoever reads the copy may make files beside it.
+        // A folder, because SQLite may make files beside the copy when it is read.
         let folder = database.with_file_name(".snapshot");
         let unwritable = |source| SnapshotError::File { path: folder.clone(), source };
-        // What a process left that died here before.
+        // An earlier process that died here may have left one.
         remove(&folder).map_err(unwritable)?;
         DirBuilder::new().mode(0o700).create(&folder).map_err(unwritable)?;
         let snapshot = Self { path: folder.join("copy.db"), folder, _lock: lock };
@@ -82,7 +68,7 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    /// Where it is.
+    /// The path of the copy.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -90,7 +76,7 @@ impl Snapshot {
 
 impl Drop for Snapshot {
     fn drop(&mut self) {
-        // The next backup removes what cannot be removed now.
+        // If this fails, the next backup removes it.
         let _ = remove(&self.folder);
     }
 }
@@ -117,12 +103,12 @@ fn copy(database: &Path, copy: &Path) -> Result<(), String> {
     let source = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(text)?;
     source.busy_timeout(BUSY).map_err(text)?;
     let mut target = Connection::open_with_flags(copy, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(text)?;
-    // Nothing needs to be taken back in a file that goes after a failure.
+    // A copy that failed is removed as a whole, so SQLite needs no journal for it.
     target.pragma_update(None, "journal_mode", "OFF").map_err(text)?;
     target.pragma_update(None, "synchronous", "OFF").map_err(text)?;
     let backup = Backup::new(&source, &mut target).map_err(text)?;
-    // All pages in one step, so under one snapshot: a copy in several steps begins anew whenever somebody
-    // writes in between, and would never end under load.
+    // All pages in one step, under one snapshot: a copy in several steps starts again whenever somebody writes in
+    // between, and would never end under load.
     match backup.step(-1).map_err(text)? {
         StepResult::Done => Ok(()),
         other => Err(format!("the database is in use: {other:?}")),

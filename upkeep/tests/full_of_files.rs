@@ -1,4 +1,5 @@
-//! A log whose process may open no further file for a while. Alone in its process, whose limit it changes.
+//! Tests a log whose process may open no further file for a while. It changes the process's limit, so it runs in a
+//! process of its own.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -7,7 +8,7 @@ use std::path::Path;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use parlour_upkeep::LogFile;
 
-/// What is in the log's files, from the oldest line on.
+/// The contents of the log's files, oldest line first.
 fn lines(path: &Path) -> String {
     [path.with_extension("log.1"), path.to_owned()]
         .map(|path| std::fs::read_to_string(path).unwrap_or_default())
@@ -21,7 +22,7 @@ fn what_was_logged_outlives_a_next_file_that_cannot_be_opened() {
     let mut log = LogFile::open(&path, 40, 1).unwrap();
     let mut say = |line: &str| log.write_all(format!("{line}\n").as_bytes()).unwrap();
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-    // The lowest number that is free: from there on nothing can be opened.
+    // The lowest free number: with it as the limit, nothing more can be opened.
     let next = File::open("/dev/null").unwrap();
     let first_free = u64::try_from(std::os::fd::AsRawFd::as_raw_fd(&next)).unwrap();
     drop(next);
@@ -30,7 +31,7 @@ fn what_was_logged_outlives_a_next_file_that_cannot_be_opened() {
         say(&format!("line {number:02} of it"));
     }
     setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
-    // Up to twice the length, and no further.
+    // The file may grow to twice its length and no further.
     let kept = [0, 1, 2, 3, 4].map(|number| format!("line {number:02} of it\n")).concat();
     assert_eq!(lines(&path), kept);
     say("more");

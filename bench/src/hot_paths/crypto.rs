@@ -1,4 +1,4 @@
-//! What keys are used for: sealing, opening, and logging in.
+//! The uses of keys: sealing, opening, and logging in.
 
 use std::hint::black_box;
 
@@ -62,7 +62,7 @@ pub(super) fn seal() -> Result<Work> {
     }))
 }
 
-/// Opens a sealed message and checks what can be checked without knowing certificates.
+/// Opens a sealed message and makes every check that needs no certificates.
 pub(super) fn open() -> Result<Work> {
     let person = Person::new()?;
     let sealed = person.seal(&mut rand::rng())?;
@@ -72,7 +72,7 @@ pub(super) fn open() -> Result<Work> {
     }))
 }
 
-/// Checks a login in the server: the certificate, and the signature over the connection's transcript.
+/// Checks a login as the server does: the certificate, and the signature over the connection's transcript.
 pub(super) fn login_check() -> Result<Work> {
     let person = Person::new()?;
     let (name, exporter) = (samples::sam()?, [7; EXPORTER_BYTES]);

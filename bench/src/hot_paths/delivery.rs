@@ -1,4 +1,4 @@
-//! Telling those who may hear it.
+//! Delivering a message to those who may read it.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use tokio::sync::Semaphore;
 
 use super::{Work, samples};
 
-/// Brings a message that was stored into the outboxes of all `online` users, with one device each, and takes it
-/// out again, as the connections would that are missing here.
+/// Puts a stored message into the outboxes of all `online` users, with one device each, and empties the outboxes
+/// again in place of the connections, which are missing here.
 pub(super) fn deliver(online: u64, message: Message) -> Result<Work> {
     let hub = Arc::new(Hub::default());
     let peers: Vec<Arc<Peer>> = (0..online).map(|id| Arc::new(Peer::new(id, 1_000_000, None))).collect();
@@ -36,7 +36,7 @@ pub(super) fn deliver(online: u64, message: Message) -> Result<Work> {
             };
             told.send(vec![(posting, Ok(Appended { message: message.clone(), fresh: true }))]);
         }
-        drop(told); // so that delivering ends
+        drop(told); // ends the delivery
         runtime.block_on(deliver_outcomes(Arc::clone(&hub), outcomes, Arc::clone(&metrics)));
         let heard = peers.iter().filter(|peer| peer.outbox.take(&mut taken)).count();
         ensure!(heard == peers.len(), "{heard} of {online} heard it");
@@ -45,7 +45,7 @@ pub(super) fn deliver(online: u64, message: Message) -> Result<Work> {
     }))
 }
 
-/// The first is the one who writes, the second the one to whom it may be sealed.
+/// The first user writes, and the second is the recipient of sealed messages.
 fn join(hub: &Arc<Hub>, peer: &Arc<Peer>) -> Result<Presence> {
     let name: UserName = match peer.id {
         0 => samples::sam()?,

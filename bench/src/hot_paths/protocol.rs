@@ -10,7 +10,7 @@ use parlour_server::delivery::peer::append_event;
 
 use super::Work;
 
-/// Cuts a line off.
+/// Splits off one line.
 pub(super) fn split(message: &Message) -> Work {
     let line = plain_line(message) + "\n";
     let mut splitter = LineSplitter::new(LINE_BYTES);
@@ -21,7 +21,7 @@ pub(super) fn split(message: &Message) -> Work {
     })
 }
 
-/// Reads what a client posts in plain.
+/// Parses a client's message in plain.
 pub(super) fn parse_plain(message: &Message) -> Work {
     let line = plain_line(message);
     Box::new(move || {
@@ -30,7 +30,7 @@ pub(super) fn parse_plain(message: &Message) -> Work {
     })
 }
 
-/// Reads what a client posts in json.
+/// Parses a client's message in json.
 pub(super) fn parse_json(message: Message) -> Work {
     let Message { to, id, body, .. } = message;
     let line = json::encode_command(&RequestId::Number(1), &Command::Post(Post { to, id: Some(id), body }));
@@ -44,7 +44,7 @@ fn command(request: Result<Request, Refusal>) -> Result<Command> {
     request.and_then(|request| request.command).map_err(|refusal| anyhow!("{refusal}"))
 }
 
-/// Writes what others hear.
+/// Writes the line that the other clients receive.
 pub(super) fn write(dialect: Dialect, message: Message) -> Work {
     let event = Event::Message(message);
     let mut lines = Vec::new();
@@ -56,7 +56,7 @@ pub(super) fn write(dialect: Dialect, message: Message) -> Work {
     })
 }
 
-/// Reads in the client what others said.
+/// Parses in the client a message from the server.
 pub(super) fn parse_server_line(message: Message) -> Result<Work> {
     let mut line = Vec::new();
     json::write_event(&mut line, &Event::Message(message));
@@ -67,7 +67,7 @@ pub(super) fn parse_server_line(message: Message) -> Result<Work> {
     }))
 }
 
-/// What its sender writes in plain.
+/// The line that the sender writes in plain.
 fn plain_line(message: &Message) -> String {
     match &message.body {
         Body::Text(text) => text.as_str().to_owned(),

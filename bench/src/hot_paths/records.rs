@@ -1,4 +1,4 @@
-//! What a client keeps on its machine, as it grows.
+//! A client's local records, as they grow.
 
 use std::hint::black_box;
 
@@ -10,10 +10,10 @@ use tempfile::TempDir;
 
 use super::{Work, samples};
 
-/// How many messages are written at once.
+/// The number of messages written in one transaction.
 const BATCH: u32 = 10_000;
 
-/// Opens the records of a client that keeps so many messages, as each start does, and reads the newest screen.
+/// Opens records of this many messages, as each start of a client does, and reads the newest screen.
 pub(super) fn open(messages: u32) -> Result<Work> {
     let folder = TempDir::new()?;
     let lobby = Conversation::lobby();

@@ -1,4 +1,4 @@
-//! What is said: always the same, so that it costs the same.
+//! Sample messages: always the same, so that they always cost the same.
 
 use anyhow::Result;
 use parlour_protocol::{
@@ -11,25 +11,25 @@ use crate::envelope::Envelope;
 pub(super) const TEXT: &str =
     "The meeting is at three, not at two; please bring the notes of last week, and say hello to everyone.";
 
-/// Milliseconds since 1970 at which everything is said.
+/// The time of every message, in milliseconds since 1970.
 pub(super) const NOW: i64 = 1_720_000_000_000;
 
-/// Who says it.
+/// The sender.
 pub(super) fn sam() -> Result<UserName> {
     Ok("sam".parse()?)
 }
 
-/// To whom it is sent when it is sealed.
+/// The recipient of sealed messages.
 pub(super) fn erik() -> Result<UserName> {
     Ok("erik".parse()?)
 }
 
-/// An id, another one for each number; in the order of numbers, as if each were a millisecond later.
+/// A different id for each number; ids sort like their numbers, a millisecond apart.
 pub(super) fn id(number: u32) -> MessageId {
     MessageId::v7(Timestamp::from_millis(NOW + i64::from(number)), [7; 10])
 }
 
-/// A text in the lobby.
+/// A text message in the lobby.
 pub(super) fn text() -> Result<Message> {
     message(Conversation::lobby(), Body::Text(SafeText::parse(TEXT)?))
 }

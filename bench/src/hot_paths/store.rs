@@ -1,4 +1,4 @@
-//! Keeping messages.
+//! Storing messages.
 
 use anyhow::{Context as _, Result, ensure};
 use parlour_protocol::{Limits, Message, Timestamp};
@@ -10,8 +10,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Work, samples};
 
-/// Appends so many messages in one commit: what the store's writing thread does, on the caller's thread, so
-/// that just these come together.
+/// Appends this many messages in one commit. It does the work of the store's writing thread, on the caller's
+/// thread, so that exactly these messages share a commit.
 pub(super) fn commit(count: u32, message: Message) -> Result<Work> {
     let folder = tempfile::tempdir()?;
     let (told, mut told_outcomes) = outcome_queue();
@@ -28,7 +28,7 @@ pub(super) fn commit(count: u32, message: Message) -> Result<Work> {
     writer.run(&mut writes);
     let mut numbers = 0..;
     Ok(Box::new(move || {
-        let _ = &folder; // there as long as the database is used
+        let _ = &folder; // keeps the folder as long as the database is used
         for number in numbers.by_ref().take(usize::try_from(count)?) {
             let Message { to, from, body, .. } = message.clone();
             let now = Timestamp::from_millis(samples::NOW + i64::from(number));

@@ -1,7 +1,7 @@
-//! Counting with valgrind's callgrind: this program runs itself under it, a process for each path.
+//! Counting with valgrind's callgrind: this program runs itself under it, in one process for each path.
 //!
-//! A library for this (gungraun) needs its runner installed in the very same version, and keeps what it compares
-//! with in the build folder. Without it there is little to do, and the counts can be committed.
+//! A library for this (gungraun) needs its runner installed in exactly the same version, and keeps its baseline in
+//! the build folder. Doing it here takes little code, and the counts can be committed.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -9,17 +9,17 @@ use std::process::{Command, Output};
 use anyhow::{Context as _, Result, ensure};
 use parlour_bench::hot_paths::{HotPath, Work};
 
-/// Rounds before counting begins: memory is asked for, statements are prepared.
+/// Rounds before counting begins, in which memory is allocated and statements are prepared.
 const WARM_UP: u32 = 10;
 
 /// Rounds that are counted.
 const ROUNDS: u32 = 100;
 
-/// Where callgrind writes, beside this program: `callgrind_annotate` shows which functions it was.
+/// The folder for callgrind's output, beside this program: `callgrind_annotate` shows the cost of each function.
 const PROFILES: &str = "callgrind";
 
-/// The function that hashes, in aws-lc, is left out: most processors have instructions for it, which valgrind has
-/// not, so that it would be three quarters of a sealed message's commit and hide what happens to the rest.
+/// aws-lc's hash function, which is left out of the counts. Most processors have instructions for it, which
+/// valgrind lacks: it would be three quarters of the commit of a sealed message and hide changes in the rest.
 const LEFT_OUT: &str = "sha256_block_data_order";
 
 /// Runs a path; only what [`counted`] calls is counted.
@@ -31,13 +31,13 @@ pub(crate) fn run(path: &HotPath) -> Result<()> {
     counted(&mut work)
 }
 
-/// Callgrind is told this name, so it has to be there as a function of its own.
+/// Callgrind is given this name, so it must exist as a separate function.
 #[inline(never)]
 fn counted(work: &mut Work) -> Result<()> {
     (0..ROUNDS).try_for_each(|_| work())
 }
 
-/// The instructions of one round of a path.
+/// The instructions in one round of a path.
 pub(crate) fn count(path: &HotPath) -> Result<u64> {
     let program = std::env::current_exe()?;
     let folder = program.parent().context("this program lies in a folder")?;
@@ -48,8 +48,8 @@ pub(crate) fn count(path: &HotPath) -> Result<u64> {
         .args(["--tool=callgrind", "--toggle-collect=*::callgrind::counted"])
         .args(["--compress-strings=no", "--compress-pos=no"])
         .arg(format!("--callgrind-out-file={}", profile.display()))
-        // The same words wherever this lies: they are in memory in front of everything else, and how that is
-        // aligned makes a difference of up to one in a hundred.
+        // The same arguments wherever the program lies: they come first in memory, and their alignment changes
+        // counts by up to one percent.
         .args([concat!("./", env!("CARGO_BIN_NAME")), "run", path.name])
         .current_dir(folder);
     output(&mut valgrind).with_context(|| format!("{path}"))?;
@@ -59,7 +59,7 @@ pub(crate) fn count(path: &HotPath) -> Result<u64> {
     Ok(total / u64::from(ROUNDS))
 }
 
-/// What all functions in a profile cost by themselves, without the one that is left out.
+/// The cost of all functions in a profile, each without its callees, except for the one that is left out.
 fn total(profile: &str) -> Result<u64> {
     let (mut total, mut counts) = (0, true);
     let mut lines = profile.lines();
@@ -67,7 +67,7 @@ fn total(profile: &str) -> Result<u64> {
         if let Some(function) = line.strip_prefix("fn=") {
             counts = !function.contains(LEFT_OUT);
         } else if line.starts_with("calls=") {
-            lines.next(); // what the called function costs stands under its own name, too
+            lines.next(); // skips the callee's cost, which is also listed under its own name
         } else if counts
             && let Some((position, cost)) = line.split_once(' ')
             && position.parse::<u32>().is_ok()
@@ -78,7 +78,7 @@ fn total(profile: &str) -> Result<u64> {
     Ok(total)
 }
 
-/// What counts depend on besides our own code.
+/// Everything that the counts depend on besides our own code.
 pub(crate) fn taken_with() -> Result<String> {
     let version = |program| -> Result<String> {
         let output = output(Command::new(program).arg("--version"))?;

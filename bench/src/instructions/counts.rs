@@ -1,4 +1,4 @@
-//! Counts, as they are committed, and how others differ from them.
+//! Instruction counts, and their comparison with the committed ones.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,21 +9,21 @@ use anyhow::{Context as _, Result};
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Counts(BTreeMap<String, u64>);
 
-/// By how many of a hundred a count may differ from the committed one.
+/// The percentage by which a count may differ from the committed one.
 const TOLERANCE: u64 = 10;
 
-/// What a count says beside the committed one.
+/// The result of comparing one count with the committed one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Verdict {
     Holds,
     Risen,
-    /// The committed one can be lowered, so that a rise from here on is seen.
+    /// The committed one should be lowered, so that a later rise is noticed.
     Fallen,
     /// One of the two is missing.
     Unmatched,
 }
 
-/// Counts beside the committed ones.
+/// Counts beside the committed ones: name, committed, new.
 pub(crate) struct Comparison(Vec<(String, Option<u64>, Option<u64>)>);
 
 impl FromIterator<(String, u64)> for Counts {
@@ -33,7 +33,7 @@ impl FromIterator<(String, u64)> for Counts {
 }
 
 impl Counts {
-    /// Reads lines of a name and a count; `#` begins a comment.
+    /// Parses lines of a name and a count; `#` begins a comment.
     pub(crate) fn from_text(text: &str) -> Result<Self> {
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         let count = |line: &str| {
@@ -43,7 +43,7 @@ impl Counts {
         lines.map(|line| count(line).with_context(|| format!("not a name and a count: {line}"))).collect()
     }
 
-    /// The same as text.
+    /// Writes the counts in the form that `from_text` reads.
     pub(crate) fn to_text(&self, taken_with: &str) -> String {
         let head = format!(
             "# Instructions of one round of each hot path. Written by `make instructions UPDATE=1`, with\n# {taken_with}.\n"
@@ -51,7 +51,7 @@ impl Counts {
         self.0.iter().fold(head, |text, (name, count)| text + &format!("{name:<22}{count:>9}\n"))
     }
 
-    /// These are the committed ones.
+    /// Compares these committed counts with new ones.
     pub(crate) fn compare(&self, now: &Self) -> Comparison {
         let names = self.0.keys().chain(now.0.keys().filter(|name| !self.0.contains_key(*name)));
         let beside = |name: &String| (name.clone(), self.0.get(name).copied(), now.0.get(name).copied());
@@ -69,14 +69,14 @@ fn judge(committed: Option<u64>, now: Option<u64>) -> Verdict {
 }
 
 impl Comparison {
-    /// Whether nothing has risen, and all are there on both sides.
+    /// Returns true if no count has risen and no path is missing on either side.
     pub(crate) fn holds(&self) -> bool {
         let mut verdicts = self.0.iter().map(|(_, committed, now)| judge(*committed, *now));
         verdicts.all(|verdict| matches!(verdict, Verdict::Holds | Verdict::Fallen))
     }
 }
 
-/// The table.
+/// Writes the table.
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:<22}{:>10}{:>10}{:>10}", "path", "committed", "now", "change")?;

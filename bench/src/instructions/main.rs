@@ -1,9 +1,9 @@
-//! `instructions`: counts the instructions of every hot path under valgrind, whose count is the same on a busy
-//! machine, and compares them with the committed ones.
+//! `instructions`: counts the instructions of every hot path under valgrind, where a busy machine does not change
+//! the count, and compares them with the committed ones.
 //!
-//! Libraries that pick their code by processor pick the same everywhere: valgrind shows them a processor of its
-//! own, with AVX2 where the real one has it, as every x86-64 server does. Counts of another architecture are not
-//! comparable. A new compiler or C library may move all of them; then they are written anew.
+//! Libraries that choose their code by processor choose the same everywhere: valgrind simulates a processor with
+//! AVX2 if the real one has it, as every x86-64 server does. Counts from other architectures cannot be compared. A
+//! new compiler or C library may change all counts; then they are committed anew.
 
 mod callgrind;
 mod counts;

@@ -1,4 +1,4 @@
-//! nats-server, with TLS, in its mode that keeps nothing.
+//! nats-server, with TLS, in a mode that stores nothing.
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! ngircd, with TLS and without what would bind: penalties, numbers of connections, look-ups of names.
+//! ngircd, with TLS and without its limits on rates and connections, and without look-ups of names.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::target::alone;
 pub(super) fn start(program: &Path, stage: &Stage<'_>, address: SocketAddr) -> Result<Child> {
     let [key, chain] = identity(stage).map(|path| path.display().to_string());
     let (host, port) = (address.ip(), address.port());
-    // It gives up being root, for a user who may read neither keys nor this file, after it has read them.
+    // It changes from root to a user who may read neither the keys nor this file, after it has read them.
     let text = format!(
         "[Global]
 Name = bench.local

@@ -1,5 +1,5 @@
-//! A channel of many: eight senders at saturation, or one message at a time. CPU seconds of the server
-//! for a million deliveries, and how long a message takes at saturation.
+//! A channel with many members: eight senders at saturation, or one message at a time. CPU seconds of the server
+//! for a million deliveries, and the time of a message at saturation.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -20,7 +20,7 @@ use crate::visitor::{Ear, Mouth, enter};
 /// Senders at saturation.
 const SENDERS: usize = 8;
 
-/// Messages under way at saturation, in all: those that their sender has not heard yet.
+/// Messages under way at saturation, in total: those that have not come back to their sender.
 const IN_FLIGHT: u64 = 128;
 
 /// The same for the table.
@@ -29,16 +29,16 @@ pub(crate) const IN_FLIGHT_TEXT: &str = "128";
 /// Messages that each sender has under way.
 const WINDOW: u64 = IN_FLIGHT / SENDERS as u64;
 
-/// One member in so many notes how long each message took: reading the time costs the load generator.
+/// One member in this many records how long each message took, because reading the time costs the load generator.
 const LISTENERS: usize = 8;
 
 /// Bytes of a message's text.
 pub(crate) const TEXT: usize = 100;
 
-/// The longest that a scenario may take.
+/// The time limit for a scenario.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-/// Messages of one sender that came back, and that there are more.
+/// The number of one sender's messages that came back, and a signal when it grows.
 type Returned = Rc<(Cell<u64>, Notify)>;
 
 /// Seconds of CPU for a million deliveries with eight senders at saturation, and the 99th percentile.
@@ -48,7 +48,7 @@ pub(crate) async fn saturated(stage: &Stage<'_>, kind: Kind, members: usize) -> 
     let begun = Instant::now();
     let latency = Rc::new(RefCell::new(Histogram::<u64>::new_with_bounds(1, 60_000_000, 3)?));
     let returned: Vec<Returned> = (0..SENDERS).map(|_| Rc::default()).collect();
-    // Where a sender does not hear what it says, another member hears it for the sender.
+    // If a sender does not receive its own messages, another member receives them in its place.
     let offset = if mouths.first().is_some_and(Mouth::echoes) { 0 } else { SENDERS };
     let mut tasks = JoinSet::new();
     for (number, (mouth, returned)) in mouths.into_iter().zip(&returned).enumerate() {
@@ -86,7 +86,7 @@ pub(crate) async fn saturated(stage: &Stage<'_>, kind: Kind, members: usize) -> 
     Ok(Figures { cost, p99: Some(p99) })
 }
 
-/// Says something as long as fewer messages than the window has room for are under way.
+/// Posts while fewer messages are under way than the window allows.
 async fn talk(mut mouth: Mouth, number: usize, returned: Returned, begun: Instant) -> Result<()> {
     let mut sent = 0;
     loop {
@@ -144,7 +144,7 @@ async fn measure(target: &Target, time: Duration, delivered: &Cell<u64>) -> Resu
     Ok(per_million(cpu_seconds(target.pid())? - cpu, delivered.get() - from))
 }
 
-/// Everybody in one channel.
+/// A channel with all connections in it.
 pub(crate) struct Room {
     pub(crate) ears: Vec<Ear>,
     pub(crate) mouths: Vec<Mouth>,
@@ -166,12 +166,12 @@ impl Room {
     }
 }
 
-/// Runs a scenario on one thread. One that gets stuck, because a message was lost, fails in the end.
+/// Runs a scenario on one thread, with a time limit: one that hangs because a message was lost fails.
 pub(crate) fn run<T>(scenario: impl Future<Output = Result<T>>) -> Result<T> {
     unhurried(async { tokio::time::timeout(PATIENCE, scenario).await.context("it does not come to an end")? })
 }
 
-/// As [`run`], however long it takes.
+/// Like [`run`], without a time limit.
 pub(crate) fn unhurried<T>(scenario: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, scenario)

@@ -1,5 +1,5 @@
-//! Fifty pairs who write to each other, sealed bodies of real size. CPU seconds of the server for a
-//! million deliveries; what a sender hears of its own message is not counted.
+//! Fifty pairs who write to each other, with sealed messages of realistic size. CPU seconds of the server for a
+//! million deliveries; the copy that a sender receives of its own message is not counted.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -18,10 +18,10 @@ use crate::report::Figures;
 use crate::target::Kind;
 use crate::visitor::{Ear, Mouth, enter, fresh_id};
 
-/// Pairs.
+/// Pairs of users.
 const PAIRS: usize = 50;
 
-/// Seconds of CPU for a million deliveries; each side has so many messages under way.
+/// Seconds of CPU for a million deliveries; each side keeps `in_flight` messages under way.
 pub(crate) async fn pairs(stage: &Stage<'_>, kind: Kind, in_flight: u64) -> Result<Figures> {
     let target = stage.target(kind, 2 * PAIRS)?;
     let delivered: Rc<Cell<u64>> = Rc::default();
@@ -49,7 +49,7 @@ pub(crate) async fn pairs(stage: &Stage<'_>, kind: Kind, in_flight: u64) -> Resu
     Ok(per_million(cpu_seconds(target.pid())? - cpu, delivered.get() - from).into())
 }
 
-/// Answers each message of the other side with one.
+/// Answers each message from the other side with one.
 async fn ping_pong(
     (mut ear, mut mouth): (Ear, Mouth),
     other: usize,
@@ -73,7 +73,7 @@ async fn ping_pong(
     }
 }
 
-/// Sends as long as fewer than `in_flight` messages have not arrived.
+/// Sends while fewer than `in_flight` messages are under way.
 async fn pour(
     (mut ear, mut mouth): (Ear, Mouth),
     other: usize,
@@ -100,7 +100,7 @@ async fn pour(
     }
 }
 
-/// Counts what arrives.
+/// Counts the messages that arrive.
 async fn drink(
     mut ear: Ear,
     _other: usize,
@@ -114,7 +114,7 @@ async fn drink(
         delivered.set(delivered.get() + came);
         received.0.set(received.0.get() + came);
         received.1.notify_one();
-        // Kept, or the connection would be half closed.
+        // Dropping it would close half of the connection.
         let _ = &mouth;
     }
 }
@@ -124,7 +124,7 @@ fn contains(line: &[u8], mark: &[u8]) -> bool {
     line.get(..64.min(line.len())).unwrap_or_default().windows(mark.len()).any(|window| window == mark)
 }
 
-/// Sealed messages to one user, with an id of their own each time.
+/// Sealed messages to one user, each with a new id.
 struct Letters {
     to: UserName,
     envelope: Envelope,

@@ -1,5 +1,5 @@
-//! What those cost who mean harm: handshakes that are not finished, and members who never read. The limits
-//! are as delivered.
+//! The cost of malicious clients: handshakes that are never finished, and members who never read. The limits are
+//! the defaults.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -18,13 +18,13 @@ use crate::report::Growth;
 use crate::target::{Kind, Target};
 use crate::visitor::{Ear, Mouth, enter, enter_over};
 
-/// Connections from one address: fewer than are allowed.
+/// Connections from one address: fewer than the limit.
 const FROM_ONE: usize = 50;
 
-/// Logins that are timed; the slowest counts.
+/// Logins that are timed; the result is the slowest.
 const LOGINS: usize = 20;
 
-/// Those who test the limits are many on one address only where they listen.
+/// Only the honest members, who share one address, need a higher limit on connections.
 const LIMITS: [&str; 3] =
     ["connections_per_address=300", "command_burst=100000", "commands_per_second=100000"];
 
@@ -70,7 +70,7 @@ fn client_hello(stage: &Stage<'_>) -> Result<Vec<u8>> {
     Ok(hello)
 }
 
-/// Connects from the address of this number, with a small buffer if one is named.
+/// Connects from the loopback address with this number, with a small receive buffer if one is given.
 async fn connect_from(target: &Target, number: usize, buffer: Option<u32>) -> Result<TcpStream> {
     let [third, fourth] = u16::try_from(2 + number / FROM_ONE)?.to_be_bytes();
     let socket = TcpSocket::new_v4()?;
@@ -81,8 +81,8 @@ async fn connect_from(target: &Target, number: usize, buffer: Option<u32>) -> Re
     Ok(socket.connect(target.address).await?)
 }
 
-/// A thousand members of the lobby who never read: what each takes of the server's memory at most, and how
-/// long messages take to 200 others, without them and while their queues fill.
+/// A thousand members of the lobby who never read: the most memory that the server uses for each, and the time
+/// that messages take to 200 others, without them and while their queues fill.
 pub(crate) async fn readers(stage: &Stage<'_>) -> Result<[Growth; 2]> {
     let count = if stage.quick { 200 } else { 1_000 };
     let mut memory = Growth::new("silent_reader_memory", "KiB each, at most", "256");
@@ -97,7 +97,7 @@ pub(crate) async fn readers(stage: &Stage<'_>) -> Result<[Growth; 2]> {
 
     let before = resident_kib(target.pid())?;
     let silent = be_silent(stage, &target, count).await?;
-    // Until something is in their queues: what the system holds for them comes before.
+    // Until their queues in the server fill, after those of the operating system.
     let filled = fill((&listening, &mut mouth), &target, before, |grown| grown > 40 * count as u64).await?;
     ensure!(filled, "their queues do not fill");
     latency.add(&format!("{count}"), typical(&mut listening, &mut mouth, stage).await?);
@@ -105,7 +105,7 @@ pub(crate) async fn readers(stage: &Stage<'_>) -> Result<[Growth; 2]> {
         resident_kib(target.pid())?.saturating_sub(before) > 80 * count as u64,
         "they were cut off early"
     );
-    // Until they are cut off.
+    // Until they are disconnected.
     let mut most = 0;
     fill((&listening, &mut mouth), &target, before, |grown| {
         let falls = grown < most / 2;
@@ -119,7 +119,8 @@ pub(crate) async fn readers(stage: &Stage<'_>) -> Result<[Growth; 2]> {
     Ok([memory, latency])
 }
 
-/// The 99th percentile as it is most of the time: a single one is that of the slowest two or three commits.
+/// The 99th percentile, as the median of several runs: in a single run it depends on the slowest two or three
+/// commits.
 async fn typical(listening: &mut Listening, mouth: &mut Mouth, stage: &Stage<'_>) -> Result<f64> {
     let mut percentiles = [0.0; 3];
     for percentile in &mut percentiles {
@@ -143,8 +144,8 @@ async fn be_silent(stage: &Stage<'_>, target: &Target, count: usize) -> Result<V
     Ok(silent)
 }
 
-/// Says long things until `enough` hears that the server has grown by so many KiB since `before`; false when
-/// it never does.
+/// Posts long messages until `enough` accepts the server's growth since `before`, in KiB; false when it never
+/// does.
 async fn fill(
     (listening, mouth): (&Listening, &mut Mouth),
     target: &Target,

@@ -1,4 +1,4 @@
-//! Connections that are logged in and say nothing: resident memory of the server for each.
+//! Idle connections after login: the server's resident memory for each.
 
 use anyhow::{Context as _, Result};
 
@@ -13,7 +13,7 @@ pub(crate) async fn memory(stage: &Stage<'_>, kind: Kind) -> Result<Figures> {
     let count: u32 = if stage.quick { 1_000 } else { 10_000 };
     let users = usize::try_from(count)?;
     let target = stage.target(kind, users)?;
-    // What the first few cost once is not the cost of a connection.
+    // The first few connections also pay costs that arise only once.
     let warm = enter(&target, stage.people, 0, stage.people.tls(0, false)?, "warm", stage.dialect).await?;
     let before = resident_kib(target.pid())?;
     let mut visitors = vec![warm];

@@ -1,5 +1,5 @@
-//! Ten thousand deliveries a second in a channel of 200: how long a message takes, from before its
-//! sender's write to after each receiver's parse.
+//! Ten thousand deliveries a second in a channel of 200: the time of a message, from before its sender's write to
+//! after each receiver's parse.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -19,7 +19,7 @@ use crate::visitor::{Ear, Mouth};
 pub(crate) const MEMBERS: usize = 200;
 const EVERY: Duration = Duration::from_millis(20); // 50 messages a second to 200 members
 
-/// How long somebody may take to hear something.
+/// The time limit for a message to arrive.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The median and the 99th percentile, in microseconds.
@@ -31,17 +31,17 @@ pub(crate) async fn percentiles(stage: &Stage<'_>, kind: Kind) -> Result<(f64, f
     listening.measure(&mut mouth, stage.time).await
 }
 
-/// Members who note how long each message took.
+/// Members who record how long each message took.
 pub(crate) struct Listening {
     histogram: Rc<RefCell<Histogram<u64>>>,
-    /// Lines that all of them have heard, and that there are more.
+    /// The number of lines that all of them have received, and a signal when it grows.
     heard: Rc<(Cell<usize>, Notify)>,
     begun: Instant,
     tasks: JoinSet<Result<()>>,
 }
 
 impl Listening {
-    /// Lets them listen from now on.
+    /// Starts to listen.
     pub(crate) fn to(ears: Vec<Ear>) -> Result<Self> {
         let histogram = Rc::new(RefCell::new(Histogram::<u64>::new_with_bounds(1, 60_000_000, 3)?));
         let heard = Rc::new((Cell::new(0), Notify::new()));
@@ -68,7 +68,7 @@ impl Listening {
         Ok(Self { histogram, heard, begun, tasks })
     }
 
-    /// Says something, and waits until all have heard it.
+    /// Posts a message and waits until all members have it.
     pub(crate) async fn hear_all(&self, mouth: &mut Mouth, text: &str) -> Result<()> {
         let wanted = self.heard.0.get() + self.tasks.len();
         mouth.say(&mouth.public(text)).await?;
@@ -80,7 +80,7 @@ impl Listening {
         Ok(())
     }
 
-    /// Says 50 messages a second for so long; the median and the 99th percentile, in microseconds.
+    /// Posts 50 messages a second for this time; returns the median and the 99th percentile, in microseconds.
     pub(crate) async fn measure(&mut self, mouth: &mut Mouth, time: Duration) -> Result<(f64, f64)> {
         let mut beat = tokio::time::interval(EVERY);
         beat.set_missed_tick_behavior(MissedTickBehavior::Burst);

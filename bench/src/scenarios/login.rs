@@ -1,4 +1,4 @@
-//! Coming in: mutual TLS handshake and login. CPU seconds of the server for a thousand.
+//! Connecting: mutual TLS handshake and login. CPU seconds of the server for a thousand.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub(crate) async fn handshakes(stage: &Stage<'_>, kind: Kind, hybrid: bool) -> R
             ear.line().await?;
         } else {
             mouth.say("/exit\n").await?;
-            // The server hangs up, and has then taken the user offline.
+            // When the server hangs up, it has marked the user as offline.
             while ear.line().await.is_ok() {}
         }
     }

@@ -29,7 +29,7 @@ fn request() -> EnrolmentRequest<'static> {
     EnrolmentRequest { name: "sam", device, account, seal }
 }
 
-/// A payload in order, to be spoiled.
+/// A valid payload, for tests to spoil.
 fn payload() -> Value {
     let Person { device, seal, account, .. } = sam();
     json!({

@@ -1,4 +1,4 @@
-//! What an envelope must be to be read, and who opens it.
+//! The form that an envelope must have, and the readers who can open it.
 
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ fn open(envelope: &Value, key: &AccountKey, role: Role) -> Result<Vec<u8>, Decry
     decrypt(&parse(envelope).unwrap(), key, role).map(|text| text.to_vec())
 }
 
-/// The envelope with another protected header. It is not sealed anew: only reading it is tried.
+/// The envelope with another protected header. It is not sealed again, since the test only reads it.
 fn with_header(header: &str) -> Value {
     let mut envelope = sealed();
     envelope["protected"] = base64url::encode(header).into();

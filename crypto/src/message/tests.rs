@@ -31,7 +31,7 @@ fn open_by_erik(jwe: &str) -> Result<Opened, OpenError> {
     open(jwe, &erik().account, Role::Recipient)
 }
 
-/// Claims in order, as JSON, to be spoiled.
+/// Valid claims as JSON, for tests to spoil.
 fn claims() -> Value {
     let fk = base64url::encode([9; 32]);
     json!({
@@ -40,7 +40,7 @@ fn claims() -> Value {
     })
 }
 
-/// A dishonest sender's message: any claims, any header, any commitment, all else in order.
+/// A dishonest sender's message: any claims, any header, any commitment, and everything else valid.
 struct Forged {
     signer: &'static Person,
     header: Value,
@@ -249,14 +249,14 @@ fn debug_shows_no_text() {
     assert!(format!("{:?}", opened.claims.content).contains("6 bytes"));
 }
 
-/// One message for the property tests: sealing is cheap, but not a thousand times.
+/// One message for all property tests, which would be slow if each case sealed its own.
 fn sample() -> &'static str {
     static SAMPLE: OnceLock<String> = OnceLock::new();
     SAMPLE.get_or_init(|| seal_by_sam(draft("hello")).unwrap().jwe)
 }
 
-/// The part of the sample that only the reader in the other place uses, and that no signature
-/// covers: an alteration there is that reader's to see.
+/// The part of the sample that only the other reader uses and that no signature covers; only that reader can
+/// notice an alteration there.
 fn other_entry(role: Role) -> std::ops::Range<usize> {
     let starts: Vec<usize> = sample().match_indices(r#"{"header""#).map(|(at, _)| at).collect();
     let end = sample().find("],").unwrap();

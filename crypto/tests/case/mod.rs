@@ -1,4 +1,4 @@
-//! One test vector: what its file says, held against what the library does.
+//! Compares one test vector with the library's results.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -8,7 +8,7 @@ use parlour_envelope::statement::jws_hash;
 use parlour_envelope::{AwsLc, Content, VerifiedEnrolment, VerifiedRenewal};
 use serde_json::Value;
 
-/// Checks the case by its `kind`; panics with what does not fit.
+/// Checks the case by its `kind`; panics if a value differs.
 pub(crate) fn check(case: &Value) {
     match string(case, "/kind") {
         "message" => check_message(case),

@@ -9,8 +9,8 @@ use super::{CertificateError, RootCertificate};
 /// `keyUsage` with keyEncipherment alone (RFC 5280, 4.2.1.3).
 const KEY_ENCIPHERMENT_ONLY: &[u8] = &[0x03, 0x02, 0x05, 0x20];
 
-/// Says that an RSA key is the one to seal to for a user: CN = NAME, keyEncipherment alone, no
-/// extended use, no alternative name, CA:FALSE, 3072 bits, exponent 65537.
+/// Certifies the RSA key to which a user's messages are sealed: CN = NAME, keyEncipherment alone, no extended use,
+/// no alternative name, CA:FALSE, 3072 bits, exponent 65537.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AccountCertificate {
     der: Vec<u8>,
@@ -23,8 +23,7 @@ pub struct AccountCertificate {
 }
 
 impl AccountCertificate {
-    /// Reads a DER certificate and checks the profile. Who issued it and when it is valid is what
-    /// [`verify`](Self::verify) checks.
+    /// Reads a DER certificate and checks the profile. [`verify`](Self::verify) checks issuer and validity.
     pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
         let reading = Reading::new(der)?;
         let user: UserName = reading.common_name()?.parse().map_err(|_| CertificateError::UserName)?;
@@ -60,7 +59,7 @@ impl AccountCertificate {
         &self.der
     }
 
-    /// Whose account it is.
+    /// The account's owner.
     pub fn user(&self) -> &UserName {
         &self.user
     }

@@ -13,14 +13,13 @@ const CLIENT_AUTH_ONLY: &[u8] = &[0x30, 0x0a, 0x06, 0x08, 0x2b, 0x06, 0x01, 0x05
 /// `keyUsage` with digitalSignature alone (RFC 5280, 4.2.1.3).
 const DIGITAL_SIGNATURE_ONLY: &[u8] = &[0x03, 0x02, 0x07, 0x80];
 
-/// The device id that belongs to a public key (`SubjectPublicKeyInfo`, DER).
+/// The device id of a public key (`SubjectPublicKeyInfo`, DER).
 pub fn device_id(spki_der: &[u8]) -> DeviceId {
     DeviceId::from_key_hash(&Sha256::digest(spki_der).into())
 }
 
-/// Says that a P-256 key is a device of a user: CN = NAME, alternative name the URI
-/// `parlour:NAME/DEVICE-ID` alone, clientAuth and digitalSignature alone, CA:FALSE, and the device id
-/// is the one of the key.
+/// Certifies the P-256 key of a user's device: CN = NAME, alternative name the URI `parlour:NAME/DEVICE-ID` alone,
+/// clientAuth and digitalSignature alone, CA:FALSE, and the device id is that of the key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DeviceCertificate {
     der: Vec<u8>,
@@ -34,8 +33,7 @@ pub struct DeviceCertificate {
 }
 
 impl DeviceCertificate {
-    /// Reads a DER certificate and checks the profile. Who issued it and when it is valid is what
-    /// [`verify`](Self::verify) checks.
+    /// Reads a DER certificate and checks the profile. [`verify`](Self::verify) checks issuer and validity.
     pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
         let reading = Reading::new(der)?;
         let user: UserName = reading.common_name()?.parse().map_err(|_| CertificateError::UserName)?;
@@ -73,7 +71,7 @@ impl DeviceCertificate {
         self.check_time(root, at)
     }
 
-    /// The half of [`verify`](Self::verify) that is the same at any time: checks that the root issued it.
+    /// The half of [`verify`](Self::verify) that does not depend on the time: checks that the root issued it.
     pub fn check_issuer(&self, root: &RootCertificate) -> Result<(), CertificateError> {
         reading::check_issuer(&self.der, root)
     }
@@ -88,12 +86,12 @@ impl DeviceCertificate {
         &self.der
     }
 
-    /// Whose device it is.
+    /// The device's owner.
     pub fn user(&self) -> &UserName {
         &self.user
     }
 
-    /// Which device it is.
+    /// The device's id.
     pub fn device(&self) -> &DeviceId {
         &self.device
     }
@@ -124,8 +122,8 @@ impl DeviceCertificate {
     }
 }
 
-/// The text of `GeneralNames` that hold one URI (tag 6) and nothing else. Ours are short, so the
-/// lengths take one byte each.
+/// The text of `GeneralNames` that hold one URI (tag 6) and nothing else. These names are short, so each length
+/// takes one byte.
 fn sole_uri(alternative_name: Option<&[u8]>) -> Option<&str> {
     let [0x30, outer, 0x86, inner, uri @ ..] = alternative_name? else {
         return None;

@@ -1,4 +1,4 @@
-//! Why a certificate is not taken.
+//! The reasons why a certificate is refused.
 
 use thiserror::Error;
 
@@ -17,13 +17,13 @@ pub enum CertificateError {
     /// Not X.509 version 3.
     #[error("the certificate is not of X.509 version 3")]
     Version,
-    /// Not signed with ECDSA and SHA-256, or the two places that say so differ.
+    /// Not signed with ECDSA and SHA-256, or the two places that name the algorithm differ.
     #[error("the certificate is not signed with ECDSA and SHA-256")]
     Algorithm,
-    /// An extension stands twice (RFC 5280, 4.2).
+    /// An extension occurs twice (RFC 5280, 4.2).
     #[error("the extension {0} stands twice")]
     RepeatedExtension(String),
-    /// A critical extension that the profile does not have (RFC 5280, 4.2).
+    /// A critical extension that is not in the profile (RFC 5280, 4.2).
     #[error("the critical extension {0} is not known")]
     UnknownCriticalExtension(String),
     /// The subject is not exactly one common name.
@@ -45,16 +45,16 @@ pub enum CertificateError {
     /// The device id in the URI is not the one of the public key.
     #[error("the device id is not the one of the public key")]
     DeviceMismatch,
-    /// `basicConstraints` is missing, or says CA where none may be, or the other way round.
+    /// `basicConstraints` is missing, or says CA where the profile does not, or the reverse.
     #[error("the basic constraints do not follow the profile")]
     BasicConstraints,
     /// `keyUsage` is missing, or allows other uses than the profile.
     #[error("the key usage does not follow the profile")]
     KeyUsage,
-    /// `extKeyUsage` is missing where it must be, or there where it may not, or allows other uses.
+    /// `extKeyUsage` is missing where required, present where forbidden, or allows other uses.
     #[error("the extended key usage does not follow the profile")]
     ExtendedKeyUsage,
-    /// The public key is not of the kind that the profile has.
+    /// The public key is not of the kind in the profile.
     #[error("the public key does not follow the profile")]
     PublicKey,
     /// The issuer is not the root's subject.
@@ -63,13 +63,13 @@ pub enum CertificateError {
     /// The signature is not the root's.
     #[error("the certificate's signature is not the root's")]
     Signature,
-    /// The moment is before the certificate's time.
+    /// The certificate is not valid yet at the given time.
     #[error("the certificate is not valid yet")]
     NotYetValid,
-    /// The moment is after the certificate's time.
+    /// The certificate is not valid any more at the given time.
     #[error("the certificate has expired")]
     Expired,
-    /// The moment is outside of the root's time.
+    /// The root is not valid at the given time.
     #[error("the root certificate is not valid at this time")]
     RootNotValid,
 }

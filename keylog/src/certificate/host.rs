@@ -16,7 +16,7 @@ enum Kind {
     Ip(IpAddr),
 }
 
-/// A text that names no host.
+/// A text that does not name a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a host is a DNS name or an IP address, without port and wildcard")]
 pub struct HostError;
@@ -39,8 +39,8 @@ impl Host {
     }
 }
 
-/// RFC 1123, 2.1: labels of letters, digits and inner hyphens. A last label of digits alone would be a
-/// mistyped address.
+/// RFC 1123, 2.1: labels of letters, digits and inner hyphens. A last label of digits alone would be a mistyped
+/// address.
 fn is_dns_name(text: &str) -> bool {
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())

@@ -1,4 +1,4 @@
-//! Takes a DER certificate apart without any leniency, and checks it against a root.
+//! Parses a DER certificate strictly, and checks it against a root.
 
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
@@ -15,7 +15,7 @@ use x509_parser::x509::{X509Name, X509Version};
 
 use super::{CertificateError, RootCertificate};
 
-/// The longest certificate that is read, in bytes of DER. Ours take 400 to 800.
+/// The longest certificate that is read, in bytes of DER. Ours have 400 to 800.
 pub const CERTIFICATE_BYTES: usize = 4_096;
 
 /// `basicConstraints` of a certificate that may not issue others.
@@ -24,13 +24,13 @@ const NO_AUTHORITY: &[u8] = &[0x30, 0x00];
 /// The algorithm's name as it stands before a signature (RFC 5758, 3.2).
 const ECDSA_WITH_SHA256: &[u8] = &[0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
 
-/// What the profile's checks read. The extensions' contents are compared as bytes: DER has one
-/// encoding for one value.
+/// The parts of a certificate that a profile checks. The extensions' contents are compared as bytes, because DER
+/// has exactly one encoding of a value.
 pub(super) struct Reading<'a>(X509Certificate<'a>);
 
 impl<'a> Reading<'a> {
-    /// Reads one certificate: version 3, ECDSA with SHA-256, no extension twice, none critical that
-    /// is unknown here, nothing after it.
+    /// Reads one certificate: version 3, ECDSA with SHA-256, no extension twice, no unknown critical extension,
+    /// nothing after it.
     pub(super) fn new(der: &'a [u8]) -> Result<Self, CertificateError> {
         if der.len() > CERTIFICATE_BYTES {
             return Err(CertificateError::TooLong);
@@ -42,7 +42,7 @@ impl<'a> Reading<'a> {
         if certificate.version() != X509Version::V3 {
             return Err(CertificateError::Version);
         }
-        // The outer name of the algorithm is not signed, so it has to equal the inner one.
+        // The outer name of the algorithm is not signed, so it must equal the inner one.
         let algorithm = &certificate.signature_algorithm;
         if *algorithm != certificate.tbs_certificate.signature
             || algorithm.algorithm != OID_SIG_ECDSA_WITH_SHA256
@@ -63,7 +63,7 @@ impl<'a> Reading<'a> {
         extensions.find(|extension| extension.oid == *oid).map(|extension| extension.value)
     }
 
-    /// The subject, which has to be one common name and nothing else.
+    /// The subject, which must be one common name and nothing else.
     pub(super) fn common_name(&self) -> Result<&str, CertificateError> {
         let mut attributes = self.0.subject().iter_attributes();
         let (Some(attribute), None) = (attributes.next(), attributes.next()) else {
@@ -123,7 +123,7 @@ impl<'a> Reading<'a> {
         self.extension(&OID_X509_EXT_SUBJECT_ALT_NAME)
     }
 
-    /// Refuses what may issue certificates, or does not say clearly that it may not.
+    /// Refuses a certificate that may issue others, or does not say clearly that it may not.
     pub(super) fn check_no_authority(&self) -> Result<(), CertificateError> {
         if self.basic_constraints() == Some(NO_AUTHORITY) {
             Ok(())
@@ -142,7 +142,7 @@ impl<'a> Reading<'a> {
         verifier.p256_asn1(point, message, signature).map_err(|_| CertificateError::Signature)
     }
 
-    /// What is signed, and the signature.
+    /// The signed part, and the signature.
     fn signed(&self) -> (&[u8], &[u8]) {
         (self.0.tbs_certificate.as_ref(), &self.0.signature_value.data)
     }
@@ -156,25 +156,25 @@ impl<'a> Reading<'a> {
         root.check_signature(message, signature)
     }
 
-    /// Whether this certificate names itself as its issuer.
+    /// Returns true if this certificate names itself as its issuer.
     pub(super) fn is_self_issued(&self) -> bool {
         self.0.issuer().as_raw() == self.0.subject().as_raw()
     }
 }
 
-/// Verifies the certificate `der`, whose profile was checked, to the root at `at`, in Unix seconds.
+/// Verifies the certificate `der` against the root at `at`, in Unix seconds. Its profile was checked before.
 pub(super) fn verify(der: &[u8], root: &RootCertificate, at: i64) -> Result<(), CertificateError> {
     let reading = Reading::new(der)?;
     reading.check_issuer(root)?;
     check_time(reading.not_before()..=reading.not_after(), root, at)
 }
 
-/// Checks that the root issued the certificate `der`, whose profile was checked.
+/// Checks that the root issued the certificate `der`. Its profile was checked before.
 pub(super) fn check_issuer(der: &[u8], root: &RootCertificate) -> Result<(), CertificateError> {
     Reading::new(der)?.check_issuer(root)
 }
 
-/// Checks that both a certificate that is `valid` in these seconds and its root are so at `at`, in Unix
+/// Checks that a certificate that is `valid` in these seconds and its root are both valid at `at`, in Unix
 /// seconds.
 pub(super) fn check_time(
     valid: RangeInclusive<i64>,
@@ -193,8 +193,8 @@ pub(super) fn check_time(
     Ok(())
 }
 
-/// Whether what stands around the signed part has its one DER encoding. The parser is lenient there, the
-/// signature does not cover it, and a certificate should not have many spellings.
+/// Returns true if the encoding around the signed part is canonical DER. The parser is lenient there and the
+/// signature does not cover it, but a certificate must not have several spellings.
 fn wrapper_is_canonical(der: &[u8], certificate: &X509Certificate<'_>) -> bool {
     let signature = &certificate.signature_value.data;
     let Ok(signature_length @ 0..=0x7f) = u8::try_from(signature.len() + 1) else {

@@ -13,8 +13,8 @@ use x509_parser::prelude::FromDer as _;
 use super::reading::Reading;
 use super::{CERTIFICATE_BYTES, CertificateError};
 
-/// A certificate that may issue others: CA:TRUE, `keyCertSign`, a P-256 key, signed by itself.
-/// Having one says nothing about trust: that comes from its [`fingerprint`](Self::fingerprint).
+/// A certificate that may issue others: CA:TRUE, `keyCertSign`, a P-256 key, signed by itself. Its existence does
+/// not make it trusted: that depends on its [`fingerprint`](Self::fingerprint).
 #[derive(Clone)]
 pub struct RootCertificate {
     der: Vec<u8>,
@@ -72,7 +72,7 @@ impl RootCertificate {
 
     /// Reads exactly one PEM certificate, as in `ca.crt`; text around the block is skipped.
     pub fn from_pem(pem: &str, verifier: &'static dyn Verifier) -> Result<Self, CertificateError> {
-        // Base64 takes four characters for three bytes; the rest is room for line breaks and comments.
+        // Base64 uses four characters for three bytes; the rest is room for line breaks and comments.
         if pem.len() > 4 * CERTIFICATE_BYTES {
             return Err(CertificateError::TooLong);
         }
@@ -86,7 +86,7 @@ impl RootCertificate {
         Self::from_der(&block.contents, verifier)
     }
 
-    /// SHA-256 of the DER: what an invitation names.
+    /// The SHA-256 of the DER, as in an invitation.
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint(Sha256::digest(&self.der).into())
     }
@@ -144,7 +144,7 @@ impl fmt::Debug for RootCertificate {
     }
 }
 
-/// CA:TRUE, with any length of path or none: the length is always one.
+/// CA:TRUE with any path length or none, because paths here always have length one.
 fn may_issue(basic_constraints: Option<&[u8]>) -> bool {
     matches!(
         basic_constraints,

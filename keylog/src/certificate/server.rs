@@ -15,9 +15,9 @@ const SERVER_AUTH_ONLY: &[u8] = &[0x30, 0x0a, 0x06, 0x08, 0x2b, 0x06, 0x01, 0x05
 /// `keyUsage` with digitalSignature alone (RFC 5280, 4.2.1.3).
 const DIGITAL_SIGNATURE_ONLY: &[u8] = &[0x03, 0x02, 0x07, 0x80];
 
-/// Says that a P-256 key is a server's on some hosts: alternative names are DNS names and addresses
-/// alone, serverAuth and digitalSignature alone, CA:FALSE. What a client makes of it in a handshake is
-/// the TLS library's business; this reading is for who issues and shows them.
+/// Certifies a server's P-256 key for some hosts: alternative names are DNS names and addresses alone, serverAuth
+/// and digitalSignature alone, CA:FALSE. The TLS library judges it in a handshake; this type is for programs that
+/// issue and show such certificates.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ServerCertificate {
     der: Vec<u8>,
@@ -29,8 +29,7 @@ pub struct ServerCertificate {
 }
 
 impl ServerCertificate {
-    /// Reads a DER certificate and checks the profile. Who issued it and when it is valid is what
-    /// [`verify`](Self::verify) checks.
+    /// Reads a DER certificate and checks the profile. [`verify`](Self::verify) checks issuer and validity.
     pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
         let reading = Reading::new(der)?;
         reading.common_name()?;
@@ -65,7 +64,7 @@ impl ServerCertificate {
         &self.der
     }
 
-    /// The hosts in the order in which they stand there; at least one.
+    /// The hosts in the order of the certificate; at least one.
     pub fn hosts(&self) -> &[Host] {
         &self.hosts
     }

@@ -1,4 +1,4 @@
-//! Each rule of the profiles, broken on its own.
+//! Each rule of the profiles, broken by itself.
 
 pub(crate) mod authority;
 
@@ -20,7 +20,7 @@ use super::{
 
 const COMMON_NAME: [u64; 4] = [2, 5, 4, 3];
 
-/// A device certificate for sam with something changed.
+/// A device certificate for sam with one change.
 fn device_with(change: impl FnOnce(&mut CertificateParams)) -> Vec<u8> {
     let key = device_key();
     let mut params = device_params("sam", &key);
@@ -131,7 +131,7 @@ fn a_device_certificate_cannot_issue_another() {
     let der = authority.issue_by(&params, &sam, &device_params("erik", &erik));
     let certificate = DeviceCertificate::from_der(&der).unwrap();
     assert_eq!(certificate.verify(&authority.root(), MOMENT), Err(CertificateError::Issuer));
-    // It does not become a root either, whatever is said about it.
+    // Calling it a root does not make it one either.
     let leaf = authority.issue(&device_params("erik", &erik), &erik);
     assert_eq!(RootCertificate::from_der(&leaf, &AwsLc), Err(CertificateError::BasicConstraints));
 }
@@ -253,7 +253,7 @@ fn unknown_critical_extensions_are_refused_and_uncritical_ones_are_not() {
 
 #[test]
 fn no_extension_stands_twice() {
-    // A second keyUsage, which a lenient reader might take for the first or overlook.
+    // A lenient reader might take the second keyUsage for the first, or overlook it.
     let twice = |p: &mut CertificateParams| {
         p.custom_extensions.push(CustomExtension::from_oid_content(&[2, 5, 29, 15], vec![3, 2, 7, 128]));
     };
@@ -321,7 +321,7 @@ fn a_root_follows_its_profile() {
     );
     let free = Authority::with(|p| p.is_ca = IsCa::Ca(BasicConstraints::Unconstrained));
     assert!(RootCertificate::from_der(&free.der, &AwsLc).is_ok());
-    // An authority that another one made is no root.
+    // An authority certified by another one is not a root.
     let authority = Authority::new();
     let below = authority.issue(&authority::root_params("below"), &KeyPair::generate().unwrap());
     assert_eq!(RootCertificate::from_der(&below, &AwsLc), Err(CertificateError::Issuer));

@@ -82,7 +82,8 @@ pub(super) fn encode(leaf: &Leaf) -> Vec<u8> {
         time: leaf.time,
         v: VERSION,
     };
-    // Fails only for keys that are no texts and for parts that fail, and a form has neither.
+    // Serialization fails only for keys that are not text and for values that cannot be serialized; a form has
+    // neither.
     serde_json::to_vec(&form).unwrap_or_default()
 }
 

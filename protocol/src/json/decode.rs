@@ -30,7 +30,7 @@ struct CommandHead {
     cmd: Option<String>,
 }
 
-/// A whole `post`, which is read in one go: it is what most lines are, and the longest.
+/// A complete `post`, which is parsed in one pass because most lines, and the longest ones, are posts.
 #[derive(Deserialize)]
 struct PostLine<'a> {
     id: RequestId,
@@ -54,7 +54,8 @@ pub fn parse(line: &str) -> Incoming {
     }
 }
 
-/// What is asked for first, then the rest of it: a wrong line is told from one that asks for nothing.
+/// Parses the command's name first and its arguments after that. This distinguishes wrong arguments from a line
+/// that names no command.
 pub(super) fn parse_in_two(line: &str) -> Incoming {
     let Ok(head) = from_object::<CommandHead>(line) else {
         return Incoming { id: None, request: Err(Refusal::Format) };
@@ -358,7 +359,7 @@ pub fn parse_server_line(line: &str) -> Result<ServerLine, ServerLineError> {
 }
 
 fn object<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, ServerLineError> {
-    // The reason quotes the line.
+    // The error quotes the line, so it is cleaned.
     from_object(line).map_err(|error| ServerLineError(clean(&error.to_string()).into_owned()))
 }
 
@@ -366,11 +367,11 @@ fn certificate(text: &str) -> Result<Vec<u8>, ServerLineError> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| ServerLineError("a certificate is not base64url".to_owned()))
 }
 
-/// Why a line was not read.
+/// The reasons why a line was not read.
 enum Unread {
-    /// It holds what only a newer version knows: this. The connection goes on.
+    /// The line contains something that only a newer version knows, named here. The connection goes on.
     Newer(String),
-    /// No version writes it like that.
+    /// No version writes such a line.
     Faulty(ServerLineError),
 }
 
@@ -380,7 +381,7 @@ impl From<ServerLineError> for Unread {
     }
 }
 
-/// What a newer server answered, this program does not know: no success, and no fault of the line.
+/// A refusal that stands for an unknown reply of a newer server: it is neither a success nor a fault of the line.
 fn unknown_reply(what: &str) -> Refusal {
     let message =
         format!("the server answered with something that this version does not know: {}", clean(what));
@@ -417,7 +418,7 @@ fn reply(ok: &str, line: &str) -> Result<Reply, Unread> {
             Reply::Account(AccountInfo { user, certificate: certificate(&der)?, revoked })
         }
         "conversations" => {
-            // Kinds of conversation that are not known here are skipped.
+            // Unknown kinds of conversation are skipped.
             let heads = object::<ConversationsObject>(line)?.conversations.into_iter();
             let known =
                 |head: HeadObject| Some(ConversationHead { name: head.name.parse().ok()?, last: head.last });
@@ -457,12 +458,12 @@ fn event(name: &str, line: &str) -> Result<ServerLine, Unread> {
     }))
 }
 
-/// A reason that this program knows.
+/// The known reason with this name.
 fn farewell(reason: &str) -> Option<Farewell> {
     serde_json::from_value(serde_json::Value::from(reason)).ok()
 }
 
-/// What every JSON reader holds exactly (RFC 8259, 6), and no conversation or clock reaches.
+/// The largest number that every JSON reader holds exactly (RFC 8259, 6). No conversation or clock reaches it.
 const MOST: u64 = 1 << 53;
 
 fn message(object: MessageObject<'_>) -> Result<Message, Unread> {

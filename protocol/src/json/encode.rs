@@ -11,7 +11,7 @@ use crate::message::{Body, Message};
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 
-/// Writes one object, member by member, behind what a buffer holds already.
+/// Writes one object, member by member, at the end of a buffer.
 struct Object<'a> {
     out: &'a mut Vec<u8>,
     begun: bool,
@@ -99,8 +99,8 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Our types have text keys and no failing parts, and a vector takes all bytes: the ways in which this
-/// can fail.
+/// This can fail only for keys that are not text, for values that cannot be serialized, and for writers that fail.
+/// Our types have neither, and writing to a vector never fails.
 fn write_value<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     let before = out.len();
     if serde_json::to_writer(&mut *out, value).is_err() {
@@ -113,7 +113,7 @@ fn write_value<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
 pub fn encode_command(id: &RequestId, command: &Command) -> String {
     let mut line = Vec::with_capacity(256);
     write_command(&mut line, id, command);
-    // Everything above writes text.
+    // Only text was written above.
     String::from_utf8(line).unwrap_or_default()
 }
 

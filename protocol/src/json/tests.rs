@@ -271,7 +271,8 @@ fn members_of_a_newer_client_are_ignored() {
     assert_eq!(newer, ServerLine::UnknownEvent("dance".into()));
 }
 
-/// What an older client makes of a newer server's lines, one a file's line, as its comments tell.
+/// Reads a newer server's lines, one on each line of the file, as an older client. The comments in the file say
+/// what each becomes.
 #[test]
 fn lines_from_the_future_are_kept_as_unknown() {
     let lines = include_str!("../../../tests/vectors/future/server.jsonl");

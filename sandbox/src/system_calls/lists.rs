@@ -1,10 +1,10 @@
-//! The system calls themselves. Names that only x86-64 has stand apart: other machines have their newer
-//! forms alone.
+//! The lists of system calls. Calls that exist only on x86-64 stand apart; other machines have only their newer
+//! forms.
 
 #[allow(clippy::wildcard_imports, reason = "the whole file is its names")]
 use nix::libc::*;
 
-/// What all three programs need.
+/// Calls that all three programs need.
 pub(super) const EVERYONE: &[i64] = &[
     // Memory
     SYS_brk,
@@ -35,7 +35,7 @@ pub(super) const EVERYONE: &[i64] = &[
     SYS_rt_sigprocmask,
     SYS_rt_sigreturn,
     SYS_sigaltstack,
-    // Who one is, and what the machine is
+    // The identity of the process and the machine
     SYS_getuid,
     SYS_geteuid,
     SYS_getgid,
@@ -55,7 +55,7 @@ pub(super) const EVERYONE: &[i64] = &[
     SYS_pipe2,
     SYS_timerfd_create,
     SYS_timerfd_settime,
-    // Files; Landlock says which
+    // Files; Landlock decides which
     SYS_openat,
     SYS_close,
     SYS_close_range,
@@ -92,7 +92,7 @@ pub(super) const EVERYONE: &[i64] = &[
     SYS_unlinkat,
     SYS_renameat,
     SYS_renameat2,
-    // Sockets that are open
+    // Open sockets
     SYS_accept,
     SYS_accept4,
     SYS_shutdown,
@@ -103,7 +103,7 @@ pub(super) const EVERYONE: &[i64] = &[
     SYS_getsockopt,
 ];
 
-/// The older forms of the same on x86-64.
+/// The older forms of these calls on x86-64.
 #[cfg(target_arch = "x86_64")]
 pub(super) const EVERYONE_HERE: &[i64] = &[
     SYS_access,
@@ -124,7 +124,7 @@ pub(super) const EVERYONE_HERE: &[i64] = &[
     SYS_unlink,
 ];
 
-/// Nothing older exists.
+/// No older forms exist.
 #[cfg(not(target_arch = "x86_64"))]
 pub(super) const EVERYONE_HERE: &[i64] = &[];
 
@@ -154,21 +154,21 @@ pub(super) const BROKER: &[i64] = &[
 #[cfg(target_arch = "x86_64")]
 pub(super) const BROKER_HERE: &[i64] = &[SYS_getpgrp];
 
-/// Nothing older exists.
+/// No older forms exist.
 #[cfg(not(target_arch = "x86_64"))]
 pub(super) const BROKER_HERE: &[i64] = &[];
 
-/// Calls of which the argument with this number holds the flags for sending.
+/// Calls for sending, with the number of the argument that holds the flags.
 pub(super) const SENDING: &[(i64, u8)] = &[(SYS_sendto, 3), (SYS_sendmsg, 2)];
 
 /// The same, for libraries of the system's name services.
 pub(super) const BROKER_SENDING: &[(i64, u8)] = &[(SYS_sendmmsg, 3)];
 
-/// What `fcntl` may not do: `F_SETOWN`, `F_SETSIG` and `F_SETOWN_EX` have the kernel send a signal, even
-/// `SIGKILL`, to any process of the user when something can be read.
+/// Commands of `fcntl` that are forbidden: with `F_SETOWN`, `F_SETSIG` and `F_SETOWN_EX` the kernel sends a
+/// signal, even `SIGKILL`, to any process of the user when something can be read.
 pub(super) const SIGNALLING: &[i32] = &[F_SETOWN, 10, 15];
 
-/// Options of TCP that may be set. Not those for fast open, nor `TCP_ULP`, which makes another protocol of
+/// TCP options that may be set. They leave out those for fast open, and `TCP_ULP`, which puts another protocol on
 /// the socket.
 pub(super) const TCP_OPTIONS: &[i32] =
     &[TCP_NODELAY, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT];
@@ -181,12 +181,12 @@ pub(super) const TCP_SOCKETS: &[(i32, i32)] = &[(SOCK_STREAM, 0), (SOCK_STREAM, 
 pub(super) const LOOKUP_SOCKETS: &[(i32, i32)] =
     &[(SOCK_STREAM, 0), (SOCK_STREAM, IPPROTO_TCP), (SOCK_DGRAM, 0), (SOCK_DGRAM, IPPROTO_UDP)];
 
-/// `ioctl` on descriptors of any kind: `FIONBIO`, `FIONREAD`, `FIOCLEX`, and `TCGETS`, which asks whether
-/// it is a terminal.
+/// `ioctl` requests allowed on any descriptor: `FIONBIO`, `FIONREAD`, `FIOCLEX`, and `TCGETS`, which tells if it
+/// is a terminal.
 pub(super) const DESCRIPTOR_REQUESTS: &[u32] = &[0x5421, 0x541B, 0x5451, 0x5401];
 
-/// The same, and what drives a terminal: `TCSETS`, `TCSETSW`, `TCSETSF`, their four forms with speeds,
-/// `TIOCGWINSZ` and `TIOCGPGRP`. Not `TIOCSTI`, which types into it.
+/// The same, and those that drive a terminal: `TCSETS`, `TCSETSW`, `TCSETSF`, their four forms with speeds,
+/// `TIOCGWINSZ` and `TIOCGPGRP`. `TIOCSTI`, which simulates typing, is left out.
 pub(super) const TERMINAL_REQUESTS: &[u32] = &[
     0x5421,
     0x541B,

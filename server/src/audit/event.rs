@@ -1,4 +1,4 @@
-//! Security events: their kinds, and what is known of one.
+//! Security events: their kinds and details.
 
 use std::fmt::{self, Display};
 use std::net::IpAddr;
@@ -60,7 +60,7 @@ kinds! {
 }
 
 impl Kind {
-    /// Whether a stranger can cause it: without an account, and as often as connections allow.
+    /// Returns true if a stranger can cause it without an account, as often as connections allow.
     pub const fn is_a_strangers(self) -> bool {
         match self {
             Self::RegistrationRefused
@@ -80,25 +80,25 @@ impl Kind {
     }
 }
 
-/// The words of an event: one clean line of bounded length.
+/// Details of an event: one clean line of bounded length.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Detail(String);
 
 impl Detail {
-    /// Makes a detail of any words: cleans them, and cuts off what is too long.
+    /// Makes a detail of any text: cleans it and cuts it off when it is too long.
     pub fn new(words: impl Display) -> Self {
         let mut text = clean(&words.to_string()).into_owned();
         text.truncate(text.floor_char_boundary(DETAIL_BYTES));
         Self(text)
     }
 
-    /// The words.
+    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// An event that matters to security, as far as it is known.
+/// A security event with everything known about it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SecurityEvent {
     /// The kind of event.
@@ -114,7 +114,7 @@ pub struct SecurityEvent {
 }
 
 impl SecurityEvent {
-    /// An event of this kind, of which nothing else is known yet.
+    /// An event of this kind without further details.
     pub fn new(kind: Kind) -> Self {
         Self { kind, user: None, device: None, address: None, detail: Detail::default() }
     }
@@ -151,11 +151,11 @@ impl SecurityEvent {
 /// An event as it is written to the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// When it happened; for repetitions, when the last of them did.
+    /// The time of the event; for repetitions, of the last one.
     pub time: Timestamp,
     /// The event.
     pub event: SecurityEvent,
-    /// How often it happened: more than once when repetitions were counted.
+    /// The number of events: more than one when repetitions were counted.
     pub times: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Takes events as they happen, and has them written in the background.
+//! Takes events as they happen, and writes them in the background.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,28 +13,28 @@ use crate::delivery::Posting;
 use crate::metrics::Metrics;
 use crate::store::{AuditError, Store, WriteError};
 
-/// How long entries gather before they are written together. A crash can lose the log of that time.
+/// How long entries are collected before they are written together. A crash can lose this much of the log.
 const GATHER: Duration = Duration::from_millis(50);
 
-/// How often repetitions whose minute is over are looked for.
+/// The time between two searches for repetitions whose minute is over.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The most entries that are held for a disk that does not take them. Further ones are counted, and lost.
+/// The most entries that are kept while the disk does not accept them. Further ones are counted and lost.
 const HELD: usize = 4_096;
 
-/// Takes events from everywhere in the server, without ever making the caller wait for the disk.
+/// Takes events from the whole server, without ever making the caller wait for the disk.
 pub struct Recorder {
     store: Arc<dyn Store<Posting>>,
     clock: Clock,
     metrics: Arc<Metrics>,
     repeats: Mutex<Repeats>,
     news: Notify,
-    /// Locked while entries are on their way to the store, so that they arrive in order. Holds those that could not
-    /// be written yet.
+    /// Locked while entries are on their way to the store, so that they arrive in order. Holds those that could
+    /// not be written yet.
     writing: tokio::sync::Mutex<Held>,
 }
 
-/// Entries that could not be written yet, and how many were lost for want of room.
+/// Entries that could not be written yet, and the number of those lost for lack of space.
 #[derive(Default)]
 struct Held {
     entries: Vec<Entry>,
@@ -54,7 +54,7 @@ impl Recorder {
         }
     }
 
-    /// Records an event, which is written soon.
+    /// Records an event, which will be written soon.
     pub fn record(&self, event: SecurityEvent) {
         self.metrics.audit_events.count(event.kind);
         self.repeats().note(event, self.clock.now());
@@ -66,14 +66,14 @@ impl Recorder {
     pub async fn entry(self: &Arc<Self>, event: SecurityEvent) -> Entry {
         self.metrics.audit_events.count(event.kind);
         let recorder = Arc::clone(self);
-        // In a task of its own: if the caller is cancelled, the entries that wait must not be lost.
+        // In a separate task: if the caller is cancelled, the waiting entries must not be lost.
         if tokio::spawn(async move { recorder.flush().await }).await.is_err() {
             error!("writing the audit log had panicked");
         }
         Entry { time: self.clock.now(), event, times: 1 }
     }
 
-    /// Writes the entries that wait, and returns when they are durable.
+    /// Writes the waiting entries, and returns when they are durable.
     async fn flush(&self) {
         let mut held = self.writing.lock().await;
         let entries = self.repeats().take(self.clock.now());

@@ -8,18 +8,18 @@ use parlour_protocol::{DeviceId, Timestamp, UserName};
 use super::event::{Detail, Entry, Kind, SecurityEvent};
 use crate::network::network;
 
-/// For how long repetitions are counted before their number is written, in milliseconds.
+/// The time for which repetitions are counted before their number is written, in milliseconds.
 const COUNTED_MS: i64 = 60_000;
 
 /// The most different events that are remembered for that time. Further ones that strangers can cause are counted
-/// by kind alone.
+/// only by kind.
 const REMEMBERED: usize = 1_024;
 
-/// The most entries that wait to be written. Further events are counted by kind alone.
+/// The most entries that wait to be written. Further events are counted only by kind.
 const WAITING: usize = 4_096;
 
-/// What two events must share to count as the same. Of an address only the network counts, because one client may
-/// have all addresses of it.
+/// The properties that two events must share to count as the same. Only the network of an address counts, because
+/// one client may have all of its addresses.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Same {
     kind: Kind,
@@ -50,7 +50,7 @@ struct Counted {
 }
 
 impl Counted {
-    /// Whether the minute is over. A clock that was set back ends it as well.
+    /// Returns true if the minute is over. A clock that was set back ends it as well.
     fn is_over(&self, now: Timestamp) -> bool {
         !(0..COUNTED_MS).contains(&(now.as_millis().saturating_sub(self.since.as_millis())))
     }
@@ -66,7 +66,7 @@ impl Counted {
 pub struct Repeats {
     waiting: VecDeque<Entry>,
     counted: HashMap<Same, Counted>,
-    /// Events for which there was no room, by kind.
+    /// Events for which there was no space, by kind.
     others: HashMap<Kind, Counted>,
 }
 
@@ -163,7 +163,7 @@ mod tests {
             repeats.note(failed("10.0.0.1"), at(second));
         }
         assert_eq!(seen(&repeats.take(at(61))), [(0, 1), (1, 1), (61, 1)]);
-        // A clock that was set back holds nothing up.
+        // A clock that was set back does not delay anything.
         repeats.note(failed("10.0.0.1"), at(-100));
         assert_eq!(seen(&repeats.take(at(-100))), [(-100, 1)]);
     }

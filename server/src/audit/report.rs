@@ -47,7 +47,7 @@ fn print(arguments: AuditArguments, out: &mut impl Write) -> Result<(), AuditFil
         }
     });
     match printed.and_then(|()| Ok(out.flush()?)) {
-        // The reader has closed the pipe, as `head` does.
+        // The reader closed the pipe, as `head` does.
         Err(AuditFileError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         printed => printed,
     }
@@ -66,7 +66,7 @@ fn verify(arguments: &AuditVerifyArguments, out: &mut impl Write) -> Result<Find
     Ok(finding)
 }
 
-/// An entry as it is printed, cleaned so that nothing in the file can drive a terminal or forge a line.
+/// An entry as it is printed, cleaned so that nothing in the file can control a terminal or forge a line.
 #[derive(Serialize)]
 struct PrintedEntry {
     number: i64,
@@ -104,7 +104,7 @@ impl PrintedEntry {
         let mut line = format!("{} {} {}", self.number, self.time, self.kind);
         for (name, value) in [("user", &self.user), ("device", &self.device), ("address", &self.address)] {
             if let Some(value) = value {
-                let _ = write!(line, " {name}={value}"); // writing to a text cannot fail
+                let _ = write!(line, " {name}={value}"); // writing to a string cannot fail
             }
         }
         if self.times > 1 {
@@ -125,7 +125,7 @@ fn moment(millis: i64) -> String {
     }
 }
 
-/// A hint at what to do about a log that cannot be read.
+/// Advice about a log that cannot be read.
 pub fn hint(error: &AuditFileError) -> Option<&'static str> {
     match error {
         AuditFileError::Missing(_) => Some("name the server's data directory with --data"),

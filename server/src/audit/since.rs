@@ -1,4 +1,4 @@
-//! The moment from which entries are printed, as an operator writes it.
+//! The time from which entries are printed, as the operator writes it.
 
 use std::str::FromStr;
 
@@ -6,22 +6,22 @@ use jiff::civil;
 use parlour_protocol::Timestamp;
 use thiserror::Error;
 
-/// A moment, absolute or relative to now.
+/// A point in time, absolute or relative to now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Since {
-    /// This moment.
+    /// This time.
     Moment(Timestamp),
     /// This many milliseconds ago.
     Ago(i64),
 }
 
-/// The error for a text that is no moment.
+/// The error for a text that is not a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("write a date like 2026-11-21, a moment like 2026-11-21T10:00:00Z, or how long ago: 30m, 2h, 7d")]
 pub struct SinceError;
 
 impl Since {
-    /// The moment in absolute terms.
+    /// The absolute time.
     pub fn moment(self, now: Timestamp) -> Timestamp {
         match self {
             Self::Moment(moment) => moment,

@@ -1,5 +1,5 @@
-//! The words by which counters are told apart. Each set is closed: no name, address or text of anybody can
-//! become a label, and a scrape stays as short as it is on the first day.
+//! The labels of counters. Each set is closed: no name, address or text from anybody can become a label, and a
+//! scrape stays as short as on the first day.
 
 use std::fmt::{self, Debug};
 use std::marker::PhantomData;
@@ -15,17 +15,17 @@ pub trait Label: Copy + Send + Sync + 'static {
     /// The label's name.
     const KEY: &'static str;
 
-    /// All of them; each stands at its [`index`](Self::index).
+    /// All words; each is at its [`index`](Self::index).
     fn all() -> Vec<Self>;
 
     /// The word.
     fn as_str(self) -> &'static str;
 
-    /// Its place.
+    /// The word's place in [`all`](Self::all).
     fn index(self) -> usize;
 }
 
-/// A counter for each word of a set. All are there from the start, at zero.
+/// A counter for each word of a set. All exist from the start, at zero.
 pub struct Labelled<L> {
     series: Arc<[(&'static str, AtomicU64)]>,
     words: PhantomData<fn(L)>,
@@ -37,7 +37,7 @@ impl<L: Label> Labelled<L> {
         self.add(label, 1);
     }
 
-    /// Counts so many at once.
+    /// Counts this many at once.
     pub fn add(&self, label: L, count: u64) {
         if let Some((_, counter)) = self.series.get(label.index()) {
             counter.fetch_add(count, Ordering::Relaxed);
@@ -58,7 +58,7 @@ impl<L: Label> Default for Labelled<L> {
 }
 
 impl<L> Clone for Labelled<L> {
-    /// The same counters once more.
+    /// Clones share the counters.
     fn clone(&self) -> Self {
         Self { series: Arc::clone(&self.series), words: PhantomData }
     }
@@ -84,7 +84,7 @@ impl<L: Label> EncodeMetric for Labelled<L> {
     }
 }
 
-/// Implements [`Label`] for an enum whose variants carry nothing, all of them in their order.
+/// Implements [`Label`] for an enum without fields, in the order of its variants.
 macro_rules! words {
     ($name:ty, $key:literal, $( $variant:ident = $word:literal ),+ $(,)?) => {
         impl Label for $name {
@@ -107,7 +107,7 @@ macro_rules! words {
     };
 }
 
-/// Makes such an enum.
+/// Defines such an enum.
 macro_rules! labels {
     ($(#[$about:meta])+ $name:ident, $key:literal, $( $(#[$what:meta])* $variant:ident = $word:literal; )+) => {
         $(#[$about])+

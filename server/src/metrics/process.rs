@@ -1,5 +1,5 @@
-//! What the system knows of this process. The files that say so are out of reach once the process is
-//! confined, so they are opened before and kept.
+//! The resources of this process, from the operating system. The files that tell them are out of reach once the
+//! process is confined, so they are opened before and kept open.
 
 use std::fmt;
 use std::fs::File;
@@ -20,7 +20,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 /// Bytes of `/proc/self/status` that are read; the kernel writes less.
 const STATUS_BYTES: usize = 8 * 1024;
 
-/// The numbers of this process. Those that the system does not give are left out.
+/// The resources of this process. Numbers that the system does not give are left out.
 #[derive(Debug)]
 pub struct Process {
     status: Option<File>,
@@ -30,8 +30,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Opens what is needed. Call it before the process confines itself, and after the limit of open files
-    /// was set.
+    /// Opens the files. Call it before the process confines itself and after the limit of open files was set.
     pub fn open(started: Timestamp) -> Self {
         let descriptors = Dir::open("/proc/self/fd", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty());
         Self {
@@ -42,7 +41,7 @@ impl Process {
         }
     }
 
-    /// Bytes of memory that it has in the machine's.
+    /// Bytes of physical memory that it uses.
     fn resident(&self) -> Option<u64> {
         let mut bytes = vec![0; STATUS_BYTES];
         let length = self.status.as_ref()?.read_at(&mut bytes, 0).ok()?;
@@ -52,17 +51,17 @@ impl Process {
         Some(kibibytes.saturating_mul(1024))
     }
 
-    /// Files that it has open.
+    /// The number of its open files.
     fn open_descriptors(&self) -> Option<u64> {
         let mut folder = self.descriptors.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
-        // Without the folder itself and the one above.
+        // Without the entries `.` and `..`.
         let count =
             folder.iter().flatten().filter(|entry| !entry.file_name().to_bytes().starts_with(b".")).count();
         u64::try_from(count).ok().filter(|count| *count > 0)
     }
 }
 
-/// Seconds of all processors that it has used.
+/// Seconds of processor time that it has used, over all processors.
 fn processor_seconds() -> Option<f64> {
     let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
     let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();

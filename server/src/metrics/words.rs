@@ -1,4 +1,4 @@
-//! The sets of words by which we tell apart what is counted.
+//! The sets of words that label counters.
 
 use parlour_protocol::{Conversation, Farewell, Refusal, Verb};
 use rustls::{CertificateError, Error};
@@ -176,7 +176,7 @@ impl Bound {
         }
     }
 
-    /// The limit that made a command be refused, if it is one that nothing else counts.
+    /// The limit behind a refused command, if nothing else counts it.
     pub fn of_refusal(refusal: &Refusal) -> Option<Self> {
         match refusal {
             Refusal::LineTooLong => Some(Self::LineBytes),
@@ -228,7 +228,7 @@ codes! {
     Refusal::NotStored => NotStored = "not_stored";
     Refusal::TooMany { .. } => TooMany = "too_many";
     Refusal::AuthorityUnavailable => AuthorityUnavailable = "authority_unavailable";
-    // The server names every refusal of its own.
+    // The server itself names each refusal.
     Refusal::Internal { .. } | Refusal::Unknown { .. } => Internal = "internal";
 }
 
@@ -290,7 +290,7 @@ impl Label for Kind {
     const KEY: &'static str = "kind";
 
     fn all() -> Vec<Self> {
-        // The last one, which the store itself writes, is not an event of which anybody hears.
+        // The last one is written by the store itself and is not an event in the server.
         Kind::ALL.iter().map(|(kind, _)| *kind).filter(|kind| *kind != Self::Retention).collect()
     }
 

@@ -31,7 +31,7 @@ impl AccountRow {
     }
 
     fn link(&self) -> Hash {
-        // Accounts are not chained: each hash begins anew.
+        // Accounts are not chained, so each hash starts from the beginning.
         let mut link = Link::after(&GENESIS);
         link.field(self.name.as_bytes());
         link.field(&self.certificate);
@@ -40,7 +40,7 @@ impl AccountRow {
         link.hash()
     }
 
-    /// Whether the row is as it was written.
+    /// Returns true if the row is unchanged since it was written.
     pub(super) fn is_sound(&self) -> bool {
         self.hash == Some(self.link())
     }
@@ -75,7 +75,7 @@ pub(super) fn add(connection: &Connection, account: &Account) -> rusqlite::Resul
     Ok(())
 }
 
-/// Computes the hash of every account, for databases from before there were any.
+/// Computes the hash of every account, for databases made before accounts had hashes.
 pub(super) fn seal(connection: &Connection) -> rusqlite::Result<()> {
     let mut select = connection.prepare(&format!("SELECT {COLUMNS} FROM accounts"))?;
     let all = select.query_map([], AccountRow::read)?.collect::<rusqlite::Result<Vec<_>>>()?;

@@ -1,4 +1,4 @@
-//! Appending messages: each goes on from the hash of the one before it in its conversation.
+//! Appends messages: each continues the hash chain of its conversation.
 
 use std::collections::HashMap;
 
@@ -32,7 +32,7 @@ pub(super) fn append(
                 tail
             } else {
                 memory.survey.trust_absence()?;
-                // A message that is refused must not leave an empty conversation behind.
+                // A refused message must not leave an empty conversation behind.
                 if let Some(known) = known_message(connection, &new.from, &new.to, new.id, &new.body)? {
                     return Ok(known);
                 }
@@ -48,7 +48,7 @@ pub(super) fn append(
         Err(failure) if is_taken(&failure) => {
             memory.tails.insert(key.clone(), tail);
             let Message { to, from, id, body, .. } = &message;
-            // Anything else that is taken should not be.
+            // Nothing else may have this place yet.
             let taken = || Damaged(format!("message {} of {key:?} is there already", next.seq)).into();
             return known_message(connection, from, to, *id, body)?.ok_or_else(taken);
         }
@@ -81,7 +81,7 @@ fn is_taken(failure: &rusqlite::Error) -> bool {
     failure.sqlite_error().is_some_and(|e| e.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE)
 }
 
-/// The message that its sender stored under this id before, if there is one. Refused when it was another message.
+/// The message that its sender stored under this id before, if there is one. Refused if it is a different message.
 fn known_message(
     connection: &Connection,
     from: &UserName,

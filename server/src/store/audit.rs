@@ -1,4 +1,4 @@
-//! The rows of the audit log: a chain that grows at its end, and whose beginning is removed.
+//! The rows of the audit log: a chain that grows at its end and is shortened at its beginning.
 
 #[cfg(test)]
 mod tests;
@@ -15,7 +15,7 @@ use super::chain::{Hash, Link};
 use super::{AuditError, Damaged, Failure};
 use crate::audit::{Entry, Kind, SecurityEvent};
 
-/// How often entries that are too old are looked for.
+/// The time between two searches for entries that are too old.
 const LOOK: Duration = Duration::from_hours(1);
 
 /// The most entries that one transaction removes; further ones go with the next.
@@ -26,20 +26,20 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 /// The columns of an entry, in the order in which [`AuditRow::read`] reads them.
 pub(super) const AUDIT_COLUMNS: &str = "number, time, kind, user, device, address, detail, times, hash";
 
-/// An entry as it stands in the database. Nothing in a row that was read is trusted yet.
+/// An entry's row as it is in the database. A row that was read is not trusted yet.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[allow(missing_docs)] // columns, described in the database's schema
 pub struct AuditRow {
     /// 1, 2, 3 ... without gaps.
     pub number: i64,
-    /// When it happened, in milliseconds since 1970, UTC.
+    /// The time of the event, in milliseconds since 1970, UTC.
     pub time: i64,
     pub kind: String,
     pub user: Option<String>,
     pub device: Option<String>,
     pub address: Option<String>,
     pub detail: String,
-    /// How often it happened: more than once when repetitions were counted.
+    /// The number of events: more than one when repetitions were counted.
     pub times: i64,
     /// The hash of this row, chained to the row before it.
     pub hash: Hash,
@@ -71,7 +71,7 @@ impl AuditRow {
         link.field(&self.time.to_be_bytes());
         link.field(self.kind.as_bytes());
         for column in [&self.user, &self.device, &self.address] {
-            // A column that is missing differs from one that is empty.
+            // A missing column must differ from an empty one.
             link.field(&[u8::from(column.is_some())]);
             link.field(column.as_deref().unwrap_or_default().as_bytes());
         }
@@ -137,7 +137,7 @@ pub(super) struct Ends {
 }
 
 impl Ends {
-    /// Reads them; `None` when they are missing or malformed.
+    /// Reads both ends; `None` when they are missing or malformed.
     pub(super) fn load(connection: &Connection) -> rusqlite::Result<Option<Self>> {
         let found = connection
             .prepare_cached(
@@ -171,8 +171,8 @@ impl Ends {
     }
 }
 
-/// The detail of the entry that is written when everything up to `removed` goes, so that the chain itself says
-/// where it begins.
+/// The detail of the entry that is written when everything up to `removed` is removed, so that the chain itself
+/// records where it begins.
 pub(super) fn removal(removed: &End) -> String {
     format!("entries up to {} were removed, the last with hash {}", removed.number, hex(&removed.hash))
 }
@@ -180,12 +180,12 @@ pub(super) fn removal(removed: &End) -> String {
 /// Writes a hash as hex digits.
 pub fn hex(hash: &[u8]) -> String {
     hash.iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}"); // writing to a text cannot fail
+        let _ = write!(text, "{byte:02x}"); // writing to a string cannot fail
         text
     })
 }
 
-/// How much of the audit log is kept.
+/// The limits of the audit log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Retention {
     /// The age in days at which entries are removed.
@@ -201,13 +201,13 @@ impl Retention {
     }
 }
 
-/// The end of the log as the writer keeps it in memory.
+/// The end of the log, in the writer's memory.
 pub(super) struct AuditLog {
     retention: Retention,
     ends: Option<Ends>,
-    /// When entries that are too old were last looked for, and all of them removed.
+    /// The last time that entries too old were searched for and all removed.
     looked: Option<Instant>,
-    /// Whether pages of the log are damaged.
+    /// True if pages of the log are damaged.
     is_damaged: bool,
 }
 
@@ -216,13 +216,13 @@ impl AuditLog {
         Self { retention, ends: None, looked: None, is_damaged: false }
     }
 
-    /// Forgets what is in memory, which may be ahead of the database.
+    /// Forgets the state in memory, which may be ahead of the database.
     pub(super) fn forget(&mut self) {
         self.ends = None;
     }
 
-    /// Finds out whether entries can be written, and takes the attempt back. A transaction that touches a damaged page
-    /// cannot be committed any more, so other writes have to do without the log then.
+    /// Tests if entries can be written, and rolls the attempt back. A transaction that touches a damaged page
+    /// cannot be committed any more, so the other writes are then done without the log.
     pub(super) fn probe(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         let run = |statement| connection.prepare_cached(statement)?.execute([]);
         run("BEGIN IMMEDIATE")?;
@@ -234,9 +234,9 @@ impl AuditLog {
         if connection.is_autocommit() { Ok(()) } else { run("ROLLBACK").map(drop) }
     }
 
-    /// Appends entries, and removes those that are not to be kept any more. A log that was tampered with refuses them,
-    /// and the transaction stands: the chat goes on. Damaged pages make the database fail, and the transaction with
-    /// it, but only once.
+    /// Appends entries, and removes those past their time. A log that was tampered with refuses them, and the
+    /// transaction is committed without them: the chat goes on. Damaged pages make the database and the
+    /// transaction fail, but only once.
     pub(super) fn append(
         &mut self,
         connection: &Connection,
@@ -250,7 +250,7 @@ impl AuditLog {
         outcome
     }
 
-    /// Gives the log up after a failure that is not one of writing to the disk.
+    /// Stops using the log after a failure that is not one of writing to the disk.
     fn notice(&mut self, outcome: &Result<(), Failure<AuditError>>) {
         if let Err(Failure::Database(failure)) = outcome
             && WriteFault::of(failure).is_none()
@@ -273,13 +273,13 @@ impl AuditLog {
         if let Err(Failure::Database(_)) = outcome {
             return outcome;
         }
-        // What was appended before an entry that was refused stands.
+        // Entries before a refused one are kept.
         ends.save(connection)?;
         self.ends = Some(ends);
         outcome
     }
 
-    /// Removes the oldest entries, if it is time for that, and appends an entry that says so.
+    /// Removes the oldest entries, if that is due, and appends an entry that records it.
     fn retire(
         &mut self,
         connection: &Connection,
@@ -318,14 +318,14 @@ impl AuditLog {
         Ok(())
     }
 
-    /// Entries from before this are too old.
+    /// The time before which entries are too old.
     fn age_limit(&self, now: Timestamp) -> i64 {
         let kept = i64::try_from(self.retention.days).unwrap_or(i64::MAX).saturating_mul(DAY_MS);
         now.as_millis().saturating_sub(kept)
     }
 }
 
-/// The number of the last entry before the first one that is from `time` or later.
+/// The number of the last entry before the first one from `time` or later.
 fn last_before(connection: &Connection, time: i64) -> rusqlite::Result<Option<i64>> {
     let first_kept: Option<i64> = connection
         .prepare_cached("SELECT number FROM audit WHERE time >= ?1 ORDER BY number LIMIT 1")?
@@ -334,8 +334,8 @@ fn last_before(connection: &Connection, time: i64) -> rusqlite::Result<Option<i6
     Ok(first_kept.map(|number| number - 1))
 }
 
-/// Writes an entry as if it were to stay. A log that was tampered with is no failure here: that shows when
-/// something is appended.
+/// Writes an entry like a real one. Tampering with the log is no failure here: it is noticed when a real entry is
+/// appended.
 fn try_out(connection: &Connection, entry: &Entry) -> Result<(), Failure<AuditError>> {
     let Some(mut ends) = Ends::load(connection)? else { return Ok(()) };
     match extend(connection, &mut ends, std::slice::from_ref(entry)) {
@@ -344,7 +344,7 @@ fn try_out(connection: &Connection, entry: &Entry) -> Result<(), Failure<AuditEr
     }
 }
 
-/// Writes entries at the end, and moves the end.
+/// Appends entries and moves the end of the log.
 fn extend(connection: &Connection, ends: &mut Ends, entries: &[Entry]) -> Result<(), Failure<AuditError>> {
     for entry in entries {
         let row = AuditRow::new(entry, ends.newest);
@@ -360,7 +360,7 @@ fn extend(connection: &Connection, ends: &mut Ends, entries: &[Entry]) -> Result
     Ok(())
 }
 
-/// Appends the entry that goes with a change. The change stands even when the log refuses the entry.
+/// Appends the entry about a change. The change is kept even if the log refuses the entry.
 pub(super) fn append_with_change(
     log: &mut AuditLog,
     connection: &Connection,

@@ -13,7 +13,7 @@ use super::chain::Hash;
 use super::migrations;
 use crate::audit::Kind;
 
-/// Why the log cannot be read.
+/// The reasons why the log cannot be read.
 #[derive(Debug, Error)]
 pub enum AuditFileError {
     /// There is no database.
@@ -27,14 +27,14 @@ pub enum AuditFileError {
         /// The database's own message.
         reason: String,
     },
-    /// Made by another version of this program.
+    /// The database was made by another version of this program.
     #[error("{path} is of version {found}, this program reads the audit log of version {known}")]
     Version {
         /// The file.
         path: PathBuf,
-        /// Its version.
+        /// The database's version.
         found: usize,
-        /// The one that is known here.
+        /// The version that this program knows.
         known: usize,
     },
     /// An entry could not be passed on.
@@ -42,7 +42,7 @@ pub enum AuditFileError {
     Output(#[from] std::io::Error),
 }
 
-/// Which entries are read: those that fit every member that is set.
+/// The selection of entries: those that match every member that is set.
 #[derive(Debug, Default)]
 pub struct AuditFilter {
     /// Entries from this moment on.
@@ -56,14 +56,14 @@ pub struct AuditFilter {
 /// The result of checking the chain.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Every entry fits.
+    /// Every entry is intact.
     Sound {
         /// The number of entries.
         entries: u64,
-        /// The hash of the newest, or of the last that was removed when none is left.
+        /// The hash of the newest entry, or of the last one removed when none is left.
         newest: Hash,
     },
-    /// An entry does not fit; this is the first.
+    /// An entry is not intact; this is the first.
     Broken {
         /// The entry's number.
         number: i64,
@@ -90,18 +90,18 @@ pub enum Fault {
     /// It, or an entry before it, was changed.
     #[error("does not fit its hash")]
     Changed,
-    /// It stands in a place where the server has written nothing.
+    /// It is in a place where the server has written nothing.
     #[error("was not written by the server")]
     Foreign,
-    /// It was removed from the beginning, and no entry says so.
+    /// It was removed from the beginning, and no entry records that.
     #[error("was removed, and the log does not say so")]
     Removed,
-    /// The note of where the log begins and ends is missing.
+    /// The record of the log's beginning and end is missing.
     #[error("cannot be checked: the note of where the log begins and ends is missing")]
     NoEnds,
 }
 
-/// A database opened to read its audit log.
+/// A database opened for reading its audit log.
 pub struct AuditFile {
     connection: Connection,
     path: PathBuf,
@@ -125,7 +125,7 @@ impl AuditFile {
         Ok(Self { connection, path: path.to_owned() })
     }
 
-    /// Hands the entries that fit `filter` to `visit`, the oldest first.
+    /// Passes the entries that match `filter` to `visit`, the oldest first.
     pub fn read(
         &self,
         filter: &AuditFilter,
@@ -155,7 +155,7 @@ impl AuditFile {
 
     fn walk(&self) -> rusqlite::Result<Verdict> {
         let broken = |number, fault| Ok(Verdict::Broken { number, fault });
-        // One snapshot, although the server writes on.
+        // One snapshot, while the server may keep writing.
         let snapshot = self.connection.unchecked_transaction()?;
         let Some(Ends { removed, newest }) = Ends::load(&snapshot)? else {
             return broken(1, Fault::NoEnds);
@@ -174,7 +174,7 @@ impl AuditFile {
             if number > expected {
                 return broken(expected, Fault::Missing);
             }
-            // A column that has not even the type it must have was changed.
+            // A column without the type that it must have was changed.
             let Ok(row) = AuditRow::read(row) else { return broken(number, Fault::Changed) };
             if row.link(&reached.hash) != row.hash {
                 return broken(number, Fault::Changed);
@@ -190,7 +190,7 @@ impl AuditFile {
         if reached != newest {
             return broken(reached.number, Fault::Changed);
         }
-        // The server removes the oldest entries only together with an entry that says so.
+        // The server removes the oldest entries only together with an entry that records it.
         if said_removed != (removed.number > 0).then(|| removal(&removed)) {
             return broken(removed.number.max(1), Fault::Removed);
         }

@@ -1,5 +1,5 @@
-//! The hashes by which changed rows are noticed. Messages are chained within their conversation, and so are
-//! revocations and the entries of the audit log.
+//! The hashes that reveal changed rows. Messages are chained within their conversation, and so are revocations and
+//! the entries of the audit log.
 
 use aws_lc_rs::digest::{Context, SHA256};
 use parlour_protocol::{Body, Message};
@@ -31,7 +31,7 @@ impl Link {
     /// Finishes the row's hash.
     pub(super) fn hash(self) -> Hash {
         let mut hash = GENESIS;
-        hash.copy_from_slice(self.0.finish().as_ref()); // both are of 32 bytes
+        hash.copy_from_slice(self.0.finish().as_ref()); // both have 32 bytes
         hash
     }
 }
@@ -51,7 +51,7 @@ pub(super) fn link(before: &Hash, message: &Message) -> Hash {
             link.field(sealed.key1().json.as_bytes());
             link.field(sealed.key2().json.as_bytes());
         }
-        // Never posted, so never stored.
+        // Never posted, and therefore never stored.
         Body::Unknown => {}
     }
     link.hash()

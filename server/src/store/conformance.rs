@@ -61,12 +61,12 @@ pub(super) fn sealed(from: &str, to: &str) -> NewMessage {
     }
 }
 
-/// The value that the suite passes along with a message.
+/// The value that the suite attaches to a message.
 pub(super) type Waiting = u32;
 
 type Receiver = OutcomeQueue<Waiting>;
 
-/// A store, with the outcomes that it sends.
+/// A store, and the receiver of its outcomes.
 pub(super) type Opened<S> = (S, Receiver);
 
 pub(super) async fn append(
@@ -82,7 +82,7 @@ pub(super) async fn append(
     outcome
 }
 
-/// Makes the account sam and lets him say so many things in the lobby.
+/// Creates the account sam and posts this many messages of his to the lobby.
 pub(super) async fn fill(store: &impl Store<Waiting>, told: &mut Receiver, count: u8) {
     store.create_account(account("sam", "kid"), registered()).await.unwrap();
     for number in 1..=count {
@@ -112,7 +112,7 @@ pub(super) async fn all<S: Store<Waiting>, C: Future<Output = ()>>(
 
 async fn what_waits_together_is_told_in_order(store: &impl Store<Waiting>, told: &mut Receiver) {
     for number in 0..50 {
-        // One id twice in the same breath, and once more with another text.
+        // The same id twice in one batch, and once more with another text.
         let message = match number {
             20 => public("erik", 119, "together"),
             21 => public("erik", 119, "something else"),
@@ -158,7 +158,7 @@ async fn messages_are_numbered_without_gaps_and_kept_once(store: &impl Store<Wai
     assert_eq!((again.message.seq, again.fresh), (3, false));
     let other = append(store, told, public("sam", 3, "something else")).await;
     assert_eq!(other.unwrap_err(), AppendError::IdInUse);
-    // Ids are the sender's own: another user may use the same.
+    // Ids belong to the sender: another user may use the same.
     assert_eq!(append(store, told, public("erik", 3, "hi")).await.unwrap().message.seq, 6);
     // The clock went back; the conversation's time does not.
     let mut early = public("sam", 7, "early");
@@ -193,7 +193,7 @@ async fn both_sides_find_a_direct_conversation(store: &impl Store<Waiting>, told
     assert_eq!(store.history(strangers, HistoryRange::Newest, 10).await.unwrap().messages, []);
 }
 
-/// The store is opened with room for a mebibyte of messages of an account.
+/// Opens the store with room for one mebibyte of messages for each account.
 async fn who_has_stored_too_much_is_refused_and_nobody_else(
     store: &impl Store<Waiting>,
     told: &mut Receiver,
@@ -204,7 +204,8 @@ async fn who_has_stored_too_much_is_refused_and_nobody_else(
         append(store, told, public("anna", number, &text)).await.unwrap();
     }
     assert_eq!(append(store, told, public("anna", 124, &text)).await.unwrap_err(), AppendError::AccountFull);
-    // What was kept before is answered as it was, what is small enough fits, and others are not concerned.
+    // Messages stored before are answered as before, a small enough message fits, and other users are not
+    // affected.
     assert!(!append(store, told, public("anna", 5, &text)).await.unwrap().fresh);
     assert!(append(store, told, public("anna", 125, "short")).await.unwrap().fresh);
     assert!(append(store, told, public("erik", 200, &text)).await.unwrap().fresh);

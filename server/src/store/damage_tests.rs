@@ -1,4 +1,4 @@
-//! A database whose file was changed or torn: what is served is what was kept, or an error.
+//! A database whose file was changed or torn serves what was stored, or an error.
 
 mod records;
 
@@ -20,12 +20,12 @@ fn bounds() -> Bounds {
     Bounds::new(&Limits::default())
 }
 
-/// A folder that is not on a disk, where there is such a place: the file is written hundreds of times.
+/// A folder in memory if there is such a place, because the file is written hundreds of times.
 fn in_memory() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
-/// Three users that the server knows, and one that it does not.
+/// Three registered users, and one who is not.
 const USERS: [&str; 4] = ["anna", "erik", "sam", "nobody"];
 
 fn open(path: &Path) -> Result<SqliteStore<Waiting>, OpenError> {
@@ -37,7 +37,7 @@ async fn fill(path: &Path) {
     fill_and_stay(path, "message", 120).await.0.close().await;
 }
 
-/// The same with so many messages in the lobby that begin with this word, and the store stays open.
+/// Does the same with this many messages in the lobby that begin with this word; the store stays open.
 async fn fill_and_stay(path: &Path, word: &str, count: u8) -> conformance::Opened<SqliteStore<Waiting>> {
     let (told, mut outcomes) = outcome_queue();
     let store = SqliteStore::open(path, bounds(), told, Commits::default()).unwrap();
@@ -67,7 +67,7 @@ async fn fill_and_stay(path: &Path, word: &str, count: u8) -> conformance::Opene
     (store, outcomes)
 }
 
-/// Everything that is served out of a database.
+/// Everything that a database serves.
 #[derive(PartialEq, Debug)]
 struct Served {
     accounts: Vec<Result<Option<Account>, ReadError>>,
@@ -113,7 +113,7 @@ async fn served(store: &SqliteStore<Waiting>) -> Served {
     served
 }
 
-/// The results that are now neither the same as they were nor an error.
+/// The results that are neither an error nor the same as before.
 fn wrong<T: PartialEq + std::fmt::Debug>(
     good: &[Result<T, ReadError>],
     now: &[Result<T, ReadError>],
@@ -179,7 +179,7 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-/// The texts of the lobby as they are served.
+/// The texts that the lobby serves.
 async fn lobby(store: &SqliteStore<Waiting>) -> Vec<String> {
     let mut texts = Vec::new();
     loop {
@@ -192,7 +192,7 @@ async fn lobby(store: &SqliteStore<Waiting>) -> Vec<String> {
     }
 }
 
-/// Copies a database as a crash would leave it, while its store goes on.
+/// Copies a database in the state that a crash would leave, while its store goes on.
 fn crash(from: &Path, to: &Path) {
     for ending in ["", "-wal", "-shm"] {
         std::fs::copy(beside(from, ending), beside(to, ending)).unwrap();
@@ -237,7 +237,7 @@ async fn a_log_that_was_cut_anywhere_gives_what_was_said_up_to_there() {
     for (round, cut) in cuts.into_iter().enumerate() {
         std::fs::write(&path, &database).unwrap();
         std::fs::write(beside(&path, "-wal"), &log[..cut.min(log.len())]).unwrap();
-        // With the index of the whole log, and without any.
+        // With the index of the whole log, and without any index.
         if round % 2 == 0 {
             std::fs::write(beside(&path, "-shm"), &index).unwrap();
         }

@@ -1,14 +1,13 @@
-//! Why a store did not do what it was asked: an error for each operation, so that a caller handles what can
-//! happen to it and nothing else.
+//! The errors of a store: one type for each operation, so that a caller handles only what can happen to it.
 
 use thiserror::Error;
 
-/// Stored data does not fit its hash: the disk or somebody changed it. Says which data.
+/// Stored data does not match its hash: a failing disk or a person changed it. The text names the data.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("damaged data: {0}")]
 pub struct Damaged(pub String);
 
-/// Why nothing was read.
+/// The reasons why a read failed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ReadError {
     /// The data is damaged, so it is not served.
@@ -22,11 +21,11 @@ pub enum ReadError {
     Closed,
 }
 
-/// Why nothing was written. It says nothing against what was to be written: nothing of the same transaction was
-/// kept.
+/// The reasons why a write failed. The value to be written is not at fault, and nothing of the same transaction
+/// was stored.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum WriteError {
-    /// The disk is full or fails.
+    /// The disk is full or failing.
     #[error("nothing can be stored now")]
     NotWritten,
     /// The backend failed.
@@ -37,7 +36,7 @@ pub enum WriteError {
     Closed,
 }
 
-/// Why an account was not created.
+/// The reasons why an account was not created.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CreateAccountError {
     /// The name belongs to another account.
@@ -48,16 +47,16 @@ pub enum CreateAccountError {
     Write(#[from] WriteError),
 }
 
-/// Why a message was not stored.
+/// The reasons why a message was not stored.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum AppendError {
     /// The sender used this id for another message.
     #[error("the message id was used for another message")]
     IdInUse,
-    /// The sender has stored as much as an account may.
+    /// The sender's messages use all the space that an account may have.
     #[error("the account has no room for more messages")]
     AccountFull,
-    /// The database or its disk is as full as it may be.
+    /// The database or its disk has reached its limit.
     #[error("the store has no room for more messages")]
     Full,
     /// The conversation is damaged where the message belongs.
@@ -68,7 +67,7 @@ pub enum AppendError {
     Write(#[from] WriteError),
 }
 
-/// Why a revocation was not stored.
+/// The reasons why a revocation was not stored.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum AddRevocationError {
     /// Another revocation is stored under this number, unchanged since it was written.
@@ -79,7 +78,7 @@ pub enum AddRevocationError {
     Write(#[from] WriteError),
 }
 
-/// Why entries were not appended to the audit log.
+/// The reasons why entries were not appended to the audit log.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum AuditError {
     /// The log is damaged, so nothing is appended to it.

@@ -2,8 +2,8 @@
 
 use super::Damaged;
 
-/// Why a step did not succeed. It keeps the refusal of one request apart from a failure of the database, which
-/// ends the whole transaction.
+/// The reasons why a step failed. This keeps the refusal of one request apart from a failure of the database,
+/// which ends the whole transaction.
 #[derive(Debug)]
 pub(super) enum Failure<E> {
     /// This request alone is refused; the rest of the transaction stands.

@@ -6,25 +6,24 @@ use std::time::{Duration, Instant};
 use parlour_upkeep::{WriteFault, write_fault_text};
 use tracing::{error, info};
 
-/// The time between two log lines that say that nothing can be stored, while that lasts. One for each message would
-/// fill the log.
+/// The time between two log lines while nothing can be stored. One for each message would fill the log.
 const REMINDER: Duration = Duration::from_mins(1);
 
 /// The state of the writer's disk.
 #[derive(Debug)]
 pub(super) struct Health {
     database: PathBuf,
-    /// Whether writing was given up until the next start.
+    /// True once writing was given up until the next start.
     given_up: bool,
     trouble: Option<Trouble>,
-    /// When it was last logged that SQLite's own log cannot be copied.
+    /// The time of the last log line about a failure to copy SQLite's own log.
     copy_failure_logged: Option<Instant>,
 }
 
-/// A time during which writing does not work.
+/// A period in which writing fails.
 #[derive(Debug)]
 struct Trouble {
-    /// When it was last logged.
+    /// The time of its last log line.
     logged: Instant,
     /// Writes that failed since it began.
     refused: u64,
@@ -35,12 +34,12 @@ impl Health {
         Self { database: database.to_owned(), given_up: false, trouble: None, copy_failure_logged: None }
     }
 
-    /// Whether nothing is written any more before the next start.
+    /// Returns true if nothing is written any more until the next start.
     pub(super) const fn has_given_up(&self) -> bool {
         self.given_up
     }
 
-    /// Notes that this many writes failed, and why; no failure means that they were not even tried.
+    /// Notes that this many writes failed, and the reason; without a failure, the writes were not even tried.
     pub(super) fn failed(&mut self, failure: Option<&rusqlite::Error>, writes: usize) {
         let fault = failure.and_then(WriteFault::of);
         let begins = self.trouble.is_none() || (fault == Some(WriteFault::Unsynced) && !self.given_up);
@@ -80,7 +79,7 @@ impl Health {
         }
     }
 
-    /// Notes that something was written.
+    /// Notes that a write succeeded.
     pub(super) fn worked(&mut self) {
         if let Some(Trouble { refused, .. }) = self.trouble.take() {
             info!(refused, "storing works again");

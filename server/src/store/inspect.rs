@@ -1,4 +1,4 @@
-//! Reads a whole database and checks everything in it, by its hash and against everything else.
+//! Reads a whole database and checks all rows, against their hashes and against each other.
 
 use std::path::Path;
 
@@ -28,8 +28,9 @@ struct End {
     hash: Hash,
 }
 
-/// Lists what is in the database file `path` and what of it is damaged; a server may be using it. With a `root`,
-/// certificates are verified to it. The error says why the file cannot be read as a database of this program.
+/// Summarizes the contents of the database file `path` and lists the damage; a server may be using it. With a
+/// `root`, certificates are verified against it. The error says why the file cannot be read as a database of this
+/// program.
 pub fn inspect(path: &Path, root: Option<&RootCertificate>) -> Result<Inspection, String> {
     read(path, root).map_err(|failure| match failure {
         Failure::Refused(reason) => reason,
@@ -40,7 +41,7 @@ pub fn inspect(path: &Path, root: Option<&RootCertificate>) -> Result<Inspection
 fn read(path: &Path, root: Option<&RootCertificate>) -> Result<Inspection, Failure<String>> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    // One snapshot, although a running server writes on.
+    // One snapshot, while a running server may keep writing.
     let connection = connection.unchecked_transaction()?;
     let version: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if version != migrations::newest() {
@@ -64,7 +65,7 @@ fn read(path: &Path, root: Option<&RootCertificate>) -> Result<Inspection, Failu
     Ok(inspection)
 }
 
-/// The number of bytes that an account has stored may be too high, never too low.
+/// Checks what accounts have stored: the recorded number of bytes may be too high, never too low.
 fn stored(connection: &Connection, inspection: &mut Inspection) -> rusqlite::Result<()> {
     let mut statement = connection.prepare(
         "SELECT sender FROM messages GROUP BY sender
@@ -148,7 +149,7 @@ fn conversations(connection: &Connection, inspection: &mut Inspection) -> rusqli
     Ok(())
 }
 
-/// Follows a conversation's messages from the first to the last; each must fit its hash and the one before it.
+/// Follows a conversation's messages from the first to the last; each must match its hash and the one before it.
 fn follow(
     connection: &Connection,
     described: &Described,
@@ -170,7 +171,7 @@ fn follow(
             if link(&end.hash, &message) != stored {
                 inspection.damaged(format!("message {seq} of {name:?} does not fit its hash"));
             }
-            // A message that was changed must not make all after it look changed.
+            // One changed message must not make all later ones look changed.
             end = End { seq, time: message.time.as_millis(), hash: stored };
         } else {
             inspection.damaged(format!("message {seq} of {name:?} does not parse"));
@@ -203,8 +204,8 @@ fn members(connection: &Connection, inspection: &mut Inspection) -> rusqlite::Re
     Ok(())
 }
 
-/// Checks that every device that the audit log calls revoked is among the revoked: the newest revocations could be
-/// removed without leaving a gap.
+/// Checks that every device that the audit log calls revoked is among the revoked ones: the newest revocations
+/// could be removed without leaving a gap.
 fn missing_revocations(connection: &Connection, inspection: &mut Inspection) -> rusqlite::Result<()> {
     let mut statement = connection.prepare(
         "SELECT user, device FROM audit WHERE kind = 'device_revoked' AND NOT EXISTS
@@ -229,7 +230,7 @@ mod tests {
     use super::*;
     use crate::metrics::Commits;
 
-    /// A database with five messages, after a change by hand; what is said to be damaged in it.
+    /// Makes a database with five messages, changes it by hand, and returns the reported damage.
     async fn damage_after(change: &str) -> Option<String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("chat.db");
@@ -239,13 +240,13 @@ mod tests {
         conformance::fill(&store, &mut outcomes, 5).await;
         store.close().await;
         let connection = Connection::open(&path).unwrap();
-        // The suite's account has no certificate; what else is damaged is looked for.
+        // The suite's account has no certificate, which would be reported too.
         connection.execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM accounts").unwrap();
         connection.execute_batch(change).unwrap();
         drop(connection);
         let inspection = inspect(&path, None).unwrap();
         let damage = inspection.damage()?;
-        // Each message refers to the account that is gone.
+        // Each message refers to the removed account.
         let rest = damage.split("; ").filter(|line| !line.contains("a row of accounts"));
         let rest = rest.collect::<Vec<_>>().join("; ");
         (!rest.is_empty()).then_some(rest)

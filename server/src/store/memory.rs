@@ -9,7 +9,7 @@ use super::room::Room;
 use super::survey::Survey;
 use super::tail::Tail;
 
-/// What the writer knows of the database without asking it.
+/// The state of the database that the writer knows without a query.
 pub(super) struct Memory {
     pub(super) tails: HashMap<ConversationKey, Tail>,
     pub(super) room: Room,
@@ -18,7 +18,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Forgets what may be ahead of the database, after a transaction that failed.
+    /// Forgets everything that may be ahead of the database, after a transaction that failed.
     pub(super) fn forget(&mut self) {
         self.tails.clear();
         self.room.forget();

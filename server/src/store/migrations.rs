@@ -1,14 +1,14 @@
-//! Brings a database to the newest schema, one numbered step after the other.
+//! Updates a database to the newest schema, in numbered steps.
 
 use rusqlite::Connection;
 use thiserror::Error;
 
 use super::{accounts, revocations};
 
-/// A step: what is done in SQL, then what SQL cannot do.
+/// A step: a part in SQL, then a part that SQL cannot express.
 type Step = (&'static str, fn(&Connection) -> rusqlite::Result<()>);
 
-/// The steps; the first makes version 1 out of an empty database.
+/// The steps; the first makes version 1 from an empty database.
 const STEPS: &[Step] = &[
     (include_str!("migrations/0001_initial.sql"), |_| Ok(())),
     (include_str!("migrations/0002_ids_in_order.sql"), |_| Ok(())),
@@ -21,7 +21,7 @@ const STEPS: &[Step] = &[
     (include_str!("migrations/0006_statements.sql"), |_| Ok(())),
 ];
 
-/// Why a database was not opened.
+/// The reasons why a database was not updated.
 #[derive(Debug, Error)]
 pub(super) enum MigrationError {
     #[error("the database is of version {found}, this program knows version {known}")]
@@ -32,12 +32,12 @@ pub(super) enum MigrationError {
     Sqlite(#[from] rusqlite::Error),
 }
 
-/// The version that the last step leads to.
+/// The version after the last step.
 pub(super) const fn newest() -> usize {
     STEPS.len()
 }
 
-/// Applies the steps that are missing, all of them or none.
+/// Applies all missing steps, or none.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), MigrationError> {
     let found: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if found > STEPS.len() {

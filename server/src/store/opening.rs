@@ -1,4 +1,4 @@
-//! Opening a database: it is checked, brought up to date, and made sure to be on the disk.
+//! Opens a database: checks it, updates its schema, and makes sure that it is on the disk.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::writer::Writer;
 use super::{Bounds, Outcomes, revocations};
 use crate::metrics::Commits;
 
-/// Why the database was not opened.
+/// The reasons why the database was not opened.
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// Made by a newer version of this program.
@@ -34,15 +34,15 @@ pub enum OpenError {
     /// The file is empty, which a database never is.
     #[error("{0} is empty: it is no database")]
     Empty(PathBuf),
-    /// The database is missing while its log is there, which a new database would remove.
+    /// The database is missing but its log exists, and a new database would remove that.
     #[error("{path} is missing, and its log {path}-wal is there", path = .0.display())]
     Missing(PathBuf),
-    /// The database and a log that was not copied into it yet do not fit each other.
+    /// The database and a log that was not copied into it yet do not belong together.
     #[error("{path} and its log {path}-wal do not fit each other: {damage}", path = .path.display())]
     Misfit {
         /// The file.
         path: PathBuf,
-        /// The misfit that was found.
+        /// The contradiction that was found.
         damage: String,
     },
     /// The database could not be opened or prepared.
@@ -56,8 +56,8 @@ pub enum OpenError {
 }
 
 impl<T> Writer<T> {
-    /// Opens or makes the database file `path`, for callers that have a thread of their own to write on. The writer
-    /// keeps within `bounds`, sends what became of messages to `outcomes`, and counts `commits`.
+    /// Opens or creates the database file `path`, for callers that write on a thread of their own. The writer
+    /// keeps within `bounds`, sends the outcomes of messages to `outcomes`, and counts `commits`.
     pub fn open(
         path: &Path,
         bounds: Bounds,
@@ -71,7 +71,7 @@ impl<T> Writer<T> {
         }
         let opened = Self::open_or_make(path, bounds, outcomes, commits);
         if is_new && opened.is_err() && refuse_empty(path).is_err() {
-            // An empty file that this start made must not make the next start refuse it.
+            // An empty file made by this start must not make the next start refuse it.
             let _ = std::fs::remove_file(path);
         }
         opened
@@ -84,7 +84,7 @@ impl<T> Writer<T> {
         commits: Commits,
     ) -> Result<Self, OpenError> {
         let failed = |error: rusqlite::Error| OpenError::new(path, &error);
-        // Before SQLite makes one.
+        // Checked before SQLite creates a log.
         let has_log = has_log(path);
         let mut connection = connect(path).map_err(failed)?;
         let survey = settle(&mut connection, path, has_log)?;
@@ -123,7 +123,8 @@ impl OpenError {
     }
 }
 
-/// Refuses an empty file, which SQLite would take for a new database: everything that was in it would be gone.
+/// Refuses an empty file, which SQLite would take for a new database: all of its former contents would be lost
+/// without a word.
 fn refuse_empty(path: &Path) -> Result<(), OpenError> {
     match std::fs::metadata(path) {
         Ok(file) if file.is_file() && file.len() == 0 => Err(OpenError::Empty(path.to_owned())),
@@ -131,8 +132,8 @@ fn refuse_empty(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Checks a database, brings it up to date, and copies its log into it. If the disk failed before, the log's content
-/// may be in memory alone; afterwards it is on the disk.
+/// Checks a database, updates its schema, and copies its log into it. If the disk failed before, the log's content
+/// may be in memory only; afterwards it is on the disk.
 fn settle(connection: &mut Connection, path: &Path, has_log: bool) -> Result<Survey, OpenError> {
     let failed = |error: rusqlite::Error| OpenError::new(path, &error);
     let keep_log = |connection: &Connection, keep| {
@@ -159,7 +160,7 @@ fn settle(connection: &mut Connection, path: &Path, has_log: bool) -> Result<Sur
     Ok(survey.unwrap_or_else(|| Survey::take(connection)))
 }
 
-/// Whether the log beside a database may hold something that the database does not.
+/// Returns true if the log beside a database may contain something that the database does not.
 fn has_log(path: &Path) -> bool {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
@@ -175,7 +176,7 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    // The sandbox allows no folder for temporary files, and none should hold the content of the database.
+    // The sandbox allows no folder for temporary files, and none of them should contain data from the database.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)

@@ -1,5 +1,5 @@
-//! What became of appends, on its way from the store to whoever answers them. It gathers while that one is
-//! busy, so that the next batch is as large as there is work; and the store can wait until there is none.
+//! The queue of outcomes of appends, from the store to the task that answers callers. Outcomes collect while that
+//! task is busy, so that its next batch is as large as possible; and the store can wait until the task is idle.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,18 +8,17 @@ use tokio::sync::Notify;
 
 use super::Outcome;
 
-/// Outcomes that wait to be taken before no further transaction begins.
+/// With this many outcomes waiting, no further transaction begins until some are taken.
 const WAITING: usize = 1_024;
 
-/// Where a store tells outcomes: after each commit all that it made durable, in the order in which messages
-/// were stored. The queue is bounded: when it is full the store waits, and so do those who have something
-/// for the store.
+/// The store's end of the queue. After each commit the store adds everything that it made durable, in the order in
+/// which messages were stored. The queue is bounded: when it is full the store waits, and so do its callers.
 pub struct Outcomes<T>(Arc<Shared<T>>);
 
-/// Where outcomes are taken.
+/// The end of the queue where outcomes are taken.
 pub struct OutcomeQueue<T>(Arc<Shared<T>>);
 
-/// Outcomes that were taken together. As long as it lives, they count as being delivered.
+/// Outcomes that were taken together. While this exists, they count as being delivered.
 pub struct Batch<T> {
     /// In the order in which messages were stored.
     pub outcomes: Vec<Outcome<T>>,
@@ -28,17 +27,17 @@ pub struct Batch<T> {
 
 struct Shared<T> {
     state: Mutex<State<T>>,
-    /// Nothing is being delivered any more, or something was taken.
+    /// Signalled when nothing is being delivered any more, or something was taken.
     progress: Condvar,
-    /// Something came, or nothing will.
+    /// Signalled when an outcome was added, or when no more will come.
     news: Notify,
 }
 
 struct State<T> {
     waiting: Vec<Outcome<T>>,
-    /// A batch was taken and is not delivered yet.
+    /// True while a batch was taken and is not delivered yet.
     delivering: bool,
-    /// One of the two sides is gone.
+    /// True when one of the two ends is gone.
     ended: bool,
 }
 
@@ -50,7 +49,7 @@ pub fn outcome_queue<T>() -> (Outcomes<T>, OutcomeQueue<T>) {
 }
 
 impl<T> Outcomes<T> {
-    /// Adds outcomes. Blocks while the queue is full. When nobody takes them any more they are dropped.
+    /// Adds outcomes. Blocks while the queue is full. Drops them if the other end is gone.
     pub fn send(&self, outcomes: Vec<Outcome<T>>) {
         let full = |state: &mut State<T>| state.waiting.len() >= WAITING && !state.ended;
         let state = self.0.progress.wait_while(self.0.state(), full);
@@ -67,33 +66,33 @@ impl<T> Outcomes<T> {
         self.0.news.notify_one();
     }
 
-    /// Waits until everything was delivered, but not beyond `deadline`. Blocks.
+    /// Blocks until everything was delivered, or until `deadline`.
     pub fn wait_until_delivered(&self, deadline: Instant) {
         let busy = |state: &mut State<T>| (state.delivering || !state.waiting.is_empty()) && !state.ended;
         let left = deadline.saturating_duration_since(Instant::now());
         if left > Duration::ZERO {
-            // Whether time ran out makes no difference.
+            // The result is the same if time ran out.
             drop(self.0.progress.wait_timeout_while(self.0.state(), left, busy));
         }
     }
 }
 
 impl<T> OutcomeQueue<T> {
-    /// Waits for outcomes and takes all that are there; `None` when no more will come.
+    /// Waits for outcomes and takes all of them; `None` when no more will come.
     pub async fn next(&mut self) -> Option<Batch<T>> {
         loop {
             if let Some(batch) = self.try_next() {
                 return Some(batch);
             }
             if self.0.state().ended {
-                // What came between the two looks.
+                // Outcomes that were added between the two checks.
                 return self.try_next();
             }
             self.0.news.notified().await;
         }
     }
 
-    /// Takes all outcomes that are there; `None` when there are none.
+    /// Takes all waiting outcomes; `None` when there are none.
     pub fn try_next(&mut self) -> Option<Batch<T>> {
         let mut state = self.0.state();
         if state.waiting.is_empty() {
@@ -128,7 +127,7 @@ impl<T> Drop for Outcomes<T> {
 impl<T> Drop for OutcomeQueue<T> {
     fn drop(&mut self) {
         self.0.end();
-        // Those who wait for an answer see that there will be none.
+        // Callers who wait notice that there will be no answer.
         let waiting = std::mem::take(&mut self.0.state().waiting);
         drop(waiting);
     }
@@ -198,7 +197,7 @@ mod tests {
         assert_eq!(queue.next().await.unwrap().outcomes.len(), WAITING);
         sending.await.unwrap();
         assert_eq!(numbers(&queue.next().await.unwrap()), [WAITING]);
-        // And that was the end.
+        // And there are no more.
         assert!(queue.next().await.is_none());
     }
 

@@ -1,5 +1,4 @@
-//! Reading, on threads of their own, each with its own connection: SQLite's WAL lets them read while
-//! the writer writes.
+//! Reads on separate threads, each with its own connection: SQLite's WAL lets them read while the writer writes.
 
 use parlour_protocol::limits::HISTORY_BYTES;
 use parlour_protocol::{
@@ -20,7 +19,7 @@ pub(super) fn history(
     range: HistoryRange,
     limit: u16,
 ) -> Result<Page, Failure<ReadError>> {
-    // One snapshot for all that follows.
+    // One snapshot for all queries below.
     let transaction = connection.unchecked_transaction()?;
     let found: Option<(i64, Seq, Vec<u8>)> = transaction
         .prepare_cached("SELECT id, last_seq, last_hash FROM conversations WHERE name = ?1")?
@@ -40,7 +39,7 @@ pub(super) fn history(
         HistoryRange::Before(seq) => backwards(&transaction, conversation, seq, limit)?,
         HistoryRange::After(seq) => forwards(&transaction, conversation, seq, limit)?,
     };
-    // Rows that cannot be found any more must not look as if they had never been.
+    // Rows that cannot be found any more must not look as if they had never existed.
     let (begins, ends) = match range {
         _ if limit == 0 => (None, None),
         HistoryRange::Newest => ((!is_full).then_some(last.min(1)), Some(last)),
@@ -100,11 +99,11 @@ fn forwards(
 /// The rows of a page.
 struct Rows {
     rows: Vec<RawMessage>,
-    /// Whether there was no room for a further one.
+    /// True if there was no room for another row.
     is_full: bool,
 }
 
-/// Takes rows until the page has its bytes; at least one.
+/// Takes rows until the page is full, and at least one.
 fn fill(
     found: impl Iterator<Item = rusqlite::Result<RawMessage>>,
     limit: u16,
@@ -123,7 +122,7 @@ fn fill(
     Ok(Rows { rows, is_full })
 }
 
-/// Parses the rows, and checks each against its hash and the message before it.
+/// Parses the rows and checks each against its hash and the message before it.
 fn verified(
     connection: &Connection,
     conversation: i64,
@@ -149,13 +148,13 @@ fn verified(
     Ok(messages)
 }
 
-/// The `seq` at the end of a conversation. Where the conversation's row does not fit its newest message, this is
-/// the newest message that there is: reading that one fails and says what is damaged, and the rest stays readable.
+/// The `seq` at the end of a conversation. If the conversation's row does not match its newest message, this is
+/// the newest existing message: reading that one fails and names the damage, and the rest stays readable.
 const END: &str = "CASE WHEN last_seq = 0
     OR last_hash = (SELECT hash FROM messages WHERE conversation = conversations.id AND seq = last_seq)
     THEN last_seq ELSE (SELECT max(seq) FROM messages WHERE conversation = conversations.id) END";
 
-/// Lists the conversations of a user. A direct one in which nothing was said yet is not listed.
+/// Lists the conversations of a user, without direct ones that have no message yet.
 pub(super) fn conversations(
     connection: &Connection,
     survey: &Survey,
@@ -209,7 +208,7 @@ pub(super) fn revoked_devices(
     .collect()
 }
 
-/// The number of the newest revocation, 0 for none.
+/// The number of the newest revocation, or 0.
 pub(super) fn newest_revocation(connection: &Connection) -> Result<u64, Failure<ReadError>> {
     Ok(connection
         .prepare_cached("SELECT coalesce(max(number), 0) FROM revocations")?

@@ -1,5 +1,5 @@
-//! The rows of revoked devices. They are chained, so that a changed one is noticed; the TTP has all of them and
-//! sends them again, which repairs it.
+//! The rows of revoked devices. They are chained, which reveals changed rows; the TTP has all of them and sends
+//! them again, which repairs the damage.
 
 use parlour_protocol::limits::{REVOCATIONS_BYTES, REVOCATIONS_PAGE};
 use parlour_protocol::ttp::Revocation;
@@ -70,19 +70,19 @@ impl RevocationRow {
     }
 }
 
-/// The change that adding a revocation made.
+/// The effect of adding a revocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Addition {
-    /// It was not stored before.
+    /// It was new.
     New,
-    /// Nothing: it was stored before, as it is.
+    /// It was stored before, and nothing changed.
     Known,
-    /// Its row had been damaged, and was replaced.
+    /// Its row was damaged, and was replaced.
     Repaired,
 }
 
-/// Stores a revocation under its number. An intact row is never replaced: nobody's revocation is taken back
-/// because the TTP changed its mind.
+/// Stores a revocation under its number. An intact row is never replaced: a revocation stays even if the TTP sends
+/// another one with its number.
 pub(super) fn add(
     connection: &Connection,
     revocation: &Revocation,
@@ -117,7 +117,7 @@ fn find(connection: &Connection, number: u64) -> rusqlite::Result<Option<Revocat
     let mut select =
         connection.prepare_cached(&format!("SELECT {COLUMNS} FROM revocations WHERE number = ?1"))?;
     match select.query_row([number], RevocationRow::read).optional() {
-        // A row whose columns have other types than they must have counts as missing.
+        // A row with wrong column types counts as missing.
         Err(rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..)) => {
             Ok(None)
         }
@@ -149,7 +149,8 @@ fn hash_of(connection: &Connection, number: u64) -> rusqlite::Result<Option<Hash
     Ok(find(connection, number)?.and_then(|row| row.hash))
 }
 
-/// Checks all of them, the oldest first. Reports each damage to `damaged`, and returns the number of the last one.
+/// Checks all revocations, the oldest first. Reports each damage to `damaged`, and returns the number of the last
+/// one.
 pub(super) fn verify(connection: &Connection, mut damaged: impl FnMut(String)) -> rusqlite::Result<u64> {
     let mut select = connection.prepare(&format!("SELECT {COLUMNS} FROM revocations ORDER BY number"))?;
     let mut rows = select.query([])?;
@@ -172,12 +173,12 @@ pub(super) fn verify(connection: &Connection, mut damaged: impl FnMut(String)) -
     Ok(last)
 }
 
-/// Builds the index anew. An index that does not lead to a damaged row any more keeps the row from being replaced.
+/// Builds the index again. While the index does not lead to a damaged row, that row cannot be replaced.
 pub(super) fn reindex(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("REINDEX revocations")
 }
 
-/// Computes the hash of every revocation, for databases from before there were any.
+/// Computes the hash of every revocation, for databases made before revocations had hashes.
 pub(super) fn chain(connection: &Connection) -> rusqlite::Result<()> {
     // Statements came later.
     let mut select = connection

@@ -1,5 +1,5 @@
-//! How much more may be stored: by an account, in the database and on its disk. Only messages are refused for
-//! want of room; accounts, revocations and the audit log use the space that is kept free for them.
+//! The space for further messages: of an account, in the database and on its disk. Only messages are refused for
+//! lack of space; accounts, revocations and the audit log use the space that is kept free for them.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -19,14 +19,14 @@ const ROW_BYTES: u64 = 256;
 /// The time between two checks of the sizes of database and disk.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// One part in so many of what an account may use is written ahead of its use, so that few messages have to
+/// The use of an account is recorded ahead in steps of its limit divided by this, so that few messages have to
 /// update it.
 const AHEAD: u64 = 4_096;
 
-/// The most accounts whose use is kept in memory. With more, all of it is written and forgotten.
+/// The most accounts whose use is kept in memory. With more, all of them are written and forgotten.
 const REMEMBERED: usize = 100_000;
 
-/// The limits of what is stored.
+/// The limits on what is stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bounds {
     /// Bytes of messages of one account.
@@ -51,19 +51,20 @@ impl Bounds {
     }
 }
 
-/// What an account has stored.
+/// The use of an account.
 struct Used {
     bytes: u64,
     /// The number in the database, which is never less than `bytes`.
     noted: u64,
-    /// Whether one of its messages was refused already: the audit log says so once.
+    /// True if one of its messages was refused already: the audit log records it only once.
     refused: bool,
 }
 
-/// Why there is no room for a message.
+/// The reasons why there is no space for a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Full {
-    /// Its sender has stored as much as an account may; `first` when the audit log does not say so yet.
+    /// Its sender's messages use all the space that an account may have; `first` if the audit log does not say so
+    /// yet.
     Account { first: bool },
     /// The database or its disk is full.
     Server,
@@ -78,7 +79,7 @@ impl From<Full> for AppendError {
     }
 }
 
-/// Room for messages, as the writer keeps it in memory.
+/// The space for messages, in the writer's memory.
 pub(super) struct Room {
     bounds: Bounds,
     /// The folder of the database; `None` for one without.
@@ -108,7 +109,7 @@ impl Room {
             connection.prepare_cached(pragma)?.query_row([], |row| row.get(0))
         };
         let bytes = size("PRAGMA page_count")?.saturating_mul(size("PRAGMA page_size")?);
-        // A disk that cannot be asked says so when it is written to.
+        // A disk that cannot be queried shows its failure when it is written to.
         let free = self.folder.as_deref().and_then(|folder| statvfs(folder).ok());
         let free = free.map_or(u64::MAX, |disk| disk.blocks_available().saturating_mul(disk.fragment_size()));
         let is_full = bytes >= self.bounds.database || free < self.bounds.free;
@@ -127,7 +128,7 @@ impl Room {
         Ok(())
     }
 
-    /// Why there is no room for a message; `None` when there is.
+    /// The reason why there is no space for a message; `None` when there is.
     pub(super) fn lacks(
         &mut self,
         connection: &Connection,
@@ -162,7 +163,7 @@ impl Room {
         Ok(())
     }
 
-    /// Writes exactly what was used, before the writer ends.
+    /// Writes the exact use, before the writer ends.
     pub(super) fn settle(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         for (user, used) in &mut self.used {
             if used.noted != used.bytes {
@@ -173,7 +174,7 @@ impl Room {
         Ok(())
     }
 
-    /// Forgets what is in memory, which may be ahead of the database.
+    /// Forgets the state in memory, which may be ahead of the database.
     pub(super) fn forget(&mut self) {
         self.used.clear();
         self.looked = None;
@@ -193,7 +194,7 @@ impl Room {
     }
 }
 
-/// How many bytes a message counts for. An envelope counts for a few more than its columns hold.
+/// The number of bytes that a message counts for. An envelope counts for a few more than its columns hold.
 fn cost(body: &Body) -> u64 {
     let bytes = match body {
         Body::Text(text) => text.as_str().len(),

@@ -1,4 +1,4 @@
-//! Rows of messages, and how they become the types of the protocol.
+//! Rows of messages, and their conversion to the types of the protocol.
 
 use parlour_protocol::{Body, Message, MessageId, SafeText, SealedMessage, Seq, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -40,9 +40,9 @@ impl RawMessage {
         })
     }
 
-    /// About how many bytes this row takes in a reply.
+    /// Roughly the number of bytes of this row in a reply.
     pub(super) fn size(&self) -> usize {
-        // JSON escapes a quotation mark, a backslash, TAB and line feed with one more byte.
+        // JSON needs one more byte to escape a quotation mark, a backslash, TAB or line feed.
         let escapes =
             |text: &String| text.bytes().filter(|b| matches!(b, b'"' | b'\\' | b'\t' | b'\n')).count();
         let text = self.text.as_ref().map_or(0, |text| text.len() + escapes(text));
@@ -76,7 +76,7 @@ impl RawMessage {
     }
 }
 
-/// The hash that message `seq` goes on from, if the message before it is there.
+/// The hash that message `seq` continues, if the message before it exists.
 pub(super) fn hash_before(
     connection: &Connection,
     conversation: i64,
@@ -92,7 +92,7 @@ pub(super) fn hash_before(
     Ok(bytes.and_then(hash))
 }
 
-/// A stored hash, if it has the length of one.
+/// A stored hash, if it has the right length.
 pub(super) fn hash(bytes: Vec<u8>) -> Option<Hash> {
     bytes.try_into().ok()
 }

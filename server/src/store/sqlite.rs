@@ -22,14 +22,14 @@ use crate::metrics::Commits;
 pub use super::opening::OpenError;
 pub use super::writer::{Answer, Write, Writer};
 
-/// Threads that read.
+/// The number of threads that read.
 const READERS: usize = 2;
 
-/// The most writes, and the most reads, that wait for their threads. Callers with further ones wait for a place in
-/// the queue.
+/// The most writes, and the most reads, that are queued for their threads. Further callers wait for a place in the
+/// queue.
 const QUEUE: usize = 4_096;
 
-/// Something to read, which answers its caller; `None` ends the thread.
+/// A read, which answers its caller; `None` ends the thread.
 type Read = Option<Box<dyn FnOnce(&Connection) + Send>>;
 
 /// The store over one SQLite file.
@@ -45,8 +45,8 @@ pub struct SqliteStore<T> {
 type Threads = Mutex<Vec<JoinHandle<()>>>;
 
 impl<T: Send + 'static> SqliteStore<T> {
-    /// Opens or makes the database file `path` and starts its threads. The store keeps within `bounds`, sends what
-    /// became of messages to `outcomes`, and counts `commits`.
+    /// Opens or creates the database file `path` and starts its threads. The store keeps within `bounds`, sends
+    /// the outcomes of messages to `outcomes`, and counts `commits`.
     pub fn open(
         path: &Path,
         bounds: Bounds,
@@ -74,7 +74,7 @@ impl<T: Send + 'static> SqliteStore<T> {
         Ok(Self { writes, reads, survey, readers: Mutex::new(readers), writer: Mutex::new(vec![writer]) })
     }
 
-    /// Writes what is queued and ends the threads. Nothing can be kept or read afterwards.
+    /// Writes everything that is queued and ends the threads. The store cannot be used afterwards.
     pub async fn close(&self) {
         // A send fails when the thread has ended already. The writer's connection closes last: SQLite copies the log
         // into the database and removes it when the last connection closes, and not when two close at once.
@@ -93,7 +93,7 @@ impl<T: Send + 'static> SqliteStore<T> {
         Box::pin(async move {
             let (answer, answered) = oneshot::channel();
             let read: Read = Some(Box::new(move |connection| {
-                // Whoever has stopped waiting does not need the answer.
+                // A caller that stopped waiting does not need the answer.
                 let _ = answer.send(work(connection));
             }));
             self.reads.send(read).await.map_err(|_| ReadError::Closed)?;
@@ -116,7 +116,7 @@ impl<T: Send + 'static> SqliteStore<T> {
     }
 }
 
-/// Waits until these have ended.
+/// Waits until these threads have ended.
 async fn join(threads: &Threads) {
     let threads = match threads.lock() {
         Ok(mut threads) => std::mem::take(&mut *threads),
@@ -134,7 +134,7 @@ fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle
     std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(|error| error.to_string())
 }
 
-/// Reads one after the other; the threads take turns at waiting for the queue.
+/// Reads one request after another; the threads take turns at waiting for the queue.
 fn read(connection: &Connection, queue: &Mutex<mpsc::Receiver<Read>>) {
     loop {
         let next = match queue.lock() {
@@ -233,7 +233,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("chat.db");
         conformance::all(|| open(&path), |store| async move { store.close().await }).await;
-        // Each change left its entry, and what changed nothing left none.
+        // Each change left its entry, and requests that changed nothing left none.
         let file = AuditFile::open(&path).unwrap();
         let mut seen = Vec::new();
         let visit = |row: AuditRow| {
@@ -290,14 +290,14 @@ mod tests {
             store.add_revocation(again, conformance::entry(Kind::DeviceRevoked, 5)).await.unwrap();
             assert_eq!(store.statements(0).await.unwrap().statements, ["a.b.c"]);
             assert!(store.account(erik).await.unwrap().is_some());
-            // And it goes on.
+            // The store can still be used.
             let kept = conformance::append(&store, &mut outcomes, conformance::public("erik", 9, "on")).await;
             assert_eq!(kept.unwrap().message.seq, 4);
             store.audit(vec![conformance::entry(Kind::Started, 5)]).await.unwrap();
             store.close().await;
             let verdict = AuditFile::open(&path).unwrap().verify().unwrap();
             assert!(matches!(verdict, Verdict::Sound { entries, .. } if entries == audited + 1));
-            // What was stored before counts, to the byte.
+            // Earlier messages count too, to the byte.
             let counted = "SELECT group_concat(user || ' ' || bytes, ', ' ORDER BY user) FROM stored";
             let counted = Connection::open(&path).unwrap().query_row(counted, [], |row| row.get(0));
             assert_eq!(counted, Ok("erik 3875, sam 7278".to_owned()));
@@ -330,7 +330,7 @@ mod tests {
         let (store, mut outcomes) = open(&path);
         conformance::fill(&store, &mut outcomes, 1).await;
         store.close().await;
-        // As earlier versions left one behind when an id was used again towards somebody new.
+        // Earlier versions left such a row when an id was used again for a new recipient.
         let empty = "INSERT INTO conversations VALUES (7, '@sam@sam', 0, 0, zeroblob(32));
                      INSERT INTO members VALUES ('sam', 7)";
         Connection::open(&path).unwrap().execute_batch(empty).unwrap();
@@ -340,7 +340,7 @@ mod tests {
         conformance::append(&store, &mut outcomes, conformance::sealed("sam", "sam")).await.unwrap();
         assert_eq!(store.conversations(sam.clone()).await.unwrap().len(), 2);
         store.close().await;
-        // One that has messages is listed, whatever its own row says.
+        // A conversation with messages is listed, whatever its own row says.
         let forged = "UPDATE conversations SET last_seq = 0, last_hash = zeroblob(32) WHERE id = 7";
         Connection::open(&path).unwrap().execute_batch(forged).unwrap();
         let (store, _outcomes) = open(&path);
@@ -357,7 +357,7 @@ mod tests {
         let store = SqliteStore::open(&path, BOUNDS, told, commits.clone()).unwrap();
         conformance::fill(&store, &mut outcomes, 1).await;
         let beside = Connection::open(&path).unwrap();
-        // SQLite's own number of what others have committed since this connection was opened.
+        // SQLite's count of the commits by others since this connection was opened.
         let changes = || beside.pragma_query_value(None, "data_version", |row| row.get::<_, i64>(0)).unwrap();
         let before = changes();
         store.probe().await.unwrap();

@@ -1,5 +1,5 @@
-//! Checks the small tables by which everything else is found, whenever a database is opened. Without that, a row of
-//! theirs that is missing or changed would make what it leads to look as if it had never existed.
+//! Checks the small tables that lead to everything else, whenever a database is opened. Without these checks, data
+//! behind a missing or changed row would look as if it had never existed.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,18 +14,18 @@ use super::{ConversationKey, Damaged, revocations};
 /// The tables that are read whole.
 const SMALL: [&str; 4] = ["accounts", "conversations", "members", "revocations"];
 
-/// More messages than fit in a log that is copied after every commit, as far as that works.
+/// More messages than fit in a log that is copied after every commit, as long as copying works.
 const NEWEST: u32 = 20_000;
 
 /// The findings of checking a database when it was opened. Damaged data is refused; the rest is served.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
     damages: Vec<String>,
-    /// Whether a conversation that is not found may be one that was damaged.
+    /// True if a conversation that is not found may be one that was damaged.
     names: bool,
-    /// The users of conversations whose rows do not fit.
+    /// The users of conversations whose rows are damaged.
     users: HashSet<String>,
-    /// Whether the list of revoked devices is in doubt, until the TTP has sent it again.
+    /// True while the list of revoked devices is in doubt; the TTP sends it again.
     revocations: AtomicBool,
 }
 
@@ -41,8 +41,8 @@ impl Survey {
         survey
     }
 
-    /// Checks the newest messages as well, which may stand in a log that was not copied yet. With a log of another
-    /// database, or of another state of this one, they do not go on from what came before them.
+    /// Also checks the newest messages, which may be in a log that was not copied yet. If the log belongs to
+    /// another database, or to another state of this one, they do not continue the messages before them.
     pub(super) fn with_newest_messages(mut self, connection: &Connection) -> Self {
         if let Err(failure) = self.look_at_newest(connection) {
             self.damages.push(format!("the newest messages cannot be read: {failure}"));
@@ -75,7 +75,7 @@ impl Survey {
         (!self.damages.is_empty()).then(|| self.damages.join("; "))
     }
 
-    /// Succeeds when a conversation that is not found never existed; an error when that is in doubt.
+    /// Succeeds when a conversation that is not found never existed; fails when that is in doubt.
     pub(super) fn trust_absence(&self) -> Result<(), Damaged> {
         if self.names {
             return Err(Damaged("the list of conversations".to_owned()));
@@ -83,7 +83,7 @@ impl Survey {
         Ok(())
     }
 
-    /// Succeeds when the conversations found for a user are all of them; an error when that is in doubt.
+    /// Succeeds when the conversations found for a user are all of them; fails when that is in doubt.
     pub(super) fn trust_list_of(&self, user: &UserName) -> Result<(), Damaged> {
         self.trust_absence()?;
         if self.users.contains(user.as_str()) {
@@ -92,7 +92,7 @@ impl Survey {
         Ok(())
     }
 
-    /// Succeeds when the list of revoked devices is complete; an error when that is in doubt.
+    /// Succeeds when the list of revoked devices is complete; fails when that is in doubt.
     pub(super) fn trust_revocations(&self) -> Result<(), Damaged> {
         if self.revocations.load(Ordering::Acquire) {
             return Err(Damaged("the list of revoked devices".to_owned()));
@@ -100,7 +100,7 @@ impl Survey {
         Ok(())
     }
 
-    /// Checks the list of revoked devices again after one was repaired. Returns whether it is to be trusted now.
+    /// Checks the list of revoked devices again after a repair. Returns true if it can be trusted now.
     pub(super) fn recheck_revocations(&self, connection: &Connection) -> rusqlite::Result<bool> {
         let mut sound = structure(connection, "revocations")?.is_empty();
         revocations::verify(connection, |_| sound = false)?;
@@ -152,7 +152,7 @@ impl Survey {
             }
             match newest(connection, id, seq)? {
                 Newest::Nothing if seq == 0 && end == Some(GENESIS) => {}
-                // The message was said elsewhere, so this row has another conversation's name.
+                // The message was posted elsewhere, so this row has another conversation's name.
                 Newest::Sound(_, place) if place != name => {
                     self.names = true;
                     self.damages.push(format!("conversation {name:?} is {place:?}"));
@@ -183,11 +183,11 @@ fn structure(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Strin
 
 /// The message at the end of a conversation.
 enum Newest {
-    /// There is none with that `seq`.
+    /// There is no message with that `seq`.
     Nothing,
-    /// It does not fit its hash.
+    /// It does not match its hash.
     Damaged,
-    /// Its hash, and the stored name of the conversation that it names.
+    /// Its hash, and the stored name of its conversation.
     Sound(Hash, String),
 }
 
@@ -209,12 +209,12 @@ fn newest(connection: &Connection, id: i64, seq: u64) -> rusqlite::Result<Newest
     })
 }
 
-/// Whether a message with this stored hash comes after the one whose hash is `before`.
+/// Returns true if a message with this stored hash follows the one whose hash is `before`.
 fn follows(before: Option<Hash>, message: &Message, stored: &Hash) -> bool {
     before.is_some_and(|before| link(&before, message) == *stored)
 }
 
-/// The conversation with this stored name, if it is one.
+/// The conversation with this stored name, if the name is valid.
 fn key(stored_name: &str) -> Option<ConversationKey> {
     let key = if let Some(channel) = stored_name.strip_prefix('#') {
         ConversationKey::Channel(channel.parse::<ChannelName>().ok()?)

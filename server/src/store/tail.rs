@@ -1,4 +1,4 @@
-//! The ends of conversations, from which the next message goes on.
+//! The ends of conversations, where the next message is appended.
 
 use parlour_protocol::{Seq, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -10,11 +10,11 @@ use super::{AppendError, ConversationKey, Damaged, Failure};
 /// The end of a conversation.
 #[derive(Clone, Copy)]
 pub(super) struct Tail {
-    /// The conversation's row.
+    /// The id of the conversation's row.
     pub(super) id: i64,
-    /// The newest `seq`, 0 before the first message.
+    /// The newest `seq`; 0 before the first message.
     pub(super) seq: Seq,
-    /// When the newest message was stored.
+    /// The time of the newest message.
     pub(super) time: Timestamp,
     /// The hash of the newest message.
     pub(super) hash: Hash,
@@ -34,7 +34,7 @@ pub(super) fn load(
         .optional()?;
     let Some((id, seq, time, bytes)) = found else { return Ok(None) };
     let tail = hash(bytes).map(|hash| Tail { id, seq, time: Timestamp::from_millis(time), hash });
-    // A newest message that cannot be read is damage of this conversation alone.
+    // A newest message that cannot be read damages only this conversation.
     let is_sound = |tail: &Tail| hash_before(connection, id, tail.seq + 1) == Ok(Some(tail.hash));
     match tail.filter(is_sound) {
         Some(tail) => Ok(Some(tail)),
@@ -42,7 +42,7 @@ pub(super) fn load(
     }
 }
 
-/// Makes a conversation, in which nothing was said yet.
+/// Creates a conversation without messages.
 pub(super) fn create(connection: &Connection, key: &ConversationKey) -> rusqlite::Result<Tail> {
     connection
         .prepare_cached(

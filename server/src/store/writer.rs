@@ -1,5 +1,5 @@
-//! The one thread that writes, with group commit: it takes what has gathered, writes it in one transaction,
-//! and answers everyone who waits once that is durable.
+//! The only thread that writes, with group commit: it takes all waiting writes, makes them in one transaction, and
+//! answers all callers once that is durable.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -27,7 +27,7 @@ use super::{
 use crate::audit::Entry;
 use crate::metrics::Commits;
 
-/// The length of SQLite's log at which it is copied into the database: a thousand pages, and what one
+/// The length of SQLite's log at which it is copied into the database: a thousand pages, and the most that one
 /// transaction may add.
 const LOG_BYTES: usize = 6 << 20;
 
@@ -40,37 +40,37 @@ const GATHERING: Duration = Duration::from_millis(20);
 /// The most conversations whose ends are kept in memory. With more, all are forgotten and read again.
 const TAILS: usize = 100_000;
 
-/// Gets the result of a write once it is durable, or has failed.
+/// Receives the result of a write once it is durable or has failed.
 pub type Answer<E> = oneshot::Sender<Result<(), E>>;
 
-/// Something to write, with who waits for it.
+/// A write, with the caller's way to get the answer.
 pub enum Write<T> {
-    /// A message, and what its caller finds again in the outcome.
+    /// A message, and a value that the caller gets back with the outcome.
     Append(Box<NewMessage>, T),
-    /// An account, and the entry for it in the audit log.
+    /// An account, and its entry in the audit log.
     CreateAccount(Box<(Account, Entry)>, Answer<CreateAccountError>),
-    /// A revocation, and the entry for it in the audit log.
+    /// A revocation, and its entry in the audit log.
     AddRevocation(Box<(Revocation, Entry)>, Answer<AddRevocationError>),
-    /// Entries of the audit log.
+    /// Entries for the audit log.
     Audit(Vec<Entry>, Answer<AuditError>),
-    /// Something durable that changes nothing.
+    /// A durable write that changes nothing.
     Probe(Answer<WriteError>),
-    /// Ends the writer, once everything in front of this is written.
+    /// Ends the writer after everything queued before this.
     Stop,
 }
 
-/// Answers somebody who waits, when it is known what became of the transaction.
+/// Answers a caller once the result of the transaction is known.
 type Reply = Box<dyn FnOnce(Result<(), WriteError>)>;
 
-/// The outcomes of the writes in a transaction, with those who wait until it is durable.
+/// The outcomes of the writes in a transaction, with the callers who wait until it is durable.
 struct Written<T> {
     appended: Vec<Outcome<T>>,
     replies: Vec<Reply>,
-    /// Whether something besides messages was written.
+    /// True if something other than messages was written.
     has_others: bool,
 }
 
-/// Writes what it is given, one transaction for each batch.
+/// Writes what it receives, in one transaction for each batch.
 pub struct Writer<T> {
     connection: Connection,
     memory: Memory,
@@ -81,8 +81,8 @@ pub struct Writer<T> {
 }
 
 impl<T> Writer<T> {
-    /// A writer into the database file `path` that keeps within `bounds`, sends what became of messages to `outcomes`
-    /// after each commit, and counts `commits`.
+    /// Creates a writer for the database file `path` that keeps within `bounds`, sends the outcomes of messages to
+    /// `outcomes` after each commit, and counts `commits`.
     pub(super) fn new(
         mut connection: Connection,
         path: &Path,
@@ -111,7 +111,8 @@ impl<T> Writer<T> {
     /// Writes until it gets [`Write::Stop`], or every sender is gone. Blocks, so it needs a thread of its own.
     pub fn run(&mut self, writes: &mut mpsc::Receiver<Write<T>>) {
         let mut batch = Vec::with_capacity(BATCH);
-        // What comes meanwhile gathers, and is delivered together: a write to each member for all of it.
+        // Writes that arrive meanwhile collect and are delivered together, with one write to each member for all
+        // of them.
         while writes.blocking_recv_many(&mut batch, BATCH) > 0 {
             let before = batch.len();
             batch.retain(|write| !matches!(write, Write::Stop));
@@ -126,17 +127,18 @@ impl<T> Writer<T> {
         }
     }
 
-    /// Writes exactly what accounts have stored, which is otherwise a little ahead. The last thing to be done.
+    /// Writes the exact use of accounts, which is otherwise recorded a little ahead. Call it last.
     pub(super) fn settle(&mut self) {
         if let Err(failure) = self.memory.room.settle(&self.connection) {
             warn!(%failure, "more is noted of what accounts have stored than they have");
         }
     }
 
-    /// Makes SQLite's log as long as it gets. A commit into a log that has to grow takes four times as
-    /// long, because it waits for the file system's own journal, and a log grows until its first checkpoint.
+    /// Makes SQLite's log as long as it gets. A commit takes four times as long while the log has to grow, because
+    /// it waits for the file system's own journal, and a log grows until its first checkpoint.
     pub(super) fn stretch_log(&self) {
-        // A small cache, so that the pages go to the log instead of staying in memory; then all of it is taken back.
+        // A small cache sends the pages to the log instead of keeping them in memory; then everything is rolled
+        // back.
         let pages = self.connection.query_row("PRAGMA cache_size", [], |row| row.get::<_, i64>(0));
         let stretched = pages.and_then(|pages| {
             self.connection.pragma_update(None, "cache_size", 16)?;
@@ -171,7 +173,7 @@ impl<T> Writer<T> {
             Err(failure) => {
                 self.commits.failures.inc();
                 self.memory.forget();
-                // Those whose write was not even tried, because the transaction could not begin, are answered as well.
+                // When the transaction could not begin, the writes that were not tried are answered as well.
                 written.take(batch.drain(..));
                 let error = match failure {
                     Some(failure) if WriteFault::of(&failure).is_none() => {
@@ -200,17 +202,17 @@ impl<T> Writer<T> {
         }
     }
 
-    /// Writes all of it in one transaction. After a failure nothing more is written, but everyone who
-    /// waits is in `written` all the same.
+    /// Makes all writes in one transaction. After a failure nothing more is written, but all callers are in
+    /// `written` anyway.
     fn transact(&mut self, batch: &mut Vec<Write<T>>, written: &mut Written<T>) -> rusqlite::Result<()> {
         if self.memory.tails.len() >= TAILS {
             self.memory.tails.clear();
         }
-        // As prepared statements, unlike rusqlite's own transactions, which are parsed each time.
+        // Prepared statements, because rusqlite's own transactions are parsed each time.
         let connection = &self.connection;
         let run = |statement| connection.prepare_cached(statement)?.execute([]);
         if !connection.is_autocommit() {
-            // An earlier transaction failed, and so did taking it back.
+            // An earlier transaction failed, and so did rolling it back.
             run("ROLLBACK")?;
         }
         run("BEGIN IMMEDIATE")?;
@@ -221,7 +223,7 @@ impl<T> Writer<T> {
         written.take(batch);
         let outcome = outcome.and_then(|()| run("COMMIT").map(drop));
         if outcome.is_err() && !connection.is_autocommit() {
-            // The first failure says more than one of this, which the next transaction notices.
+            // The first failure says more than one here, which the next transaction notices anyway.
             let _ = run("ROLLBACK");
         }
         outcome
@@ -229,7 +231,7 @@ impl<T> Writer<T> {
 }
 
 impl<T> Written<T> {
-    /// Adds what was not written.
+    /// Adds the writes that were not made.
     fn take(&mut self, writes: impl Iterator<Item = Write<T>>) {
         for write in writes {
             match write {
@@ -243,7 +245,7 @@ impl<T> Written<T> {
         }
     }
 
-    /// Adds what became of a message. Fails when the database did.
+    /// Adds the outcome of a message. Fails if the database failed.
     fn add_message(
         &mut self,
         waiting: T,
@@ -254,7 +256,7 @@ impl<T> Written<T> {
         failed
     }
 
-    /// Adds what became of another write. Fails when the database did.
+    /// Adds the outcome of another write. Fails if the database failed.
     fn add<E: From<WriteError> + Send + 'static>(
         &mut self,
         answer: Answer<E>,
@@ -268,25 +270,25 @@ impl<T> Written<T> {
     fn reply<E: From<WriteError> + Send + 'static>(&mut self, answer: Answer<E>, outcome: Result<(), E>) {
         self.has_others |= outcome.is_ok();
         self.replies.push(Box::new(move |committed: Result<(), WriteError>| {
-            // Whoever has stopped waiting does not need the result.
+            // A caller that stopped waiting does not need the result.
             let _ = answer.send(committed.map_err(E::from).and(outcome));
         }));
     }
 
-    /// Whether something was written, and not only looked up.
+    /// Returns true if something was written and not only looked up.
     fn has_news(&self) -> bool {
         let fresh = |(_, outcome): &Outcome<T>| outcome.as_ref().is_ok_and(|appended| appended.fresh);
         self.has_others || self.appended.iter().any(fresh)
     }
 
-    /// No message of a transaction that failed was stored.
+    /// Replaces the outcomes of messages: a transaction that failed stored none of them.
     fn fail(&mut self, error: &WriteError) {
         self.appended.iter_mut().for_each(|(_, outcome)| *outcome = Err(error.clone().into()));
     }
 }
 
-/// Divides what became of one write into its own outcome and a failure of the database, after which its own
-/// outcome does not count.
+/// Splits the result of one write into its own outcome and a failure of the database, which makes the outcome
+/// meaningless.
 fn divide<A, E: From<WriteError>>(outcome: Result<A, Failure<E>>) -> (Result<A, E>, rusqlite::Result<()>) {
     match outcome {
         Ok(done) => (Ok(done), Ok(())),
@@ -295,7 +297,7 @@ fn divide<A, E: From<WriteError>>(outcome: Result<A, Failure<E>>) -> (Result<A, 
     }
 }
 
-/// Writes until something fails.
+/// Appends messages until one fails.
 fn append_all<T>(
     connection: &Connection,
     memory: &mut Memory,
@@ -321,7 +323,7 @@ fn append_all<T>(
             Write::Stop => Ok(()),
         }?;
     }
-    // Once for each conversation, however much was said in it.
+    // Once for each conversation, however many messages it got.
     moved.values().try_for_each(|tail| tail::save(connection, tail))
 }
 
@@ -364,7 +366,7 @@ fn add_revocation(
     Ok(append_with_change(&mut memory.audit, connection, &entry)?)
 }
 
-/// Writes the database's version as it is, so that the page on which it stands goes to the disk.
+/// Writes the database's version unchanged, so that its page goes to the disk.
 fn touch(connection: &Connection) -> rusqlite::Result<()> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     connection.pragma_update(None, "user_version", version)

@@ -1,4 +1,4 @@
-//! What would be unsafe is not done unless somebody allows it.
+//! Unsafe settings are refused unless they are explicitly allowed.
 
 use std::process::Stdio;
 
@@ -58,7 +58,7 @@ fn what_would_be_unsafe_is_refused_until_it_is_allowed_by_name() -> Result<()> {
         ensure!(refused.status.code() == Some(2) && said.contains(&allowed_by), "{file} {mode:o}: {said}");
         set_mode(&path, safe)?;
     }
-    // Allowed by name, they start.
+    // If they are explicitly allowed, the programs start.
     set_mode(&key, 0o640)?;
     std::fs::write(world.path("server.toml"), "allow-unsafe = [\"world-readable-keys\"]")?;
     let mut command = world.server_command(&world.address()?.to_string())?;

@@ -1,4 +1,4 @@
-//! Who may not look, or looks in the wrong place, hears that and no advice that would do harm.
+//! A user who may not look, or looks in the wrong place, is told so, without harmful advice.
 
 use std::os::unix::process::CommandExt as _;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{check, one, server, set_mode, wrong};
 
-/// What to do about each thing that is wrong, after its name.
+/// The advice for each fault, after its name.
 fn fixes(finished: &Finished) -> Result<Vec<String>> {
     let mut fixes = Vec::new();
     for line in &finished.out {
@@ -22,7 +22,7 @@ fn fixes(finished: &Finished) -> Result<Vec<String>> {
     Ok(fixes)
 }
 
-/// Runs a program of ours as the user.
+/// Runs one of our programs as the user.
 fn run_as(user: &User, world: &World, program: &str, arguments: &[&str]) -> Result<Finished> {
     let mut command = world.command(program)?;
     command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
@@ -51,7 +51,7 @@ fn who_may_not_look_is_told_so_and_nothing_else() -> Result<()> {
         "{fixed:#?}"
     );
 
-    // A file that can be read is not enough.
+    // A readable file is not enough.
     world.stop_server()?;
     set_mode(&world.path("data"), 0o755)?;
     set_mode(&world.database(), 0o644)?;

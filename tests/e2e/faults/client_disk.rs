@@ -1,4 +1,4 @@
-//! A client whose own disk is full, fails, or has changed what it kept.
+//! A client whose own disk is full, fails, or has changed the client's data.
 
 use anyhow::{Context as _, Result, ensure};
 use parlour_tests::disk::{full, unsynced};
@@ -44,17 +44,17 @@ fn a_client_without_room_shows_what_comes_takes_on_nothing_and_keeps_all_when_th
                 ensure!(event["event"] != "logged_out", "{event}");
             }
         }
-        // What was kept before, and what came since, can be read.
+        // Older and newer messages can be read.
         let history =
             sam.call(&json!({"id": "h", "do": "history", "conversation": "#lobby", "limit": 10}))?;
         let texts = history["messages"].as_array().context("messages")?;
         ensure!(texts.last().is_some_and(|message| message["text"] == "in public"), "{history}");
-        // Nothing is said to wait that would be gone with this process.
+        // A message must not be shown as waiting if it would be lost with this process.
         let refused = sam.call(&json!({"id": "s", "do": "say", "to": "#lobby", "text": "not taken"}))?;
         ensure!(refused["error"]["code"] == "disk", "{refused}");
         ensure!(refused["error"]["hint"].is_string(), "{refused}");
         disk.heals()?;
-        // The next word is taken, and with it all that came meanwhile is kept.
+        // The next message is accepted, and everything received meanwhile is stored with it.
         let said = sam.call(&json!({"id": "t", "do": "say", "to": "#lobby", "text": "taken"}))?;
         ensure!(said["ok"] == "said", "{said}");
     }
@@ -145,7 +145,7 @@ fn what_was_changed_in_the_local_history_is_told_and_fetched_again() -> Result<(
     let mut sam = world.client_with("sam", &["--user", "sam"])?;
     ensure!(shown(&mut sam)? == before && !sam.process.errors().contains("damaged"));
 
-    // A file that does not hold together at all.
+    // A file that is not a consistent database.
     let good = std::fs::read(&path)?;
     let mut torn = good.clone();
     torn.truncate(good.len() / 2);
@@ -160,7 +160,7 @@ fn what_was_changed_in_the_local_history_is_told_and_fetched_again() -> Result<(
         ensure!(finished.hint().starts_with("hint: move local.db"), "{finished:#?}");
         ensure!(std::fs::read(&path)? == bytes, "{what}: the file was changed");
     }
-    // As the hint says.
+    // Follows the hint.
     for ending in ["local.db", "local.db-wal", "local.db-shm"] {
         let file = world.profile("sam").join(ending);
         if file.exists() {

@@ -1,4 +1,4 @@
-//! Bits that flip in the TTP's database: it is not served then, or nothing that it keeps has changed.
+//! Flipped bits in the TTP's database: it is refused, or its data is unchanged.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, Row};
 
-/// How many bits flip, one at a time.
+/// The number of bits that are flipped, one at a time.
 const FLIPS: u64 = 120;
 
 /// Everything in a database, table by table.
@@ -21,7 +21,7 @@ fn dump(path: &Path) -> rusqlite::Result<Vec<Vec<Value>>> {
         let width = select.column_count();
         let issued = select.column_index("issued").ok();
         let value = |row: &Row<'_>, column| match row.get(column)? {
-            // To the second: below that nothing else says when the certificate of a machine was issued.
+            // In whole seconds: nothing else records more precisely when a machine's certificate was issued.
             Value::Integer(millis) if issued == Some(column) => Ok(Value::Integer(millis / 1_000)),
             value => Ok(value),
         };

@@ -1,5 +1,5 @@
-//! A server whose disk is full, or does not keep what it is given: what cannot be stored is not acknowledged, what
-//! is stored can be read, and the sender's client sends again by itself.
+//! A server whose disk is full or loses data: a message that cannot be stored is not acknowledged, stored messages
+//! can be read, and the sender's client sends again by itself.
 
 use anyhow::{Context as _, Result, ensure};
 use nix::errno::Errno;
@@ -8,13 +8,13 @@ use parlour_tests::{Disk, World, run_to_end, wait_until};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-/// What `/post` answers to a text in the lobby, under this number as its id.
+/// Posts a text to the lobby with this number in its id, and returns the reply.
 fn post(line: &mut parlour_tests::Line, number: u64, text: &str) -> Result<Value> {
     let id = format!("0197741c-9a80-7000-8000-{number:012}");
     line.call(&json!({"id": number, "cmd": "post", "to": "#lobby", "message_id": id, "text": text}))
 }
 
-/// The texts of the lobby, by their `seq`, as anybody is handed them.
+/// The texts of the lobby in the order of `seq`, as the server sends them.
 fn history(line: &mut parlour_tests::Line) -> Result<Vec<String>> {
     let page = line.call(&json!({"id": "h", "cmd": "history", "conversation": "#lobby", "limit": 100}))?;
     let messages = page.get("messages").and_then(Value::as_array).with_context(|| page.to_string())?;
@@ -46,18 +46,18 @@ fn a_full_disk_refuses_what_it_cannot_store_serves_what_it_has_and_recovers_by_i
         ensure!(refused["error"]["message"] == said, "{refused}");
     }
     ensure!(disk.failures()? > 0);
-    // Reading goes on, also for those who come now; and nobody has heard what was not stored.
+    // Reading still works, also after a new login; and nobody received the messages that were not stored.
     ensure!(history(&mut erik)? == ["one"]);
     let mut anna = world.json_line("anna")?;
     ensure!(history(&mut anna)? == ["one"]);
-    // The log has heard of it once.
+    // The log reports it once.
     let log = world.server_log();
     ensure!(log.matches("nothing can be stored now").count() == 1, "{log}");
     ensure!(log.contains("no space left on data"), "{log}");
     ensure!(!log.contains("internal error"), "{log}");
 
     disk.heals()?;
-    // What is sent again is stored once, also what is sent again twice.
+    // A message that is sent again is stored once, even if it is sent twice.
     for _ in 0..2 {
         ensure!(post(&mut sam, 2, "message 2")?["ok"] == "posted");
     }
@@ -66,7 +66,7 @@ fn a_full_disk_refuses_what_it_cannot_store_serves_what_it_has_and_recovers_by_i
     ensure!(post(&mut sam, 3, "message 3")?["message"]["seq"] == 3);
     ensure!(history(&mut anna)? == ["one", "message 2", "message 3"]);
     world_log_says(&world, "storing works again")?;
-    // The login from when nothing could be written is in the audit log as well.
+    // The login from the time when nothing could be written is in the audit log as well.
     wait_until("anna's login in the audit log", || {
         Ok(!world.audit_entries(&["--kind", "login", "--user", "anna"])?.is_empty())
     })?;
@@ -85,7 +85,7 @@ fn a_disk_that_does_not_keep_what_it_is_given_is_written_no_more_until_the_next_
     for number in 1..=5 {
         ensure!(post(&mut sam, number, &format!("message {number}"))?["ok"] == "posted");
     }
-    // One failure is enough, and that the disk says nothing of it afterwards changes nothing.
+    // One failure is enough, although the disk reports no further ones.
     disk.fails(&[Failing::always(Call::Sync, Errno::EIO).only(1..=1)])?;
     for number in 6..=30 {
         let refused = post(&mut sam, number, &format!("message {number}"))?;
@@ -102,7 +102,7 @@ fn a_disk_that_does_not_keep_what_it_is_given_is_written_no_more_until_the_next_
     ensure!(log.contains("the disk does not keep what is written to data/chat.db"), "{log}");
 
     disk.heals()?;
-    // Stopped in order or not: all that was acknowledged is there, and what is sent again is there once.
+    // After an orderly stop or a kill, all acknowledged messages are there, and repeated ones are there once.
     for (round, start) in [(0_u64, 6_u64), (1, 9)] {
         if round == 0 {
             world.stop_server()?;
@@ -128,7 +128,7 @@ fn a_disk_that_does_not_keep_what_it_is_given_is_written_no_more_until_the_next_
     Ok(())
 }
 
-/// What `parlour-server check` finds wrong with the database.
+/// The damage that `parlour-server check` finds in the database.
 fn parlour_server_check(world: &World) -> Result<Vec<String>> {
     let mut command = world.command("parlour-server")?;
     let finished = run_to_end("check", command.args(["check", "--json", "--data", "data"]), "")?;
@@ -141,7 +141,7 @@ fn parlour_server_check(world: &World) -> Result<Vec<String>> {
 
 #[test]
 fn writing_goes_on_when_the_log_cannot_be_copied_and_stops_when_the_copy_is_not_kept() -> Result<()> {
-    // Which file is which is only seen of a process that does not hide it: without the sandbox.
+    // The files of a process can be identified only if it does not hide them: without the sandbox.
     let (mut world, disk) = world()?;
     world.stop_server()?;
     let listen = world.address()?.to_string();
@@ -164,8 +164,8 @@ fn writing_goes_on_when_the_log_cannot_be_copied_and_stops_when_the_copy_is_not_
     ensure!(say(&mut sam, 1, "")? == Value::Null);
     let files = open_as(server.pid(), &world.database())?;
     ensure!(!files.is_empty());
-    // The log is copied into the database after some four hundred of these. That there is no room for that takes
-    // nothing from anybody.
+    // The log is copied into the database after some four hundred of these. A lack of space for that loses
+    // nothing.
     let way =
         |call, error| files.iter().map(|file| Failing::always(call, error).on(*file)).collect::<Vec<_>>();
     disk.fails(&way(Call::Write, Errno::ENOSPC))?;
@@ -176,7 +176,7 @@ fn writing_goes_on_when_the_log_cannot_be_copied_and_stops_when_the_copy_is_not_
     ensure!(answer["error"]["code"] == "not_stored", "{answer}");
     server.crash()?;
     disk.heals()?;
-    // All that was answered is there.
+    // All answered messages are there.
     world.start_server()?;
     let mut sam = world.json_line("sam")?;
     let page = sam.call(&json!({"id": "h", "cmd": "history", "conversation": "#lobby", "limit": 1}))?;
@@ -184,7 +184,7 @@ fn writing_goes_on_when_the_log_cannot_be_copied_and_stops_when_the_copy_is_not_
     Ok(())
 }
 
-/// The numbers under which a process has a file open.
+/// The descriptors under which a process has a file open.
 fn open_as(process: u32, path: &std::path::Path) -> Result<Vec<i32>> {
     let mut numbers = Vec::new();
     for entry in std::fs::read_dir(format!("/proc/{process}/fd"))? {
@@ -219,7 +219,7 @@ fn a_message_that_the_server_could_not_store_waits_at_its_sender_and_arrives_onc
     ensure!(erik.process.out.so_far().is_empty());
     disk.heals()?;
 
-    // Nobody types anything. Each conversation has its order.
+    // Nobody types anything here. Each conversation has its own order.
     let mut heard = Vec::new();
     for _ in 0..4 {
         let line = erik.expect("{} sam: {}")?;
@@ -228,7 +228,7 @@ fn a_message_that_the_server_could_not_store_waits_at_its_sender_and_arrives_onc
     heard.sort_by_key(|text| text.starts_with('@'));
     ensure!(heard == ["one", "three", "@erik two", "@erik four"], "{heard:?}");
     ensure!(sam.leave()? == 1);
-    // What the client kept that has ended is sent after its next login.
+    // Messages kept by the client that ended are sent after its next login.
     let mut anna = world.logged_in("anna")?;
     erik.expect("{} anna: five")?;
     ensure!(anna.leave()? == 0 && erik.leave()? == 0);
@@ -254,15 +254,15 @@ fn revocations_that_cannot_be_kept_hold_all_the_same_and_are_kept_later() -> Res
         let signature = line.signature(&world.profile("sam"), &user)?;
         line.ask(&format!("/login sam {signature}"), "error: invalid credentials")?;
     }
-    // Others are told, also of what is not in the database.
+    // Others are informed, even of revocations that are not in the database.
     let mut erik = world.json_line("erik")?;
     let account = erik.call(&json!({"id": 1, "cmd": "account", "name": "sam"}))?;
     ensure!(account["revoked"].as_array().map(Vec::len) == Some(1), "{account}");
-    // The first one is no reason not to hear of the next.
+    // The server also receives the next one while the first is not stored.
     world.run_ttp(&["revoke", "erik"])?;
     ensure!(erik.lines.event("goodbye")?["reason"] == "revoked");
     ensure!(kept(&world)? == 0);
-    // Nor need the TTP be there when they can be kept.
+    // The TTP need not be running when they can be stored.
     world.stop_ttp()?;
     disk.heals()?;
     wait_until("the revocations in the database", || Ok(kept(&world)? == 2))?;
@@ -270,7 +270,7 @@ fn revocations_that_cannot_be_kept_hold_all_the_same_and_are_kept_later() -> Res
     Ok(())
 }
 
-/// How many revocations the server has recorded.
+/// The number of revocations that the server has recorded.
 fn kept(world: &World) -> Result<u64> {
     let database = Connection::open(world.database())?;
     Ok(database.query_row("SELECT count(*) FROM revocations", [], |row| row.get(0))?)

@@ -1,5 +1,5 @@
-//! Peers that vanish without a word: no end of the connection, no reset, just nothing any more. Takes minutes, so
-//! `make soak` runs it, and it needs root for a network of its own whose cable it can pull.
+//! Peers that vanish silently, without an end of the connection or a reset. The tests take minutes, so `make soak`
+//! runs them, and they need root for a network whose cable can be pulled.
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -11,10 +11,10 @@ use nix::sched::{CloneFlags, setns};
 use nix::unistd::geteuid;
 use parlour_tests::{Client, Line, Process, Relay, World, line};
 
-/// When a peer that has vanished must be gone.
+/// The time within which a vanished peer must be noticed.
 const MOST: Duration = Duration::from_secs(45);
 
-/// Two networks with a cable between them, and nothing else: the server is in one, those who vanish in the other.
+/// Two networks joined only by a cable: the server is in one, and the vanishing peers are in the other.
 struct Networks {
     here: Process,
     there: u32,
@@ -69,7 +69,7 @@ impl Drop for Networks {
     }
 }
 
-/// Does something in the network of a process.
+/// Runs an action in the network of a process.
 fn within<T: Send>(process: u32, act: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     std::thread::scope(|scope| {
         let thread = scope.spawn(move || {
@@ -80,7 +80,7 @@ fn within<T: Send>(process: u32, act: impl FnOnce() -> Result<T> + Send) -> Resu
     })
 }
 
-/// A person who is logged in over that network.
+/// Logs a person in over that network.
 fn log_in(world: &World, network: u32, server: SocketAddr, name: &str) -> Result<Line> {
     let profile = world.profile(name);
     let (certificate, key) = (profile.join("device.crt"), profile.join("device.key"));
@@ -91,7 +91,7 @@ fn log_in(world: &World, network: u32, server: SocketAddr, name: &str) -> Result
     Ok(line)
 }
 
-/// How long it takes until none of these is online any more, each for itself.
+/// The time until each of these is no longer online.
 fn until_gone(observer: &mut Line, names: &[&str]) -> Result<Vec<Duration>> {
     let begun = Instant::now();
     let mut gone = vec![None; names.len()];
@@ -100,7 +100,7 @@ fn until_gone(observer: &mut Line, names: &[&str]) -> Result<Vec<Duration>> {
         observer.say("/users")?;
         let mut online = observer.lines.next_line()?;
         while online.contains(':') {
-            // Something that was said.
+            // This line was a message.
             online = observer.lines.next_line()?;
         }
         for (name, gone) in names.iter().zip(&mut gone) {
@@ -136,7 +136,7 @@ fn soak_half_open_peers_are_gone_within_45_seconds_on_a_network_that_is_cut() ->
     let address: SocketAddr = said.strip_prefix("listening on ").context("an address")?.parse()?;
 
     let mut erik = log_in(&world, near, address, "erik")?;
-    // Who says and hears nothing, in plain and in json.
+    // They send and receive nothing, in plain and in json.
     let _sam = log_in(&world, far, address, "sam")?;
     let mut anna = log_in(&world, far, address, "anna")?;
     anna.ask("/dialect json", r#"{"dialect":"json"}"#)?;
@@ -145,7 +145,7 @@ fn soak_half_open_peers_are_gone_within_45_seconds_on_a_network_that_is_cut() ->
     report("a plain session, idle (TCP keepalive)", gone[0], MOST)?;
     report("a json session (pings)", gone[1], MOST)?;
 
-    // Who is told something that does not arrive.
+    // This one is sent something that does not arrive.
     networks.cable("up")?;
     let _sam = log_in(&world, far, address, "sam")?;
     networks.cable("down")?;
@@ -167,7 +167,7 @@ fn soak_half_open_peers_are_gone_within_45_seconds_behind_a_relay_that_says_noth
     let begun = Instant::now();
     let gone = until_gone(&mut erik, &["sam"])?;
     report("a client, as its server sees it", gone[0], MOST)?;
-    // The other way round, within a second of it: the client looks for 45 seconds of silence.
+    // The other direction, measured to within a second: the client waits for 45 seconds of silence.
     while begun.elapsed() < MOST + Duration::from_secs(5) {
         if sam.process.out.so_far().iter().any(|line| line.contains(r#""is":"offline""#)) {
             return report("a server, as its client sees it", begun.elapsed(), MOST + Duration::from_secs(1));

@@ -1,4 +1,4 @@
-//! Starting where there is no room, or where the database is not what it was: a clear error, and nothing changed.
+//! Starting without disk space, or with a changed database: a clear error, and no change to any file.
 
 use std::fs::Permissions;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
@@ -12,7 +12,7 @@ use parlour_tests::disk::{Call, Failing, full};
 use parlour_tests::{Finished, Process, World, run_to_end, wait_until};
 use rusqlite::Connection;
 
-/// A server that does not start.
+/// Starts a server, which must fail.
 fn refused(world: &World, on: Option<&parlour_tests::Disk>) -> Result<Finished> {
     let command = world.server_command("127.0.0.1:0")?;
     let mut command = match on {
@@ -40,7 +40,7 @@ fn a_server_or_ttp_that_starts_on_a_full_disk_says_so_and_starts_when_there_is_r
     world.start_ttp()?;
     world.start_server()?;
     world.stop_server()?;
-    // With something in it as well.
+    // With data in it as well.
     disk.fails(&full())?;
     let finished = refused(&world, Some(&disk))?;
     ensure!(finished.error()? == "error: no space left on data", "{finished:#?}");
@@ -79,7 +79,7 @@ fn a_database_that_cannot_be_brought_up_to_date_stays_what_it_was_until_it_can()
     ensure!(before.len() == 6);
     let disk = world.disk("server")?;
     let (mut last, mut refusals) = (0, 0);
-    // Each time a little further on, until there is room enough.
+    // Each attempt gets a little further, until there is enough space.
     for after in (1..).step_by(4) {
         disk.fails(&[Failing::always(Call::Write, Errno::ENOSPC).only(after..=u64::MAX)])?;
         let mut command = disk.under(&world.server_command("127.0.0.1:0")?)?;
@@ -116,7 +116,7 @@ fn a_database_that_this_user_may_not_write_is_refused_and_left_alone() -> Result
     let good = std::fs::read(world.database())?;
     let mut command = world.server_command("127.0.0.1:0")?;
     if geteuid().is_root() {
-        // Everything is nobody's but the database, which root keeps to himself.
+        // Everything belongs to nobody except the database, which root keeps.
         let user = User::from_name("nobody")?.context("there is no user 'nobody'")?;
         let status = Command::new("chown").args(["-R", "nobody"]).arg(world.folder()).status()?;
         ensure!(status.success());
@@ -152,7 +152,7 @@ fn an_empty_file_or_a_folder_in_the_place_of_the_database_is_refused_and_left_al
 
 #[test]
 fn a_log_that_is_not_the_databases_own_is_named_and_nothing_is_changed() -> Result<()> {
-    // Two servers that have gone their ways from one beginning, so that their files look alike.
+    // Two servers that diverged from the same beginning, so that their files look alike.
     let (mut one, mut other) = (World::peopled()?, World::peopled()?);
     for (world, word) in [(&one, "here"), (&other, "there")] {
         let mut sam = world.logged_in("sam")?;

@@ -1,5 +1,5 @@
-//! A TTP whose disk is full, or does not keep what it is given: no certificate leaves that is not recorded, and no
-//! name is burnt.
+//! A TTP whose disk is full or loses data: it issues no certificate without recording it, and no name becomes
+//! unusable.
 
 use anyhow::{Context as _, Result, ensure};
 use nix::errno::Errno;
@@ -20,7 +20,7 @@ fn world() -> Result<(World, Disk, Client)> {
     Ok((world, disk, zoe))
 }
 
-/// Certificates and leaves that the TTP has recorded.
+/// The numbers of certificates and leaves that the TTP has recorded.
 fn recorded(world: &World) -> Result<(u64, u64)> {
     let database = Connection::open(world.path("keys/ttp/ttp.db"))?;
     let count = |table| database.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0));
@@ -37,7 +37,7 @@ fn is_well(world: &World) -> Result<()> {
     Ok(())
 }
 
-/// The TTP's log says this, once.
+/// Checks that the TTP's log has this text once.
 fn said_once(world: &World, text: &str) -> Result<()> {
     wait_until(text, || Ok(world.ttp()?.errors().contains(text)))?;
     let log = world.ttp()?.errors();
@@ -78,7 +78,7 @@ fn a_ttp_whose_disk_does_not_keep_what_it_is_given_issues_nothing_until_its_next
     zoe.ask("/register zoe", "Registration Succeeded")
         .with_context(|| world.ttp().map(Process::errors).unwrap_or_default())?;
     zoe.expect("Authentication Succeeded")?;
-    // Whether or not the first attempt was found on the disk, there is one account and one pair of certificates.
+    // Even if the first attempt was found on the disk, there is one account and one pair of certificates.
     ensure!(recorded(&world)? == (before.0 + 2, before.1 + 1));
     is_well(&world)
 }

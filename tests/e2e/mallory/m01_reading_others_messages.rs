@@ -1,6 +1,6 @@
-//! 1: read a direct message of which she is neither sender nor recipient.
+//! 1: read a direct message of other people.
 //!
-//! Bites: the recipient, who asks for the same, gets every message.
+//! Bites: the recipient makes the same requests and gets every message.
 
 use anyhow::{Result, ensure};
 use parlour_tests::{Author, Line};
@@ -10,7 +10,7 @@ use super::fast;
 
 const MESSAGES: u64 = 5;
 
-/// What comes for a command, all events before it included, as text.
+/// Everything that arrives for a command, including the events before its reply, as text.
 fn all_that_comes(line: &mut Line, mut command: Value) -> Result<String> {
     command["id"] = json!("asked");
     line.say(&command.to_string())?;
@@ -24,7 +24,7 @@ fn all_that_comes(line: &mut Line, mut command: Value) -> Result<String> {
     }
 }
 
-/// Every range there is around so few messages, and some that make no sense.
+/// Every range around so few messages, and some invalid ones.
 fn ranges() -> Vec<Value> {
     let mut ranges = vec![json!({}), json!({"limit": 1}), json!({"before": 1, "after": 1})];
     for seq in (0..=MESSAGES + 1).chain([1 << 53, u64::MAX]) {
@@ -61,7 +61,7 @@ fn by_no_name_range_or_id_does_anybody_get_what_others_say() -> Result<()> {
             .count()
     };
 
-    // What is a conversation of hers in which nothing was said is no different from one of others.
+    // An empty conversation of her own looks the same as one of other people.
     for range in ranges() {
         let nothing = all_that_comes(&mut mallory, history("@anna", &range))?;
         ensure!(!nothing.contains("message_id"), "{nothing}");
@@ -70,7 +70,7 @@ fn by_no_name_range_or_id_does_anybody_get_what_others_say() -> Result<()> {
             ensure!(heard == nothing, "{name} {range}: {heard}");
         }
     }
-    // Names under which the store could know it, and others that are none.
+    // Names that the store could use for it, and invalid ones.
     for name in ["@erik@sam", "@@erik@sam", "@erik sam", "@erik\u{0}sam", "@%", "@*", "&sam", "#erik", "erik"]
     {
         let reply = mallory.call(&json!({"id": 1, "cmd": "history", "conversation": name}))?;
@@ -86,12 +86,12 @@ fn by_no_name_range_or_id_does_anybody_get_what_others_say() -> Result<()> {
     }
     let reply = mallory.call(&json!({"id": 1, "cmd": "conversations"}))?;
     ensure!(reply["conversations"] == json!([{"name": "#lobby", "last": 0}]), "{reply}");
-    // Whether others have used an id is not told either: hers are her own.
+    // It is not revealed either if others have used an id: her ids are her own.
     for letter in &letters {
         let post = json!({"id": 1, "cmd": "post", "to": "#lobby", "message_id": letter.id, "text": "mine"});
         ensure!(mallory.call(&post)?["ok"] == "posted");
     }
-    // A message that is said while she listens does not come to her.
+    // A message that is sent while she listens does not reach her.
     let letter = sam.write(&erik, "now")?;
     ensure!(line.call(&letter.post(99))?["ok"] == "posted");
     let heard = all_that_comes(&mut mallory, json!({"cmd": "users"}))?;

@@ -1,8 +1,9 @@
 //! 2: send as another user.
 //!
-//! Bites: in each test what is sent by the right one, or signed with the right key, is taken. With the comparison
-//! of the certificate's name with the sender's switched off (`Opener::signer`), what anna had sealed was shown as
-//! `sam: @erik I resign`; with that of the claims off too, also what was signed for another place.
+//! Bites: in each test the same message is accepted from the right sender, or with the right key. With the
+//! comparison of the certificate's name with the sender's switched off (`Opener::signer`), anna's sealed message
+//! was shown as `sam: @erik I resign`; with the comparison of the claims off too, a message signed for another
+//! place was shown as well.
 
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
@@ -26,7 +27,7 @@ fn the_sender_is_whose_session_it_is_whatever_the_line_says() -> Result<()> {
     }))?;
     ensure!(reply["message"]["from"] == "anna", "{reply}");
     erik.expect("{} anna: I resign")?;
-    // A text that looks like a line of sam's stands behind her own name.
+    // A text that looks like a line of sam's comes after her own name.
     let mut plain = world.logged_in_line("sam")?;
     for said in ["2026-11-21 10:48:51 sam: I resign", "anna: I resign"] {
         plain.ask(said, &format!("{{}} sam: {said}"))?;
@@ -48,7 +49,7 @@ fn self_made(author: &Author, name: &str) -> Result<Vec<u8>> {
 #[test]
 fn what_one_seals_in_the_name_of_another_is_not_believed() -> Result<()> {
     let world = fast()?;
-    // A server that says of everything after the first that it is by sam.
+    // A server that names sam as the sender of everything after the first message.
     let mut count = 0;
     let operator = Operator::before(
         &world,
@@ -74,7 +75,7 @@ fn what_one_seals_in_the_name_of_another_is_not_believed() -> Result<()> {
         ensure!(line.call(&letter.post(1))?["ok"] == "posted");
         erik.expect(expected)
     };
-    // Her own is good, and shows that what follows fails for the name alone.
+    // Her own message is good, which shows that the next ones fail only for the name.
     post(&mut anna, "anna", "{} anna: @erik I resign")?;
     post(&mut anna, "anna", "{} sam [bad signature: it is by anna]: @erik")?;
     post(&mut anna, "sam", "{} sam [bad signature: it is by anna]: @erik")?;
@@ -124,11 +125,11 @@ fn a_sealed_message_under_another_name_is_refused_or_shown_as_bad() -> Result<()
         json!({"id": id, "cmd": "post", "to": to, "message_id": message_id, "sealed": envelope})
     };
 
-    // Anna found the envelope. As it is, the server does not take it from her.
+    // Anna found the envelope. The server does not accept it from her unchanged.
     let mut anna = world.json_line("anna")?;
     let reply = anna.call(&post(1, "@erik", [&key1, &key2]))?;
     ensure!(reply["error"]["code"] == "wrong_keys", "{reply}");
-    // With her own key's name on it the server cannot tell, and erik's client can.
+    // With her own key's name on it the server accepts it, but erik's client refuses it.
     let mut own = key2.clone();
     own["header"]["kid"] = json!(kid(&der(&world.profile("anna").join("account.crt"))?)?);
     let reply = anna.call(&post(2, "@erik", [&key1, &own]))?;
@@ -162,7 +163,7 @@ fn a_login_with_anything_wrong_in_it_reads_the_same_and_the_log_has_the_reason()
     let signature = signed(&line, "erik", &sam)?;
     fails(&world, &mut line, "sam", &signature, "the certificate is for erik")?;
 
-    // A signature by another key, over another name, that was altered, and that is none.
+    // A signature by another key, for another name, an altered one, and an invalid one.
     let bad = "the signature does not hold";
     let mut line = world.line_as("sam")?;
     let signature = signed(&line, "erik", &sam)?;
@@ -178,7 +179,7 @@ fn a_login_with_anything_wrong_in_it_reads_the_same_and_the_log_has_the_reason()
     let mut line = world.line_as("sam")?;
     fails(&world, &mut line, "sam", "AAAA", bad)?;
 
-    // One that holds on another connection of the same device.
+    // One that is valid on another connection of the same device.
     let other = world.line_as("sam")?;
     let signature = signed(&other, "sam", &sam)?;
     let mut line = world.line_as("sam")?;
@@ -186,7 +187,7 @@ fn a_login_with_anything_wrong_in_it_reads_the_same_and_the_log_has_the_reason()
 
     ensure!(!world.server_log().contains("logged in"), "somebody came in");
     wait_until("a line for each", || Ok(world.server_log().matches("login failed").count() == 7))?;
-    // After all that sam comes in with the right one.
+    // After all this sam logs in with the right one.
     world.logged_in_line("sam")?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! 3: change, truncate or move a message.
 //!
-//! Bites: the same message opens for both readers as long as nothing is changed in it. With the
-//! comparison of names and claims with the place switched off (`Opener::signer`), erik read sam's `yes` as anna's.
+//! Bites: the same message opens for both readers if it is unchanged. With the comparison of names and claims with
+//! the place switched off (`Opener::signer`), erik read sam's `yes` as anna's.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use super::{der, fast, list, tamper};
 
-/// A reader who has read nothing before.
+/// A reader with no earlier messages.
 struct Nothing;
 
 impl Chains for Nothing {
@@ -44,7 +44,7 @@ impl Chains for Nothing {
     fn remember(&mut self, _: ChainKey, _: Chain) {}
 }
 
-/// One who gets lines from the server and reads what is in them, as the client does it.
+/// Reads lines from the server as the client does.
 struct Reader {
     me: UserName,
     opener: Opener,
@@ -59,7 +59,7 @@ impl Reader {
         Ok(Self { opener: Opener::new(me.clone(), key, root), me })
     }
 
-    /// What the message in a line says, or why that is not believed; nothing of what is no such line.
+    /// The text of the message in a line, or the reason not to believe it; `None` for any other line.
     fn reads(&self, line: &[u8]) -> Option<Result<String, String>> {
         let line = parse_server_line(std::str::from_utf8(line).ok()?).ok()?;
         let ServerLine::Event(Event::Message(message)) = line else { return None };
@@ -73,7 +73,7 @@ impl Reader {
     }
 }
 
-/// What of an envelope one reader alone needs: the other's wrapped key.
+/// The part of an envelope that only one reader needs: the other reader's wrapped key.
 fn entry(line: &str, index: usize) -> Range<usize> {
     let starts: Vec<usize> = line.match_indices(r#"{"encrypted_key""#).map(|(at, _)| at).collect();
     let ends: Vec<usize> = line.match_indices(r#""}}"#).map(|(at, found)| at + found.len()).collect();
@@ -93,7 +93,7 @@ fn no_byte_of_a_sealed_message_can_be_changed() -> Result<()> {
     let begin = line.len();
     line = format!(r#"{line},"sealed":{}}}"#, letter.sealed);
     let end = line.len() - 1;
-    // Each reader with the wrapped key that is the other's.
+    // Each reader, with the wrapped key of the other.
     let readers =
         [(Reader::new(&world, "erik")?, entry(&line, 1)), (Reader::new(&world, "sam")?, entry(&line, 0))];
     std::thread::scope(|scope| {
@@ -116,11 +116,11 @@ fn no_byte_of_a_sealed_message_can_be_changed() -> Result<()> {
     Ok(())
 }
 
-/// How many messages are changed, each in another place.
+/// The number of changed messages, each in another place.
 const PLACES: usize = 64;
 
-/// Changes one byte out of so many, evenly spread over what the recipient's reading hangs on. The header is
-/// left out: a line in which that is of no form is refused as a whole.
+/// Changes one byte at one of evenly spread places that the recipient depends on. The header is left out, because
+/// a line with a malformed header is refused as a whole.
 fn change(sealed: &mut Value, place: usize) -> Result<()> {
     let mut parts = Vec::new();
     for name in ["recipients/0/header/kid", "recipients/0/encrypted_key", "iv", "ciphertext", "tag"] {
@@ -141,7 +141,7 @@ fn change(sealed: &mut Value, place: usize) -> Result<()> {
     bail!("no such place")
 }
 
-/// The newest messages of a person as the client tells them to programs, over a server at this address.
+/// The newest messages of a person from the json face of the client, over a server at this address.
 fn backlog(world: &World, address: &str) -> Result<Vec<Value>> {
     let mut command = world.client_command_to("erik", address)?;
     let mut erik = Client::start("erik", command.args(["--json", "--user", "erik"]))?;
@@ -169,7 +169,7 @@ fn a_client_shows_every_message_that_its_server_changed_as_altered() -> Result<(
         edited(|line| {
             for message in list(line, "messages") {
                 let seq = message["seq"].as_u64().and_then(|seq| usize::try_from(seq).ok());
-                // What was left unchanged would be believed, and fail the test.
+                // An unchanged message would be believed, and the test would fail.
                 let _ = seq.map(|seq| change(&mut message["sealed"], seq - 1));
             }
         }),
@@ -244,7 +244,7 @@ fn a_message_that_was_changed_on_the_disk_is_not_served_and_the_others_are() -> 
     for (id, conversation) in [(1, "#lobby"), (2, "@erik")] {
         let reply = line.call(&json!({"id": id, "cmd": "history", "conversation": conversation}))?;
         ensure!(reply["error"]["code"] == "internal" && reply.get("messages").is_none(), "{reply}");
-        // The log says under the same number what the client is not told.
+        // The log has the details that the client does not get, under the same number.
         let incident = reply["error"]["incident"].as_str().context("an incident")?.to_owned();
         wait_until("the incident in the log", || Ok(world.server_log().contains(&incident)))?;
         let log = world.server_log();
@@ -253,12 +253,12 @@ fn a_message_that_was_changed_on_the_disk_is_not_served_and_the_others_are() -> 
     }
     let reply = line.call(&json!({"id": 3, "cmd": "history", "conversation": "@anna"}))?;
     ensure!(reply["messages"].as_array().map(Vec::len) == Some(3), "{reply}");
-    // What was said after the damage is handed out, and new things can be said.
+    // Messages after the damage are delivered, and new ones can be posted.
     let reply = line.call(&json!({"id": 4, "cmd": "history", "conversation": "#lobby", "after": 2}))?;
     ensure!(reply["messages"][0]["text"] == "three", "{reply}");
     line.close();
 
-    // A client that needs what is damaged says so, and goes on with the rest.
+    // A client that needs damaged data says so, and continues with the rest.
     let mut anna = world.logged_in("anna")?;
     for text in ["one", "two", "three"] {
         anna.expect(&format!("{{}} sam: @anna {text}"))?;

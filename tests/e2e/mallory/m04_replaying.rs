@@ -1,7 +1,7 @@
 //! 4: replay a message, a login, a registration.
 //!
-//! Bites: each is taken once, in its own place. With the counting in `judge::follow` switched off, the message was
-//! shown a second time as good; with the exporter left out of the login's transcript, the old line logged in.
+//! Bites: each is accepted once, in its own place. With the counting in `judge::follow` switched off, the message
+//! was shown a second time as good; with the exporter left out of the login's transcript, the old line logged in.
 
 use anyhow::{Context as _, Result, ensure};
 use parlour_tests::{Client, Logins, Operator, World};
@@ -57,7 +57,7 @@ fn the_line_that_logged_somebody_in_logs_nobody_in_again() -> Result<()> {
         later.ask(&login, "error: invalid credentials")?;
         later.lines.expect_end()?;
     }
-    // Also when the session that it was for has ended.
+    // Even after the session that it was for has ended.
     line.close();
     fails(&world, &mut world.line_as("sam")?, "sam", &signature, "the signature does not hold")
 }
@@ -81,7 +81,7 @@ fn a_registration_that_is_sent_again_makes_nothing_and_helps_nobody_without_its_
     let (signed, signature) = request.rsplit_once('.').context("a signature")?;
     let spoiled = format!("{signed}.{}", signature.chars().rev().collect::<String>());
     mallory.ask(&format!("/register zoe {spoiled}"), "error: certificate request refused")?;
-    // What she has got opens nothing: the key to it is zoe's.
+    // The certificates are useless to her: the key belongs to zoe.
     let mut line = world.line_as("anna")?;
     let signature = line.signature(&world.profile("anna"), &user("zoe")?)?;
     fails(&world, &mut line, "zoe", &signature, "the certificate is for anna")?;

@@ -1,8 +1,8 @@
-//! 5: relay a login. Mallory stands between client and server, ends TLS herself, even with the server's own
-//! key, and passes the signature on over a connection of hers, even one with the user's certificate.
+//! 5: relay a login. Mallory stands between client and server, terminates TLS, even with the server's own key, and
+//! passes the signature on over her own connection, even one with the user's certificate.
 //!
-//! Bites: the same operator logs in with a signature that belongs to her own connection. With the exporter left
-//! out of the transcript, the one that was passed on logged in too.
+//! Bites: the same operator logs in with a signature made for her own connection. With the exporter left out of
+//! the transcript, the signature that was passed on logged in too.
 
 use anyhow::{Result, ensure};
 use parlour_tests::{Client, Logins, Operator, World, run_to_end};
@@ -32,7 +32,7 @@ fn a_signature_that_is_passed_on_over_another_connection_logs_nobody_in() -> Res
 #[test]
 fn one_in_the_middle_without_the_servers_key_hears_nothing() -> Result<()> {
     let world = World::peopled()?;
-    // Her own authority has made her a certificate for the very host.
+    // Her own authority has issued her a certificate for the same host.
     let hers = World::with().start()?;
     let middle = Operator::before(&hers, "sam", Logins::PassedOn, |_| Vec::new())?;
     let mut command = world.client_command_to("sam", &middle.address())?;

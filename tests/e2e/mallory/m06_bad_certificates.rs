@@ -1,8 +1,7 @@
 //! 6: use a bad certificate.
 //!
-//! Bites: a certificate that is right in everything, made in the same way, logs in, and is trusted by a client.
-//! With the check of the extended key usage switched off in `DeviceCertificate::from_der`, the one that is "for
-//! serving too" logged in.
+//! Bites: a flawless certificate, made in the same way, logs in, and a client trusts it. With the check of the
+//! extended key usage switched off in `DeviceCertificate::from_der`, the one that is "for serving too" logged in.
 
 use std::io::Read as _;
 use std::net::{Ipv4Addr, TcpListener};
@@ -24,7 +23,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::{der, stolen_authority, user, wait_for_log};
 
-/// What is right for a device of sam's: every bad one differs in one thing.
+/// Correct parameters for a device of sam's: every bad certificate differs in one thing.
 fn of_a_device(device: &str) -> Result<CertificateParams> {
     let mut params = CertificateParams::default();
     params.distinguished_name = named("sam");
@@ -46,7 +45,7 @@ fn uri(text: &str) -> Result<SanType> {
     Ok(SanType::URI(Ia5String::try_from(text)?))
 }
 
-/// A change that makes a right certificate wrong.
+/// A change that makes a correct certificate wrong.
 type Flaw = fn(&mut CertificateParams);
 
 const FLAWS: [(&str, Flaw); 12] = [
@@ -81,7 +80,7 @@ fn a_device_certificate_with_one_flaw_logs_nobody_in() -> Result<()> {
         // In TLS 1.3 a client learns of the refusal only after its side of the handshake.
         let Ok(mut line) = world.line_with(&path, &device_key) else { return Ok(Vec::new()) };
         let signature = line::signature(&device_key, &user("sam")?, &line.exporter)?;
-        // It may be gone before this is said.
+        // The connection may be closed before this is sent.
         let _ = line.say(&format!("/users\nhello\n/login sam {signature}\n/users\n/exit"));
         line.lines.rest()
     };
@@ -93,7 +92,7 @@ fn a_device_certificate_with_one_flaw_logs_nobody_in() -> Result<()> {
         let refused = [not_now, not_now, "error: invalid credentials"];
         ensure!(heard.is_empty() || heard == refused, "{flaw}: {heard:?}");
     }
-    // Behind an authority between, that the root has signed; and by an authority of the same name.
+    // From an intermediate authority that the root has signed; and from an authority of the same name.
     let between_key = KeyPair::generate()?;
     let mut between = CertificateParams::default();
     between.distinguished_name = named("between");
@@ -123,7 +122,7 @@ fn heard_with(
     let mut command = world.client_command_to("sam", &listener.local_addr()?.to_string())?;
     let mut sam = Client::start("sam", command.args(["--plain", "--user", "sam"]))?;
     let (stream, _) = listener.accept()?;
-    // When it comes again as a guest, there is nobody.
+    // When it reconnects as a guest, there is no listener.
     drop(listener);
     stream.set_read_timeout(Some(DEADLINE))?;
     let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes())?;
@@ -133,7 +132,7 @@ fn heard_with(
         .with_single_cert(chain, key)?;
     let mut tls = StreamOwned::new(ServerConnection::new(Arc::new(config))?, stream);
     let mut heard = vec![0; 64];
-    // Who does not trust it ends the connection.
+    // A client that does not trust it ends the connection.
     let count = tls.read(&mut heard).unwrap_or(0);
     heard.truncate(count);
     drop(tls);
@@ -192,7 +191,7 @@ fn own_key(world: &World) -> Result<KeyPair> {
     KeyPair::from_pem(&pem).context("device.key")
 }
 
-/// Connects with this certificate; it must come to no login, for this reason.
+/// Connects with this certificate; the login must fail for this reason.
 fn is_kept_out(world: &World, certificate: &str, key: &str, reason: &str) -> Result<()> {
     // In TLS 1.3 a client learns of the refusal only after its side of the handshake.
     if let Ok(mut line) = world.line_with(&world.path(certificate), &world.path(key)) {
@@ -201,7 +200,7 @@ fn is_kept_out(world: &World, certificate: &str, key: &str, reason: &str) -> Res
             &user("sam")?,
             &line.exporter,
         )?;
-        // It may be gone before this is said.
+        // The connection may be closed before this is sent.
         let _ = line.say(&format!("/login sam {signature}"));
         let said = line.lines.rest()?;
         ensure!(said.is_empty() || said == ["error: invalid credentials"], "{said:?}");
@@ -221,7 +220,7 @@ fn a_certificate_that_is_not_a_devices_of_this_authority_opens_nothing() -> Resu
     std::fs::write(world.path("own.key"), key.serialize_pem())?;
     is_kept_out(&world, "own.crt", "own.key", "UnknownIssuer")?;
 
-    // The account's certificate is from the right authority and for the right name, and for sealing.
+    // The account's certificate is from the right authority and for the right name, but for sealing.
     let of_sam = |file: &str| PathBuf::from("people/sam/sam").join(file).display().to_string();
     is_kept_out(&world, &of_sam("account.crt"), &of_sam("account.key"), "fault=certificate: ")?;
     // So is the server's, which is for serving.

@@ -1,6 +1,6 @@
 //! 7: downgrade: an older TLS, weaker groups and ciphers, or a server that leaves the sealing out.
 //!
-//! Bites: `openssl s_client` with what is allowed gets the server's certificate.
+//! Bites: `openssl s_client` with allowed settings gets the server's certificate.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -55,7 +55,7 @@ fn a_client_does_not_follow_a_server_to_an_older_tls() -> Result<()> {
         if is_taken {
             server.out.wait_for("/dialect json")?;
         } else {
-            // An alert in a login reads like any other refusal.
+            // An alert during a login looks like any other refusal.
             sam.expect("error: invalid credentials")?;
             let heard = server.out.so_far().concat();
             ensure!(!heard.contains("dialect"), "it was told something: {heard}");
@@ -93,7 +93,7 @@ fn a_server_that_leaves_the_sealing_out_is_not_believed_and_gets_no_text() -> Re
     erik.expect("{} sam [not sealed: anybody could have written it]: @erik")?;
     erik.ask("@anna a secret", "error: the account certificate of anna does not hold: {}; nothing was sent")?;
     ensure!(kept(&world)? == 1, "it was sent all the same");
-    // To whom the server does not keep the key from her, erik's client still seals.
+    // The server does not hide the key from her, so erik's client still seals.
     erik.ask("@sam a secret", "{} erik: @sam a secret")?;
     Ok(())
 }
@@ -126,7 +126,7 @@ fn the_client_offers_the_hybrid_key_exchange_and_nothing_older_than_tls_1_3() ->
     let chain = CertificateDer::pem_file_iter(keys.join("server.crt"))?.collect::<Result<Vec<_>, _>>()?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?.to_string();
-    // A server that prefers nothing, and would take TLS 1.2.
+    // A server without preferences, which would accept TLS 1.2.
     let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
@@ -142,7 +142,7 @@ fn the_client_offers_the_hybrid_key_exchange_and_nothing_older_than_tls_1_3() ->
     let group = tls.conn.negotiated_key_exchange_group().context("no key exchange")?.name();
     assert_eq!(group, NamedGroup::X25519MLKEM768);
     assert_eq!(tls.conn.protocol_version(), Some(ProtocolVersion::TLSv1_3));
-    // To a server that does not speak the protocol it says so and leaves.
+    // When the server does not speak the protocol, the client says so and leaves.
     tls.write_all(b"HTTP/1.1 400 Bad Request\n")?;
     tls.flush()?;
     drop(tls);

@@ -1,7 +1,7 @@
 //! 8: as the server, learn private text or private keys.
 //!
-//! Bites: what is said in public is found in the same places by the same search, the server's own key in its
-//! own memory.
+//! Bites: the same search finds public messages in the same places, and the server's own key in the server's
+//! memory.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -16,8 +16,8 @@ use serde_json::Value;
 
 use super::holding;
 
-/// The parts of a private key that anybody who has them has the key; in the order of bytes that files have,
-/// and in the one that this machine computes in.
+/// The parts of a private key, each of which is enough to have the key; in the byte order of files, and in the one
+/// in which this machine computes.
 fn secrets(world: &World, file: &str) -> Result<Vec<Vec<u8>>> {
     let key = PrivateKeyDer::from_pem_file(world.path(file))?;
     let der = key.secret_der();
@@ -28,7 +28,7 @@ fn secrets(world: &World, file: &str) -> Result<Vec<Vec<u8>>> {
         let at = der.windows(mark.len()).position(|bytes| bytes == mark).context("a scalar")?;
         vec![part(at + mark.len())?]
     } else {
-        // RSA: the exponent, both primes and what belongs to them fill the second half.
+        // RSA: the exponent, both primes and the values derived from them fill the second half.
         [50, 60, 70, 80, 90]
             .into_iter()
             .map(|percent| part(der.len() * percent / 100))
@@ -39,7 +39,7 @@ fn secrets(world: &World, file: &str) -> Result<Vec<Vec<u8>>> {
     Ok(parts)
 }
 
-/// How often each of these stands in a process's memory, by proc(5).
+/// The number of times that each of these is in a process's memory, by proc(5).
 fn in_memory(pid: u32, needles: &[Vec<u8>]) -> Result<Vec<usize>> {
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps"))?;
     let mut memory = File::open(format!("/proc/{pid}/mem"))?;
@@ -54,7 +54,7 @@ fn in_memory(pid: u32, needles: &[Vec<u8>]) -> Result<Vec<usize>> {
         }
         let mut bytes = vec![0; usize::try_from(to - from)?];
         memory.seek(SeekFrom::Start(from))?;
-        // What cannot be read holds nothing of the program's, like the kernel's own pages.
+        // Unreadable pages, like the kernel's own, hold no data of the program.
         if memory.read_exact(&mut bytes).is_err() {
             continue;
         }
@@ -74,7 +74,7 @@ fn no_private_text_and_no_users_key_is_in_the_memory_of_the_server() -> Result<(
     sam.ask(&format!("@erik {private}"), &format!("{{}} sam: @erik {private}"))?;
     erik.expect(&format!("{{}} sam: @erik {private}"))?;
     sam.ask(public, &format!("{{}} sam: {public}"))?;
-    // A new name, so that there is a registration in it too.
+    // With a new name, so that a registration is included.
     let mut zoe = world.registered("zoe")?;
     zoe.process.out.wait_for(&format!("{{}} sam: {public}"))?;
     erik.expect(&format!("{{}} sam: {public}"))?;
@@ -111,8 +111,8 @@ fn what_is_said_in_private_stands_in_no_file_and_no_log() -> Result<()> {
     sam.ask(&format!("@nobody {refused}"), "error: user not found")?;
     sam.ask("public-canary-51aa", "{} sam: public-canary-51aa")?;
 
-    // While everyone runs, with what is in the database's log alone, and when all have ended. The
-    // public one shows that this way of looking finds what is there.
+    // While everyone runs, when all data is still in the database's log, and when all have ended. The public text
+    // shows that this search finds existing data.
     let data = world.path("data");
     for running in [true, false] {
         assert_eq!(holding(world.folder(), &canaries)?, [] as [PathBuf; 0]);
@@ -130,7 +130,7 @@ fn what_is_said_in_private_stands_in_no_file_and_no_log() -> Result<()> {
         }
     }
 
-    // It is kept in the columns that are there for it, wrapped to the keys of the two.
+    // It is stored in its own columns, wrapped to the keys of the two users.
     let database = Connection::open(world.database())?;
     let mut select = database.prepare(
         "SELECT m.text IS NULL, m.sealed, m.key1, m.key2, one.kid, two.kid FROM messages m

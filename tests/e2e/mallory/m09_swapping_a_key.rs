@@ -1,8 +1,8 @@
 //! 9: as the server, swap a key.
 //!
-//! Bites: with the key that the clients know, what is sent arrives; and once its user has said yes, a message
-//! goes to the very key that was put in the place of the old one. With the
-//! certificate's verification and the pin switched off (`engine/peers.rs`), the secret was sent at once.
+//! Bites: with the key that the clients know, messages arrive; and after the user has agreed, a message goes to
+//! the very key that replaced the old one. With the certificate's verification and the pin switched off
+//! (`engine/peers.rs`), the secret was sent at once.
 
 use anyhow::{Result, ensure};
 use parlour_crypto::AccountKey;
@@ -14,8 +14,8 @@ use serde_json::Value;
 
 use super::{der, kept, kid, stolen_authority, tamper};
 
-/// Puts a certificate in the place of sam's account certificate, as a server would that wants to read: with the hash
-/// that belongs to it, without which the real server hands nothing out.
+/// Replaces sam's account certificate, as a server would that wants to read: with a valid hash of the row, without
+/// which the real server refuses to return it.
 fn swap(world: &mut World, certificate: &[u8], kid: &str) -> Result<()> {
     tamper(world, |database| {
         let created: i64 =
@@ -26,7 +26,7 @@ fn swap(world: &mut World, certificate: &[u8], kid: &str) -> Result<()> {
             row.extend(field);
         }
         let sql = "UPDATE accounts SET certificate = ?1, kid = ?2, hash = ?3 WHERE name = 'sam'";
-        // SHA-256, as it is of certificates.
+        // The hash of certificates is SHA-256 as well.
         Ok(database.execute(sql, params![certificate, kid, certificate_hash(&row)])?)
     })
 }
@@ -57,7 +57,7 @@ fn a_server_that_hands_out_another_account_certificate_gets_no_message() -> Resu
     for (certificate, kid, reason) in [
         (of_erik.clone(), kid(&of_erik)?, "it is for erik"),
         (from_elsewhere.clone(), kid(&from_elsewhere)?, "{}"),
-        // Of the right name and from the right authority, and for something else.
+        // For the right name and from the right authority, but for another use.
         (device, own_kid, "{}"),
         (b"garbage".to_vec(), "x".to_owned(), "{}"),
     ] {
@@ -70,7 +70,7 @@ fn a_server_that_hands_out_another_account_certificate_gets_no_message() -> Resu
             format!("error: the account certificate of sam does not hold: {reason}; nothing was sent");
         erik.ask("@sam a secret", &refusal)?;
         erik.ask("@sam a secret again", &refusal)?;
-        // Nobody else is touched by it.
+        // Nobody else is affected.
         erik.ask("@erik a note", "{} erik: @erik a note")?;
         ensure!(erik.leave()? == 1);
     }
@@ -99,7 +99,7 @@ fn a_changed_account_key_stops_sending_until_its_user_is_trusted_again() -> Resu
         erik = world.logged_in("erik")?;
         erik.expect("{} erik: @sam to the first key")?;
     }
-    // Only a key that this client has named can be accepted.
+    // Only a key that this client has reported can be accepted.
     erik.ask("/trust sam", "error: the account key of sam has changed; nothing was sent")?;
     erik.type_line("/trust sam")?;
     erik.ask("@sam to the second key", "{} erik: @sam to the second key")?;

@@ -1,8 +1,8 @@
-//! 11: as the server, drop or reorder messages unnoticed. The operator numbers what is left anew, so that only
-//! the chains inside the sealed messages can tell.
+//! 11: as the server, drop or reorder messages unnoticed. The operator renumbers the rest, so that only the chains
+//! inside the sealed messages reveal it.
 //!
-//! Bites: with nothing changed all six are good; and the newest, which nothing follows yet, can be kept back. With
-//! the counting in `judge::follow` switched off, a dropped message left no mark.
+//! Bites: without changes all six are good; and the newest message, which nothing follows yet, can be withheld.
+//! With the counting in `judge::follow` switched off, a dropped message was not noticed.
 
 use anyhow::{Context as _, Result, ensure};
 use parlour_tests::{Author, Client, Logins, Operator, World, edited};
@@ -22,7 +22,7 @@ fn six() -> Result<World> {
     Ok(world)
 }
 
-/// What erik sees when the server hands out these of the six in this order: text or verdict.
+/// The texts or verdicts that erik sees when the server delivers these of the six in this order.
 fn seen(world: &World, order: &'static [usize], renumber: bool) -> Result<Vec<String>> {
     let operator = Operator::before(
         world,
@@ -79,7 +79,7 @@ fn messages_that_are_dropped_or_moved_leave_a_mark() -> Result<()> {
         (&[1, 2, 3, 4, 5], &["1 after 1 missing", "2", "3", "4", "5"]),
         (&[0, 1, 3, 2, 4, 5], &["0", "1", "3 after 1 missing", replayed, "4", "5"]),
         (&[0, 1, 2, 2, 3, 4], &["0", "1", "2", replayed, "3", "4"]),
-        // What is left open: nothing shows that there is more.
+        // This remains possible: nothing reveals that there is more.
         (&[0, 1, 2, 3, 4], &["0", "1", "2", "3", "4"]),
     ] {
         let seen = seen(&world, order, true)?;

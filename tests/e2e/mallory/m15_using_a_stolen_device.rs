@@ -1,7 +1,7 @@
 //! 15: go on using a stolen device.
 //!
-//! Bites: until it is revoked the device is logged in. With the server's `dismiss` and `check_revoked` switched
-//! off, its session went on, and it came back.
+//! Bites: the device is logged in until it is revoked. With the server's `dismiss` and `check_revoked` switched
+//! off, its session continued, and it could log in again.
 
 use std::time::{Duration, Instant};
 
@@ -25,13 +25,13 @@ fn a_revoked_device_is_out_within_a_second_and_stays_out() -> Result<()> {
     anna.lines.expect_end()?;
     sam.expect("error: the server closed the connection: this device was revoked")?;
     in_time("ending their sessions", revoked.elapsed(), Duration::from_secs(1))?;
-    // The others are still there, and the two are not.
+    // The others are still online, and these two are not.
     erik.ask("/users", "erik")?;
     sam.ask("/users", "error: command not currently available")?;
     sam.ask("/login sam", "error: invalid credentials")?;
     ensure!(sam.leave()? == 1);
 
-    // The server keeps it, and needs no TTP for that.
+    // The server has stored the revocation, and needs no TTP to enforce it.
     world.kill_ttp()?;
     world.kill_server()?;
     world.start_server()?;
@@ -48,7 +48,7 @@ fn a_device_that_was_revoked_while_the_server_was_down_does_not_come_back() -> R
     world.run_ttp(&["revoke", "sam"])?;
     world.start_server()?;
     wait_for_log(&world, "a device was revoked")?;
-    // Sam's client was on its way back: it is either refused or put out again, and then it is refused.
+    // Sam's client was reconnecting: it is either refused, or disconnected again and then refused.
     sam.process.out.wait_for("error: {}")?;
     let mut erik = world.logged_in_line("erik")?;
     wait_until("sam is out", || Ok(erik.ask("/users", "{}")? == "erik"))?;
@@ -82,7 +82,7 @@ fn a_ttp_that_was_set_back_revokes_all_the_same() -> Result<()> {
     world.stop_ttp()?;
     std::fs::copy(&older, &database)?;
     world.start_ttp()?;
-    // It has the number that sam's had.
+    // It gets the number of the revocation of sam's device.
     world.run_ttp(&["revoke", "anna"])?;
     anna.expect("goodbye: this device was revoked")?;
     wait_for_log(&world, "the authority has another revocation than is kept; both hold")?;

@@ -1,8 +1,7 @@
 //! 16: read a stolen disk.
 //!
-//! Bites: what is public is found on the server's disk by the same search; and with the key that lies beside
-//! the records (there is no passphrase yet) the thief of a whole profile reads everything, as the threat model
-//! says.
+//! Bites: the same search finds public messages on the server's disk; and with the key that lies beside the
+//! records (there is no passphrase yet) the thief of a whole profile reads everything, as the threat model says.
 
 use std::path::Path;
 
@@ -36,7 +35,7 @@ fn what_was_said_is_not_readable_on_the_disks_without_a_key() -> Result<()> {
     ensure!(erik.leave()? == 0);
     world.stop_server()?;
 
-    // On the clients' disks not even what is public can be read, nor with whom they talked.
+    // On the clients' disks not even public messages can be read, nor the names of the users' contacts.
     let people = world.path("people");
     ensure!(holding(&people, &[private, public])?.is_empty());
     let records = std::fs::read(world.profile("sam").join("local.db"))?;
@@ -45,7 +44,7 @@ fn what_was_said_is_not_readable_on_the_disks_without_a_key() -> Result<()> {
     }
     ensure!(holding(&world.path("data"), &[private])?.is_empty());
     ensure!(!holding(&world.path("data"), &[public])?.is_empty(), "the search finds nothing");
-    // Nothing that opens what the server keeps lies on its disk.
+    // No key that opens the stored messages is on the server's disk.
     for folder in ["data", "keys/server"] {
         ensure!(holding(&world.path(folder), &["RSA PRIVATE KEY"])?.is_empty());
     }
@@ -68,7 +67,7 @@ fn the_records_open_with_their_key_and_with_no_other() -> Result<()> {
     std::fs::copy(world.profile("erik").join("local.key"), thief.join("sam/local.key"))?;
     let with_another = read()?;
     ensure!(with_another.code != 0 && with_another.out.is_empty(), "{with_another:#?}");
-    // What is left open: the key lies beside them.
+    // This remains possible: the key lies beside the records.
     copy(&world.profile("sam"), &thief.join("sam"), "")?;
     let with_theirs = read()?;
     ensure!(with_theirs.out.iter().any(|line| line.ends_with("@erik canary")), "{with_theirs:#?}");

@@ -1,11 +1,11 @@
 //! 18: make one ciphertext read two ways.
 //!
-//! Bites: an envelope that is made in the same way, by hand, and is honest, opens for both; and the ciphertext
-//! with two keys does open under both, as far as AES-GCM is concerned. With the check of the commitment switched
-//! off in `message::open`, the text that it was not made for was read.
+//! Bites: an honest envelope made by hand in the same way opens for both; and the ciphertext with two keys does
+//! open under both, as far as AES-GCM is concerned. With the check of the commitment switched off in
+//! `message::open`, the text that does not match the commitment was read.
 //!
-//! Left out: a ciphertext in which both readings are well-formed messages takes 2^32 tries at least, so the one
-//! here fails at the form of what is in it, before the commitment is looked at.
+//! Left out: a ciphertext in which both readings are well-formed messages takes at least 2^32 tries, so the one
+//! here already fails at the form of its contents, before the commitment is checked.
 
 use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::AeadInOut as _;
@@ -53,7 +53,7 @@ impl Forged {
         URL_SAFE_NO_PAD.encode(header.to_string())
     }
 
-    /// Encrypted as it should be under the first key, and each key wrapped for its reader.
+    /// Encrypted correctly under the first key, with each key wrapped for its reader.
     fn sealed(&self, people: [&Author; 2], keys: [Key; 2]) -> Result<Value> {
         let mut text = self.jws.clone().into_bytes();
         let iv = [7; 12];
@@ -90,7 +90,7 @@ fn now() -> Result<u64> {
     Ok(u64::try_from(since.as_millis())?)
 }
 
-/// What one of the two sees of what sam has posted: text, or why it is not believed.
+/// The messages from sam that one of the two sees: text, or the reason not to believe it.
 fn read_by(world: &World, name: &str) -> Result<Vec<String>> {
     let mut client = world.robot(name, &["--user", name])?;
     let backlog = client.process.out.event("backlog")?;
@@ -117,11 +117,11 @@ fn an_envelope_has_one_reading_or_none() -> Result<()> {
     };
     let honest = Forged::new(&sam, "yes", 0, "")?;
     post(&honest, &honest.sealed(people, [one, one])?)?;
-    // Wrapped for each is another key: it opens with the one that it was encrypted with.
+    // A different key is wrapped for each: it opens with the one that encrypted it.
     let prev = jws_hash(&honest.jws);
     let split = Forged::new(&sam, "for erik", 1, &prev)?;
     post(&split, &split.sealed(people, [one, two])?)?;
-    // The commitment is to another text of the same hand.
+    // The commitment is to another text by the same sender.
     let mut uncommitted = Forged::new(&sam, "no", 2, &jws_hash(&split.jws))?;
     uncommitted.commitment = honest.commitment;
     post(&uncommitted, &uncommitted.sealed(people, [one, one])?)?;
@@ -139,7 +139,7 @@ fn an_envelope_has_one_reading_or_none() -> Result<()> {
 }
 
 impl Forged {
-    /// One ciphertext whose tag holds under both keys: the text under the first, with a last block that was
+    /// One ciphertext whose tag is valid under both keys: the text under the first, and a last block that was
     /// solved for (Dodis and others, "Fast message franking", 2018).
     fn sealed_under_two(&self, people: [&Author; 2], keys: [Key; 2]) -> Result<Value> {
         let iv = [9; 12];
@@ -151,7 +151,8 @@ impl Forged {
             .map_err(|_| anyhow!("it is not encrypted"))?;
         let free = text.len() - 16;
         text[free..].fill(0);
-        // The tag is a sum of blocks times powers of a value that each key has: so is the difference of two.
+        // The tag is a sum of blocks times powers of a value that depends on the key, and so is the difference of
+        // two tags.
         let [(at_one, first), (at_two, second)] =
             keys.map(|key| (tag(&key, &iv, protected.as_bytes(), &text), hash_key(&key)));
         let square = |h: u128| multiply(h, h);
@@ -200,7 +201,7 @@ fn tag(key: &Key, iv: &[u8; 12], associated: &[u8], text: &[u8]) -> u128 {
     hash ^ block(key, counter)
 }
 
-/// In GF(2^128) as GCM has it (NIST SP 800-38D, 6.3).
+/// Multiplication in GF(2^128) as in GCM (NIST SP 800-38D, 6.3).
 fn multiply(one: u128, two: u128) -> u128 {
     let (mut product, mut shifted) = (0, two);
     for bit in (0..128).rev() {
@@ -212,7 +213,7 @@ fn multiply(one: u128, two: u128) -> u128 {
     product
 }
 
-/// By Fermat: the power 2^128 - 2.
+/// The inverse by Fermat's theorem: the power 2^128 - 2.
 fn inverse(value: u128) -> u128 {
     // 1 in GCM's order of bits.
     let (mut result, mut power) = (1 << 127, value);

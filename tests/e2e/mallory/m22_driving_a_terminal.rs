@@ -1,7 +1,7 @@
 //! 22: drive a terminal or imitate a name.
 //!
-//! Bites: the same texts come as they are to a bare connection in json. Before the words of a server were cleaned
-//! where they are read, the plain face passed an error's OSC sequence on to the terminal.
+//! Bites: a bare connection in json receives the same texts unchanged. Before a server's words were cleaned where
+//! they are read, the plain face passed an error's OSC sequence on to the terminal.
 
 use anyhow::{Result, ensure};
 use parlour_tests::{Author, Client, Logins, Operator, Terminal, World, edited, escaped, run_to_end};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::fast;
 
-/// What drives a terminal or hides itself, each with a word behind it by which it is found.
+/// Texts that control a terminal or hide themselves, each followed by a word by which it is found.
 const HOSTILE: [&str; 22] = [
     "\u{1b}]0;title\u{7}",
     "\u{1b}[99;99r",
@@ -35,7 +35,7 @@ const HOSTILE: [&str; 22] = [
     "a\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}",
 ];
 
-/// The first character, or run of them, that must not reach a terminal.
+/// The first character, or run of characters, that must not reach a terminal.
 fn unclean(text: &str) -> Option<String> {
     let mut marks = 0;
     for (at, c) in text.char_indices() {
@@ -51,7 +51,7 @@ fn unclean(text: &str) -> Option<String> {
     None
 }
 
-/// What our own terminal face sends: the text without the sequences that it draws with.
+/// The text that our terminal face sends, without the sequences that it draws with.
 fn without_drawing(bytes: &str) -> String {
     let mut rest = bytes;
     let mut text = String::new();
@@ -59,7 +59,7 @@ fn without_drawing(bytes: &str) -> String {
         text.push_str(before);
         let end = after.find(|c: char| ('\u{40}'..='\u{7e}').contains(&c)).map_or(after.len(), |end| end + 1);
         let drawn = after.get(..end).unwrap_or_default();
-        // Those that only Mallory would send are no drawing.
+        // Sequences that only Mallory would send are not drawing.
         if drawn.ends_with(['r', 'n']) {
             text.push('\u{1b}');
         }
@@ -91,7 +91,7 @@ fn no_text_of_another_user_drives_a_terminal() -> Result<()> {
             ensure!(reply["message"]["text"] == *text, "{reply}");
             passed_on += 1;
         }
-        // The server does not see into these.
+        // The server cannot look into these.
         for letter in [sam.write(&erik, &text)?, again.write(&anna, &text)?] {
             let reply = line.call(&letter.post(2))?;
             ensure!(reply["ok"] == "posted", "{reply}");
@@ -112,17 +112,17 @@ fn no_text_of_another_user_drives_a_terminal() -> Result<()> {
     terminal.wait_for("QQQQ", b"")?;
     let last = again.write(&anna, "WWWW")?;
     ensure!(line.call(&last.post(4))?["ok"] == "posted");
-    // Alt-2 goes to the private ones.
+    // Alt-2 opens the private ones.
     terminal.wait_for("WWWW", b"\x1b2")?;
     let drawn = without_drawing(terminal.bytes());
     ensure!(unclean(&drawn).is_none(), "terminal: {}", unclean(&drawn).unwrap_or_default());
     Ok(())
 }
 
-/// The codes of errors that are shown with words of the server's, or as those of a later version are.
+/// The codes of errors whose text comes from the server, and of one from a later version.
 const CODES: [&str; 3] = ["unknown_command", "internal", "of-tomorrow"];
 
-/// Puts another error in the place of each, in turn, with this wherever the server words it as it likes.
+/// Replaces each error by the next in turn, with this text wherever the server chooses the words.
 fn rewording(text: String) -> impl FnMut(&mut Value) + Send + 'static {
     let mut codes = CODES.into_iter().cycle();
     move |line| {
@@ -234,7 +234,7 @@ fn what_is_no_name_is_refused_by_the_client_and_by_the_server() -> Result<()> {
     }
     let made: Vec<_> = std::fs::read_dir(world.keys("stranger"))?.collect();
     ensure!(made.is_empty(), "something was made: {made:?}");
-    // A request is for the name that it was signed for, and for no other.
+    // A request is valid only for the name that it was signed for.
     let payload = base64_url(r#"{"v":1,"name":"anna"}"#);
     line.ask(&format!("/register erik x.{payload}.y"), "error: invalid command format")?;
     line.ask(&format!("/register anna x.{payload}.y"), "error: certificate request refused")?;

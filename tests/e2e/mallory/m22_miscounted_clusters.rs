@@ -1,4 +1,4 @@
-//! 22, with characters alone: clusters that terminals count differently draw over what others wrote.
+//! 22, with characters alone: clusters that terminals count differently draw over other people's text.
 //!
 //! Bites: without the bound, 400 joined emoji went to the terminal as one cluster; without whole rows, tmux
 //! showed `he lo il` where `hello` had come after Devanagari.
@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use parlour_tests::{Client, Terminal, World};
 use serde_json::json;
 
-/// What tmux, screen, libvterm and xterm do not all count as we do.
+/// Clusters that tmux, screen, libvterm and xterm do not all count as we do.
 fn clusters() -> [String; 6] {
     [
         format!("emoji {} end", vec!["👩"; 400].join("\u{200d}")),
@@ -57,7 +57,7 @@ fn a_cluster_is_bounded_and_its_row_is_erased_behind_it() -> Result<()> {
         ensure!(part.matches('\u{94d}').count() <= 20, "a long syllable: {part:?}");
         if joiners > 0 {
             seen += 1;
-            // Until the rest of the row is erased there are only colours and places.
+            // Until the rest of the row is erased, only colours and positions are sent.
             let after = parts.iter().skip(at + 1).take_while(|part| !part.starts_with("[K"));
             let text: Vec<_> = after.filter(|part| !part.ends_with(['m', 'H'])).collect();
             ensure!(text.is_empty(), "{text:?} after {part:?}");
@@ -86,7 +86,7 @@ impl Tmux<'_> {
         Ok(String::from_utf8(shown.stdout)?.lines().map(str::to_owned).collect())
     }
 
-    /// Waits until a row ends with this.
+    /// Waits until a row ends with this text.
     fn wait_for(&self, end: &str) -> Result<Vec<String>> {
         let begun = Instant::now();
         loop {
@@ -127,7 +127,7 @@ fn nothing_of_such_clusters_stays_on_tmux() -> Result<()> {
     tmux.wait_for("#lobby>")?;
     let mut sam = speaking(&world)?;
     for (number, text) in clusters().into_iter().enumerate() {
-        // Each row of the screen is written over again and again.
+        // Each row of the screen is overwritten again and again.
         let after: Vec<_> = (0..8).map(|row| format!("hello {number}{row}")).collect();
         say(&mut sam, &[text])?;
         tmux.wait_for(" end")?;
@@ -135,7 +135,7 @@ fn nothing_of_such_clusters_stays_on_tmux() -> Result<()> {
             say(&mut sam, std::slice::from_ref(&text))?;
             let rows = tmux.wait_for(&format!("sam: {text}"))?;
             for row in rows.iter().filter_map(|row| row.split_once("sam: hello")) {
-                // Two digits and nothing that was there before.
+                // Two digits and no leftovers.
                 ensure!(row.1.len() == 3, "{rows:#?}");
             }
         }

@@ -1,8 +1,8 @@
-//! 23: crash a program. Both sides are fed with what parses and what does not, drawn from a seed that a failing
-//! test names.
+//! 23: crash a program. Both sides receive valid and invalid lines, generated from a seed that a failing test
+//! names.
 //!
-//! That a program panics would be seen: every world looks for it in its server's log, and the tests here in what
-//! the clients say.
+//! A panic would be noticed: every world searches its server's log for one, and these tests search the clients'
+//! output.
 //!
 //! Bites: with an assertion that each command in json has an `id` in the server's `carry_out`, and an `unwrap` in
 //! place of the client's `map_err` after `parse_server_line`, both tests saw the panic.
@@ -19,14 +19,14 @@ use socket2::SockRef;
 
 use super::fast;
 
-/// How many lines a hostile client says on one connection, and on how many.
+/// The number of lines that a hostile client sends on a connection, and the number of connections.
 const LINES: usize = 150;
 const CONNECTIONS: usize = 8;
 
-/// How often a client is started against a hostile server, with each face.
+/// The number of times that a client is started against a hostile server, with each face.
 const CLIENTS: usize = 8;
 
-/// Lines that a server takes, of which the others are made.
+/// Lines that a server accepts, from which the others are made.
 fn good_lines(world: &World) -> Result<[String; 14]> {
     let (mut sam, erik) = (Author::of(world, "sam")?, Author::of(world, "erik")?);
     let letter = sam.write(&erik, "hello")?;
@@ -89,7 +89,7 @@ fn a_hostile_client_ends_at_most_its_own_session() -> Result<()> {
     Ok(())
 }
 
-/// A server that spoils one line in so many, and counts those.
+/// A server that spoils one line in a certain number, and counts the spoiled ones.
 fn hostile_server(world: &World, spoilt: &Arc<AtomicUsize>) -> Result<Operator> {
     let mut garbage = Garbage::new();
     let spoilt = Arc::clone(spoilt);
@@ -117,7 +117,7 @@ fn a_hostile_server_crashes_no_client() -> Result<()> {
         let face = if round % 2 == 0 { "--plain" } else { "--json" };
         let mut sam = Client::start("sam", command.args([face, "--user", "sam"]))?;
         for line in ["/users", "hello", "@erik hello", "@nobody hello", "/history @erik"] {
-            // It may have ended by now: a server that makes no sense is left.
+            // It may have exited by now: a client leaves a server that makes no sense.
             let _ = sam.type_line(line);
             let _ = sam.type_line(&json!({"id": 1, "do": "say", "to": "@erik", "text": line}).to_string());
         }
@@ -126,7 +126,7 @@ fn a_hostile_server_crashes_no_client() -> Result<()> {
         while begun.elapsed() < Duration::from_millis(400) && !sam.process.has_ended()? {
             std::thread::park_timeout(Duration::from_millis(10));
         }
-        // One that waits for an answer that was garbled does so for half a minute: that is no crash.
+        // A client whose answer was garbled waits for half a minute, which is not a crash.
         if !sam.process.has_ended()? {
             sam.process.crash()?;
         }
@@ -141,7 +141,7 @@ fn a_hostile_server_crashes_no_client() -> Result<()> {
     }
     drop(terminal);
     ensure!(spoilt.load(Ordering::Relaxed) > CLIENTS, "hardly anything was spoilt");
-    // All that it has kept of that does not keep it from a server that is none of Mallory's.
+    // Data kept from the hostile server does not keep it from using an honest one.
     let mut sam = world.robot("sam", &["--user", "sam"])?;
     sam.process.out.event("backlog")?;
     ensure!(sam.call(&json!({"id": 1, "do": "users"}))?["users"] == json!(["erik", "sam"]));
@@ -158,7 +158,7 @@ fn a_connection_that_breaks_in_the_middle_of_everything_ends_nothing_but_itself(
         sam.write_all("what I say while I fall\n".repeat(40).as_bytes())?;
         sam.flush()?;
         erik.expect("{} sam: what I say while I fall")?;
-        // A reset, with what was said still being stored.
+        // A reset while its messages are still being stored.
         SockRef::from(&sam.sock).set_linger(Some(Duration::ZERO))?;
         drop(sam);
         wait_until("sam is gone", || {
@@ -166,6 +166,6 @@ fn a_connection_that_breaks_in_the_middle_of_everything_ends_nothing_but_itself(
             Ok(erik.lines.wait_for("{}erik{}").is_ok_and(|users| users == "erik"))
         })?;
     }
-    // That no task panicked is seen at the end of every world.
+    // The end of every world checks that no task panicked.
     Ok(())
 }

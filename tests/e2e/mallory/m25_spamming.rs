@@ -1,6 +1,6 @@
 //! 25: spam.
 //!
-//! Bites: with the limit set to a hundred thousand commands a second, all thousand messages are there at once.
+//! Bites: with a limit of a hundred thousand commands a second, all thousand messages arrive at once.
 
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,8 @@ use serde_json::json;
 
 use super::{fast, user};
 
-/// Has sam say a thousand things at once, and gives how many erik has heard two seconds later, and how long
-/// erik waited at most for answers of his own meanwhile.
+/// Sam posts a thousand messages at once. Returns the number that erik received within two seconds, and the
+/// longest time that erik waited for answers of his own meanwhile.
 fn heard_of_a_thousand(world: &World) -> Result<(usize, Duration)> {
     let sam = world.logged_in_line("sam")?;
     let mut erik = world.json_line("erik")?;
@@ -42,7 +42,7 @@ fn heard_of_a_thousand(world: &World) -> Result<(usize, Duration)> {
 #[test]
 fn of_a_thousand_messages_in_a_second_the_burst_and_twenty_a_second_come_through() -> Result<()> {
     let (heard, longest) = heard_of_a_thousand(&World::peopled()?)?;
-    // The login was one of the burst of sixty.
+    // The login was one command of the burst of sixty.
     ensure!((50..=120).contains(&heard), "{heard} came through");
     in_time("erik's longest wait", longest, Duration::from_secs(1))?;
     let (unlimited, _) = heard_of_a_thousand(&fast()?)?;
@@ -55,7 +55,7 @@ fn the_eleventh_wrong_login_in_a_minute_is_refused_and_so_is_a_right_one() -> Re
     for (world, most) in
         [(World::peopled()?, 10), (World::with().people().limit("failed_logins_per_minute=2").start()?, 2)]
     {
-        // Whoever is in stays in.
+        // Existing sessions are not affected.
         let mut erik = world.logged_in_line("erik")?;
         for _ in 0..most {
             world.line_as("sam")?.ask("/login sam AAAA", "error: invalid credentials")?;
@@ -136,7 +136,7 @@ fn who_is_too_fast_is_slowed_down_and_refused_nothing() -> Result<()> {
     let begun = Instant::now();
     let lines: Vec<String> = (1..=85).map(|n| format!("message {n}\n")).collect();
     sam.send(lines.concat().as_bytes())?;
-    // Others are not slowed down with her.
+    // Others are not slowed down.
     let mut others = Duration::ZERO;
     for n in 1..=85 {
         sam.expect(&format!("{{}} sam: message {n}"))?;
@@ -147,7 +147,7 @@ fn who_is_too_fast_is_slowed_down_and_refused_nothing() -> Result<()> {
             others = asked.elapsed();
         }
     }
-    // The burst was begun by the login.
+    // The login started the burst.
     ensure!(begun.elapsed() >= Duration::from_millis(1_400), "85 lines took {:?}", begun.elapsed());
     in_time("erik's wait", others, Duration::from_secs(1))?;
     Ok(())
@@ -157,7 +157,7 @@ fn who_is_too_fast_is_slowed_down_and_refused_nothing() -> Result<()> {
 fn registrations_and_renewals_above_their_rate_are_refused() -> Result<()> {
     let world =
         World::with().people().limit("registrations_per_hour=2").limit("renewals_per_hour=2").start()?;
-    // Whether the request is any good does not matter; whether its name is, is seen for nothing.
+    // It does not matter if the request is valid; a name other than the request's is refused before it counts.
     let request = |line: &mut Line, pattern: &str| {
         // {"name":"zoe"} in base64url.
         line.ask("/register zoe x.eyJuYW1lIjoiem9lIn0.y", pattern).map(|_| ())
@@ -169,7 +169,7 @@ fn registrations_and_renewals_above_their_rate_are_refused() -> Result<()> {
     request(&mut line, "error: certificate request refused")?;
     request(&mut line, "error: certificate request refused")?;
     request(&mut line, too_many)?;
-    // Also on another connection.
+    // On another connection too.
     let mut line = world.line()?;
     request(&mut line, too_many)?;
     line.ask("/dialect json", r#"{"dialect":"json"}"#)?;
@@ -177,7 +177,7 @@ fn registrations_and_renewals_above_their_rate_are_refused() -> Result<()> {
         let reply = line.call(&json!({"id": id, "cmd": "renew", "request": "x.y.z"}))?;
         ensure!(reply["error"]["code"] == code, "{reply}");
     }
-    // It has nothing to do with logging in and talking.
+    // Logging in and talking are not affected.
     world.logged_in_line("sam")?.ask("hello", "{} sam: hello")?;
     Ok(())
 }

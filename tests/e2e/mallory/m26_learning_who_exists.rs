@@ -1,8 +1,8 @@
 //! 26: learn about the system or who exists, beyond the fixed strings of the protocol.
 //!
-//! Bites: where the real reason of a refusal stands in the server's log, which is the operator's alone, the
-//! reasons differ; and the search for what must not be said finds it there. With an answer of its own for a login
-//! without a certificate, the answers differed and the test said so.
+//! Bites: the server's log, which only the operator reads, has different reasons for these refusals; and the
+//! search for revealing words finds them there. With a special answer for a login without a certificate, the
+//! answers differed and the test failed.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -18,7 +18,7 @@ fn every_failed_login_reads_the_same_whoever_exists() -> Result<()> {
     world.run_ttp(&["revoke", "erik"])?;
     super::wait_for_log(&world, "a device was revoked")?;
     let mut answers = Vec::new();
-    // One who exists, one who does not, one whose device is revoked; by a guest, and by somebody else.
+    // An existing user, an unknown one, and one whose device is revoked; tried by a guest and by another user.
     for name in ["sam", "nobody", "erik"] {
         for mut line in [world.line()?, world.line_as("anna")?] {
             line.say(&format!("/login {name} AAAA"))?;
@@ -36,7 +36,7 @@ fn every_failed_login_reads_the_same_whoever_exists() -> Result<()> {
     Ok(())
 }
 
-/// What tells of the program, its parts, its machine or its files.
+/// Words that reveal the program, its parts, its machine or its files.
 fn tells_of_the_system(said: &str, world: &World) -> Option<String> {
     let folder = world.folder().display().to_string();
     let words = [
@@ -100,7 +100,7 @@ fn no_answer_tells_of_version_path_or_parts() -> Result<()> {
         "{\"id\":5,\"cmd\":\"exit\"}",
     ];
     hear(&mut world.logged_in_line("anna")?, &json)?;
-    // When the authority is away, and when the database is damaged.
+    // When the TTP is not running, and when the database is damaged.
     world.kill_ttp()?;
     hear(&mut world.line()?, &["/register zoe x.eyJuYW1lIjoiem9lIn0.y"])?;
     rusqlite::Connection::open(world.database())?.execute("DROP TABLE messages", [])?;

@@ -1,4 +1,4 @@
-//! Claim 28: who rewrites the audit log is found out, and what a stranger says forges no entry.
+//! Claim 28: rewriting the audit log is noticed, and no input from a stranger forges an entry.
 
 use std::path::Path;
 
@@ -6,14 +6,14 @@ use anyhow::{Result, ensure};
 use parlour_tests::{Finished, World, wait_until};
 use rusqlite::Connection;
 
-/// The chain check of a copy of the database to which this was done.
+/// Checks the chain in a copy of the database after this change.
 fn check_after(world: &World, tampering: &str) -> Result<Finished> {
     let copy = world.path("copy");
     let _ = std::fs::remove_dir_all(&copy); // of the attempt before
     std::fs::create_dir(&copy)?;
     std::fs::copy(world.database(), copy.join("chat.db"))?;
     let database = Connection::open(copy.join("chat.db"))?;
-    // Who has the file is not stopped by what the database refuses.
+    // Triggers of the database do not stop somebody who has the file.
     for trigger in ["audit_keeps", "audit_stays", "audit_ends_stay", "audit_ends_grow"] {
         database.execute_batch(&format!("DROP TRIGGER {trigger}"))?;
     }
@@ -62,7 +62,7 @@ fn a_rewritten_audit_log_does_not_pass_the_check() -> Result<()> {
         let said = format!("entry {number} ");
         ensure!(finished.out.len() == 1 && finished.out[0].starts_with(&said), "{tampering}: {finished:#?}");
     }
-    // A line break in the file makes no second line of what is printed.
+    // A line break in the file does not add a line to the output.
     ensure!(check_after(&world, "UPDATE audit SET user = 'sam' || char(10) || 'x' || char(27)")?.code == 1);
     let mut command = world.command("parlour-server")?;
     command.args(["audit", "--data", "copy"]);
@@ -70,7 +70,7 @@ fn a_rewritten_audit_log_does_not_pass_the_check() -> Result<()> {
     ensure!(printed.out.len() == newest, "{printed:#?}");
     ensure!(!printed.out.iter().any(|line| line.contains('\u{1b}')), "{printed:#?}");
 
-    // The newest entry cut off consistently: what an operator noted elsewhere no longer fits.
+    // The newest entry removed consistently: the hash that an operator noted elsewhere no longer matches.
     let noted = world.audit(&["verify"])?.out[0].rsplit(' ').next().unwrap_or_default().to_owned();
     ensure!(verify(&world, &world.path("data"), &["--expect", &noted])?.code == 0);
     let cut = check_after(
@@ -100,7 +100,7 @@ fn what_a_stranger_says_forges_no_entry() -> Result<()> {
     ] {
         line.ask(&text, "error: {}")?;
     }
-    // A line break that json carries in every field that a guest has.
+    // A line break in json, in every field that a guest can set.
     line.ask("/dialect json", r#"{"dialect":"json"}"#)?;
     let broken = format!("zoe\n{forged}");
     for command in [

@@ -1,5 +1,5 @@
-//! Claim 29: no dependency slips in. What `make lint` runs refuses another registry, a git source and a lock
-//! file that was altered.
+//! Claim 29: no dependency slips in. The check in `make lint` refuses another registry, a git source and an
+//! altered lock file.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
-/// A place for dependencies that is not ours, with what stands in for it, so that nothing is fetched.
+/// A foreign source of dependencies, replaced by local copies so that nothing is fetched.
 const ELSEWHERE: &str = r#"
 [registries.elsewhere]
 index = "https://registry.invalid/index"
@@ -26,7 +26,7 @@ directory = "folder"
 "#;
 const CHECKSUM: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
-/// A copy of all that says where dependencies come from; the sources are links.
+/// A copy of all files that name sources of dependencies; the code is linked.
 struct Manifests(TempDir);
 
 impl Manifests {
@@ -69,7 +69,7 @@ impl Manifests {
         Ok(fs::write(self.path(file), head.to_owned() + &tail.replacen(text, by, 1))?)
     }
 
-    /// Makes the protocol depend on a crate from elsewhere, as tidily as cargo itself would.
+    /// Makes the protocol depend on a crate from elsewhere, as cleanly as cargo itself would.
     fn slip_in(&self, dependency: &str, source: &str, checksum: Option<&str>) -> Result<()> {
         for folder in [".cargo", "folder/zzz/src"] {
             fs::create_dir_all(self.path(folder))?;
@@ -93,12 +93,12 @@ impl Manifests {
         Ok(fs::write(self.path("Cargo.lock"), lock)?)
     }
 
-    /// What `make lint` says of the dependencies: whether they pass, and why not.
+    /// The result of the check in `make lint`: true if the dependencies pass, and its output.
     fn check(&self) -> Result<(bool, String)> {
         let script = ours().join("scripts/deny.sh");
         let mut command = Command::new(script);
         command.arg(self.0.path()).env_remove("ADVISORIES").stdin(Stdio::null());
-        // The cargo that runs this test says things of its own workspace there.
+        // The cargo that runs this test sets variables for its own workspace.
         command.env_remove("CARGO_MANIFEST_DIR").env_remove("CARGO");
         let output = command.output()?;
         let said = [output.stdout, output.stderr].concat();
@@ -117,7 +117,7 @@ fn ours() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Without cargo-deny there is nothing to test, except where it has to be.
+/// Without cargo-deny there is nothing to test, except where it is required.
 fn skipped() -> Result<bool> {
     if Command::new("cargo-deny").arg("--version").stdout(Stdio::null()).status().is_ok() {
         return Ok(false);

@@ -1,4 +1,4 @@
-//! Whether it serves, whether it is ready, to whom it listens, and what becomes of odd requests.
+//! Liveness, readiness, the addresses of the listener, and odd requests.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -25,14 +25,14 @@ fn ready_is_who_can_write_and_does_not_stop_and_healthy_who_serves() -> Result<(
     wait_until("the TTP", || Ok(get(operator, "/readyz")?.body == "ready\nTTP: connected\n"))?;
     ensure!(get(operator, "/healthz")?.body == "ok\n");
 
-    // Without a TTP chat goes on.
+    // Chat works without a TTP.
     world.stop_ttp()?;
     wait_until("the TTP is gone", || Ok(get(operator, "/readyz")?.body.contains("TTP: not connected")))?;
     let ready = get(operator, "/readyz")?;
     ensure!(ready.status == 200 && ready.body.starts_with("ready\n"), "{ready:?}");
     expect(&world, &[("parlour_ttp_connected", 0.0), ("parlour_ready", 1.0)])?;
 
-    // Somebody else holds the database, so nothing can be written.
+    // Another process has locked the database, so nothing can be written.
     let database = Connection::open(world.database())?;
     database.execute_batch("BEGIN IMMEDIATE")?;
     wait_until("not ready", || Ok(get(operator, "/readyz")?.status == 503))?;
@@ -44,7 +44,7 @@ fn ready_is_who_can_write_and_does_not_stop_and_healthy_who_serves() -> Result<(
     database.execute_batch("ROLLBACK")?;
     wait_until("ready again", || Ok(get(operator, "/readyz")?.status == 200))?;
 
-    // What fails is counted, and is over when it is over.
+    // Failed writes are counted, and readiness returns when they stop failing.
     database.execute_batch(
         "CREATE TRIGGER full BEFORE INSERT ON messages BEGIN SELECT RAISE(ABORT, 'no room'); END",
     )?;
@@ -61,7 +61,7 @@ fn ready_is_who_can_write_and_does_not_stop_and_healthy_who_serves() -> Result<(
     database.execute_batch("DROP TRIGGER full")?;
     drop(database);
 
-    // A session that does not take its last words holds the end up.
+    // A session that does not read its last lines delays the end.
     let held = world.logged_in_stream("erik")?;
     let text = "x".repeat(8_000);
     wait_until("something waits for erik", || {
@@ -105,7 +105,7 @@ fn the_address_is_this_machines_alone_and_one_servers() -> Result<()> {
     world.start_server()?;
     let taken = world.metrics()?.to_string();
     refuse(&world, &taken, &format!("error: cannot listen on {taken} for metrics: "), "with --metrics")?;
-    // `check` knows its own server, and who else listens.
+    // `check` recognizes its own server, and other programs on the port.
     let check = |world: &World, arguments: &[&str]| {
         let mut command = world.command("parlour-server")?;
         run_to_end("server", command.arg("check").args(arguments), "")
@@ -122,7 +122,7 @@ fn the_address_is_this_machines_alone_and_one_servers() -> Result<()> {
     world.stop_server()?;
     line(&check(&world, &["--metrics", &taken, "--data", "data"])?, &format!("{taken} is free"))?;
 
-    // From the file, with an address of IPv6 where there is one.
+    // The address from the file, with IPv6 where it exists.
     for address in ["127.0.0.1:0", "[::1]:0"] {
         if TcpListener::bind(address).is_err() {
             continue;
@@ -138,7 +138,7 @@ fn the_address_is_this_machines_alone_and_one_servers() -> Result<()> {
         server.signal(Signal::SIGTERM)?;
         ensure!(server.wait()?.success());
     }
-    // Nobody listens unless it is asked for.
+    // There is no listener unless it is asked for.
     let mut silent = Process::start("server", &mut world.server_command("127.0.0.1:0")?, Stdio::null())?;
     silent.out.expect("listening on {}")?;
     silent.signal(Signal::SIGTERM)?;
@@ -163,7 +163,7 @@ fn whatever_is_asked_costs_little_and_ends_soon() -> Result<()> {
         (request("GET /healthz", &"X: y\r\n".repeat(1_000)), 431),
         (request(&format!("GET /{}", "x".repeat(5_000)), ""), 404),
         ("nonsense\r\n\r\n".to_owned(), 400),
-        // The first of two is answered, and the second is not.
+        // The first of two requests is answered, and the second is not.
         (request("GET /healthz", "") + &request("GET /readyz", ""), 200),
     ] {
         let first = asked.chars().take(40).collect::<String>();
@@ -173,7 +173,7 @@ fn whatever_is_asked_costs_little_and_ends_soon() -> Result<()> {
                 ensure!(answer.head.contains("connection: close"), "{first}: {answer:?}");
                 ensure!(!answer.body.contains("HTTP/1.1"), "{first}: {answer:?}");
             }
-            // What it had no room for may still be on its way, which resets the connection.
+            // Bytes that it had no room for may still be on their way, which resets the connection.
             Err(error) => ensure!(status == 431, "{first}: {error:?}"),
         }
     }
@@ -211,7 +211,7 @@ fn whatever_is_asked_costs_little_and_ends_soon() -> Result<()> {
     let head = ask(operator, request("HEAD /metrics", "").as_bytes())?;
     ensure!(head.status == 200 && head.body.is_empty(), "{head:?}");
 
-    // Who says nothing, or little by little, has a bounded number of places for a bounded time.
+    // Clients that send nothing, or only little by little, get a limited number of places for a limited time.
     let before = world.scrape()?.get("process_open_fds")?;
     let begun = Instant::now();
     let mut slow = Vec::new();
@@ -229,7 +229,7 @@ fn whatever_is_asked_costs_little_and_ends_soon() -> Result<()> {
     in_time("looking beside silent connections", begun.elapsed(), Duration::from_secs(4))?;
     for mut stream in slow {
         stream.set_read_timeout(Some(DEADLINE))?;
-        // A reset is an end as well; a timeout is none.
+        // A reset is an end as well, but a timeout is not.
         if let Err(error) = stream.read_to_end(&mut Vec::new()) {
             ensure!(error.kind() != std::io::ErrorKind::WouldBlock, "a connection does not end");
         }

@@ -1,4 +1,4 @@
-//! Dashboard, alerts and documentation against what there is.
+//! Dashboard, alerts and documentation match the metrics.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ fn expressions(value: &serde_json::Value, found: &mut Vec<String>) {
     }
 }
 
-/// The metrics' names in an expression, and the labels that are asked for by `name="word"`.
+/// The metrics' names in an expression, and its conditions of the form `name="word"`.
 fn asked_for(expression: &str) -> (Vec<&str>, Vec<String>) {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let names = expression.split(|c| !is_word(c));

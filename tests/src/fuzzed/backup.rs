@@ -1,4 +1,4 @@
-//! What is inside of a backup, after it was decrypted: whoever knows the recipient can write one.
+//! The contents of a backup after decryption: anybody who knows the recipient can write one.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,8 +8,8 @@ use parlour_upkeep::{Manifest, UnpackError, archive};
 const PROGRAM: &str = "parlour-server";
 const FILES: [&str; 2] = ["chat.db", "second"];
 
-/// A tar that claims to be a backup with two files. What is taken is named as it must be, no longer than what
-/// was read, and says of itself what it said.
+/// A tar that claims to be a backup with two files. Files that are accepted have the right names, are no longer
+/// than the input, and the manifest stays as it was.
 pub fn backup(bytes: &[u8]) {
     let mut taken: Vec<(String, u64)> = Vec::new();
     let read = archive::read_tar(Path::new("backup"), bytes, PROGRAM, &FILES, |name, from| {

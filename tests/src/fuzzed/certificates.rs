@@ -8,7 +8,7 @@ use parlour_keylog::{
     ServerCertificate, certificate_hash, device_id, leaf_hash,
 };
 
-/// What a TTP issued once, whose keys nobody has any more.
+/// A root and certificates of an old TTP whose keys no longer exist.
 const ROOT: &[u8] = include_bytes!("../../../fuzz/seeds/certificate/root");
 const ISSUED: [&[u8]; 3] = [
     include_bytes!("../../../fuzz/seeds/certificate/device"),
@@ -16,8 +16,8 @@ const ISSUED: [&[u8]; 3] = [
     include_bytes!("../../../fuzz/seeds/certificate/server"),
 ];
 
-/// A certificate in DER: it has at most one profile, is kept as it came, and none but those that the root
-/// issued verifies to it.
+/// A certificate in DER: it has at most one profile, its bytes are kept, and only certificates issued by the root
+/// verify against it.
 pub fn certificate(bytes: &[u8]) {
     let device = DeviceCertificate::from_der(bytes);
     let account = AccountCertificate::from_der(bytes);
@@ -53,13 +53,13 @@ fn issuer() -> &'static RootCertificate {
     })
 }
 
-/// Who has the root's key could sign more, and the other value of a signature fits as well; a fuzzer comes
-/// upon neither.
+/// The holder of the root's key could sign more, and each signature has a second valid value; a fuzzer finds
+/// neither.
 fn check_issuer(bytes: &[u8], verified: bool) {
     assert_eq!(verified, ISSUED.contains(&bytes), "a forged certificate, or a good one that is refused");
 }
 
-/// A leaf of the key log: one act has one spelling and one hash.
+/// A leaf of the key log: each act has one spelling and one hash.
 pub fn leaf(bytes: &[u8]) {
     let Ok(leaf) = Leaf::decode(bytes) else { return };
     assert!(bytes.len() <= LEAF_BYTES);

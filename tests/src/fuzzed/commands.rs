@@ -1,4 +1,4 @@
-//! Lines from a client, in both dialects, and what the server says to them.
+//! Lines from a client in both dialects, and the server's replies to them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -12,10 +12,10 @@ use parlour_protocol::{json as dialect, plain as plain_dialect};
 
 use super::{for_each_line, is_one_line};
 
-/// What stands around a message's body at most, in bytes of a line of either dialect.
+/// The most bytes around a message's body, on a line of either dialect.
 const AROUND_BODY: usize = 300;
 
-/// Lines of the plain dialect. Also: any text at all, cleaned for a terminal.
+/// Lines of the plain dialect; also any text, cleaned for a terminal.
 pub fn plain(bytes: &[u8]) {
     check_cleaned(&String::from_utf8_lossy(bytes));
     for_each_line(bytes, |line| {
@@ -57,7 +57,7 @@ pub fn json(bytes: &[u8]) {
     });
 }
 
-/// Nothing in a command is longer than allowed, and a message comes through to those who hear it.
+/// Checks that nothing in a command is too long, and that its message reaches the others unchanged.
 fn check_bounds(command: &Command) {
     match command {
         Command::Post(post) => check_post(post),
@@ -112,7 +112,7 @@ fn check_post(post: &Post) {
     }
 }
 
-/// A refusal is one line in both dialects, of which programs read the same again.
+/// A refusal is one line in both dialects, and programs read the same refusal from it.
 fn check_refusal(id: Option<RequestId>, refusal: &Refusal) {
     let mut line = Vec::new();
     plain_dialect::write_refusal(&mut line, refusal);
@@ -126,12 +126,12 @@ fn check_refusal(id: Option<RequestId>, refusal: &Refusal) {
     );
 }
 
-/// A command as its line of the plain dialect; nothing when plain cannot say it.
+/// A command as its line of the plain dialect; `None` when plain cannot express it.
 fn plain_line(command: &Command) -> Option<String> {
     Some(match command {
         Command::Register { name, request } => format!("/register {name} {request}"),
         Command::Login { name, signature } => {
-            // Either alphabet is read.
+            // Both alphabets are accepted.
             let (one, other) = (STANDARD.encode(signature), URL_SAFE_NO_PAD.encode(signature));
             let [one, other] =
                 [one, other].map(|text| plain_dialect::parse(&format!("/login {name} {text}")));
@@ -163,8 +163,8 @@ fn plain_line(command: &Command) -> Option<String> {
     })
 }
 
-/// What is made of a text for a terminal is one line without anything that drives it, and not much longer;
-/// cleaned again it is the same.
+/// Cleaned text is one line that cannot control a terminal and is not much longer; cleaning it again changes
+/// nothing.
 pub(super) fn check_cleaned(text: &str) {
     let shown = clean(text);
     assert!(is_one_line(shown.as_bytes()));

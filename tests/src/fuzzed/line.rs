@@ -4,17 +4,17 @@ use std::cell::RefCell;
 
 use parlour_protocol::{LineFault, LineSplitter};
 
-/// Short, so that lines that are too long are short as well: inputs of 64 bytes hold every case, and a second takes
-/// hundreds of thousands of them.
+/// Short, so that lines beyond it are short as well: inputs of 64 bytes contain every case, and hundreds of
+/// thousands run in a second.
 const LONGEST: usize = 16;
 
 thread_local! {
-    /// One for all runs, like a connection that lives long: each run ends with the end of a line.
+    /// One for all runs, like a long connection: each run ends at the end of a line.
     static SPLITTER: RefCell<LineSplitter> = RefCell::new(LineSplitter::new(LONGEST));
 }
 
-/// Bytes from the network, in pieces whose lengths the first byte says: the lines are those that the rules
-/// say, judged one by one without any of the splitter's memory, however the bytes arrive. Asks for no memory.
+/// Bytes from the network, in pieces whose lengths follow from the first byte. However they are cut, the lines are
+/// those that the rules give when each line is judged by itself. Allocates no memory.
 pub fn line(bytes: &[u8]) {
     let Some((pieces, bytes)) = bytes.split_first() else { return };
     SPLITTER.with_borrow_mut(|splitter| {
@@ -36,7 +36,7 @@ pub fn line(bytes: &[u8]) {
     });
 }
 
-/// What is held when the bytes are over is the beginning of a line, which a line feed ends.
+/// At the end of the input, a line feed ends the line that has begun.
 fn end_the_line(splitter: &mut LineSplitter, begun: &[u8]) {
     assert_eq!(splitter.is_empty(), begun.is_empty());
     splitter.feed(b"\n");
@@ -47,17 +47,17 @@ fn end_the_line(splitter: &mut LineSplitter, begun: &[u8]) {
     assert!(splitter.is_empty());
 }
 
-/// What stands behind the last line feed.
+/// The bytes after the last line feed.
 fn last_of(bytes: &[u8]) -> &[u8] {
     bytes.rsplit(|byte| *byte == b'\n').next().unwrap_or_default()
 }
 
-/// What comes of bytes: every line that has ended, and one that is too long already.
+/// The results for these bytes: every line that has ended, and one that is already too long.
 fn expected(bytes: &[u8]) -> impl Iterator<Item = Result<&str, LineFault>> {
     let begun = last_of(bytes);
     let ended = bytes.len().checked_sub(begun.len() + 1).and_then(|end| bytes.get(..end));
     let ended = ended.into_iter().flat_map(|lines| lines.split(|byte| *byte == b'\n')).map(judged);
-    // A CR may still turn out to stand before the line feed.
+    // A CR at the end may turn out to be part of the line's end.
     ended.chain((begun.len() > LONGEST + 1).then_some(Err(LineFault::TooLong)))
 }
 

@@ -1,5 +1,5 @@
-//! The two people of the test vectors, whose keys are public: one who signs what was fuzzed, and those who
-//! open it. With their keys the fuzzer comes behind signatures and encryption.
+//! The two people of the test vectors, whose keys are public. With their keys the fuzzer gets past signatures and
+//! encryption.
 
 use std::sync::OnceLock;
 
@@ -9,7 +9,7 @@ use parlour_crypto::{AccountKey, DeviceKey};
 use parlour_envelope::FrankingKey;
 use serde_json::Value;
 
-/// What is known of them.
+/// Their keys.
 pub(super) struct People {
     /// The sender's device key.
     pub(super) device: DeviceKey,
@@ -19,7 +19,7 @@ pub(super) struct People {
     pub(super) franking: FrankingKey,
 }
 
-/// Reads them once.
+/// Reads the keys once.
 pub(super) fn people() -> &'static People {
     static PEOPLE: OnceLock<People> = OnceLock::new();
     PEOPLE.get_or_init(|| {
@@ -40,8 +40,8 @@ fn read(case: &str) -> Option<People> {
 }
 
 impl People {
-    /// A compact JWS by the device key over the first line of `bytes` as its header and all the rest as its
-    /// payload, if they begin with one; else `bytes` themselves, if they are text.
+    /// If the input begins with a JSON object, signs it with the device key: the first line is the header and the
+    /// rest the payload of a compact JWS. Any other input is returned unchanged, if it is text.
     pub(super) fn signed(&self, bytes: &[u8]) -> Option<String> {
         if !bytes.starts_with(b"{") {
             return str::from_utf8(bytes).ok().map(str::to_owned);

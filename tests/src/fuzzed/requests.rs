@@ -1,13 +1,13 @@
-//! What asks the TTP for certificates.
+//! Requests for certificates to the TTP.
 
 use parlour_envelope::certificate_request::{MAX_REQUEST, verify_account_request, verify_device_request};
 use parlour_envelope::{AccountPublicKey, AwsLc, P256PublicKey, VerifiedEnrolment, VerifiedRenewal};
 
 use super::people::people;
 
-/// A request to the TTP, a compact JWS: as it came, or, of a header and a payload on lines of their own, signed
-/// by a key of ours, so that the fuzzer comes behind the signature. What holds has keys of their kinds, is a
-/// request of one kind alone, and is the same when it is read again.
+/// A request to the TTP, a compact JWS: either the input itself, or a header and a payload on separate lines,
+/// signed with a key of ours so that the fuzzer gets past the signature. A valid request has keys of the right
+/// types, is of one kind only, and is the same when it is read again.
 pub fn request(bytes: &[u8]) {
     let Some(compact) = people().signed(bytes) else { return };
     let (enrolment, renewal) =
@@ -28,14 +28,14 @@ pub fn request(bytes: &[u8]) {
     }
 }
 
-/// A JWS that is taken has three parts of base64url and nothing around them.
+/// An accepted JWS has three parts of base64url and nothing around them.
 fn check_spelling(compact: &str) {
     assert!(compact.len() <= parlour_envelope::signed_request::MAX_COMPACT);
     assert_eq!(compact.matches('.').count(), 2);
     assert!(compact.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)));
 }
 
-/// A certificate request in DER. What holds gives a key that stands in it, of the kind that was asked for.
+/// A certificate request in DER. A valid one returns a key that it contains, of the expected type.
 pub fn pkcs10(bytes: &[u8]) {
     let (device, account) = (verify_device_request(bytes, &AwsLc), verify_account_request(bytes, &AwsLc));
     assert!(device.is_err() || account.is_err());

@@ -1,4 +1,4 @@
-//! Sealed messages: their outside as the server reads it, and as a client opens them.
+//! Sealed messages: their outside as the server reads it, and their contents as a client opens them.
 
 use std::sync::OnceLock;
 
@@ -17,15 +17,15 @@ use serde_json::{Value, json};
 use super::is_one_line;
 use super::people::{People, people};
 
-/// The id on every envelope that is made here.
+/// The id of every envelope made here.
 const ID: &str = "0197741c-9a80-7000-8000-000000000001";
 
-/// The key and the nonce under which everything here is encrypted; it is no secret.
+/// The key and the nonce for all encryption here, which need not be secret.
 const KEY: [u8; 32] = [7; 32];
 const NONCE: [u8; 12] = [7; 12];
 
-/// JSON of a JWE. What the server takes has one layout, can be taken apart and put together, and is for each
-/// client at least an envelope, with the same id.
+/// JSON of a JWE. An envelope that the server accepts has one layout, can be split and joined, and is an envelope
+/// for each client too, with the same id.
 pub fn sealed(bytes: &[u8]) {
     let Ok(json) = str::from_utf8(bytes) else { return };
     let taken = SealedMessage::from_json(json);
@@ -38,7 +38,7 @@ pub fn sealed(bytes: &[u8]) {
     }
     for (account, role) in people().accounts.iter().zip([Role::Recipient, Role::Sender]) {
         match message::open(json, account, role) {
-            // It may have another form than the server takes: the entry of the other reader is not looked at.
+            // The server may refuse its form, because a reader ignores the other reader's entry.
             Ok(opened) => {
                 assert!(taken.as_ref().map_or(true, |sealed| sealed.id.to_string() == opened.claims.id));
             }
@@ -48,9 +48,9 @@ pub fn sealed(bytes: &[u8]) {
     }
 }
 
-/// What a hostile sender seals, who has real keys: a JWS as it is, or, of a header and claims on lines of their
-/// own, signed by the device's key. It is encrypted as it should be and opened with a real account key. What
-/// opens is what was sealed, and reads the same for recipient and sender.
+/// Messages sealed by a hostile sender who has real keys: either a given JWS, or a header and claims on separate
+/// lines, signed by the device's key. The text is encrypted correctly and opened with a real account key. An
+/// opened message is the sealed one, and the same for recipient and sender.
 pub fn envelope(bytes: &[u8]) {
     let people = people();
     let Some(jws) = people.signed(bytes) else { return };
@@ -61,7 +61,7 @@ pub fn envelope(bytes: &[u8]) {
     assert_eq!(*opened.jws, jws);
     assert_eq!(claims.id, ID);
     assert!(claims.time >= 0 && (claims.n == 0) == claims.prev.is_empty());
-    // Whatever is signed by our key names its certificate, or one of the same key.
+    // A text signed by our key has its certificate, or another one for the same key.
     if bytes.starts_with(b"{") {
         let key = people.device.public_spki();
         assert!(opened.leaf_der.windows(key.len()).any(|window| window == key.as_slice()));
@@ -78,7 +78,7 @@ pub fn envelope(bytes: &[u8]) {
     });
 }
 
-/// Encrypts a text for both people, with a commitment by the key of the vector.
+/// Encrypts a text for both people, with a commitment under the vector's key.
 fn seal(people: &People, jws: &str) -> Option<String> {
     let (input, _) = jws.rsplit_once('.')?;
     let cmt = URL_SAFE_NO_PAD.encode(people.franking.commit(input));
@@ -98,7 +98,7 @@ fn seal(people: &People, jws: &str) -> Option<String> {
     Some(envelope.to_string())
 }
 
-/// The key, wrapped to both once.
+/// The content key, wrapped to both people once.
 fn recipients(people: &People) -> &'static Value {
     static RECIPIENTS: OnceLock<Value> = OnceLock::new();
     RECIPIENTS.get_or_init(|| {

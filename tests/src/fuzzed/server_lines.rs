@@ -1,4 +1,4 @@
-//! Lines from a server, as a client hears them.
+//! Lines from a server, as a client reads them.
 
 use parlour_protocol::json::{ServerLine, parse_server_line, write_event, write_refusal, write_reply};
 use parlour_protocol::limits::TEXT_BYTES;
@@ -6,8 +6,8 @@ use parlour_protocol::{Body, Event, Message, Reply, clean, plain};
 
 use super::{for_each_line, is_one_line};
 
-/// Lines of the json dialect from a server. What is understood is written and understood as the same; a
-/// message is one line also in plain; a server's own words come clean.
+/// Lines of the json dialect from a server. A line that is understood, written again and read again, is the same;
+/// a message is one line in plain too; the server's own texts are cleaned.
 pub fn server_line(bytes: &[u8]) {
     for_each_line(bytes, |line| match parse_server_line(line) {
         Ok(ServerLine::UnknownEvent(_)) => {}
@@ -69,7 +69,7 @@ fn check_message(message: &Message) {
     assert!(is_one_line(&line));
 }
 
-/// What is shown as it is.
+/// Checks text that is shown unchanged.
 fn check_words(words: &str) {
     assert_eq!(clean(words), words);
 }

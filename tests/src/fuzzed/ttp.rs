@@ -4,8 +4,8 @@ use parlour_protocol::ttp::{TtpAnswer, TtpRefusal, TtpRequest};
 
 use super::{for_each_line, is_one_line};
 
-/// Lines of either side: what is understood is written and understood as the same; what is not known is never
-/// written.
+/// Lines of either side: a line that is understood, written again and read again, is the same; an unknown answer
+/// is never written.
 pub fn ttp(bytes: &[u8]) {
     for_each_line(bytes, |line| {
         if let Ok(request) = TtpRequest::from_json(line) {

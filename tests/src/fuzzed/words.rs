@@ -1,4 +1,4 @@
-//! Short texts that mean something: names, numbers, and where a server is.
+//! Short texts with a meaning: names, numbers, and addresses of servers.
 
 use parlour_keylog::Host;
 use parlour_protocol::{
@@ -6,8 +6,8 @@ use parlour_protocol::{
     ServerAddress, UserName, limits,
 };
 
-/// Names of users, channels, conversations, devices and messages, and `--limit NAME=VALUE`: what is taken
-/// follows the grammar, held against it in the plainest way, and is written as it was read.
+/// Names of users, channels, conversations, devices and messages, and `--limit NAME=VALUE`: an accepted text
+/// follows the grammar, as the simplest possible check sees it, and is written as it was read.
 pub fn name(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     let user = text.parse::<UserName>();
@@ -48,7 +48,7 @@ fn limit(text: &str) {
     }
 }
 
-/// What names a server: `HOST:PORT`, an invitation, a host of a certificate, a fingerprint.
+/// Texts that name a server: `HOST:PORT`, an invitation, a host of a certificate, a fingerprint.
 pub fn address(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     if let Ok(address) = text.parse::<ServerAddress>() {

@@ -65,7 +65,7 @@ fn a_flipped_bit_anywhere_and_a_missing_end_are_noticed() {
     let scene = Scene::new();
     scene.pack(false).unwrap();
     let good = fs::read(scene.path("backup")).unwrap();
-    // Every third: each is another file to write.
+    // Only every third place, since each needs another file.
     for place in (0..good.len()).step_by(3) {
         let mut bad = good.clone();
         bad[place] ^= 1 << (place % 8);
@@ -80,8 +80,8 @@ fn a_flipped_bit_anywhere_and_a_missing_end_are_noticed() {
     assert!(scene.unpack(&scene.identities, "program").is_err(), "something stood behind it");
 }
 
-/// How a tar is refused that begins with an entry of this kind, of a name and a length; and how many bytes of
-/// it were read.
+/// Reads a tar that begins with an entry of this kind, name and length. Returns the error and the number of bytes
+/// that were read.
 fn refused(kind: tar::EntryType, name: &str, length: u64) -> (String, u64) {
     let mut header = header(name, length).unwrap();
     header.set_entry_type(kind);
@@ -156,7 +156,7 @@ fn what_is_there_is_replaced_only_when_asked() {
     assert_eq!(fs::read(scene.path("backup")).unwrap(), before);
     scene.pack(true).unwrap();
     assert_ne!(fs::read(scene.path("backup")).unwrap(), before);
-    // The key, the file that was packed, the backup: nothing else was left.
+    // Only the key, the packed file and the backup are left.
     assert_eq!(fs::read_dir(scene.folder.path()).unwrap().count(), 3);
 }
 

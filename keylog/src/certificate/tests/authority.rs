@@ -46,7 +46,7 @@ impl Authority {
         params.signed_by(key, &issuer).unwrap().der().to_vec()
     }
 
-    /// What a holder of a device certificate could sign.
+    /// A certificate issued by the holder of a device certificate.
     pub(super) fn issue_by(
         &self,
         params: &CertificateParams,
@@ -129,10 +129,10 @@ pub(super) fn sample() -> &'static [u8] {
     })
 }
 
-/// A public key of bytes that need not be a key.
+/// A public key made of any bytes.
 pub(super) struct RawRsa(Vec<u8>);
 
-/// An RSA public key with a modulus of so many bytes that begins with `top`, and this exponent.
+/// An RSA public key with a modulus of `bytes` bytes that begins with `top`, and this exponent.
 pub(super) fn raw_rsa(bytes: usize, top: u8, exponent: &[u8]) -> RawRsa {
     let mut modulus = vec![0x55; bytes];
     modulus[0] = top;

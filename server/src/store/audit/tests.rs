@@ -1,4 +1,4 @@
-//! The chain under attack, and its beginning under retention.
+//! Attacks on the chain, and its beginning when old entries are removed.
 
 use parlour_protocol::Timestamp;
 
@@ -49,9 +49,9 @@ impl Fixture {
         numbers
     }
 
-    /// What is found after this was done to the database by somebody who can write the file.
+    /// The result of checking the log after this was done by somebody who can write the file.
     fn verdict_after(&self, tampering: &str) -> Verdict {
-        // Triggers are no protection against them.
+        // Triggers do not stop such a person.
         let drop = "DROP TRIGGER IF EXISTS audit_keeps; DROP TRIGGER IF EXISTS audit_stays;
                     DROP TRIGGER IF EXISTS audit_ends_stay; DROP TRIGGER IF EXISTS audit_ends_grow;";
         self.connection.execute_batch(&format!("SAVEPOINT before; {drop} {tampering}")).unwrap();
@@ -135,10 +135,10 @@ fn entries_above_the_bound_go_oldest_first_and_the_rest_still_verifies() {
     assert_eq!(fixture.numbers().len(), 1_000);
     fixture.append(&[2]).unwrap();
     let numbers = fixture.numbers();
-    // Eleven went, and the entry that says so came.
+    // Eleven were removed, and the entry that records it was added.
     assert_eq!((numbers.first(), numbers.last(), numbers.len()), (Some(&12), Some(&1_002), 991));
     assert!(matches!(fixture.file().verify().unwrap(), Verdict::Sound { entries: 991, .. }));
-    // As it does after many more of them, and after a restart in between.
+    // The same holds after many more of them, and after a restart in between.
     fixture.log.forget();
     for _ in 0..10 {
         fixture.append(&[3; 100]).unwrap();
@@ -157,7 +157,7 @@ fn entries_that_are_too_old_go_at_the_first_look_and_then_once_an_hour() {
     fixture.append(&[0, DAY, 9 * DAY]).unwrap();
     fixture.append(&[10 * DAY + 1]).unwrap();
     assert_eq!(fixture.numbers(), [1, 2, 3, 4]);
-    // The next start.
+    // As after the next start.
     fixture.log = AuditLog::new(Retention { days: 10, entries: 1_000_000 });
     fixture.append(&[11 * DAY]).unwrap();
     assert_eq!(fixture.numbers(), [2, 3, 4, 5, 6]);

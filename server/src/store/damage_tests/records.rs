@@ -1,4 +1,4 @@
-//! What is damaged in the records beside the messages: revocations, which the TTP has as well, and the audit log.
+//! Damage in the records beside the messages: revocations, which the TTP has as well, and the audit log.
 
 use parlour_protocol::Timestamp;
 use parlour_protocol::ttp::Revocation;
@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::super::{AddRevocationError, AuditError};
 use super::*;
 
-/// The TTP tells all revocations, as at each start.
+/// Stores all revocations as the TTP sends them at each start.
 async fn tell_all(store: &SqliteStore<Waiting>) {
     for number in 1..=3 {
         let device = format!("{number:016}").parse().unwrap();
@@ -22,7 +22,7 @@ async fn tell_all(store: &SqliteStore<Waiting>) {
     }
 }
 
-/// Where this stands in a file.
+/// The places of these words in a file.
 fn places(file: &[u8], words: &[u8]) -> Vec<usize> {
     let found = file.windows(words.len()).enumerate().filter(|(_, window)| *window == words);
     found.map(|(place, _)| place).collect()
@@ -36,14 +36,14 @@ async fn revocations_of_which_bytes_were_changed_are_put_right_by_the_ttp() {
     let good = std::fs::read(&path).unwrap();
     let rows = ["anna0000000000000001", "anna0000000000000002", "anna0000000000000003"];
     let [first, second, third] = rows.map(|row| {
-        // In the table, where the kinds of the columns stand before it, and in the index.
+        // In the table, where the types of the columns precede it, and in the index.
         let found = places(&good, row.as_bytes());
         let table =
             found.iter().copied().find(|place| good[place - 5..*place] == [21, 45, 1, 76, 0]).unwrap();
         let index = found.iter().copied().find(|place| *place != table).unwrap();
         (table, index)
     });
-    // A name in the table or the index alone; the kind of a name, in one row and in two; all at once.
+    // A name in the table or only in the index; the type of a name, in one row and in two; all at once.
     for changes in [
         vec![(second.0 + 3, b'i')],
         vec![(third.1 + 3, b'i')],
@@ -125,7 +125,7 @@ async fn revocations_that_were_changed_let_nobody_in_until_the_ttp_has_put_them_
         assert_eq!(store.revoked_devices(name("anna")).await.unwrap().len(), 3, "{change}");
         assert_eq!(store.revoked_devices(name("erik")).await.unwrap().len(), 0, "{change}");
         store.close().await;
-        // Another word of the TTP's takes nothing back.
+        // A different revocation from the TTP does not replace a stored one.
         let store = open(&path).unwrap();
         let device = "5555555555555555".parse().unwrap();
         let other = Revocation {
