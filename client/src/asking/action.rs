@@ -45,7 +45,7 @@ pub enum Action {
     MarkRead { conversation: Conversation, seq: Seq },
     /// The user says that somebody's changed account key is right.
     Trust { name: UserName },
-    /// What happened to what is kept of a conversation on this machine.
+    /// Explain what became of a conversation's messages on this machine.
     Why {
         #[serde(default = "Conversation::lobby")]
         conversation: Conversation,
@@ -99,11 +99,11 @@ pub enum Answer {
         messages: Vec<Shown>,
         /// The page begins with the first message of the conversation.
         complete: bool,
-        /// What happened to the generations of which it shows something.
+        /// The generations of which it shows something, and why each began.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         ended: Vec<Ended>,
     },
-    /// What happened to what is kept of a conversation, the newest first.
+    /// The changes to a conversation's kept messages, the newest first.
     Why { conversation: Conversation, ended: Vec<Ended> },
 }
 
@@ -120,8 +120,8 @@ pub struct Ended {
     pub server_last: Seq,
     /// The newest that this machine had.
     pub kept_last: Seq,
-    /// How many of its messages do not fit what the server has, and are set aside.
+    /// The number of its messages that do not fit what the server has and are set aside.
     pub set_aside: u64,
-    /// How many messages after it are not on this machine.
+    /// The number of messages after it that are not on this machine.
     pub missing: u64,
 }

@@ -1,9 +1,9 @@
-//! What is said beside the fixed words of a refusal: what was wrong with what was asked, and what may have been meant.
+//! Hints beside the fixed words of a refusal: the fault in the request, and the request that may have been meant.
 
 use parlour_protocol::limits::TEXT_BYTES;
 use parlour_protocol::{Conversation, UserName};
 
-/// What is wrong with a text that is no name.
+/// The hint for a text that is not a name.
 pub fn name(text: &str) -> String {
     match lower(text) {
         Some(name) => format!("names are lower case: did you mean {name}?"),
@@ -11,7 +11,7 @@ pub fn name(text: &str) -> String {
     }
 }
 
-/// What is wrong with a text that is no conversation.
+/// The hint for a text that is not a conversation.
 pub fn conversation(text: &str) -> String {
     let (sign, rest) = match text.strip_prefix(['@', '#']) {
         Some(rest) => (text.get(..1).unwrap_or_default(), rest),
@@ -28,15 +28,15 @@ pub fn conversation(text: &str) -> String {
     }
 }
 
-/// What is wrong with a text of so many bytes.
+/// The hint for a text that is too long, with its size in bytes.
 pub fn too_long(bytes: usize) -> String {
     format!("it has {bytes} bytes, and a message has at most {TEXT_BYTES}")
 }
 
-/// What is wrong with a text without anything in it.
+/// The hint for an empty text.
 pub const EMPTY: &str = "there is nothing to say: the text is empty";
 
-/// What was not found.
+/// The hint for something that was not found.
 pub fn not_found(conversation: &Conversation) -> String {
     match conversation {
         Conversation::Direct(name) => format!("no user {name}"),

@@ -14,7 +14,7 @@ use crate::failure::{Explain, Explanation, Failure, Kind};
 /// Actions that wait; with more, the face waits.
 const ACTIONS: usize = 64;
 
-/// How long a face without a terminal waits for a server that is away.
+/// The time for which a face without a terminal waits for an absent server.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where the outcome of an action goes.
