@@ -22,12 +22,12 @@ pub enum SystemCalls {
     Server,
     /// The TTP: it listens already, and connects nowhere.
     Authority,
-    /// The client's: it connects by TCP, accepts on a socket that it was handed, and drives a terminal. What it
-    /// may not do is refused and does not end it.
+    /// The client: it connects by TCP, accepts on a socket that it was handed, and drives a terminal. Other calls are
+    /// refused and do not end it.
     Client,
-    /// Those of the client's broker: it looks names up, makes and finds the sockets of clients, and watches its
-    /// own. What it may not do is refused and does not end it: it runs code of the system's name services that
-    /// we do not know.
+    /// The client's broker: it looks names up, makes and finds the sockets of clients, and watches its own client.
+    /// Other calls are refused and do not end it, because it runs code of the system's name services that we do not
+    /// know.
     Broker {
         /// The process that it may signal.
         client: u32,
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_broker_sends_many_at_once_and_only_client_and_broker_signal_and_that_not_as_they_like() {
+    fn only_the_broker_sends_many_at_once_and_only_client_and_broker_signal_under_conditions() {
         for (call, programs) in
             [(libc::SYS_sendmmsg, vec![BROKER]), (libc::SYS_kill, vec![SystemCalls::Client, BROKER])]
         {

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused_and_not_repeated() {
+    fn a_file_without_a_key_is_refused_and_its_contents_are_not_repeated() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("backup.key");
         for content in ["", "# nothing\n", "secret words\n"] {

@@ -201,7 +201,7 @@ fn room(free: u64, all: u64, folder: &Path) -> Finding {
     let share = (all / 100).saturating_mul(LEAST_SHARE).min(ENOUGH_FREE);
     let seen = format!("{} of {} are free for {}", size(free), size(all), folder.display());
     if free < share.max(LEAST_FREE) {
-        Finding::wrong("disk", seen, "make room: a full disk stops everything that is to be kept")
+        Finding::wrong("disk", seen, "free some space: with a full disk nothing can be stored")
     } else {
         Finding::well("disk", seen)
     }
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_is_well_between_its_dates_and_not_in_its_last_month() {
+    fn a_certificate_is_well_from_its_first_day_to_its_last_month() {
         let (from, until) = (1_000 * DAY_SECONDS, 1_365 * DAY_SECONDS);
         for (day, wrong) in [(999, true), (1_000, false), (1_335, false), (1_336, true), (1_366, true)] {
             let finding =
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_stored_is_not_of_the_future_but_for_the_tolerance() {
+    fn a_clock_behind_the_newest_row_is_wrong_beyond_the_tolerance() {
         let stored = moment(100_000);
         assert!(!is_wrong(&clock(Some(&stored), 100_000, 0)));
         assert!(!is_wrong(&clock(Some(&stored), 90_000, 10_000)));

@@ -1,4 +1,4 @@
-//! Devices that may not be used any more.
+//! Revoked devices.
 
 use parlour_protocol::ttp::Revocation;
 use parlour_protocol::{DeviceId, Timestamp, UserName};
@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension as _, params};
 use super::{LedgerError, LedgerTransaction};
 
 impl LedgerTransaction<'_> {
-    /// Since when a device is revoked.
+    /// The time at which a device was revoked, if it was.
     pub(crate) fn revoked(
         &self,
         name: &UserName,

@@ -14,14 +14,14 @@ use parlour_keylog::RootCertificate;
 use parlour_protocol::ttp::{Issued, TtpAnswer, TtpRefusal};
 use serde_json::json;
 
-/// How long a test waits for what has to come.
+/// The longest time that a test waits for something that must come.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 pub(crate) struct World {
     folder: tempfile::TempDir,
 }
 
-/// What a run of the program came to.
+/// The result of a run of the program.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) status: i32,

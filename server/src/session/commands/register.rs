@@ -18,7 +18,7 @@ use crate::store::Account;
 pub(super) async fn run(caller: &Caller<'_>, name: &UserName, request: String) -> Result<Reply, Refusal> {
     let recorder = &caller.services.recorder;
     let refused = caller.event(Kind::RegistrationRefused);
-    // A name is kept only if somebody has at least signed a request for it.
+    // The audit log gets a name only if there is a request for it.
     match requested_name(&request) {
         None => {
             recorder.record(refused.because("not a request"));
