@@ -169,7 +169,7 @@ fn nothing_that_is_there_is_overwritten() -> Result<()> {
     ensure!(error.starts_with("error: cannot write backup.key: "), "{error}");
 
     let error = refused(&world, "parlour-server", &["backup", "a.age", "--data", "data"], 2)?;
-    ensure!(error == "error: nobody is named to whom the backup is to be encrypted", "{error}");
+    ensure!(error == "error: no recipient is named to encrypt the backup to", "{error}");
     let backup = ["backup", "a.age", "--data", "data", "--recipient", &recipient];
     done(&world, "parlour-server", &backup)?;
     let before = std::fs::read(world.path("a.age"))?;

@@ -98,8 +98,9 @@ fn act(command: Command, keys: &KeyFolder, out: &mut impl Write) -> Result<(), C
     match command {
         Command::Init(args) => init::run(keys, &clock(args.clock), out),
         Command::ServerCert(args) => {
-            let wish = server_cert::Wish { hosts: args.host, if_needed: args.if_needed };
-            server_cert::run(keys, &wish, clock(args.clock), out)
+            let required =
+                server_cert::CertificateRequirements { hosts: args.host, if_needed: args.if_needed };
+            server_cert::run(keys, &required, clock(args.clock), out)
         }
         Command::Serve(args) => serve::run(keys, &serve_settings(&args), clock(args.clock), out),
         Command::Probe { probe, serve: args } => {

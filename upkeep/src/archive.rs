@@ -34,7 +34,7 @@ pub type FileInMemory = Zeroizing<Vec<u8>>;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     format: u32,
-    /// The program whose data it holds.
+    /// The program whose data it contains.
     pub program: String,
     /// The version of the program that made it.
     pub version: String,

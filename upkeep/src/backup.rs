@@ -16,7 +16,7 @@ pub enum BackupFault {
     #[error(transparent)]
     Key(#[from] KeyError),
     /// No recipient is named.
-    #[error("nobody is named to whom the backup is to be encrypted")]
+    #[error("no recipient is named to encrypt the backup to")]
     NoRecipient,
     /// The database cannot be copied.
     #[error(transparent)]
@@ -74,7 +74,7 @@ pub fn fit_to_back_up(inspected: Result<Inspection, String>) -> Result<Inventory
     undamaged(inspected).map_err(BackupFault::Damaged)
 }
 
-/// Checks that the database from a backup is not damaged and holds what the manifest says.
+/// Checks that the database from a backup is not damaged, and that its contents match the manifest.
 pub fn agree(manifest: &Manifest, inspected: Result<Inspection, String>) -> Result<(), BackupFault> {
     let found = undamaged(inspected).map_err(BackupFault::Unsound)?;
     if found == manifest.inventory {

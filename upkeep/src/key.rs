@@ -22,7 +22,7 @@ pub enum KeyError {
     /// The file of a new key cannot be written.
     #[error("cannot write {}: {source}", path.display())]
     Write { path: PathBuf, source: io::Error },
-    /// The key file cannot be read, or holds no key.
+    /// The key file cannot be read, or contains no key.
     #[error("cannot use the key {}: {reason}", path.display())]
     Read { path: PathBuf, reason: String },
 }

@@ -149,14 +149,14 @@ fn date(seconds: i64) -> String {
 /// newest row; `now` and `tolerance` are in milliseconds.
 pub fn clock(newest: Option<&str>, now: i64, tolerance: i64) -> Finding {
     let Some(newest) = newest else {
-        return Finding::not_checked("clock", "nothing was stored yet that says what time it was");
+        return Finding::not_checked("clock", "nothing is stored yet to compare it with");
     };
     let here = moment(now);
     if *newest > *moment(now.saturating_add(tolerance)) {
-        let problem = format!("the newest that is stored is of {newest}, now it is {here} here");
+        let problem = format!("the newest row is from {newest}, and by this clock it is {here}");
         Finding::wrong("clock", problem, "set the clock of this machine, by NTP for example")
     } else {
-        Finding::well("clock", format!("it is {here}, the newest that is stored is of {newest}"))
+        Finding::well("clock", format!("it is {here}; the newest row is from {newest}"))
     }
 }
 
@@ -181,7 +181,7 @@ pub fn sandbox(available: Result<String, String>, wanted: bool) -> Finding {
     }
 }
 
-/// Checks the free room on the disk that holds a folder.
+/// Checks the free room on the disk of a folder.
 pub fn disk(folder: &Path) -> Finding {
     match statvfs(folder) {
         Ok(system) => {

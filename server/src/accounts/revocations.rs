@@ -64,7 +64,7 @@ async fn hear(follower: &Follower, unkept: &Unkept) {
         follower.metrics.ttp_connected.set(0);
         match outcome {
             Ok(()) => {
-                debug!("the authority ended the watch");
+                debug!("the TTP ended the subscription");
                 pause = Duration::from_millis(100);
                 reached_before = true;
             }
@@ -88,7 +88,7 @@ async fn hear_once(follower: &Follower, unkept: &Unkept) -> Result<(), WatchErro
         let (revocation, claim) = verified(told, &follower.root, follower.clock.now());
         if claim == Claim::False {
             let Revocation { number, name, device, .. } = &revocation;
-            error!(number, user = %name, %device, "the statement of a revocation does not hold; clients are not told of it");
+            error!(number, user = %name, %device, "the statement of a revocation is not valid; clients are not told of it");
         }
         let is_news = hold(follower, &revocation, claim).await;
         unkept.add(revocation, is_news);
@@ -190,11 +190,11 @@ async fn keep(follower: &Follower, unkept: &Unkept) {
             Ok(()) => follower.directory.kept(name, device),
             // It stays in force. The TTP sends it again after each start.
             Err(AddRevocationError::NumberTaken) => {
-                error!(number, user = %name, %device, "the authority has another revocation than is kept; both hold");
+                error!(number, user = %name, %device, "the TTP uses the number of another revocation; both are in force");
             }
             Err(AddRevocationError::Write(failure)) => {
                 if !std::mem::replace(&mut told, true) {
-                    error!(number, %failure, "a revocation holds and cannot be kept now; trying again");
+                    error!(number, %failure, "a revocation is in force but cannot be stored now; trying again");
                 }
                 tokio::time::sleep(AGAIN).await;
                 continue;

@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The TTP cannot be reached, or its answer is not understood.
 #[derive(Debug, Error)]
-#[error("the authority is not available: {0}")]
+#[error("the TTP is not available: {0}")]
 pub struct TtpUnavailable(String);
 
 impl From<std::io::Error> for TtpUnavailable {
@@ -29,7 +29,7 @@ impl From<std::io::Error> for TtpUnavailable {
 #[derive(Debug, Error)]
 pub enum AskError {
     /// The TTP refused.
-    #[error("the authority refuses: {0}")]
+    #[error("the TTP refuses: {0}")]
     Refused(#[from] TtpRefusal),
     /// The TTP did not answer.
     #[error(transparent)]
@@ -40,7 +40,7 @@ pub enum AskError {
 #[derive(Debug, Error)]
 pub enum WatchError {
     /// The TTP does not let this server watch.
-    #[error("the authority refuses to be watched: {0}")]
+    #[error("the TTP refuses the subscription: {0}")]
     Refused(#[from] TtpRefusal),
     /// The connection failed.
     #[error(transparent)]
@@ -109,7 +109,7 @@ impl Revocations {
                 Some(TtpAnswer::Revoked(revocation)) => return Ok(Some(revocation)),
                 // A newer TTP may send more kinds of lines than this server knows.
                 Some(TtpAnswer::Unknown) => {
-                    info!("the authority said something that this version does not know; it is skipped");
+                    info!("the TTP sent a line that this version does not know; it is skipped");
                 }
                 Some(_) => return Err(wrong_kind()),
             }

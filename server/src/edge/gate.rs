@@ -62,7 +62,7 @@ impl Counts {
 }
 
 impl Gate {
-    /// A gate that holds these limits.
+    /// A gate with these limits.
     pub fn new(limits: Arc<Limits>) -> Self {
         Self { counts: Mutex::default(), handshakes: Arc::default(), limits }
     }
@@ -129,7 +129,7 @@ impl From<Full> for Bound {
     }
 }
 
-/// A connection's place. Dropping it gives the place back.
+/// A connection's place. Dropping it frees the place.
 pub struct Pass {
     gate: Arc<Gate>,
     address: IpAddr,
@@ -242,7 +242,7 @@ mod tests {
         first.hear();
         assert_eq!(passes[2].become_guest(&third), Some(Full::GuestsFromAddress));
         assert_eq!([&first, &second, &third].map(|peer| is_dismissed(peer)), [false, true, false]);
-        // It gives its place back once: there is none for a fourth guest until another one leaves.
+        // Its place is freed only once: a fourth guest has no place until another one leaves.
         drop(passes.remove(1));
         assert_eq!(gate.counts().guests, 3);
         drop(passes.remove(0));

@@ -97,7 +97,7 @@ async fn welcome(
             let Some(fault) = certificate_fault(&error) else {
                 return debug!(peer = %address, %error, "handshake failed");
             };
-            // A certificate that does not hold was presented: this is a failed login.
+            // The client presented an invalid certificate: this is a failed login.
             warn!(peer = %address, %error, "handshake failed");
             let event = SecurityEvent::new(Kind::LoginFailed).from(address.ip()).because(fault);
             return services.recorder.record(event);

@@ -38,9 +38,9 @@ labels! {
     Incompatible = "incompatible";
     /// The client spoke no TLS, or broke its rules.
     NoTls = "not_tls";
-    /// A client certificate that has run out.
+    /// An expired client certificate.
     CertificateExpired = "certificate_expired";
-    /// A client certificate that does not hold yet.
+    /// A client certificate that is not valid yet.
     CertificateNotYet = "certificate_not_yet_valid";
     /// A client certificate of another authority.
     CertificateIssuer = "certificate_of_another_authority";
@@ -236,7 +236,7 @@ codes! {
 macro_rules! lines {
     ($( $verb:ident = $word:literal; )+) => {
         labels! {
-            /// The command that a line holds.
+            /// The command on a line.
             Line, "command",
             $(
                 #[doc = concat!("`", $word, "`.")]

@@ -126,13 +126,13 @@ fn put_back(
     Ok((manifest, log))
 }
 
-/// The folder of a database that is being restored, for its owner alone. It goes when this is dropped.
+/// The folder of a database that is being restored, for its owner alone. It is removed when this is dropped.
 struct Unfinished {
     folder: PathBuf,
 }
 
 impl Unfinished {
-    /// Makes it anew in a data directory whose lock this process holds: a process that was killed may have left one.
+    /// Makes the folder in a data directory whose lock this process has. It replaces one that a killed process left.
     fn new(data: &Path) -> std::io::Result<Self> {
         let unfinished = Self { folder: data.join(".restore") };
         unfinished.remove()?;

@@ -155,7 +155,7 @@ fn limits(configured: &Configuration) -> Finding {
     match socket::resolve(listen) {
         Err(error) => wrong("limits", &error.into()),
         Ok(address) => match danger::of_limits(address, &configured.limits) {
-            Some(problem) => Finding::wrong("limits", problem, "take the limit back to its default"),
+            Some(problem) => Finding::wrong("limits", problem, "set the limit to its default"),
             None => Finding::well("limits", format!("they fit {address}")),
         },
     }

@@ -147,7 +147,7 @@ pub struct BackupArguments {
     /// Replace the file if it is there
     #[arg(long)]
     pub force: bool,
-    /// TOML file with options; the recipient stands there as backup-recipient
+    /// TOML file with options; its backup-recipient is the recipient
     #[arg(long, env = "PARLOUR_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
 }

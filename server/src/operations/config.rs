@@ -53,7 +53,7 @@ pub struct Settings {
     pub data: PathBuf,
     /// `HOST:PORT` for the operator, if it is wanted.
     pub metrics: Option<String>,
-    /// The limits that hold.
+    /// The limits in force.
     pub limits: Limits,
     /// The dangers that are allowed.
     pub allow_unsafe: Vec<Danger>,
@@ -84,7 +84,7 @@ pub struct Configuration {
     pub data: Option<PathBuf>,
     /// `HOST:PORT` for the operator, if it is wanted.
     pub metrics: Option<String>,
-    /// The limits that hold.
+    /// The limits in force.
     pub limits: Limits,
     /// The dangers that are allowed.
     pub allow_unsafe: Vec<Danger>,

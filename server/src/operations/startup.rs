@@ -61,7 +61,7 @@ pub enum StartError {
     Unsafe {
         /// The danger.
         danger: Danger,
-        /// Why it is one here.
+        /// The reason.
         reason: String,
     },
     /// The system refused something that every server needs.

@@ -144,7 +144,7 @@ fn ttp_refusal(error: &AskError) -> Refusal {
             TtpRefusal::UnknownDevice | TtpRefusal::Revoked => Refusal::InvalidCredentials,
             TtpRefusal::Format | TtpRefusal::BadRequest | TtpRefusal::Unknown => Refusal::RequestRefused,
             TtpRefusal::Internal => {
-                warn!("the authority failed on its side; its log says why");
+                warn!("the TTP failed; its log says why");
                 Refusal::AuthorityUnavailable
             }
         },

@@ -63,7 +63,7 @@ pub enum Standing {
     User(LoggedIn),
 }
 
-/// A login that holds.
+/// A successful login.
 pub struct LoggedIn {
     /// The user.
     pub user: UserName,

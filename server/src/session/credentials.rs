@@ -12,7 +12,7 @@ pub enum CredentialFault {
     /// The connection came without a client certificate.
     #[error("no client certificate")]
     NoCertificate,
-    /// The certificate is not one that this server's authority issued to a device, or it does not hold now.
+    /// The certificate is not one that the TTP issued to a device, or it is not valid now.
     #[error("certificate: {0}")]
     Certificate(#[from] CertificateError),
     /// The certificate is another user's.

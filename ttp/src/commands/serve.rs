@@ -28,7 +28,7 @@ pub enum ServeError {
     Unsafe {
         /// The danger.
         danger: Danger,
-        /// Why it is one here.
+        /// The reason.
         reason: String,
     },
     /// The database was changed or damaged.
@@ -115,12 +115,8 @@ fn confine(keys: &KeyFolder, settings: &ServeSettings) -> Result<(), ServeError>
     let mut paths = vec![(keys.authority().path().to_owned(), Access::Write)];
     paths.extend(settings.log_folder.clone().map(|folder| (folder, Access::Write)));
     paths.extend(parlour_sandbox::randomness());
-    let confinement = Confinement {
-        paths,
-        ports: Vec::new(),
-        signals: Signals::ToItself,
-        system_calls: SystemCalls::Authority,
-    };
+    let confinement =
+        Confinement { paths, ports: Vec::new(), signals: Signals::ToItself, system_calls: SystemCalls::Ttp };
     match confinement.apply(settings.sandbox)? {
         None => tracing::warn!("the sandbox is off: this process may do whatever its user may"),
         Some(report) => {

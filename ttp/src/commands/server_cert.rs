@@ -19,9 +19,9 @@ use crate::pem;
 /// A certificate with fewer seconds left than this is replaced.
 const ENOUGH: i64 = 30 * 24 * 60 * 60;
 
-/// The certificate that is wanted.
+/// The requirements for a server certificate.
 #[derive(Debug)]
-pub struct Wish {
+pub struct CertificateRequirements {
     /// The hosts that the certificate is for; at least one.
     pub hosts: Vec<Host>,
     /// Keep the present certificate if it serves as well.
@@ -87,12 +87,12 @@ impl ServerCertError {
 
 pub(super) fn run(
     keys: &KeyFolder,
-    wish: &Wish,
+    required: &CertificateRequirements,
     clock: impl Clock,
     out: &mut impl Write,
 ) -> Result<(), CommandError> {
     let chain = keys.server().chain();
-    match server_cert(keys, wish, clock)? {
+    match server_cert(keys, required, clock)? {
         Outcome::Minted => writeln!(out, "minted {}", chain.display())?,
         Outcome::Kept => writeln!(out, "kept {}", chain.display())?,
     }
@@ -103,8 +103,12 @@ pub(super) fn run(
 ///
 /// The key is made once and kept; only certificates replace each other. So key and certificate always fit each other,
 /// even if this process is killed.
-pub fn server_cert(keys: &KeyFolder, wish: &Wish, clock: impl Clock) -> Result<Outcome, ServerCertError> {
-    if wish.hosts.is_empty() {
+pub fn server_cert(
+    keys: &KeyFolder,
+    required: &CertificateRequirements,
+    clock: impl Clock,
+) -> Result<Outcome, ServerCertError> {
+    if required.hosts.is_empty() {
         return Err(ServerCertError::NoHost);
     }
     // Read first, so that no wrong folder is created.
@@ -116,10 +120,10 @@ pub fn server_cert(keys: &KeyFolder, wish: &Wish, clock: impl Clock) -> Result<O
     keyfiles::make_folder(folder.path(), 0o700)?;
     let key = key(&folder)?;
     let at = authority.now().as_seconds();
-    if wish.if_needed && serves(&folder, authority.root(), &key, &wish.hosts, at) {
+    if required.if_needed && serves(&folder, authority.root(), &key, &required.hosts, at) {
         return Ok(Outcome::Kept);
     }
-    let certificate = authority.issue_server(&distinct(&wish.hosts), &key.subject_public_key_info())?;
+    let certificate = authority.issue_server(&distinct(&required.hosts), &key.subject_public_key_info())?;
     let root = pem::certificate(authority.root().der());
     let chain = format!("{}{root}", pem::certificate(certificate.der()));
     keyfiles::write(&folder.root_certificate(), root.as_bytes(), 0o644)?;

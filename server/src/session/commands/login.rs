@@ -1,4 +1,4 @@
-//! `login`: the session becomes a user's, if certificate and signature hold.
+//! `login`: the session becomes a user's, if certificate and signature are valid.
 
 use std::future::Future;
 use std::sync::Arc;
