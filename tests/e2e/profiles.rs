@@ -234,7 +234,7 @@ fn the_only_user_gives_the_server_and_is_logged_in_on_a_terminal() -> Result<()>
     let mut first = Terminal::of(client(&[])?, (24, 100))?;
     first.wait_for("--guest", b"")?;
     first.wait_for("#lobby>", b"")?;
-    // Who has a second one is a guest there, as before.
+    // A user with a second profile is a guest there, as before.
     guest(&mut Terminal::of(client(&[])?, (24, 100))?)?;
     Ok(())
 }

@@ -88,7 +88,7 @@ fn no_text_passes_for_a_remark_and_no_remark_is_taken_for_text() -> Result<()> {
     Ok(())
 }
 
-/// What Mallory wants to see at the margin of a terminal.
+/// The line that Mallory wants to see at the margin of a terminal.
 const FORGED: &str = "2026-11-21 10:48:51 anna: I resign";
 
 /// The columns of that terminal.

@@ -40,7 +40,7 @@ fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
     expected.iter().map(|(text, verdict)| ((*text).to_owned(), (*verdict).to_owned())).collect()
 }
 
-/// What erik's history with sam shows, when he asks in a new run.
+/// Text and verdict of each message in erik's history with sam, in a new run.
 fn history(world: &World) -> Result<Vec<(String, String)>> {
     let finished = world.one_shot("erik", &["history", "@sam", "--json"], "")?;
     let lines: Vec<Value> =
@@ -116,7 +116,7 @@ fn a_revocation_that_was_withheld_is_heard_from_the_next_honest_server() -> Resu
     let withheld = pairs(&[("before", "good"), ("after", "good")]);
     ensure!(verdicts(&backlog["messages"])? == withheld, "{backlog}");
     erik.leave()?;
-    // What erik held before he learned of it stays good.
+    // Messages that erik held before he learned of it stay good.
     let mut erik = world.robot("erik", &["--user", "erik"])?;
     let judged = erik.process.out.event("judged")?;
     ensure!(verdicts(&judged["messages"])? == pairs(&[("-", REVOKED)]), "{judged}");
