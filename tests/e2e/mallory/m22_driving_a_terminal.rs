@@ -133,7 +133,7 @@ fn rewording(text: String) -> impl FnMut(&mut Value) + Send + 'static {
 }
 
 #[test]
-fn nothing_that_a_server_words_as_it_likes_drives_a_terminal() -> Result<()> {
+fn no_text_of_the_servers_own_drives_a_terminal() -> Result<()> {
     let world = World::peopled()?;
     let all = format!("that-is-all{}", HOSTILE.concat());
     let mut operators = Vec::new();
@@ -207,7 +207,7 @@ fn nobody_can_forge_a_line_with_a_line_break() -> Result<()> {
 }
 
 #[test]
-fn what_is_no_name_is_refused_by_the_client_and_by_the_server() -> Result<()> {
+fn an_invalid_name_is_refused_by_the_client_and_by_the_server() -> Result<()> {
     let world = World::with().people().start()?;
     let mut client = world.client("stranger")?;
     let mut line = world.line()?;

@@ -97,7 +97,7 @@ fn a_line_of_the_longest_length_is_taken_and_one_byte_more_costs_only_that_line(
 }
 
 #[test]
-fn who_does_not_read_is_cut_off_and_everyone_else_goes_on() -> Result<()> {
+fn a_client_that_does_not_read_is_cut_off_and_everyone_else_goes_on() -> Result<()> {
     let world =
         World::with().people().limit("commands_per_second=100000").limit("command_burst=100000").start()?;
     let mut slow = world.logged_in_stream("erik")?;
@@ -173,7 +173,7 @@ fn connections_and_guests_from_one_address_are_bounded_and_places_come_back() ->
 }
 
 #[test]
-fn who_has_stored_as_much_as_an_account_may_is_refused_until_there_is_more_room() -> Result<()> {
+fn a_full_account_is_refused_until_there_is_more_room() -> Result<()> {
     let mut world = World::with().people().limit("stored_bytes_per_account=65536").start()?;
     let text = "x".repeat(8_000);
     let mut sam = world.logged_in_line("sam")?;
@@ -240,7 +240,8 @@ fn life(address: SocketAddr, bytes: &[u8]) -> Result<Duration> {
 }
 
 #[test]
-fn who_does_not_shake_hands_log_in_speak_or_answer_in_time_is_cut_off_with_the_reason() -> Result<()> {
+fn a_client_that_does_not_shake_hands_log_in_speak_or_answer_in_time_is_cut_off_with_the_reason() -> Result<()>
+{
     // A second suffices on a machine that does nothing else. Twice the time where it does, since that varies.
     let slowdown = slowdown()?;
     let second = if slowdown < 1.5 { 1.0 } else { (2.0 * slowdown).round().min(15.0) };

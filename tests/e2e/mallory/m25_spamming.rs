@@ -130,7 +130,7 @@ fn one_device_renews_a_few_times_an_hour_and_keeps_no_other_from_it() -> Result<
 }
 
 #[test]
-fn who_is_too_fast_is_slowed_down_and_refused_nothing() -> Result<()> {
+fn a_user_who_is_too_fast_is_slowed_down_and_refused_nothing() -> Result<()> {
     let world = World::with().people().limit("commands_per_second=50").limit("command_burst=10").start()?;
     let mut sam = world.logged_in_line("sam")?;
     let mut erik = world.logged_in_line("erik")?;

@@ -113,7 +113,7 @@ fn why(client: &mut Client, name: &str) -> Result<Vec<Value>> {
 }
 
 #[test]
-fn what_a_server_that_was_set_back_has_lost_stays_readable_and_is_explained() -> Result<()> {
+fn messages_that_a_server_lost_when_it_was_set_back_stay_readable_and_are_explained() -> Result<()> {
     let (mut world, _) = read_by_sam(20, 80)?;
     set_back(&mut world)?;
     let mut erik = world.json_line("erik")?;

@@ -150,7 +150,7 @@ fn no_padding_brings_a_text_to_the_margin_of_a_terminal() -> Result<()> {
 }
 
 #[test]
-fn what_is_typed_by_hand_goes_where_it_says() -> Result<()> {
+fn a_line_typed_by_hand_goes_where_it_says() -> Result<()> {
     let world = World::peopled()?;
     let mut sam = world.logged_in("sam")?;
     let mut erik = world.logged_in("erik")?;

@@ -21,7 +21,7 @@ fn not_done(finished: &Finished, code: i32) -> Result<&str> {
 }
 
 #[test]
-fn one_shot_commands_log_in_for_the_moment() -> Result<()> {
+fn a_one_shot_command_logs_in_by_itself() -> Result<()> {
     let world = World::peopled()?;
     let sent = done(world.one_shot("sam", &["send", "#lobby", "hello all"], "")?)?;
     ensure!(sent.len() == 1, "{sent:?}");

@@ -56,7 +56,7 @@ fn a_line_that_is_too_long_costs_nothing_but_itself() -> Result<()> {
 }
 
 #[test]
-fn what_is_wrong_with_a_line_stands_in_its_hint() -> Result<()> {
+fn the_hint_says_what_is_wrong_with_a_line() -> Result<()> {
     let world = World::peopled()?;
     let mut sam = world.client("sam")?;
     let lines = |logged_in: bool| -> &[(&str, &str, &str)] {

@@ -123,7 +123,7 @@ fn a_program_that_was_taken_over_signals_no_other_process() -> Result<()> {
 
 /// Why the calls above matter.
 #[test]
-fn without_the_sandbox_what_comes_in_can_kill_another_process() -> Result<()> {
+fn without_the_sandbox_input_can_kill_another_process() -> Result<()> {
     let (world, _listening) = world()?;
     let mut victim = Victim::start()?;
     let mut free = Traced::start(server(&world)?.args(["nothing", "--no-sandbox"]), Input::Pipe)?;
