@@ -15,7 +15,7 @@ use parlour_protocol::ttp::{Issued, TtpAnswer, TtpRefusal};
 use serde_json::json;
 
 /// The longest time that a test waits for something that must come.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
 pub(crate) struct World {
     folder: tempfile::TempDir,
