@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{Signal, kill, killpg};
-use nix::sys::termios::{LocalFlags, tcgetattr};
+use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 use nix::unistd::Pid;
 
 use crate::process::client_of;
@@ -124,6 +124,13 @@ impl Terminal {
     /// Whether the terminal hands over whole lines, as a shell wants it, and shows what is typed.
     pub fn takes_lines(&self) -> Result<bool> {
         Ok(tcgetattr(&self.keys)?.local_flags.contains(LocalFlags::ICANON | LocalFlags::ECHO))
+    }
+
+    /// Has the terminal hand over whole lines and show what is typed, as a shell does when its job stops.
+    pub fn take_lines(&self) -> Result<()> {
+        let mut settings = tcgetattr(&self.keys)?;
+        settings.local_flags |= LocalFlags::ICANON | LocalFlags::ECHO;
+        Ok(tcsetattr(&self.keys, SetArg::TCSANOW, &settings)?)
     }
 
     /// What proc(5) says about its broker after its name.
