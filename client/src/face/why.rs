@@ -1,4 +1,4 @@
-//! `/why` in words: what happened to what is kept of a conversation on this machine, and what to do about it.
+//! `/why` in words: what happened to a conversation on this machine, and what to do about it.
 
 use jiff::tz::TimeZone;
 use parlour_protocol::Conversation;
@@ -8,11 +8,21 @@ use crate::face::wording::moment;
 use crate::records::Reason;
 
 /// A line for each thing that happened, the newest first; one line when nothing did.
-pub fn lines(conversation: &Conversation, ended: &[Ended], zone: &TimeZone) -> Vec<String> {
-    if ended.is_empty() {
+pub fn lines(conversation: &Conversation, ended: &[Ended], refused: u64, zone: &TimeZone) -> Vec<String> {
+    if ended.is_empty() && refused == 0 {
         return vec![format!("{conversation}: all that is kept here fits what the server has")];
     }
-    ended.iter().map(|ended| line(conversation, ended, zone)).collect()
+    let refused = (refused > 0).then(|| on_refused(conversation, refused));
+    refused.into_iter().chain(ended.iter().map(|ended| line(conversation, ended, zone))).collect()
+}
+
+fn on_refused(conversation: &Conversation, refused: u64) -> String {
+    let messages = if refused == 1 { "a message".to_owned() } else { format!("{refused} messages") };
+    format!(
+        "{conversation}: the server delivered {messages} that it had refused, as the remark there says; the sender was \
+         told that nobody got it: tell the sender that you have it, and ask the operator what happened, since a server \
+         must not do that"
+    )
 }
 
 fn line(conversation: &Conversation, ended: &Ended, zone: &TimeZone) -> String {

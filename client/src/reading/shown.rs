@@ -35,6 +35,9 @@ pub struct Shown {
     /// Whether it does not fit what the server has now, and is kept aside.
     #[serde(default, skip_serializing_if = "is_default")]
     pub set_aside: bool,
+    /// Whether the server told the sender that this message was refused, and delivered it all the same.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub refused: bool,
     /// The device that signed it, and when by its clock. Older versions kept no such thing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signer: Option<Signer>,
@@ -51,10 +54,16 @@ impl Shown {
         self.backwards.then_some("time runs backwards")
     }
 
+    /// The remark on a message that was refused.
+    pub fn remark_on_refusal(&self) -> Option<&'static str> {
+        self.refused.then_some("the server told the sender that this message was refused")
+    }
+
     /// Its device had been revoked when it signed this.
     pub fn withdraw(&mut self) {
         self.text = None;
         self.signed = None;
+        self.refused = false;
         self.verdict = Verdict::Bad { reason: REVOKED.to_owned() };
     }
 }
@@ -71,7 +80,7 @@ pub struct Signer {
 pub const REVOKED: &str = "bad signature: the device had been revoked";
 
 /// Whether there is nothing to be said.
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
@@ -87,12 +96,12 @@ pub enum Verdict {
     Restarted,
     /// Good, but messages of the sender's device are missing before it.
     Gap {
-        /// The number of messages that are missing.
+        /// The number of messages that are missing, at most.
         missing: u64,
     },
     /// Signed by a device that was revoked later, by the date in it; but it came only when that was known.
     DateNotProved {
-        /// The number of messages that are missing before it.
+        /// The number of messages that are missing before it, at most.
         #[serde(default, skip_serializing_if = "is_default")]
         missing: u64,
     },
@@ -110,7 +119,8 @@ impl Verdict {
             Self::Public | Self::Good => None,
             Self::Restarted => Some("the sender's device began a new chain of messages".to_owned()),
             Self::Gap { missing: 1 } => Some("a message before this one is missing".to_owned()),
-            Self::Gap { missing } => Some(format!("{missing} messages before this one are missing")),
+            // Some of these may have been refused.
+            Self::Gap { missing } => Some(format!("up to {missing} messages before this one are missing")),
             Self::DateNotProved { missing } => {
                 let gap = Self::Gap { missing: *missing }.remark().filter(|_| *missing > 0);
                 let remark = "date not proved: the device was revoked, and its thief can sign with any date";
