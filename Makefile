@@ -103,10 +103,10 @@ fuzz: ## Run each fuzz target for SECONDS=60, or RUNS=n executions (ONLY=, KEEP=
 	@SECONDS_EACH=$(or $(SECONDS),60) RUNS=$(RUNS) ONLY="$(ONLY)" KEEP=$(KEEP) SANITIZER=$(SANITIZER) scripts/fuzz.sh
 
 # The long runs that `make test` has no time for; docs/reliability.md has what they came to. With PART, one of them.
-SOAKS := soak-kills soak-lines soak-peers soak-hostile
+SOAKS := soak-kills soak-aside soak-lines soak-peers soak-hostile
 
 .PHONY: soak
-soak: $(if $(PART),soak-$(PART),$(SOAKS)) ## All long runs: kills, fuzzed lines, vanished peers, hostile clients (PART=kills)
+soak: $(if $(PART),soak-$(PART),$(SOAKS)) ## All long runs: kills, failing disks, fuzzed lines, vanished peers, hostile clients (PART=kills)
 
 .PHONY: soak-programs
 soak-programs:
@@ -118,6 +118,10 @@ soak_test = PARLOUR_BIN=$(CURDIR)/target/release cargo test --locked --package p
 .PHONY: soak-kills
 soak-kills: soak-programs ## Kill the server KILLS=200 times under load: nothing lost, doubled or reordered
 	@time PARLOUR_KILLS=$(or $(KILLS),200) $(soak_test) server_is_killed -- --nocapture
+
+.PHONY: soak-aside
+soak-aside: soak-programs ## Kill the client at every write while it sets things aside, and let each of them fail
+	@time PARLOUR_FAULTS=all $(soak_test) failing_while_setting_aside -- --nocapture
 
 .PHONY: soak-lines
 soak-lines: soak-programs ## Send LINES=10000000 fuzzed lines through a running server, and look for what they leave behind

@@ -44,7 +44,7 @@ fn names(folder: &Path) -> Result<Vec<String>> {
 }
 
 #[test]
-fn a_drill_everything_is_lost_and_comes_back_and_what_came_later_is_missed() -> Result<()> {
+fn in_a_drill_everything_is_lost_and_comes_back_and_later_messages_are_missed() -> Result<()> {
     let mut world = World::peopled()?;
     let recipient = key(&world, "parlour-server", "backup.key")?;
     std::fs::write(
@@ -136,7 +136,7 @@ fn refused_restore(world: &World, arguments: &[&str]) -> Result<()> {
 }
 
 #[test]
-fn a_changed_audit_log_keeps_no_message_from_being_kept_and_is_told() -> Result<()> {
+fn a_changed_audit_log_keeps_no_message_from_being_backed_up_and_is_reported() -> Result<()> {
     let mut world = World::peopled()?;
     let recipient = key(&world, "parlour-server", "backup.key")?;
     let arguments = ["backup", "a.age", "--data", "data", "--recipient", &recipient];
@@ -162,7 +162,7 @@ fn a_changed_audit_log_keeps_no_message_from_being_kept_and_is_told() -> Result<
 }
 
 #[test]
-fn nothing_that_is_there_is_overwritten() -> Result<()> {
+fn nothing_that_exists_is_overwritten() -> Result<()> {
     let mut world = World::peopled()?;
     let recipient = key(&world, "parlour-server", "backup.key")?;
     let error = refused(&world, "parlour-server", &["backup-key", "backup.key"], 2)?;

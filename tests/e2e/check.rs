@@ -96,7 +96,7 @@ fn a_world_that_works_is_well_also_while_it_runs() -> Result<()> {
 }
 
 #[test]
-fn what_was_not_told_is_not_checked_and_the_limits_are_listed() -> Result<()> {
+fn parts_that_were_not_named_are_not_checked_and_the_limits_are_listed() -> Result<()> {
     let world = World::with().prepare()?;
     let mut command = world.command("parlour-server")?;
     let finished = run_to_end("server", command.args(["check", "--limit", "connections=5"]), "")?;
@@ -302,7 +302,7 @@ fn each_fault_of_a_ttp_is_found_and_damage_is_not_served() -> Result<()> {
 }
 
 #[test]
-fn what_cannot_be_checked_at_all_ends_with_another_status() -> Result<()> {
+fn a_check_that_cannot_be_made_ends_with_another_status() -> Result<()> {
     let world = World::with().prepare()?;
     std::fs::write(world.path("odd.toml"), "colour = 1")?;
     for program in ["parlour-server", "parlour-ttp"] {

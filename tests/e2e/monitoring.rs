@@ -94,7 +94,7 @@ fn chat_is_counted_to_the_number() -> Result<()> {
 }
 
 #[test]
-fn commits_bytes_certificates_and_the_process_are_told_as_they_are() -> Result<()> {
+fn commits_bytes_certificates_and_the_process_are_shown_as_they_are() -> Result<()> {
     let world = World::with().people().metrics().start()?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64();
     let before = world.scrape()?;
@@ -149,7 +149,7 @@ fn commits_bytes_certificates_and_the_process_are_told_as_they_are() -> Result<(
 }
 
 #[test]
-fn what_fails_is_counted_by_its_reason() -> Result<()> {
+fn failures_are_counted_by_their_reason() -> Result<()> {
     let mut world = World::with()
         .people()
         .metrics()
@@ -280,7 +280,7 @@ fn limits_that_are_met_are_counted_under_their_names() -> Result<()> {
 }
 
 #[test]
-fn nobody_and_nothing_that_is_said_is_named_and_what_is_told_does_not_grow() -> Result<()> {
+fn metrics_name_no_user_and_no_text_and_their_number_does_not_grow() -> Result<()> {
     const CANARY: &str = "xylophone";
     let world = World::with().people().metrics().limit("failed_logins_per_minute=100").start()?;
     let before: Vec<String> = world.scrape()?.names().map(str::to_owned).collect();

@@ -176,7 +176,7 @@ fn run_all(programs: Vec<(&str, Command)>) -> Result<Vec<Finished>> {
 }
 
 #[test]
-fn on_a_kernel_without_it_they_say_so_once_and_go_on_unless_it_is_required() -> Result<()> {
+fn on_a_kernel_without_the_sandbox_programs_warn_once_and_go_on_unless_it_is_required() -> Result<()> {
     let world = World::with().people().prepare()?;
     for finished in run_all(programs(&world, &["--sandbox", "required"])?)? {
         ensure!(finished.code == 0 && !finished.errors.contains("not confined"), "{finished:#?}");
@@ -274,7 +274,7 @@ fn a_server_or_ttp_that_root_starts_runs_as_the_user_who_is_named() -> Result<()
 }
 
 #[test]
-fn a_user_who_cannot_be_is_refused_before_anything_is_made() -> Result<()> {
+fn a_user_who_cannot_exist_is_refused_before_anything_is_made() -> Result<()> {
     let Some(user) = somebody()? else { return Ok(()) };
     let world = World::with().prepare()?;
     for (name, said, hinted) in [

@@ -91,7 +91,7 @@ fn wrap_by(measure: fn(&str) -> usize, text: &str, first: usize, rest: usize) ->
         }
         rows.push("⏎");
         // A break at the very end needs no row behind it.
-        if next.is_empty() && pieces.clone().count() == 1 {
+        if next.is_empty() && pieces.clone().nth(1).is_none() {
             break;
         }
         rows.end();

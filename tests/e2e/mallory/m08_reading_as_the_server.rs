@@ -99,7 +99,7 @@ fn no_private_text_and_no_users_key_is_in_the_memory_of_the_server() -> Result<(
 }
 
 #[test]
-fn what_is_said_in_private_stands_in_no_file_and_no_log() -> Result<()> {
+fn no_file_and_no_log_has_the_text_of_a_private_message() -> Result<()> {
     let mut world = World::peopled()?;
     let mut sam = world.logged_in("sam")?;
     let mut erik = world.logged_in("erik")?;

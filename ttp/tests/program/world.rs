@@ -15,7 +15,7 @@ use parlour_protocol::ttp::{Issued, TtpAnswer, TtpRefusal};
 use serde_json::json;
 
 /// How long a test waits for what has to come.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
 pub(crate) struct World {
     folder: tempfile::TempDir,

@@ -262,7 +262,7 @@ impl App {
         let is_empty = self.state.conversations.iter().any(|c| c.name == *name && c.last == 0)
             && self.state.waiting.iter().all(|waiting| waiting.to != *name);
         if is_empty {
-            self.state.conversations.retain(|conversation| conversation.name != *name);
+            self.state.close(name);
             if self.view.selected == *name {
                 self.view.select(back, &self.state);
             }
