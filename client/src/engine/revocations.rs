@@ -165,7 +165,7 @@ impl Engine {
         revocations.add(signed.name.clone(), signed.device.clone(), signed.time);
         for changed in &judged {
             let same = |shown: &&mut crate::reading::shown::Shown| {
-                shown.conversation == changed.conversation && shown.seq == changed.seq
+                shown.conversation == changed.conversation && shown.place() == changed.place()
             };
             if let Some(shown) = untold.iter_mut().find(same) {
                 *shown = changed.clone();
