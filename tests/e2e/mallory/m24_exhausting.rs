@@ -351,3 +351,22 @@ fn a_server_that_talks_without_end_takes_little_of_a_clients_memory() -> Result<
     ensure!(peak < MEMORY, "it took {peak} bytes");
     Ok(())
 }
+
+#[test]
+fn connections_that_do_not_log_in_keep_nobody_out() -> Result<()> {
+    let world =
+        World::with().people().limit("connections_per_address=8").limit("login_seconds=3600").start()?;
+    let mut sam = world.logged_in_line("sam")?;
+    // Anna's device proves its key in each handshake, and does not log in.
+    let mut silent = Vec::new();
+    for _ in 0..20 {
+        silent.extend(world.line_as("anna"));
+    }
+    let mut erik = None;
+    wait_until("a place for erik", || {
+        erik = world.logged_in_line("erik").ok();
+        Ok(erik.is_some())
+    })?;
+    sam.ask("still here", "{} sam: still here")?;
+    Ok(())
+}
