@@ -12,7 +12,7 @@ use std::time::Duration;
 use parlour_keylog::RootCertificate;
 use parlour_protocol::json::{self, RequestId, ServerLine};
 use parlour_protocol::{
-    Command, EXPORTER_BYTES, EXPORTER_LABEL, Event, LineSplitter, Refusal, Reply, ServerAddress,
+    Command, EXPORTER_BYTES, EXPORTER_LABEL, Event, Farewell, LineSplitter, Refusal, Reply, ServerAddress,
 };
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf, split};
@@ -264,10 +264,10 @@ async fn greeting(
     let mut chunk = vec![0; 4_096];
     loop {
         match lines.next_line() {
-            Some(Ok(r#"{"dialect":"json"}"#)) => return Ok(()),
+            Some(Ok(line)) if json::is_begun(line) => return Ok(()),
             Some(Ok(line)) => {
                 return Err(match line.strip_prefix("goodbye: ") {
-                    Some(reason) => LinkError::Dismissed(parlour_protocol::clean(reason).into_owned()),
+                    Some(words) => dismissed(words),
                     None => LinkError::Protocol("it does not speak json".to_owned()),
                 });
             }
@@ -280,6 +280,15 @@ async fn greeting(
             _ => return Err(LinkError::Lost),
         }
     }
+}
+
+/// A goodbye of the plain dialect, which has only its words.
+fn dismissed(words: &str) -> LinkError {
+    let known = Farewell::ALL.into_iter().find(|farewell| farewell.to_string() == words);
+    known.map_or_else(
+        || LinkError::DismissedAnew(parlour_protocol::clean(words).into_owned()),
+        LinkError::Dismissed,
+    )
 }
 
 async fn write_lines(mut write: WriteHalf<TlsStream<TcpStream>>, mut outgoing: mpsc::Receiver<String>) {
@@ -338,9 +347,9 @@ async fn drain(
                 continue;
             }
             ServerLine::Event(Event::Goodbye(farewell)) => {
-                return Err(LinkError::Dismissed(farewell.to_string()));
+                return Err(LinkError::Dismissed(farewell));
             }
-            ServerLine::UnknownFarewell(words) => return Err(LinkError::Dismissed(words)),
+            ServerLine::UnknownFarewell(words) => return Err(LinkError::DismissedAnew(words)),
             ServerLine::Event(event) => Heard::Event(event),
             ServerLine::Reply { id: Some(RequestId::Number(id)), reply } => {
                 match requests.waiter(id) {

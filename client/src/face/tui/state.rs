@@ -158,6 +158,7 @@ impl State {
             Update::Judged(messages) => messages.iter().for_each(|shown| self.replace(shown)),
             Update::Message(shown) => self.add(*shown),
             Update::Outbox(waiting) => self.waiting = waiting,
+            Update::NotSent(not_sent) => self.fail(&not_sent.failure()),
             Update::Notice(text) => self.say(NoticeKind::Info, text),
         }
     }
@@ -319,7 +320,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use parlour_protocol::{MessageId, Timestamp};
+    use parlour_protocol::{Farewell, MessageId, Timestamp};
 
     use super::*;
     use crate::link::LinkError;
@@ -469,7 +470,7 @@ mod tests {
     fn logging_out_leaves_nothing_of_the_user() {
         let mut state = state();
         state.apply(Update::Message(Box::new(shown("@erik", "erik", 1))));
-        state.apply(Update::LoggedOut { reason: LinkError::Dismissed("revoked".into()).into() });
+        state.apply(Update::LoggedOut { reason: LinkError::Dismissed(Farewell::SlowReader).into() });
         assert!(state.user.is_none() && state.conversations.is_empty());
         assert_eq!(state.notices.len(), 1);
     }

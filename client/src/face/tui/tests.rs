@@ -2,13 +2,13 @@
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use jiff::tz::TimeZone;
-use parlour_protocol::{Conversation, MessageId, Refusal, Seq, Timestamp, UserName};
+use parlour_protocol::{Conversation, Farewell, MessageId, Refusal, Seq, Timestamp, UserName};
 
 use super::FirstLogin;
 use super::app::{App, Effect, Purpose};
 use super::view::Scroll;
 use crate::asking::action::{Action, Answer};
-use crate::asking::update::{Connection, Update};
+use crate::asking::update::{Connection, NotSent, Update};
 use crate::engine::{ContactError, SayError};
 use crate::failure::Failure;
 use crate::link::LinkError;
@@ -520,10 +520,32 @@ fn whoever_logs_in_next_finds_nothing_of_what_was_typed() {
     let mut app = online(Vec::new());
     send(&mut app, "said by sam");
     type_text(&mut app, "begun by sam");
-    app.update(Update::LoggedOut { reason: LinkError::Dismissed("device revoked".into()).into() }, NOW);
+    app.update(Update::LoggedOut { reason: LinkError::Dismissed(Farewell::Revoked).into() }, NOW);
     assert_eq!(actions(&app.effects()), [Action::Connect]);
     app.update(Update::LoggedIn { user: name("zoe"), device: "0123456789abcdef".parse().unwrap() }, NOW);
     assert!(app.view.composer.is_empty());
     press(&mut app, KeyCode::Up);
     assert!(app.view.composer.is_empty());
+}
+
+#[test]
+fn the_text_of_a_message_that_was_refused_when_it_was_sent_again_comes_back() {
+    let mut app = online(Vec::new());
+    let not_sent = |text: &str| {
+        let reason = Refusal::AccountFull.into();
+        Update::NotSent(Box::new(NotSent { to: "#lobby".parse().unwrap(), text: text.to_owned(), reason }))
+    };
+    app.update(not_sent("first"), NOW);
+    assert_eq!(app.view.composer.text(), "first");
+    assert!(
+        notices(&app)
+            .contains(&"error: a message to #lobby was not sent: no room for more messages of yours")
+    );
+    // What is being typed stays.
+    press(&mut app, KeyCode::End);
+    type_text(&mut app, " and more");
+    app.update(not_sent("second"), NOW);
+    assert_eq!(app.view.composer.text(), "first and more");
+    press(&mut app, KeyCode::Up);
+    assert_eq!(app.view.composer.text(), "second");
 }

@@ -182,6 +182,11 @@ pub fn parse_server_line(line: &str) -> Result<ServerLine, ServerLineError> {
     }
 }
 
+/// Returns true for the line with which a server answers `/dialect json`: what follows is json.
+pub fn is_begun(line: &str) -> bool {
+    from_object::<DialectObject>(line).is_ok_and(|object| object.dialect == "json")
+}
+
 fn object<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, ServerLineError> {
     // The error quotes the line, so it is cleaned.
     from_object(line).map_err(|error| ServerLineError(clean(&error.to_string()).into_owned()))
