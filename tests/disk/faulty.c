@@ -8,7 +8,8 @@
  * which needs no rights of whoever runs the test.
  *
  * A line of PLAN is `CALL ERRNO FIRST LAST FD`: of all such calls since the plan was changed, those from number
- * FIRST to number LAST fail; FD is -1 for any file. Each failure is a line in PLAN.log.
+ * FIRST to number LAST fail; FD is -1 for any file. Instead of an error number, 0 lets the call through, and -1 kills
+ * the program before the call is made. Each of these calls is a line in PLAN.log.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -17,6 +18,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +48,9 @@ static const struct {
     {"ftruncate", SYS_ftruncate}, {"fallocate", SYS_fallocate},
 };
 #define CALLS (sizeof calls / sizeof calls[0])
+
+/* In the place of an error number: the program is killed. */
+#define KILLED (-1)
 
 struct rule {
     int call, error, fd;
@@ -135,15 +140,26 @@ static size_t read_plan(const char *path, char *known, size_t room, struct rule 
     return count;
 }
 
-static int verdict(struct rule *rules, size_t count, const struct seccomp_data *call) {
-    int error = 0;
+/* The first rule that says what becomes of a call, if there is one. */
+static const struct rule *verdict(struct rule *rules, size_t count, const struct seccomp_data *call) {
+    const struct rule *found = NULL;
     for (size_t i = 0; i < count; i++) {
         struct rule *rule = &rules[i];
         if (rule->call != call->nr || (rule->fd >= 0 && rule->fd != (int)call->args[0])) continue;
         rule->seen++;
-        if (!error && rule->seen >= rule->first && rule->seen <= rule->last) error = rule->error;
+        if (!found && rule->seen >= rule->first && rule->seen <= rule->last) found = rule;
     }
-    return error;
+    return found;
+}
+
+static void note(const char *path, const struct rule *rule) {
+    const char *name = "";
+    for (size_t i = 0; i < CALLS; i++)
+        if (calls[i].number == rule->call) name = calls[i].name;
+    int log = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    if (log < 0) return;
+    dprintf(log, "%s %d\n", name, rule->error);
+    close(log);
 }
 
 static void answer_calls(int held, const char *plan) {
@@ -160,16 +176,15 @@ static void answer_calls(int held, const char *plan) {
         struct seccomp_notif call = {0};
         if (ioctl(held, SECCOMP_IOCTL_NOTIF_RECV, &call)) continue; /* it was interrupted, or has died */
         count = read_plan(plan, known, sizeof known, rules, count);
-        int error = verdict(rules, count, &call.data);
+        const struct rule *rule = verdict(rules, count, &call.data);
+        if (rule) note(log_path, rule);
+        if (rule && rule->error == KILLED) {
+            kill(call.pid, SIGKILL);
+            continue;
+        }
+        int error = rule ? rule->error : 0;
         struct seccomp_notif_resp answer = {.id = call.id, .error = -error};
         if (!error) answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-        if (error) {
-            int log = open(log_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-            if (log >= 0) {
-                dprintf(log, "%d %d\n", call.data.nr, error);
-                close(log);
-            }
-        }
         ioctl(held, SECCOMP_IOCTL_NOTIF_SEND, &answer);
     }
 }

@@ -28,6 +28,7 @@ mod m26_learning_who_exists;
 mod m27_confined;
 mod m28_audit_rewritten;
 mod m29_dependencies;
+mod m30_failing_while_setting_aside;
 mod m30_losing_what_it_holds;
 mod m32_looking_alike;
 mod m32_passing_for_another_kind_of_line;

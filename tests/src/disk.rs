@@ -21,22 +21,33 @@ pub enum Call {
     Write,
     /// Syncing written data to the disk.
     Sync,
+    /// Cutting a file off, or making it longer.
+    Resize,
 }
 
 impl Call {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Write, Self::Sync, Self::Resize];
+
     const fn name(self) -> &'static str {
         match self {
             Self::Write => "pwrite64",
             Self::Sync => "fdatasync",
+            Self::Resize => "ftruncate",
         }
     }
 }
+
+/// The outcomes of a call in a plan that are no error numbers.
+const PASSED: i32 = 0;
+const KILLED: i32 = -1;
 
 /// A way in which calls fail.
 #[derive(Debug, Clone)]
 pub struct Failing {
     call: Call,
-    error: Errno,
+    /// An error number, or [`PASSED`], or [`KILLED`].
+    outcome: i32,
     which: RangeInclusive<u64>,
     file: Option<i32>,
 }
@@ -44,7 +55,17 @@ pub struct Failing {
 impl Failing {
     /// All such calls from now on.
     pub const fn always(call: Call, error: Errno) -> Self {
-        Self { call, error, which: 1..=u64::MAX, file: None }
+        Self { call, outcome: error as i32, which: 1..=u64::MAX, file: None }
+    }
+
+    /// None: all such calls are let through and counted. See [`Disk::passed`].
+    pub const fn never(call: Call) -> Self {
+        Self { call, outcome: PASSED, which: 1..=u64::MAX, file: None }
+    }
+
+    /// The program is killed before its call with this number is made.
+    pub const fn killed_at(call: Call, number: u64) -> Self {
+        Self { call, outcome: KILLED, which: number..=number, file: None }
     }
 
     /// Only those with these numbers; the next one has number 1.
@@ -105,10 +126,10 @@ impl Disk {
     /// Makes calls fail in exactly these ways from now on.
     pub fn fails(&self, ways: &[Failing]) -> Result<()> {
         let mut plan = String::new();
-        for Failing { call, error, which, file } in ways {
+        for Failing { call, outcome, which, file } in ways {
             let (first, last) = which.clone().into_inner();
             let file = file.unwrap_or(-1);
-            writeln!(plan, "{} {} {first} {last} {file}", call.name(), *error as i32)?;
+            writeln!(plan, "{} {outcome} {first} {last} {file}", call.name())?;
         }
         let new = self.plan.with_extension("new");
         std::fs::write(&new, plan)?;
@@ -121,11 +142,23 @@ impl Disk {
         self.fails(&[])
     }
 
-    /// The number of calls that have failed so far.
+    /// The number of calls that have failed so far, or at which the program was killed.
     pub fn failures(&self) -> Result<usize> {
+        let log = self.log()?;
+        let passed = format!(" {PASSED}");
+        Ok(log.lines().filter(|line| !line.ends_with(&passed)).count())
+    }
+
+    /// The number of calls that were counted so far; see [`Failing::never`].
+    pub fn passed(&self, call: Call) -> Result<usize> {
+        let passed = format!("{} {PASSED}", call.name());
+        Ok(self.log()?.lines().filter(|line| *line == passed).count())
+    }
+
+    fn log(&self) -> Result<String> {
         match std::fs::read_to_string(self.plan.with_extension("plan.log")) {
-            Ok(log) => Ok(log.lines().count()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
+            Ok(log) => Ok(log),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
             Err(error) => Err(error.into()),
         }
     }

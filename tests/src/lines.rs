@@ -103,6 +103,20 @@ impl Lines {
         }
     }
 
+    /// The next line; `None` when the other side has ended.
+    pub fn next_or_end(&mut self) -> Result<Option<String>> {
+        match self.receiver.recv_timeout(DEADLINE) {
+            Ok(line) => {
+                self.heard.push(line.clone());
+                Ok(Some(line))
+            }
+            Err(RecvTimeoutError::Disconnected) => Ok(None),
+            Err(RecvTimeoutError::Timeout) => {
+                bail!("{}: no line came; heard so far: {:#?}", self.who, self.lately())
+            }
+        }
+    }
+
     /// The other side must end without another line.
     pub fn expect_end(&mut self) -> Result<()> {
         match self.receiver.recv_timeout(DEADLINE) {

@@ -1,7 +1,8 @@
 //! 30: make a client lose what it holds. The operator sets the server back, names other numbers of messages than there
 //! are, and hands out other messages in places that are taken; the client is killed while it sets things aside.
 //!
-//! Bites: where the newest page took the place of what was kept, 80 kept messages became 20 after an honest restore,
+//! Bites: a client that followed each change began anew for as long as it went on, and took ever longer for each message.
+//! Where the newest page took the place of what was kept, 80 kept messages became 20 after an honest restore,
 //! and one after a server that named a lower or a far higher number.
 
 use std::ops::RangeInclusive;
@@ -10,13 +11,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use parlour_tests::{Author, Client, Logins, Operator, World, edited};
+use parlour_tests::{Author, Client, Logins, Operator, World, edited, slowdown};
 use serde_json::{Value, json};
 
 use super::{fast, list};
 
 /// Erik says and writes these.
-fn talk(world: &World, erik: &mut Author, numbers: RangeInclusive<u64>, kinds: [&str; 2]) -> Result<()> {
+pub(super) fn talk(
+    world: &World,
+    erik: &mut Author,
+    numbers: RangeInclusive<u64>,
+    kinds: [&str; 2],
+) -> Result<()> {
     let to = Author::of(world, "sam")?;
     let mut line = world.json_line("erik")?;
     for number in numbers {
@@ -30,7 +36,7 @@ fn talk(world: &World, erik: &mut Author, numbers: RangeInclusive<u64>, kinds: [
 
 /// A world in which erik has said and written so much, and sam has read it all. After `copied` of it a copy of the
 /// server's data was made.
-fn read_by_sam(copied: u64, count: u64) -> Result<(World, Author)> {
+pub(super) fn read_by_sam(copied: u64, count: u64) -> Result<(World, Author)> {
     let mut world = fast()?;
     let mut erik = Author::of(&world, "erik")?;
     if copied > 0 {
@@ -51,7 +57,7 @@ fn read_by_sam(copied: u64, count: u64) -> Result<(World, Author)> {
 }
 
 /// Puts the copy in the place of the server's data.
-fn set_back(world: &mut World) -> Result<()> {
+pub(super) fn set_back(world: &mut World) -> Result<()> {
     world.stop_server()?;
     for file in ["chat.db", "chat.db-wal", "chat.db-shm"] {
         let file = world.path("data").join(file);
@@ -70,7 +76,7 @@ fn post(number: u64, text: &str) -> Value {
 }
 
 /// All that the client shows of a conversation, page by page.
-fn history(client: &mut Client, name: &str) -> Result<Vec<Value>> {
+pub(super) fn history(client: &mut Client, name: &str) -> Result<Vec<Value>> {
     let mut all: Vec<Value> = Vec::new();
     loop {
         let (before, generation) = match all.first() {
@@ -90,12 +96,17 @@ fn history(client: &mut Client, name: &str) -> Result<Vec<Value>> {
     }
 }
 
-fn texts(messages: &[Value]) -> Vec<&str> {
+pub(super) fn texts(messages: &[Value]) -> Vec<&str> {
     messages.iter().filter_map(|message| message["text"].as_str()).collect()
 }
 
 /// Each of these is there once, readable, and with its mark.
-fn all_there(messages: &[Value], kind: &str, count: u64, aside: impl Fn(u64) -> bool) -> Result<()> {
+pub(super) fn all_there(
+    messages: &[Value],
+    kind: &str,
+    count: u64,
+    aside: impl Fn(u64) -> bool,
+) -> Result<()> {
     for number in 1..=count {
         let text = format!("{kind} {number}");
         let found: Vec<&Value> = messages.iter().filter(|message| message["text"] == text.as_str()).collect();
@@ -106,14 +117,14 @@ fn all_there(messages: &[Value], kind: &str, count: u64, aside: impl Fn(u64) -> 
     Ok(())
 }
 
-fn why(client: &mut Client, name: &str) -> Result<Vec<Value>> {
+pub(super) fn why(client: &mut Client, name: &str) -> Result<Vec<Value>> {
     let mut answer = client.call(&json!({"id": "w", "do": "why", "conversation": name}))?;
     ensure!(answer["ok"] == "why", "{answer}");
     Ok(list(&mut answer, "ended").to_vec())
 }
 
 #[test]
-fn what_a_server_that_was_set_back_has_lost_stays_readable_and_is_explained() -> Result<()> {
+fn messages_that_a_server_lost_when_it_was_set_back_stay_readable_and_are_explained() -> Result<()> {
     let (mut world, _) = read_by_sam(20, 80)?;
     set_back(&mut world)?;
     let mut erik = world.json_line("erik")?;
@@ -251,10 +262,12 @@ fn other_messages_in_places_that_are_taken_push_nothing_out() -> Result<()> {
 fn a_client_that_is_killed_while_it_sets_things_aside_has_lost_nothing() -> Result<()> {
     let (mut world, _) = read_by_sam(10, 60)?;
     set_back(&mut world)?;
+    // On a slow machine the client comes to the same point later.
+    let slowdown = slowdown()?;
     for pause in [0, 10, 20, 40, 80, 120, 200, 300] {
         let mut sam = world.robot("sam", &["--user", "sam"])?;
         sam.process.out.event("logged_in")?;
-        std::thread::sleep(Duration::from_millis(pause));
+        std::thread::sleep(Duration::from_millis(pause).mul_f64(slowdown));
         sam.process.crash()?;
         let database = rusqlite::Connection::open(world.profile("sam").join("local.db"))?;
         let kept: u64 = database.query_row("SELECT count(*) FROM messages", [], |row| row.get(0))?;
@@ -269,4 +282,51 @@ fn a_client_that_is_killed_while_it_sets_things_aside_has_lost_nothing() -> Resu
     let errors = sam.process.errors();
     ensure!(!errors.contains("damaged"), "{errors}");
     sam.leave().context("leaving").map(|_| ())
+}
+
+/// Sam's client at an operator that hands out one message, far behind what there was, and names the next one at once.
+fn leaping(world: &World, leaps: u64) -> Result<Client> {
+    const LEAP: u64 = 30_000;
+    let mut leapt = 0;
+    let operator = Operator::before(world, "sam", Logins::Anew, move |line| {
+        let mut out = format!("{line}\n");
+        let Ok(mut value) = serde_json::from_str::<Value>(line) else { return out.into_bytes() };
+        let number = leapt;
+        let message = |number: u64| {
+            json!({"to": "#lobby", "from": "erik", "seq": number * LEAP,
+                "message_id": format!("0197741c-9a80-7000-8000-{:012}", 900_000 + number), "time": number,
+                "text": "nothing"})
+        };
+        let is_asked = number > 0 && value["ok"] == "history";
+        if is_asked {
+            value["last"] = json!(number * LEAP);
+            value["messages"] = json!([message(number)]);
+            out = format!("{value}\n");
+        }
+        if (is_asked || value["event"] == "message") && number < leaps {
+            leapt += 1;
+            let mut event = message(number + 1);
+            event["event"] = json!("message");
+            out += &format!("{event}\n");
+        }
+        out.into_bytes()
+    })?;
+    let mut command = world.client_command_to("sam", &operator.address())?;
+    let mut sam = Client::start("sam", command.args(["--json", "--user", "sam"]))?;
+    sam.process.out.event("backlog")?;
+    Ok(sam)
+}
+
+#[test]
+fn a_server_that_begins_anew_again_and_again_is_not_followed_for_ever() -> Result<()> {
+    let (world, _) = read_by_sam(0, 5)?;
+    let mut sam = leaping(&world, 40)?;
+    let mut erik = world.json_line("erik")?;
+    ensure!(erik.call(&post(5_000, "begin"))?["ok"] == "posted");
+    sam.process.out.wait_for("{}#lobby was not fetched: {}again and again{}")?;
+    let begun = why(&mut sam, "#lobby")?.len();
+    ensure!(begun == 16, "it began anew {begun} times");
+    all_there(&history(&mut sam, "#lobby")?, "public", 5, |_| false)?;
+    ensure!(sam.leave()? == 0);
+    Ok(())
 }
