@@ -165,6 +165,6 @@ fn the_server_follows_the_revocations_of_a_newer_ttp_over_what_it_does_not_know(
     client.process.wait_for_error("the server says that a device of erik was revoked and shows no proof")?;
     client.ask("still here", "{} anna: still here")?;
     wait_until("unknown lines in the log", || {
-        Ok(world.server_log().matches("something that this version does not know").count() >= 3)
+        Ok(world.server_log().matches("a line that this version does not know").count() >= 3)
     })
 }
