@@ -12,7 +12,8 @@ use super::{Account, Engine};
 use crate::asking::update::Update;
 use crate::failure::{Explain, Explanation};
 use crate::link::LinkError;
-use crate::reading::judge::{ChainKey, judge};
+use crate::reading::chain::ChainKey;
+use crate::reading::judge::judge;
 use crate::reading::opening::Opened;
 use crate::reading::shown::Shown;
 use crate::records::{Extent, Learned, PageChains, RecordsError};
@@ -184,13 +185,14 @@ impl Engine {
         for shown in &mut shown {
             shown.generation = extent.generation;
         }
-        account.records.keep(&extent, &shown, &learned)?;
+        let judged = account.records.keep(&extent, &shown, &learned)?;
         account.advance_own(&extent.name, &learned)?;
         let notices = account.records.take_notices();
         // Before the backlog was told, that has them.
         if account.told {
             account.untold.extend(shown);
         }
+        self.tell_judged(judged).await;
         for notice in notices {
             self.tell(Update::Notice(notice)).await;
         }
@@ -219,9 +221,11 @@ impl Engine {
         let revoked = self.revoked(&page);
         let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let oldest = account.records.oldest_generation(&extent)?;
-        let mut chains = PageChains::older(first <= 1 && parent.is_none());
+        let own = account.own_refused(name)?;
+        let mut chains = PageChains::older(first <= 1 && parent.is_none()).with_own(own);
         let mut shown = judged(&me, &page, &revoked, &[], &mut chains);
         let (joined, broken) = account.records.join_older(oldest, chains.learned());
+        joined.mark(&mut shown);
         mark_broken(&mut shown, &broken);
         let before = parent.map(|parent| account.records.message_of(name, parent.generation, parent.last));
         let before = before.transpose()?.flatten().map(|before| before.time);
@@ -281,11 +285,13 @@ fn judged_newer(
     let records = &account.records;
     let before = records.message(&extent.name, extent.last)?;
     let known = records.known_again(extent, page)?;
-    let mut chains =
-        if anew { PageChains::older(extent.first <= 1) } else { PageChains::newer(records, extent) };
+    let chains = if anew { PageChains::older(extent.first <= 1) } else { PageChains::newer(records, extent) };
+    let mut chains = chains.with_own(account.own_refused(&extent.name)?);
     let mut shown = judged(&account.profile.name, page, revoked, &known, &mut chains);
+    let learned = chains.learned();
+    learned.mark(&mut shown);
     mark_times(before.map(|before| before.time), &mut shown);
-    Ok((shown, chains.learned()))
+    Ok((shown, learned))
 }
 
 /// Judges a page that others come before which have not been read.
@@ -296,15 +302,17 @@ fn judged_ahead(
     revoked: &Revoked,
 ) -> Result<Vec<Shown>, RecordsError> {
     let generation = account.records.extent(name)?.map_or(0, |extent| extent.generation);
-    let mut chains = PageChains::ahead(&account.records, generation);
+    let own = account.own_refused(name)?;
+    let mut chains = PageChains::ahead(&account.records, generation).with_own(own);
     let mut shown = judged(&account.profile.name, page, revoked, &[], &mut chains);
+    let learned = chains.learned();
+    learned.mark(&mut shown);
     mark_times(None, &mut shown);
     for shown in &mut shown {
         shown.generation = generation;
     }
     // What is said from now on follows what we have said already, also when these records are an older
     // copy and do not know of it.
-    let learned = chains.learned();
     account.advance_own(name, &learned)?;
     Ok(shown)
 }
@@ -385,6 +393,7 @@ mod tests {
             backwards: false,
             generation: 0,
             set_aside: false,
+            refused: false,
         }
     }
 
