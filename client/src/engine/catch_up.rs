@@ -5,13 +5,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use parlour_protocol::{Command, Conversation, ConversationHead, Message, Refusal, Reply, UserName};
+use parlour_protocol::{Command, Conversation, ConversationHead, Message, Refusal, Reply};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::Engine;
 use super::fetch::{BACKLOG, Errand, Fetched, Fetcher, Page, Part, fetch};
 use super::held::Held;
+use super::login::Joining;
 use super::sync::{SyncError, Taken};
 use crate::asking::action::Answer;
 use crate::asking::asker::Answering;
@@ -37,13 +38,6 @@ pub(super) struct Behind {
     first: Option<Fetched>,
     /// Ends the task with what it fetches for.
     _task: JoinSet<()>,
-}
-
-/// A login that is answered when everything was fetched.
-pub(super) struct Joining {
-    pub(super) name: UserName,
-    pub(super) patient: bool,
-    pub(super) answer: Answering,
 }
 
 /// The next page of what is being fetched, opened; nothing at the end. Waits for ever when nothing is
@@ -216,6 +210,9 @@ impl Engine {
             );
         }
         self.take_held(failed).await;
+        if self.account.as_ref().is_some_and(|account| !account.sending.is_empty()) {
+            self.tell_outbox().await;
+        }
         self.send_waiting().await;
         self.renew_in_time().await;
     }

@@ -7,7 +7,6 @@ use parlour_protocol::{
     UserName,
 };
 
-use super::contacts::ContactError;
 use super::fetch::BACKLOG;
 use super::{Account, Engine};
 use crate::asking::update::Update;
@@ -29,19 +28,6 @@ pub enum SyncError {
     /// The local history.
     #[error(transparent)]
     Records(#[from] RecordsError),
-    /// The account of somebody who takes part in it.
-    #[error(transparent)]
-    Contact(ContactError),
-}
-
-impl From<ContactError> for SyncError {
-    fn from(error: ContactError) -> Self {
-        match error {
-            ContactError::Link(error) => Self::Link(error),
-            ContactError::Records(error) => Self::Records(error),
-            error => Self::Contact(error),
-        }
-    }
 }
 
 impl Explain for SyncError {
@@ -49,7 +35,6 @@ impl Explain for SyncError {
         match self {
             Self::Link(error) => error.explain(),
             Self::Records(error) => error.explain(),
-            Self::Contact(error) => error.explain(),
         }
     }
 }

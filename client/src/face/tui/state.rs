@@ -98,6 +98,7 @@ impl State {
             }
             Update::Message(shown) => self.add(*shown),
             Update::Outbox(waiting) => self.waiting = waiting,
+            Update::NotSent(not_sent) => self.fail(&not_sent.failure()),
             Update::Notice(text) => self.say(NoticeKind::Info, text),
         }
     }
@@ -210,7 +211,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use parlour_protocol::{MessageId, Timestamp};
+    use parlour_protocol::{Farewell, MessageId, Timestamp};
 
     use super::*;
     use crate::link::LinkError;
@@ -285,7 +286,7 @@ mod tests {
     fn logging_out_removes_everything_of_the_user() {
         let mut state = state();
         state.apply(Update::Message(Box::new(shown("@erik", "erik", 1))));
-        state.apply(Update::LoggedOut { reason: LinkError::Dismissed("revoked".into()).into() });
+        state.apply(Update::LoggedOut { reason: LinkError::Dismissed(Farewell::SlowReader).into() });
         assert!(state.user.is_none() && state.conversations.is_empty());
         assert_eq!(state.notices.len(), 1);
     }
