@@ -77,7 +77,7 @@ fn everything_that_happens_to_a_user_is_in_the_log_with_its_real_reason() -> Res
 
     // A taken name, an invalid request, and a TTP that is not running.
     world.client("stranger")?.ask("/register sam", "error: user already exists")?;
-    let reason = ("detail", "the authority refuses: the name is taken");
+    let reason = ("detail", "the TTP refuses: the name is taken");
     found(&world, "registration_refused", &[("user", "sam"), reason, here])?;
     world.line()?.ask("/register nobody x.y.z", "error: certificate request refused")?;
     found(&world, "registration_refused", &[("detail", "not a request"), here])?;
@@ -86,10 +86,7 @@ fn everything_that_happens_to_a_user_is_in_the_log_with_its_real_reason() -> Res
         .client("late")?
         .ask("/register late", "error: certificates cannot be issued now, try again later")?;
     let late = found(&world, "registration_refused", &[("user", "late")])?;
-    ensure!(
-        late["detail"].as_str().is_some_and(|d| d.starts_with("the authority is not available")),
-        "{late}"
-    );
+    ensure!(late["detail"].as_str().is_some_and(|d| d.starts_with("the TTP is not available")), "{late}");
 
     world.server()?.signal(Signal::SIGHUP)?;
     found(&world, "reload", &[("detail", "keys and certificates were read again")])?;

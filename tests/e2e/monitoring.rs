@@ -113,7 +113,6 @@ fn commits_bytes_certificates_and_the_process_are_shown_as_they_are() -> Result<
     let commits = grown("parlour_commit_duration_seconds_count")?;
     // Five messages one after the other. The audit log's entries about the login may be written with one of them
     // or separately, and so may probes.
-    // alone, and so may probes.
     ensure!((5.0..=9.0).contains(&commits), "{commits} commits");
     ensure!((commits - grown("parlour_commit_writes_count")?).abs() < f64::EPSILON);
     ensure!(grown("parlour_commit_writes_sum")? >= 5.0);

@@ -223,7 +223,7 @@ impl Client {
 
     /// The next line of output must be this, in which `{}` stands for anything.
     pub fn expect(&mut self, pattern: &str) -> Result<String> {
-        self.process.out.expect(pattern)
+        self.process.out.expect(pattern).with_context(|| self.process.errors())
     }
 
     /// Types a line and expects its answer.

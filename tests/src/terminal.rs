@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{Signal, kill, killpg};
-use nix::sys::termios::{LocalFlags, tcgetattr};
+use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 use nix::unistd::Pid;
 
 use crate::lines::DEADLINE;
@@ -125,6 +125,13 @@ impl Terminal {
     /// Returns true if the terminal hands over whole lines and echoes keys, as a shell wants it.
     pub fn takes_lines(&self) -> Result<bool> {
         Ok(tcgetattr(&self.keys)?.local_flags.contains(LocalFlags::ICANON | LocalFlags::ECHO))
+    }
+
+    /// Has the terminal hand over whole lines and show what is typed, as a shell does when its job stops.
+    pub fn take_lines(&self) -> Result<()> {
+        let mut settings = tcgetattr(&self.keys)?;
+        settings.local_flags |= LocalFlags::ICANON | LocalFlags::ECHO;
+        Ok(tcsetattr(&self.keys, SetArg::TCSANOW, &settings)?)
     }
 
     /// The fields after the name in its broker's `/proc/PID/stat`.

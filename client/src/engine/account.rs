@@ -182,6 +182,7 @@ impl Account {
         self.sending
             .iter()
             .map(|sending| Waiting {
+                id: sending.outgoing.id,
                 to: sending.outgoing.to.clone(),
                 text: sending.outgoing.body.text().to_owned(),
             })

@@ -8,7 +8,7 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
-use parlour_tests::World;
+use parlour_tests::{Terminal, World};
 use rusqlite::Connection;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -93,8 +93,13 @@ fn no_private_text_and_no_users_key_is_in_the_memory_of_the_server() -> Result<(
     let own = secrets(&world, "keys/server/server.key")?;
     ensure!(in_memory(pid, &own)?.iter().sum::<usize>() > 0, "not even the server's own key is found");
     ensure!(in_memory(pid, &[public.as_bytes().to_vec()])? != [0], "not even what is public is found");
-    // In the client, where it belongs, the text is.
-    ensure!(in_memory(erik.pid()?, &[private.as_bytes().to_vec()])? != [0], "the search finds nothing");
+    // The text is in the memory of the client that shows it.
+    erik.leave()?;
+    let mut erik = Terminal::start(&world, "erik", &world.address()?.to_string())?;
+    // Alt-2 opens the conversation with sam.
+    erik.wait_for(private, b"\x1b2")?;
+    let (client, _) = erik.processes()?;
+    ensure!(in_memory(client, &[private.as_bytes().to_vec()])? != [0], "the search finds nothing");
     Ok(())
 }
 

@@ -124,7 +124,7 @@ fn a_hostile_server_crashes_no_client() -> Result<()> {
             let _ = sam.type_line(&json!({"id": 1, "do": "say", "to": "@erik", "text": line}).to_string());
         }
         sam.close();
-        // A while to stumble over what was spoilt, from the first such line on.
+        // From the first spoilt line on, the client has a while to crash.
         let mut met = None;
         wait_until("the client hears a spoilt line", || {
             if spoilt.load(Ordering::Relaxed) > before {

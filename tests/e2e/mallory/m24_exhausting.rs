@@ -242,7 +242,7 @@ fn life(address: SocketAddr, bytes: &[u8]) -> Result<Duration> {
 #[test]
 fn a_client_that_does_not_shake_hands_log_in_speak_or_answer_in_time_is_cut_off_with_the_reason() -> Result<()>
 {
-    // A second suffices on a machine that does nothing else. Twice the time where it does, since that varies.
+    // A second suffices on an idle machine. On a busy one twice as much as it needs now, since its load varies.
     let slowdown = slowdown()?;
     let second = if slowdown < 1.5 { 1.0 } else { (2.0 * slowdown).round().min(15.0) };
     let seconds = |name: &str, count: f64| format!("{name}={}", second * count);
@@ -301,7 +301,7 @@ fn peak(process: u32) -> Result<u64> {
     Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1_024)
 }
 
-/// So many long messages of the lobby, as a server tells of them.
+/// This many long messages of the lobby, as events from a server.
 fn flood(count: usize) -> Vec<u8> {
     let text = "x".repeat(8_000);
     let told = |seq| {

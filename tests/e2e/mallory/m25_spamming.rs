@@ -12,8 +12,8 @@ use serde_json::json;
 
 use super::{fast, user};
 
-/// Sam posts a thousand messages at once, and erik hears so many of them. Returns how long erik waited for the last
-/// of these, and the longest that he waited for answers of his own meanwhile.
+/// Sam posts a thousand messages at once, and erik hears this many of them. Returns the time until the last of these,
+/// and the longest time that erik waited for an answer of his own meanwhile.
 fn heard_of_a_thousand(world: &World, count: u32) -> Result<(Duration, Duration)> {
     let sam = world.logged_in_line("sam")?;
     let mut erik = world.json_line("erik")?;

@@ -17,7 +17,12 @@ use serde_json::{Value, json};
 use super::{fast, list};
 
 /// Erik says and writes these.
-fn talk(world: &World, erik: &mut Author, numbers: RangeInclusive<u64>, kinds: [&str; 2]) -> Result<()> {
+pub(super) fn talk(
+    world: &World,
+    erik: &mut Author,
+    numbers: RangeInclusive<u64>,
+    kinds: [&str; 2],
+) -> Result<()> {
     let to = Author::of(world, "sam")?;
     let mut line = world.json_line("erik")?;
     for number in numbers {
@@ -31,7 +36,7 @@ fn talk(world: &World, erik: &mut Author, numbers: RangeInclusive<u64>, kinds: [
 
 /// A world in which erik has said and written so much, and sam has read it all. After `copied` of it a copy of the
 /// server's data was made.
-fn read_by_sam(copied: u64, count: u64) -> Result<(World, Author)> {
+pub(super) fn read_by_sam(copied: u64, count: u64) -> Result<(World, Author)> {
     let mut world = fast()?;
     let mut erik = Author::of(&world, "erik")?;
     if copied > 0 {
@@ -52,7 +57,7 @@ fn read_by_sam(copied: u64, count: u64) -> Result<(World, Author)> {
 }
 
 /// Puts the copy in the place of the server's data.
-fn set_back(world: &mut World) -> Result<()> {
+pub(super) fn set_back(world: &mut World) -> Result<()> {
     world.stop_server()?;
     for file in ["chat.db", "chat.db-wal", "chat.db-shm"] {
         let file = world.path("data").join(file);
@@ -71,7 +76,7 @@ fn post(number: u64, text: &str) -> Value {
 }
 
 /// All that the client shows of a conversation, page by page.
-fn history(client: &mut Client, name: &str) -> Result<Vec<Value>> {
+pub(super) fn history(client: &mut Client, name: &str) -> Result<Vec<Value>> {
     let mut all: Vec<Value> = Vec::new();
     loop {
         let (before, generation) = match all.first() {
@@ -91,12 +96,17 @@ fn history(client: &mut Client, name: &str) -> Result<Vec<Value>> {
     }
 }
 
-fn texts(messages: &[Value]) -> Vec<&str> {
+pub(super) fn texts(messages: &[Value]) -> Vec<&str> {
     messages.iter().filter_map(|message| message["text"].as_str()).collect()
 }
 
 /// Each of these is there once, readable, and with its mark.
-fn all_there(messages: &[Value], kind: &str, count: u64, aside: impl Fn(u64) -> bool) -> Result<()> {
+pub(super) fn all_there(
+    messages: &[Value],
+    kind: &str,
+    count: u64,
+    aside: impl Fn(u64) -> bool,
+) -> Result<()> {
     for number in 1..=count {
         let text = format!("{kind} {number}");
         let found: Vec<&Value> = messages.iter().filter(|message| message["text"] == text.as_str()).collect();
@@ -107,7 +117,7 @@ fn all_there(messages: &[Value], kind: &str, count: u64, aside: impl Fn(u64) -> 
     Ok(())
 }
 
-fn why(client: &mut Client, name: &str) -> Result<Vec<Value>> {
+pub(super) fn why(client: &mut Client, name: &str) -> Result<Vec<Value>> {
     let mut answer = client.call(&json!({"id": "w", "do": "why", "conversation": name}))?;
     ensure!(answer["ok"] == "why", "{answer}");
     Ok(list(&mut answer, "ended").to_vec())

@@ -208,6 +208,9 @@ fn every_question_costs_little_and_ends_soon() -> Result<()> {
         let answer = ask(operator, format!("GET /metrics HTTP/1.1\r\n{hosts}\r\n").as_bytes())?;
         ensure!(answer.status == 421, "{hosts}: {answer:?}");
     }
+    let target = b"GET http://evil.example.org/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let answer = ask(operator, target)?;
+    ensure!(answer.status == 421, "the host in the target: {answer:?}");
     let head = ask(operator, request("HEAD /metrics", "").as_bytes())?;
     ensure!(head.status == 200 && head.body.is_empty(), "{head:?}");
 

@@ -1,4 +1,4 @@
-//! `revoke`, and that those who watch hear of it at once.
+//! `revoke`, and the watchers who are told at once.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
@@ -103,7 +103,7 @@ fn a_revoked_device_is_not_renewed() {
 }
 
 #[test]
-fn what_cannot_be_revoked_is_said() {
+fn unknown_names_and_devices_cannot_be_revoked() {
     let (world, people) = with_people(2);
     let device = people[0].device_id();
     let run = world.fail(&["revoke", "nobody"]);

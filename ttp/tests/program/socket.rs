@@ -48,7 +48,7 @@ fn a_group_can_be_let_in() {
 }
 
 #[test]
-fn a_second_one_is_refused_and_leaves_the_first_alone() {
+fn a_second_ttp_is_refused_and_leaves_the_first_alone() {
     let world = World::new();
     let serving = world.serve();
     let run = world.fail(&["serve"]);
@@ -61,7 +61,7 @@ fn a_second_one_is_refused_and_leaves_the_first_alone() {
 }
 
 #[test]
-fn what_a_killed_process_left_is_replaced() {
+fn the_socket_of_a_killed_process_is_replaced() {
     let world = World::new();
     world.serve().kill();
     assert!(world.socket().exists());
@@ -117,7 +117,7 @@ fn a_line_that_is_too_long_is_refused_before_it_ends() {
     let mut answer = vec![0; FORMAT.len()];
     stream.read_exact(&mut answer).unwrap();
     assert_eq!(answer, FORMAT.as_bytes());
-    // What still comes is taken and thrown away, for a while; then the connection is closed.
+    // For a while the rest is read and ignored; then the connection is closed.
     let (begun, more) = (Instant::now(), vec![b'x'; 65_536]);
     while begun.elapsed() < DEADLINE {
         if stream.write_all(&more).is_err() {
@@ -137,7 +137,7 @@ fn a_slow_client_is_closed_and_others_are_served_meanwhile() {
     let mut silent = serving.connect();
     assert_eq!(serving.ask("{}"), FORMAT);
     in_time("asking beside them", begun.elapsed(), Duration::from_secs(2)).unwrap();
-    // A byte now and then does not prolong it.
+    // Sending a byte now and then does not extend the time.
     let mut dripping = slow.try_clone().unwrap();
     std::thread::spawn(move || {
         while dripping.write_all(b" ").is_ok() {
@@ -163,7 +163,7 @@ fn a_flood_of_silent_connections_only_delays_others() {
 }
 
 #[test]
-fn it_stops_soon_whatever_is_connected() {
+fn it_stops_soon_despite_open_connections() {
     let world = World::new();
     let serving = world.serve();
     let mut watching = serving.connect();

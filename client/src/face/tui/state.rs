@@ -92,7 +92,9 @@ impl State {
             }
             Update::Backlog(messages) => messages.into_iter().for_each(|shown| self.add(shown)),
             Update::Judged(messages) => {
-                messages.iter().for_each(|shown| self.conversation(&shown.conversation).replace(shown));
+                for shown in &messages {
+                    self.conversation(&shown.conversation).replace(shown);
+                }
             }
             Update::Message(shown) => self.add(*shown),
             Update::Outbox(waiting) => self.waiting = waiting,
@@ -129,6 +131,10 @@ impl State {
 
     fn add(&mut self, shown: Shown) {
         let own = self.is_own(&shown);
+        if own {
+            // The report that it does not wait any more comes later.
+            self.waiting.retain(|waiting| waiting.id != shown.id);
+        }
         self.conversation(&shown.conversation).add(shown, own);
     }
 
@@ -263,6 +269,16 @@ mod tests {
             ["#lobby", "@zoe", "@anna"].map(|name| state.number(&name.parse().unwrap())),
             [1, 2, 3].map(Some)
         );
+    }
+
+    #[test]
+    fn a_message_stops_waiting_when_it_is_shown_as_stored() {
+        let mut state = state();
+        let waiting =
+            |id| Waiting { id: MessageId::from_bytes([id; 16]), to: Conversation::lobby(), text: "x".into() };
+        state.apply(Update::Outbox(vec![waiting(1), waiting(2)]));
+        state.apply(Update::Message(Box::new(shown("#lobby", "sam", 1))));
+        assert_eq!(state.waiting, [waiting(2)]);
     }
 
     #[test]
