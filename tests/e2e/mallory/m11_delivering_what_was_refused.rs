@@ -66,14 +66,12 @@ fn say(sam: &mut Client, text: &str) -> Result<bool> {
 fn shown(message: &Value) -> String {
     let verdict = &message["verdict"];
     let text = message["text"].as_str().or(verdict["reason"].as_str()).unwrap_or("-");
-    let mut shown = text.to_owned();
-    if verdict["is"] != "good" && verdict["is"] != "bad" {
-        shown += &format!(" {verdict}");
-    }
-    if message["refused"] == true {
-        shown += " refused";
-    }
-    shown
+    let remark = match verdict["is"].as_str() {
+        Some("good" | "bad") => String::new(),
+        _ => format!(" {verdict}"),
+    };
+    let refused = if message["refused"] == true { " refused" } else { "" };
+    format!("{text}{remark}{refused}")
 }
 
 fn all_shown(messages: &Value) -> Result<Vec<String>> {
