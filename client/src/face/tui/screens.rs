@@ -128,13 +128,11 @@ fn offline_it_says_when_it_tries_again() {
 fn messages_that_wait_are_seen_to_wait() {
     let mut app = online(lobby());
     let waiting = |to: &str, text: &str| Waiting { to: to.parse().unwrap(), text: text.into() };
-    app.update(
-        Update::Outbox(vec![
-            waiting("#lobby", "I will be a little late,\nplease begin without me"),
-            waiting("@erik", "not here"),
-        ]),
-        NOW,
-    );
+    let newest = vec![
+        waiting("#lobby", "I will be a little late,\nplease begin without me"),
+        waiting("@erik", "not here"),
+    ];
+    app.update(Update::Outbox { count: newest.len(), newest }, NOW);
     app.update(Update::Notice("not connected; it will be sent".into()), NOW);
     assert_snapshot!("waiting_80x24", screen(&mut app, 80, 24));
 }
@@ -334,7 +332,8 @@ proptest! {
         }
         let mut app = online(messages);
         let waiting = waiting.into_iter().map(|text| Waiting { to: "#lobby".parse().unwrap(), text });
-        app.update(Update::Outbox(waiting.collect()), NOW);
+        let newest: Vec<Waiting> = waiting.collect();
+        app.update(Update::Outbox { count: newest.len(), newest }, NOW);
         for notice in notices {
             app.update(Update::Notice(notice.clone()), NOW);
             app.update(Update::Progress(notice), NOW);

@@ -33,7 +33,7 @@ pub struct State {
     pub conversations: Vec<ConversationState>,
     /// Conversations in the order in which they were first seen. Their places are their numbers, which stay.
     pub numbers: Vec<Conversation>,
-    /// Messages that the server has not stored yet.
+    /// The newest of the messages that the server has not stored yet.
     pub waiting: Vec<Waiting>,
     /// What takes a while, while it does.
     pub progress: Option<String>,
@@ -157,7 +157,7 @@ impl State {
             Update::Backlog(messages) => messages.into_iter().for_each(|shown| self.add(shown)),
             Update::Judged(messages) => messages.iter().for_each(|shown| self.replace(shown)),
             Update::Message(shown) => self.add(*shown),
-            Update::Outbox(waiting) => self.waiting = waiting,
+            Update::Outbox { newest, .. } => self.waiting = newest,
             Update::Notice(text) => self.say(NoticeKind::Info, text),
         }
     }
