@@ -69,15 +69,15 @@ tls-check: programs ## Let testssl.sh and sslyze judge a running server; fails b
 	@scripts/tls-check.sh
 
 .PHONY: sbom
-sbom: ## Write what each program is made of (CycloneDX) into target/sbom
+sbom: ## List the components of each program (CycloneDX) in target/sbom
 	@scripts/sbom.sh
 
 .PHONY: ship
-ship: ## Build what is handed out into dist/, dependencies listed inside (PROFILE=ship, PACKAGES=)
+ship: ## Build the programs for distribution into dist/, dependencies listed inside (PROFILE=ship, PACKAGES=)
 	@scripts/ship.sh
 
 .PHONY: reproduce
-reproduce: ## Build what is handed out twice, in different folders, and compare (PROFILE=, PACKAGES=)
+reproduce: ## Build the programs for distribution twice, in different folders, and compare (PROFILE=, PACKAGES=)
 	@scripts/reproduce.sh
 
 .PHONY: bench
@@ -95,14 +95,14 @@ instructions: ## Count the hot paths' instructions; fails on a rise of 10 % (UPD
 	@target/release/instructions $(if $(UPDATE),update,check)
 
 .PHONY: flame
-flame: ## Draw where the server's time goes (ONLY=direct_pingpong; needs perf and inferno)
+flame: ## Draw a flame graph of the server (ONLY=direct_pingpong; needs perf and inferno)
 	@scripts/flame.sh $(or $(ONLY),direct_pingpong)
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for SECONDS=60, or RUNS=n executions (ONLY=, KEEP=1, SANITIZER=; needs cargo-fuzz)
 	@SECONDS_EACH=$(or $(SECONDS),60) RUNS=$(RUNS) ONLY="$(ONLY)" KEEP=$(KEEP) SANITIZER=$(SANITIZER) scripts/fuzz.sh
 
-# The long runs that `make test` has no time for; docs/reliability.md has what they came to. With PART, one of them.
+# The long runs that `make test` has no time for; docs/reliability.md has their results. With PART, one of them.
 SOAKS := soak-kills soak-aside soak-lines soak-peers soak-hostile
 
 .PHONY: soak
@@ -112,7 +112,7 @@ soak: $(if $(PART),soak-$(PART),$(SOAKS)) ## All long runs: kills, failing disks
 soak-programs:
 	@cargo build --release --locked --bins
 
-# A test of the end-to-end tests that runs as long as it is told, with the programs as they are handed out.
+# The end-to-end tests with the released programs; the variables before this make single tests run longer.
 soak_test = PARLOUR_BIN=$(CURDIR)/target/release cargo test --locked --package parlour-tests --test e2e
 
 .PHONY: soak-kills
@@ -124,7 +124,7 @@ soak-aside: soak-programs ## Kill the client at every write while it sets things
 	@time PARLOUR_FAULTS=all $(soak_test) failing_while_setting_aside -- --nocapture
 
 .PHONY: soak-lines
-soak-lines: soak-programs ## Send LINES=10000000 fuzzed lines through a running server, and look for what they leave behind
+soak-lines: soak-programs ## Send LINES=10000000 fuzzed lines through a running server, and look for leaks
 	@PARLOUR_LINES=$(or $(LINES),10000000) $(soak_test) a_flood_of_lines -- --nocapture
 
 .PHONY: soak-peers
@@ -132,7 +132,7 @@ soak-peers: soak-programs ## Let peers vanish without a word, and time how long 
 	@$(soak_test) soak_half_open -- --ignored --nocapture --test-threads 1
 
 .PHONY: soak-hostile
-soak-hostile: soak-programs ## Measure what unfinished handshakes and clients that never read cost others
+soak-hostile: soak-programs ## Measure the cost to others of unfinished handshakes and of clients that never read
 	@target/release/parlour-bench --only hostile --json var/bench/hostile.json
 
 .PHONY: picture
@@ -144,6 +144,6 @@ man: programs ## Write manual pages and shell completions into target/man
 	@scripts/man.sh
 
 .PHONY: clean
-clean: ## Remove what was built (never keys/ or var/)
+clean: ## Remove all builds (never keys/ or var/)
 	@cargo clean --quiet
 	@rm -rf bin dist

@@ -9,7 +9,7 @@ client sam & sam=$!
 client erik & erik=$!
 exec 3> sam.in 4> erik.in
 
-# Types a line as one of the two, and waits until somebody's screen shows what it does.
+# Types a line as one of the two, and waits until somebody's screen shows its effect.
 type_line() { # WHO LINE SCREEN TEXT
     echo "$1> $2"
     if [ "$1" = sam ]; then echo "$2" >&3; else echo "$2" >&4; fi
@@ -31,9 +31,9 @@ for who in sam erik; do
     printf '\n--- what %s saw ---\n' "$who"
     cat "$who.out"
 done
-printf '\n--- what the server keeps of the private messages ---\n'
+printf '\n--- the private messages on the server ---\n'
 if grep -aqF 'nobody else can read this' data/chat.db*; then
     echo 'error: a private message is readable on the server' >&2
     exit 1
 fi
-echo 'nothing that it could read: the texts are not in its database'
+echo 'it cannot read them: the texts are not in its database'

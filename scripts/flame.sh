@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Draws where the server's time goes in one scenario of the bench, as docs/flame-SCENARIO.svg.
+# Draws a flame graph of the server in one scenario of the bench, as docs/flame-SCENARIO.svg.
 # Needs perf (Debian: linux-perf) and inferno (cargo install inferno).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -21,7 +21,7 @@ started+=("$bench")
 server=
 until server=$(sed -n 's/^Ours runs as process //p' "$work/out" | head -1) && [ -n "$server" ]; do sleep 0.2; done
 started+=("$server")
-# Until everyone has come in and the first second, which is not measured, is over.
+# Until all clients are connected and the first second, which is not measured, is over.
 sleep 2
 perf record --quiet --freq 1999 --call-graph fp --pid "$server" --output "$work/perf.data" -- sleep 4
 kill "${started[@]}"

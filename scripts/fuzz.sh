@@ -2,7 +2,8 @@
 # Runs the fuzz targets, each for SECONDS_EACH=60 or for RUNS executions, and prints a table of what they did.
 # ONLY='line json' chooses some. What they find on the way is kept in fuzz/corpus and used the next time, so a
 # long run can be done in several goes; KEEP=1 puts the smallest of it beside the seeds that are committed.
-# SANITIZER=address looks for faults of memory too, which no code of ours can have, and is slower. Needs cargo-fuzz.
+# SANITIZER=address also looks for memory errors, which only the code of dependencies can have, and is slower. Needs
+# cargo-fuzz.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if ! command -v cargo-fuzz > /dev/null; then
@@ -10,7 +11,7 @@ if ! command -v cargo-fuzz > /dev/null; then
     echo 'hint: cargo install cargo-fuzz --locked' >&2
     exit 2
 fi
-# cargo-fuzz wants features of a nightly compiler; this makes the stable one take them.
+# cargo-fuzz uses features of a nightly compiler; this makes the stable one accept them.
 export RUSTC_BOOTSTRAP=1
 sanitizer=${SANITIZER:-none}
 targets=${ONLY:-$(cargo fuzz list --fuzz-dir fuzz)}

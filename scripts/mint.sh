@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Mints the root and the server's certificate if they are missing, and the latter again when it has under
-# 30 days left or does not name HOST. A lock keeps two of these from racing.
+# Mints the root and the server's certificate if they are missing, and the certificate again when it has under
+# 30 days left or does not name HOST. A lock keeps two runs of this script from racing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p keys var

@@ -26,7 +26,7 @@ def colour_256(number):
 
 
 class Style:
-    """What SGR (ECMA-48, 8.3.117) has set."""
+    """The rendition that SGR (ECMA-48, 8.3.117) has set."""
 
     def __init__(self):
         self.reset()

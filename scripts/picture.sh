@@ -7,7 +7,7 @@ leave() { tmux -L "$session" kill-server 2>/dev/null || true; }
 . "$(dirname "$0")/world.sh"
 
 screen_shows() { # TEXT
-    for _ in $(seq 200); do
+    for _ in $(seq 1200); do
         tmux -L "$session" capture-pane -p | grep -qF -- "$1" && return
         sleep 0.05
     done

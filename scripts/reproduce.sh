@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds what is committed twice, in folders with different paths, and compares the programs byte by byte. This takes
-# long: PROFILE=release is quicker than what is handed out, PACKAGES=parlour-ttp builds less.
+# Builds the commit twice, in folders with different paths, and compares the programs byte by byte. This takes long:
+# PROFILE=release is quicker than the profile for distribution, PACKAGES=parlour-ttp builds less.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$(mktemp -d)

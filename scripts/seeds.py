@@ -165,7 +165,7 @@ def words() -> None:
 
 
 def keep(target: str) -> None:
-    """Of what was found, KEPT inputs of all sizes up to KEPT_BYTES, in the place of those that were kept before."""
+    """Keeps KEPT of the found inputs, of all sizes up to KEPT_BYTES, in place of those that were kept before."""
     for path in (SEEDS / target).glob("found-*"):
         path.unlink()
     found = [path for path in (ROOT / "fuzz/corpus" / target).iterdir() if path.stat().st_size <= KEPT_BYTES]

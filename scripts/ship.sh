@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the programs as they are handed out, with the list of their dependencies inside (cargo-auditable), into
-# OUT with their SHA-256 sums. No path of this machine gets into them, so that others can build the same bytes.
+# OUT with their SHA-256 sums. They contain no path of this machine, so that others can build the same bytes.
 # PROFILE (ship), PACKAGES (all three).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,8 +13,7 @@ if ! cargo install --list | grep -qF "cargo-auditable v$version"; then
     cargo install cargo-auditable --locked --version "$version" --quiet
 fi
 
-# What paths are called in the programs: those of the source, of what is generated, of dependencies, of the
-# compiler's library.
+# The names that paths get in the programs: of the source, the build, the dependencies, the compiler's library.
 cargo_home=$(realpath "${CARGO_HOME:-$HOME/.cargo}")
 rust=$(rustc --print sysroot)/lib/rustlib/src/rust
 called=("$source=/parlour" "$build=/build" "$cargo_home=/cargo" "$rust=/rustc/$(rustc -vV | sed -n 's/^commit-hash: //p')")

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# How large the code is, and which files are longer than 400 lines: a sign that two things live in one.
+# Prints the size of each crate, and the files of more than 400 lines: a sign that two things live in one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-for crate in protocol crypto keylog upkeep server client ttp bench tests; do
+for crate in protocol envelope crypto keylog upkeep sandbox server client ttp bench tests; do
     lines=$(git ls-files "$crate/*.rs" | xargs -r cat | wc -l)
     files=$(git ls-files "$crate/*.rs" | wc -l)
     printf '%-9s %3d files %6d lines\n' "$crate" "$files" "$lines"

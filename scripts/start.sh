@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Starts TTP and server in the background if they are not running. Data, logs (var/log/) and process numbers
-# are under var/. A lock keeps two of these from racing.
+# are under var/. A lock keeps two runs of this script from racing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 : "${LISTEN:=127.0.0.1:7275}"
@@ -8,13 +8,13 @@ mkdir -p var/log
 exec 9> var/start.lock
 flock 9
 
-# Whether the process in a file runs this program, as it is built now.
+# True if the process whose number is in a file runs this program, as it is built now.
 running() { # PIDFILE PROGRAM
     local pid
     pid=$(cat "$1" 2>/dev/null) && [ -n "$pid" ] && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "${2:0:15}" ] ||
         return 1
-    # A program that was built anew since then is stopped, to be started again; clients come back. What
-    # runs cannot be asked: it lets nobody look into it.
+    # If the program was built anew since then, the old one is stopped so that the new one starts; clients reconnect.
+    # The age of the file decides, because a confined process lets nobody look into it.
     if [ "bin/$2" -nt "$1" ]; then
         kill "$pid"
         while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
@@ -22,14 +22,14 @@ running() { # PIDFILE PROGRAM
     fi
 }
 
-# Starts a program of its own session, and waits until it says on standard output that it is ready.
+# Starts a program in a session of its own, and waits until it says on standard output that it is ready.
 start() { # NAME READY PROGRAM ARGUMENTS...
     local name=$1 ready=$2
     shift 2
     : > "var/$name.out"
     setsid "$@" --log-file "var/log/$name.log" > "var/$name.out" 2> "var/$name.err" < /dev/null 9>&- &
     local pid=$!
-    for _ in $(seq 100); do
+    for _ in $(seq 600); do
         if grep -q "$ready" "var/$name.out"; then
             echo "$pid" > "var/$name.pid"
             return

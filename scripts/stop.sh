@@ -8,7 +8,7 @@ for name in server ttp; do
     program=parlour-$name
     if [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "${program:0:15}" ]; then
         kill "$pid"
-        for _ in $(seq 100); do
+        for _ in $(seq 600); do
             kill -0 "$pid" 2>/dev/null || break
             sleep 0.1
         done

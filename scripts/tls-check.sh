@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Two outsiders look at the TLS of a running server: testssl.sh and sslyze. Fails on anything that they put
 # below their best for TLS 1.3 alone; scripts/tls_check.py judges, and lists every exception with its reason.
-# What they saw stays in target/tls-check/.
+# Their reports stay in target/tls-check/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if ! command -v testssl > /dev/null; then
@@ -26,7 +26,7 @@ mkdir -p "$out"
 target=127.0.0.1:${address##*:}
 version=$(testssl --version 2>&1 | grep -oE 'testssl(\.sh)? +[0-9.]+[0-9]' | head -n 1 | tr -s ' ' || true)
 echo "$version and sslyze 6.3.1 ask $target; this takes a minute"
-# Both end with other codes than 0 when they find something, which is judged below.
+# Both exit with other codes than 0 when they find something. Their findings are judged below.
 "$venv/bin/sslyze" --mozilla_config=modern --certinfo_ca_file keys/ttp/ca.crt --json_out="$out/sslyze.json" \
     --certinfo --sslv2 --sslv3 --tlsv1 --tlsv1_1 --tlsv1_2 --tlsv1_3 --compression --early_data --openssl_ccs \
     --fallback --heartbleed --robot --reneg --resum --elliptic_curves --ems \

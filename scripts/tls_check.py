@@ -8,7 +8,7 @@ import pathlib
 import re
 import sys
 
-# What is below a tool's best and stays so: (tool, what it calls it, words that its finding has) and why.
+# Accepted findings below a tool's best: (tool, its name for the finding, words in the finding), and the reason.
 EXCEPTIONS = {
     ("testssl", "cert_revocation", "Neither CRL nor OCSP URI provided"):
         "the authority is private and publishes neither: clients pin its root, the server asks the TTP",
@@ -22,15 +22,15 @@ SUITES = {"TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_128
 # X25519MLKEM768 comes first in the server's order, but these tools may not know it; tests/e2e/tls.rs does.
 GROUPS = {"X25519MLKEM768", "X25519", "secp256r1", "prime256v1", "secp384r1"}
 
-# What testssl.sh must have looked at, lest a scan that broke off passes. Version 3.0 writes no SWEET32 where there is
-# TLS 1.3 alone; it is about the ciphers of cipherlist_LOW and cipherlist_3DES_IDEA.
+# testssl.sh must have looked at these, so that a scan that broke off does not pass. Version 3.0 writes no SWEET32 where
+# there is TLS 1.3 alone; it is about the ciphers of cipherlist_LOW and cipherlist_3DES_IDEA.
 LOOKED_AT = """SSLv2 SSLv3 TLS1 TLS1_1 TLS1_2 TLS1_3 cipherlist_NULL cipherlist_aNULL cipherlist_EXPORT
     cipherlist_LOW cipherlist_3DES_IDEA cert_chain_of_trust cert_trust heartbleed CCS ROBOT secure_renego
     secure_client_renego CRIME_TLS POODLE_SSL fallback_SCSV FREAK DROWN LOGJAM BEAST LUCKY13 RC4""".split()
 
 
 def testssl(folder):
-    """What testssl.sh finds below its best, as (what, finding), and what it judged."""
+    """Yields the findings of testssl.sh below its best, as (what, finding), and prints what it judged."""
     entries = json.loads((folder / "testssl.json").read_text())
     found = {entry["id"]: entry for entry in entries}
     for what in LOOKED_AT:
@@ -57,7 +57,7 @@ def testssl(folder):
 
 
 def sslyze(folder):
-    """What sslyze finds below its best, as (what, finding), and what it judged."""
+    """Yields the findings of sslyze below its best, as (what, finding), and prints what it judged."""
     (server,) = json.loads((folder / "sslyze.json").read_text())["server_scan_results"]
     if server["scan_status"] != "COMPLETED":
         yield "scan", server["scan_status"]

@@ -17,7 +17,7 @@ cd "$folder"
 
 # Waits until a file holds a text.
 wait_for() { # FILE TEXT
-    for _ in $(seq 200); do
+    for _ in $(seq 1200); do
         grep -qF -- "$2" "$1" 2>/dev/null && return
         sleep 0.05
     done

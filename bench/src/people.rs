@@ -13,7 +13,7 @@ use parlour_server::metrics::Commits;
 use parlour_server::store::sqlite::{Write, Writer};
 use parlour_server::store::{Account, Bounds, outcome_queue};
 use parlour_ttp::commands::init::init;
-use parlour_ttp::commands::server_cert::{Wish, server_cert};
+use parlour_ttp::commands::server_cert::{CertificateRequirements, server_cert};
 use parlour_ttp::{Clock as _, KeyFolder, SystemClock, profile};
 use rcgen::{Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -36,7 +36,7 @@ impl People {
         let folder = KeyFolder::new(keys);
         let root = init(&folder, &clock)?;
         let hosts = vec!["localhost".parse()?, "127.0.0.1".parse()?];
-        server_cert(&folder, &Wish { hosts, if_needed: false }, clock)?;
+        server_cert(&folder, &CertificateRequirements { hosts, if_needed: false }, clock)?;
         let pem = std::fs::read_to_string(folder.authority().root_key())?;
         let key = KeyPair::from_pem(&pem)?;
         let issuer = Issuer::from_ca_cert_der(&CertificateDer::from(root.der().to_vec()), key)?;

@@ -1,8 +1,8 @@
-//! Asking the broker: the process that a person starts, of which this client is the child.
+//! Requests to the broker: the process that a person starts, of which this client is the child.
 //!
-//! The client can make no Unix socket and look nothing up. It asks its broker, by a few fixed verbs, over a
-//! socket pair that it gets as its standard input: the real one comes over it with the word to begin. Each
-//! request carries a channel for its own answer, so a slow lookup holds up nothing else. The broker itself is
+//! The client can neither make a Unix socket nor look up a name. It asks its broker for these by a few fixed verbs,
+//! over a socket pair that it gets as standard input. The real standard input comes over that pair with the message to
+//! begin. Each request brings a channel for its own answer, so a slow lookup delays nothing else. The broker itself is
 //! in [`crate::start::broker`].
 
 mod passing;
@@ -24,24 +24,24 @@ pub(crate) use request::{Answer, BEGIN, Request};
 /// The name under which a broker starts its client, as its argument 0.
 pub(crate) const CLIENT: &str = "parlour: client";
 
-/// The end of the client's socket pair.
+/// The client's end of the socket pair.
 #[derive(Debug, Clone)]
 pub struct Broker {
     socket: Arc<OwnedFd>,
 }
 
 impl Broker {
-    /// Whether a broker started this process.
+    /// True if a broker started this process.
     pub fn is_above() -> bool {
         std::env::args_os().next().is_some_and(|name| name == CLIENT)
     }
 
-    /// Takes the socket pair from standard input, and puts the real one there. `None` when the broker has
-    /// ended before it said the word; it has told why. To be called first of all.
+    /// Takes the socket pair from standard input, and puts the real standard input there. `None` if the broker ended
+    /// before the message to begin; then the broker has reported why. Call this before anything else.
     pub fn adopt() -> io::Result<Option<Self>> {
-        // By its own name, not as `exe`, of which the broker started it.
+        // The system has named this process after `/proc/self/exe`.
         set_name(c"parlour")?;
-        // A terminal face gives the terminal back at this signal, which a broker that is gone cannot do.
+        // At this signal the terminal face restores the terminal, which a broker that is gone cannot do.
         set_pdeathsig(Signal::SIGTERM)?;
         let socket = io::stdin().as_fd().try_clone_to_owned()?;
         match receive(&socket)? {
@@ -64,7 +64,7 @@ impl Broker {
         }
     }
 
-    /// The control socket of a user whose profile this client owns. It must not be there.
+    /// Listens on the control socket of a user whose profile this client owns. The socket must not exist.
     pub fn listen(&self, user: &UserName) -> io::Result<UnixListener> {
         match self.ask(&Request::Listen { user: user.clone() })? {
             (Answer::Socket, Some(socket)) => Ok(socket.into()),
@@ -72,7 +72,7 @@ impl Broker {
         }
     }
 
-    /// A connection to the client that owns this user's profile.
+    /// Connects to the client that owns this user's profile.
     pub async fn connect(&self, user: &UserName) -> io::Result<UnixStream> {
         match self.ask_patiently(Request::Connect { user: user.clone() }).await? {
             (Answer::Socket, Some(socket)) => Ok(socket.into()),
@@ -88,7 +88,8 @@ impl Broker {
     fn ask(&self, request: &Request) -> io::Result<(Answer, Option<OwnedFd>)> {
         let (answers, theirs) = pair()?;
         send(&self.socket, &serde_json::to_vec(request)?, Some(theirs.as_fd()))?;
-        // What it does not answer, it closes; so must we.
+        // The broker closes the channel of a request that it does not answer; that is noticed only if no copy is left
+        // open here.
         drop(theirs);
         let (answer, socket) =
             receive(&answers)?.ok_or_else(|| io::Error::other("the broker does not answer"))?;

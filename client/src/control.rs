@@ -1,6 +1,6 @@
 //! The socket of a running client, `parlour.sock` in its profile: one-shot commands go through it,
-//! since one process owns the profile. It speaks the json face. The broker makes it and connects to it: the
-//! client has no right to.
+//! since one process owns the profile. It speaks the json face. The broker makes it and connects to it, because the
+//! client may not.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ use crate::failure::Failure;
 use crate::link::LinkError;
 use crate::profile::{Profile, ProfileError};
 
-/// One-shot commands at the same time; further ones wait.
+/// The most one-shot commands at the same time; further ones wait.
 const AT_ONCE: usize = 16;
 
 /// The socket in the folder of a profile.
@@ -28,16 +28,16 @@ pub(crate) fn path(folder: &Path) -> PathBuf {
     folder.join("parlour.sock")
 }
 
-/// Has an engine listen in the folder of the profile that it has taken.
+/// Lets an engine listen in the folder of the profile that it has taken.
 pub fn door(broker: Broker) -> OpenDoor {
     Box::new(move |profile, server, asker| Box::new(listen(&broker, profile, server, asker)))
 }
 
-/// Listens in the profile's folder while what is returned lives. Without a socket (its path may be too
-/// long for the system) the client works as well; then one-shot commands cannot reach it.
+/// Listens in the profile's folder until the result is dropped. Without a socket (its path may be too long for the
+/// system) the client works as well, but one-shot commands cannot reach it.
 fn listen(broker: &Broker, profile: &Profile, server: &ServerAddress, asker: Asker) -> Control {
     let mut control = Control { path: path(&profile.folder), tasks: JoinSet::new() };
-    // The caller holds the profile's lock, so nobody listens on what an earlier run left.
+    // The caller holds the profile's lock, so nobody listens on a socket that an earlier run left.
     let _ = std::fs::remove_file(&control.path);
     let listening = broker.listen(&profile.name).and_then(|listener| {
         listener.set_nonblocking(true)?;
@@ -49,7 +49,7 @@ fn listen(broker: &Broker, profile: &Profile, server: &ServerAddress, asker: Ask
     control
 }
 
-/// Listens while it lives.
+/// The listening socket and the tasks that serve it, which end when this is dropped.
 struct Control {
     path: PathBuf,
     tasks: JoinSet<()>,
@@ -58,7 +58,7 @@ struct Control {
 impl Drop for Control {
     fn drop(&mut self) {
         self.tasks.abort_all();
-        // What is left behind is replaced by the next run.
+        // The next run replaces one that stays.
         let _ = std::fs::remove_file(&self.path);
     }
 }
@@ -73,14 +73,15 @@ async fn accept(listener: UnixListener, server: ServerAddress, asker: Asker) {
         let requests = Requests::at(server.clone(), asker.clone());
         commands.spawn(async move {
             let (input, output) = stream.into_split();
-            // The one who asked is gone when this fails.
+            // If this fails, the command that asked has ended.
             let _ = json::serve(input, output, requests, None, None).await;
         });
         while commands.try_join_next().is_some() {}
     }
 }
 
-/// Has the client that owns this user's profile do something; only at `server`, where one is named.
+/// Asks the client that owns this user's profile to carry out an action. If a `server` is named, only a client at that
+/// server does.
 pub async fn ask(
     broker: &Broker,
     user: &UserName,

@@ -1,5 +1,6 @@
-//! The faces of the client: three ways to the same engine. [`words`] is the one table of what a user can
-//! type, [`wording`] how a message reads as a line, [`paper`] how a line is written where it goes.
+//! The faces of the client: three ways to use the same engine. [`words`] is the table of the commands that a user can
+//! type, [`wording`] turns a message into a line of text, [`why`] explains what became of kept messages, and [`paper`]
+//! writes a line to a pipe or a terminal.
 
 pub mod json;
 pub mod paper;

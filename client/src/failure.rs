@@ -1,5 +1,5 @@
-//! What went wrong, as a user hears it. Every operation has an error of its own, which says how it reads by
-//! [`Explain`]; at the faces' edge each of them becomes a [`Failure`].
+//! Errors as a user sees them. Every operation has an error type of its own that implements [`Explain`]; the faces
+//! turn each of them into a [`Failure`].
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,45 +8,45 @@ use parlour_protocol::{Conversation, Detail, Refusal};
 
 use crate::asking::advice;
 
-/// An error that a user can hear of. Its `Display` is the text after `error: `.
+/// An error that can be shown to a user. Its `Display` is the text after `error: `.
 pub trait Explain: fmt::Display {
-    /// What there is to it besides its text.
+    /// Its code, its kind and its hint.
     fn explain(&self) -> Explanation;
 
-    /// Whether the connection is over: what was asked can be asked again on the next one.
+    /// True if the connection is over: the request can be made again on the next one.
     fn is_over(&self) -> bool {
         self.explain().kind == Kind::Over
     }
 
-    /// Whether there was no server to answer.
+    /// True if no server was there to answer.
     fn is_absence(&self) -> bool {
         self.explain().kind.is_absence()
     }
 
-    /// Whether trying again later may help, without anybody doing anything.
+    /// True if a later attempt may succeed without anybody's help.
     fn passes(&self) -> bool {
         self.explain().kind.passes()
     }
 }
 
-/// What there is to an error besides its text.
+/// An error's code, kind and hint, which stand beside its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
-    /// A short word for programs.
+    /// A short word for programs to act on.
     pub code: Cow<'static, str>,
-    /// By which the client decides how to go on.
+    /// The kind, by which the client decides how to go on.
     pub kind: Kind,
-    /// What to do about it.
+    /// Advice on what to do about it.
     pub hint: Option<String>,
 }
 
 impl Explanation {
-    /// Without a hint.
+    /// An explanation without a hint.
     pub fn new(code: &'static str, kind: Kind) -> Self {
         Self { code: code.into(), kind, hint: None }
     }
 
-    /// With a hint.
+    /// Adds a hint.
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
@@ -56,19 +56,19 @@ impl Explanation {
 /// How the client goes on after an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
-    /// The server, or the client in its place, said no.
+    /// The server, or the client in its place, refused.
     Refused(Refusal),
-    /// Only a guest can do that, and somebody is logged in.
+    /// Only a guest can do that, and a user is logged in.
     LoggedIn,
-    /// The server has no room for a message. It waits here, and is sent again by itself.
+    /// The server has no room for a message, which waits here and is sent again without a request.
     PutOff,
     /// No connection could be made.
     Unreachable,
     /// There was a connection, and it has ended.
     Over,
-    /// No command can mend it: something of this machine or its settings is not as it must be.
+    /// Something on this machine or in its settings is wrong, and no command can correct it.
     Broken,
-    /// One thing was not done; everything else goes on.
+    /// One request failed; everything else goes on.
     Failed,
 }
 
@@ -93,7 +93,7 @@ impl Kind {
     }
 }
 
-/// Something that was not done, as a face says it: a fact, then what to do.
+/// An error as a face shows it: a fact, then advice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     fact: String,
@@ -106,13 +106,13 @@ impl Failure {
         Self { fact: fact.into(), explanation: Explanation::new("usage", Kind::Broken) }
     }
 
-    /// With a hint.
+    /// Replaces the hint.
     #[must_use]
     pub fn hinted(self, hint: impl Into<String>) -> Self {
         Self { explanation: self.explanation.hint(hint), ..self }
     }
 
-    /// Says which user or channel was not found: the words of a refusal are fixed and do not.
+    /// Adds the user or channel that was not found, which the fixed words of a refusal do not name.
     #[must_use]
     pub fn about(self, subject: &Conversation) -> Self {
         match self.kind() {
@@ -123,43 +123,43 @@ impl Failure {
         }
     }
 
-    /// What another client on this machine did not do, in its words.
+    /// The error of another client on this machine, in its own words.
     pub fn elsewhere(code: String, fact: String, hint: Option<String>) -> Self {
         let kind = Refusal::from_code(&code, &Detail::default()).map_or(Kind::Failed, Kind::Refused);
         Self { fact, explanation: Explanation { code: code.into(), kind, hint } }
     }
 
-    /// What to do about it.
+    /// Advice on what to do about it.
     pub fn hint(&self) -> Option<&str> {
         self.explanation.hint.as_deref()
     }
 
-    /// A short word for programs.
+    /// A short word for programs to act on.
     pub fn code(&self) -> &str {
         &self.explanation.code
     }
 
-    /// By which a face decides how to go on.
+    /// The kind, by which a face decides how to go on.
     pub const fn kind(&self) -> &Kind {
         &self.explanation.kind
     }
 
-    /// Whether the server, or the client in its place, said no.
+    /// True if the server, or the client in its place, refused.
     pub const fn is_refusal(&self) -> bool {
         matches!(self.explanation.kind, Kind::Refused(_) | Kind::LoggedIn | Kind::PutOff)
     }
 
-    /// Whether there was no server to answer.
+    /// True if no server was there to answer.
     pub const fn is_absence(&self) -> bool {
         self.explanation.kind.is_absence()
     }
 
-    /// Whether trying again later may help, without anybody doing anything.
+    /// True if a later attempt may succeed without anybody's help.
     pub fn passes(&self) -> bool {
         self.explanation.kind.passes()
     }
 
-    /// Whether no command can mend it, so that a face without a terminal ends.
+    /// True if no command can correct it, so that a face without a terminal ends.
     pub const fn is_final(&self) -> bool {
         matches!(self.explanation.kind, Kind::Unreachable | Kind::Broken)
     }
@@ -185,8 +185,8 @@ impl Explain for Refusal {
                 "/help lists the commands; //text sends a text that begins with a slash"
             }
             Self::Format => "/help shows how each command is written",
-            Self::AccountFull => "ask whoever runs the server for more room; what you wrote was not sent",
-            Self::NotStored => "its disk is full or fails; who runs the server finds the reason in its log",
+            Self::AccountFull => "ask the operator of the server for more room; your message was not sent",
+            Self::NotStored => "its disk is full or fails; its operator finds the reason in its log",
             Self::UserExists => {
                 "choose another name: this one, or one that looks like it, has an account; with its keys, /login"
             }

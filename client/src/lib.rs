@@ -2,16 +2,16 @@
 //!
 //! | to find | look in |
 //! | --- | --- |
-//! | what runs when the program starts, its options, commands for scripts | [`start`] |
-//! | what a user sees and types: lines, JSON, the terminal | [`face`] |
-//! | what a face can ask for, and what it is told | [`asking`] |
-//! | the task that does it: logging in, saying, catching up | [`engine`] |
-//! | what a message holds and how far it can be believed | [`reading`] |
-//! | what is kept on this machine of what was said | [`records`] |
-//! | how an error reads to a user | [`failure`] |
+//! | the program's start, its options, commands for scripts | [`start`] |
+//! | what a user types and sees: plain lines, JSON, the terminal | [`face`] |
+//! | the requests that a face can make, and the reports that it gets | [`asking`] |
+//! | the task that carries them out: logging in, sending, catching up | [`engine`] |
+//! | a message's content, and how far it can be believed | [`reading`] |
+//! | the messages that are kept on this machine | [`records`] |
+//! | errors as a user sees them | [`failure`] |
 //! | the connection, and which server is trusted | [`link`] |
 //! | a user's keys and certificates | [`profile`] |
-//! | what the client asks of the process that started it | [`broker`] |
+//! | requests to the process that started the client | [`broker`] |
 //! | the socket through which one-shot commands reach a running client | [`control`] |
 //!
 //! An [`Action`](asking::action::Action) goes into the engine, [`Update`](asking::update::Update)s come out,

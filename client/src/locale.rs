@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 
-/// The characters that may be written.
+/// The characters that the terminal can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Charset {
     /// All of them.
@@ -14,8 +14,8 @@ pub enum Charset {
 }
 
 impl Charset {
-    /// By the first of `LC_ALL`, `LC_CTYPE` and `LANG` that is set and not empty. Only one that names
-    /// something else than UTF-8 counts: many containers set none, and show UTF-8 all the same.
+    /// Reads the first of `LC_ALL`, `LC_CTYPE` and `LANG` that is set and not empty. The result is ASCII only if
+    /// that names an encoding other than UTF-8: many containers set none of them and still show UTF-8.
     pub fn of(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
             .into_iter()
@@ -28,13 +28,13 @@ impl Charset {
         }
     }
 
-    /// That of this process.
+    /// The character set of this process's locale.
     pub fn of_process() -> Self {
         Self::of(|name| std::env::var_os(name))
     }
 
-    /// A line as it is written: with ASCII alone, a line break is shown as ` / `, and each other character
-    /// by its number, as `\u{e9}`.
+    /// A line as it can be written. In ASCII a line break becomes ` / `, and any other character its number, as in
+    /// `\u{e9}`.
     pub fn line(self, line: &str) -> Cow<'_, str> {
         if self == Self::Utf8 || line.is_ascii() {
             return Cow::Borrowed(line);
@@ -54,7 +54,7 @@ impl Charset {
     }
 }
 
-/// What stands for a sign that the faces themselves write.
+/// The ASCII replacement for a sign that the faces themselves write.
 pub(crate) fn own_sign(c: char) -> Option<&'static str> {
     Some(match c {
         '⏎' => "/",
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_locale_that_names_something_else_than_utf_8_counts() {
+    fn the_charset_is_ascii_only_if_the_locale_names_another_encoding_than_utf_8() {
         use Charset::{Ascii, Utf8};
         assert_eq!(charset(&[]), Utf8);
         assert_eq!(charset(&[("LANG", "")]), Utf8);
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_in_ascii_holds_nothing_else() {
+    fn a_line_in_ascii_contains_only_ascii() {
         assert_eq!(Charset::Ascii.line("hi ⏎ caf\u{e9} 👋"), "hi / caf\\u{e9} \\u{1f44b}");
         assert_eq!(Charset::Utf8.line("caf\u{e9}"), "caf\u{e9}");
     }

@@ -26,7 +26,7 @@ use parlour_sandbox::Probe;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 fn main() -> ExitCode {
-    // Whatever this process makes is for its user alone; what others may read says so itself.
+    // Files of this process are for its user alone, unless they are made with other permissions.
     umask(Mode::from_bits_truncate(0o077));
     if Broker::is_above() {
         return exit(client());
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What a person asked of the broker, which has read the same arguments already.
+/// Runs the client that a broker started. The broker has read the same arguments.
 fn client() -> Result<bool, Failure> {
     let Some(broker) = Broker::adopt().map_err(|error| refused(&error))? else { return Ok(false) };
     let cli = Cli::parse_from(std::iter::once("parlour".into()).chain(std::env::args_os().skip(1)));
@@ -69,19 +69,19 @@ fn client() -> Result<bool, Failure> {
     }
 }
 
-/// Says how it ended.
+/// Reports an error, and returns the exit status.
 fn exit(outcome: Result<bool, Failure>) -> ExitCode {
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(failure) => {
-            // It may hold words of the server's.
+            // It may contain the server's words.
             let charset = Charset::of_process();
             eprintln!("error: {}", charset.line(&parlour_protocol::clean(&failure.to_string())));
             if let Some(hint) = failure.hint() {
                 eprintln!("hint: {}", charset.line(hint));
             }
-            // What is refused is one thing, what cannot work at all another.
+            // A refusal is 1; 2 means that the client could not work at all.
             ExitCode::from(if failure.is_refusal() { 1 } else { 2 })
         }
     }
@@ -94,7 +94,7 @@ fn confined(
     work: impl AsyncFnOnce(Setup, Option<UserName>) -> Result<bool, Failure>,
 ) -> Result<bool, Failure> {
     let Settled { setup, user, sandbox } = config::settle(options, broker)?;
-    // Where a container bounds this, it stands in files that are out of reach afterwards.
+    // A container's limit on this is in files that cannot be read after confinement.
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
     confinement::apply(&setup, sandbox)?;
     in_runtime(threads, work(setup, user))
@@ -107,7 +107,7 @@ fn in_runtime(threads: usize, work: impl Future<Output = Result<bool, Failure>>)
         .build()
         .map_err(|error| refused(&error))?;
     let outcome = runtime.block_on(work);
-    // A read of standard input that never ends must not keep the process.
+    // A read of standard input that never ends must not keep the process alive.
     runtime.shutdown_background();
     outcome
 }
@@ -126,14 +126,14 @@ fn refused(error: &std::io::Error) -> Failure {
     Failure::usage(format!("the system refused: {error}"))
 }
 
-/// Opens a face; returns whether everything was done.
+/// Opens a face; returns true if everything was done.
 async fn chat(options: &Options, setup: Setup, user: Option<UserName>) -> Result<bool, Failure> {
     let on_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let charset = Charset::of_process();
-    // Such a terminal does not move its cursor.
+    // Such a terminal cannot move its cursor.
     let dumb = on_terminal && std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     if dumb && !options.plain && !options.json {
-        eprintln!("this terminal cannot show a screen (TERM=dumb), so this is plain lines, as with --plain");
+        eprintln!("this terminal cannot move its cursor (TERM=dumb): using plain lines, as with --plain");
     }
     let profiles = setup.profiles.names();
     let only_user = if user.is_none() && !options.guest { setup.only_user() } else { None };

@@ -1,4 +1,5 @@
-//! A user's keys on this machine: `keys/clients/NAME/`, and how they get there whole or not at all.
+//! A user's keys on this machine, in `keys/clients/NAME/`. A profile is written completely or not at all: [`enrolment`]
+//! prepares it, [`files`] writes its files, and [`lock`] gives it to one process.
 
 mod enrolment;
 mod error;
@@ -21,14 +22,14 @@ pub use files::{
 };
 pub use lock::ProfileLock;
 
-/// Where the profiles of this machine's users are.
+/// The folder with the profiles of this machine's users.
 #[derive(Debug, Clone)]
 pub struct Profiles {
     folder: PathBuf,
 }
 
 impl Profiles {
-    /// The profiles in this folder, which need not be there yet.
+    /// The profiles in this folder, which need not exist yet.
     pub fn new(folder: PathBuf) -> Self {
         Self { folder }
     }
@@ -43,12 +44,12 @@ impl Profiles {
         self.folder.join(name.as_str())
     }
 
-    /// Whether there is a profile of this name.
+    /// True if there is a profile of this name.
     pub fn has(&self, name: &UserName) -> bool {
         self.of(name).join("device.key").exists()
     }
 
-    /// The folder of a profile that is there, and that nobody else can change.
+    /// The folder of an existing profile that nobody else can change.
     pub fn find(&self, name: &UserName) -> Result<PathBuf, ProfileError> {
         let folder = self.of(name);
         if self.has(name) {
@@ -73,7 +74,7 @@ impl Profiles {
         names
     }
 
-    /// The servers of all profiles, as far as their notes can be read.
+    /// The servers of all profiles whose notes can be read.
     pub fn servers(&self) -> Vec<ServerAddress> {
         self.names().iter().filter_map(|name| self.server_of(name)).collect()
     }
@@ -83,7 +84,7 @@ impl Profiles {
         toml::from_str::<Notes>(&text).ok()?.server.parse().ok()
     }
 
-    /// The server and the root of one profile, as far as they can be read, whatever else is wrong with it.
+    /// The server and the root of one profile, if they can be read, even if other parts of it are damaged.
     pub fn home_of(&self, name: &UserName) -> Option<(ServerAddress, RootCertificate)> {
         files::check_folder(&self.folder).and_then(|()| files::check_folder(&self.of(name))).ok()?;
         let root = read_root(&self.of(name).join(file::ROOT)).ok()?;
@@ -97,23 +98,23 @@ pub struct Profile {
     pub name: UserName,
     /// The folder with its files.
     pub folder: PathBuf,
-    /// Signs and logs in.
+    /// The key that signs and logs in.
     pub device_key: DeviceKey,
     /// The device's certificate, perhaps expired.
     pub device: DeviceCertificate,
-    /// Takes what is handed to this device alone.
+    /// The key for data meant for this device alone.
     pub seal_key: SealKey,
-    /// Opens private messages.
+    /// The key that opens private messages.
     pub account_key: Arc<AccountKey>,
     /// The account's certificate.
     pub account: AccountCertificate,
-    /// The root that both come from.
+    /// The root that issued both certificates.
     pub root: RootCertificate,
     /// The address of this user's server.
     pub server: ServerAddress,
 }
 
-/// `profile.toml`: what belongs to a profile besides its keys.
+/// `profile.toml`: the settings of a profile.
 #[derive(Serialize, Deserialize)]
 struct Notes {
     server: String,
@@ -172,7 +173,7 @@ impl Profile {
         })
     }
 
-    /// Puts a fresh certificate of the same device in the place of the one that ends.
+    /// Replaces the device's certificate by a new one.
     pub fn renew(&mut self, fresh: DeviceCertificate) -> Result<(), ProfileError> {
         files::write_public(
             &self.folder.join(file::DEVICE_CERTIFICATE),
@@ -182,7 +183,7 @@ impl Profile {
         Ok(())
     }
 
-    /// Whether more than half of the device certificate's time is over at `at`, in Unix seconds.
+    /// True if more than half of the device certificate's lifetime is over at `at`, in Unix seconds.
     pub fn is_past_half(&self, at: i64) -> bool {
         let (from, to) = (self.device.not_before(), self.device.not_after());
         at >= from + (to - from) / 2

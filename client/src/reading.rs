@@ -1,5 +1,5 @@
-//! From a message as the server hands it out to what a user sees: [`opening`] finds what is in it, [`judge`]
-//! what it is worth beside the others, and [`shown`] is the result.
+//! From a message as the server delivers it to a message as a user sees it: [`opening`] decrypts and verifies it by
+//! itself, [`judge`] compares it with the others, and [`shown`] is the result.
 
 pub mod judge;
 pub mod opening;

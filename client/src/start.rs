@@ -1,5 +1,6 @@
-//! From the command line to a running client: the broker starts it, the options are read, put together with the
-//! file and the environment, the process is confined, and what is to be done once is done.
+//! From the command line to a running client. The [`broker`] starts it; [`cli`] defines the options, [`config`]
+//! combines them with the file and the environment, [`confinement`] confines the process, and [`oneshot`] carries out
+//! a command for scripts.
 
 pub mod broker;
 pub mod cli;

@@ -112,5 +112,19 @@ pub enum ServerLine {
 #[error("the server's line is not understood: {0}")]
 pub struct ServerLineError(pub(crate) String);
 
+/// The cases of a file of lines from the future: a comment, of which the word before the colon is returned, then so many
+/// lines.
+#[cfg(test)]
+pub(crate) fn future_cases(file: &str, lines: usize) -> Vec<(&str, Vec<&str>)> {
+    let all: Vec<&str> = file.lines().collect();
+    all.chunks(lines + 1)
+        .map(|case| {
+            let word = case[0].strip_prefix("# ").and_then(|about| about.split_once(": ")).unwrap().0;
+            assert_eq!(case.len(), lines + 1, "{}", case[0]);
+            (word, case[1..].to_vec())
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests;

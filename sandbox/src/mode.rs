@@ -19,7 +19,7 @@ pub enum Mode {
 /// The options that every program has for this.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct SandboxArguments {
-    /// Whether the program confines itself: on, off, or required, which refuses to run without [default: on]
+    /// Confine this program: on, off, or required, which refuses to run unconfined [default: on]
     #[arg(
         long,
         global = true,
@@ -29,7 +29,7 @@ pub struct SandboxArguments {
         hide_possible_values = true
     )]
     pub sandbox: Option<Mode>,
-    /// The same as --sandbox off, whatever else is said; a warning at every start
+    /// The same as --sandbox off, with precedence over it; warns at every start
     // Not from the environment, where PARLOUR_SANDBOX says it: the command line takes precedence over that.
     #[arg(long, global = true)]
     pub no_sandbox: bool,

@@ -31,7 +31,7 @@ pub struct ProbeArguments {
 /// An act that a confined program cannot do.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Probe {
-    /// Nothing: only confine
+    /// Do nothing but confine the process
     Nothing,
     /// Write a file
     Write {
@@ -45,10 +45,10 @@ pub enum Probe {
     },
     /// Open a device to write to it
     Open {
-        /// Which.
+        /// Its path
         path: PathBuf,
     },
-    /// Cut a file to no length
+    /// Truncate a file
     Truncate {
         /// Its path
         path: PathBuf,
@@ -77,7 +77,7 @@ pub enum Probe {
     },
     /// Connect to a Unix socket
     ConnectLocal {
-        /// Where it is.
+        /// Its path
         path: PathBuf,
     },
     /// Listen on a free TCP port

@@ -21,13 +21,13 @@ pub enum SystemCalls {
     /// The server: it listens already, and connects to the TTP's Unix socket.
     Server,
     /// The TTP: it listens already, and connects nowhere.
-    Authority,
-    /// The client's: it connects by TCP, accepts on a socket that it was handed, and drives a terminal. What it
-    /// may not do is refused and does not end it.
+    Ttp,
+    /// The client: it connects by TCP, accepts on a socket that it was handed, and drives a terminal. Other calls are
+    /// refused and do not end it.
     Client,
-    /// Those of the client's broker: it looks names up, makes and finds the sockets of clients, and watches its
-    /// own. What it may not do is refused and does not end it: it runs code of the system's name services that
-    /// we do not know.
+    /// The client's broker: it looks names up, makes and finds the sockets of clients, and watches its own client.
+    /// Other calls are refused and do not end it, because it runs code of the system's name services that we do not
+    /// know.
     Broker {
         /// The process that it may signal.
         client: u32,
@@ -37,7 +37,7 @@ pub enum SystemCalls {
 /// Masks the flags out of the second argument of `socket`.
 const KIND_OF_SOCKET: u64 = 0xF;
 
-/// Conditions by system call. A call is allowed if one of its conditions holds, or if it has none.
+/// Conditions by system call. A call is allowed if one of its conditions is true, or if it has none.
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// Gives this thread a filter that allows everything, or says why that is not possible.
@@ -53,7 +53,7 @@ impl SystemCalls {
     pub(crate) fn enforce(self) -> Result<(), String> {
         let text = |error: seccompiler::Error| error.to_string();
         let refusal = match self {
-            Self::Server | Self::Authority => SeccompAction::KillProcess,
+            Self::Server | Self::Ttp => SeccompAction::KillProcess,
             Self::Client | Self::Broker { .. } => SeccompAction::Errno(libc::EPERM.cast_unsigned()),
         };
         let allowed = program(self.rules().map_err(text)?, refusal, SeccompAction::Allow).map_err(text)?;
@@ -96,7 +96,7 @@ impl SystemCalls {
             allow(libc::SYS_mprotect, when(2, SeccompCmpOp::MaskedEq(executable), 0)?);
         }
         match self {
-            Self::Authority => {}
+            Self::Ttp => {}
             Self::Server => rules.extend(unconditional(&[libc::SYS_connect])),
             Self::Client => {
                 // Ctrl+Z stops the whole foreground job.
@@ -161,14 +161,14 @@ impl SystemCalls {
 
     fn terminal_requests(self) -> &'static [u32] {
         match self {
-            Self::Server | Self::Authority => lists::DESCRIPTOR_REQUESTS,
+            Self::Server | Self::Ttp => lists::DESCRIPTOR_REQUESTS,
             Self::Client | Self::Broker { .. } => lists::TERMINAL_REQUESTS,
         }
     }
 
     fn network_sockets(self) -> &'static [(i32, i32)] {
         match self {
-            Self::Server | Self::Authority => &[],
+            Self::Server | Self::Ttp => &[],
             Self::Client => lists::TCP_SOCKETS,
             Self::Broker { .. } => lists::LOOKUP_SOCKETS,
         }
@@ -193,7 +193,7 @@ fn when(argument: u8, operator: SeccompCmpOp, value: u64) -> Result<SeccompRule,
     when_all(&[(argument, operator, value)])
 }
 
-/// Holds when all conditions hold.
+/// True if all conditions are true.
 fn when_all(conditions: &[(u8, SeccompCmpOp, u64)]) -> Result<SeccompRule, seccompiler::Error> {
     let conditions: Result<_, _> = conditions
         .iter()
@@ -219,8 +219,7 @@ mod tests {
     use super::*;
 
     const BROKER: SystemCalls = SystemCalls::Broker { client: 7 };
-    const PROGRAMS: [SystemCalls; 4] =
-        [SystemCalls::Server, SystemCalls::Authority, SystemCalls::Client, BROKER];
+    const PROGRAMS: [SystemCalls; 4] = [SystemCalls::Server, SystemCalls::Ttp, SystemCalls::Client, BROKER];
 
     #[test]
     fn no_program_keeps_a_call_that_gives_rights_or_reaches_into_others() {
@@ -275,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_broker_sends_many_at_once_and_only_client_and_broker_signal_and_that_not_as_they_like() {
+    fn only_the_broker_sends_many_at_once_and_only_client_and_broker_signal_under_conditions() {
         for (call, programs) in
             [(libc::SYS_sendmmsg, vec![BROKER]), (libc::SYS_kill, vec![SystemCalls::Client, BROKER])]
         {
@@ -296,10 +295,7 @@ mod tests {
                 SystemCalls::Client,
                 vec![libc::SYS_bind, libc::SYS_listen, libc::SYS_chmod, libc::SYS_fchmodat],
             ),
-            (
-                SystemCalls::Authority,
-                vec![libc::SYS_bind, libc::SYS_listen, libc::SYS_socket, libc::SYS_connect],
-            ),
+            (SystemCalls::Ttp, vec![libc::SYS_bind, libc::SYS_listen, libc::SYS_socket, libc::SYS_connect]),
         ] {
             let rules = program.rules().unwrap();
             assert!(calls.iter().all(|call| !rules.contains_key(call)), "{program:?}");

@@ -1,4 +1,4 @@
-//! Accounts, as far as a server knows them: it makes none itself.
+//! Accounts, which the server knows and the TTP makes.
 //!
 //! The [`directory`] remembers accounts that the store has. The TTP, which issues certificates, is reached through
 //! [`ttp_client`]; [`revocations`] follows what it revokes.

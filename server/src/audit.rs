@@ -1,16 +1,11 @@
-//! The audit log: security events in a chain that reveals changes.
+//! The audit log's events: a [`SecurityEvent`] of a [`Kind`] becomes an [`Entry`], and [`Repeats`] counts those that
+//! repeat themselves, so that one entry stands for many.
 //!
-//! The [`Recorder`] takes each [`SecurityEvent`] with its time, counts [repetitions](Repeats) instead of writing
-//! each, and hands [`Entry`]s to the store, which chains them. With [`report`] an operator reads and checks the
-//! log. No event has a place for the content of a message.
+//! No event has a place for the content of a message. The recorder takes events from the whole server,
+//! and the store chains the entries, so that changes are noticed.
 
 mod event;
-mod recorder;
 mod repeats;
-pub mod report;
-mod since;
 
 pub use event::{Detail, Entry, Kind, SecurityEvent};
-pub use recorder::Recorder;
 pub use repeats::Repeats;
-pub use since::Since;

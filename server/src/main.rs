@@ -8,29 +8,28 @@ use clap::{CommandFactory as _, Parser as _};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use parlour_sandbox::Probe;
-use parlour_server::audit::report::{self, Finding};
 use parlour_server::operations::backup::{self, BackupError};
 use parlour_server::operations::cli::{AuditArguments, CheckArguments, Cli, Command, RunArguments};
 use parlour_server::operations::config::{Configuration, Settings};
 use parlour_server::operations::data::database_in;
 use parlour_server::operations::startup::StartError;
-use parlour_server::operations::{check, confinement};
+use parlour_server::operations::{audit, check, confinement};
 use parlour_server::server;
 use parlour_server::server::{Listening, Prepared};
 use parlour_upkeep::{key, logging};
 use tracing::warn;
 
-/// The exit status of what could not be done.
+/// The exit status of a command that could not be carried out.
 const FAILED: u8 = 2;
 
-/// The exit status of what was looked at and is not as it should be.
+/// The exit status of a check that found a fault.
 const NOT_WELL: u8 = 1;
 
 fn main() -> ExitCode {
     let out = &mut std::io::stdout();
     match Cli::parse().command {
         Command::Run(arguments) => ended(settings(*arguments).and_then(run)),
-        Command::Audit(arguments) => audit(arguments),
+        Command::Audit(arguments) => read_audit_log(arguments),
         Command::Probe { probe, arguments } => {
             ended(settings(*arguments).and_then(|settings| try_out(&settings, &probe.probe)))
         }
@@ -61,7 +60,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn audit(arguments: AuditArguments) -> ExitCode {
+fn read_audit_log(arguments: AuditArguments) -> ExitCode {
     let database = database_in(arguments.folder());
     // Without the right to look, the file would seem to be missing.
     if let Err(error) = database.metadata()
@@ -71,10 +70,10 @@ fn audit(arguments: AuditArguments) -> ExitCode {
         return fail(&problem, Some("run this as the server's user, or as root".to_owned()), FAILED);
     }
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    match report::run(arguments, &mut out) {
-        Ok(Finding::Sound) => ExitCode::SUCCESS,
-        Ok(Finding::Broken) => ExitCode::from(NOT_WELL),
-        Err(error) => fail(&error, report::hint(&error).map(str::to_owned), FAILED),
+    match audit::run(arguments, &mut out) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(NOT_WELL),
+        Err(error) => fail(&error, audit::hint(&error).map(str::to_owned), FAILED),
     }
 }
 
@@ -94,7 +93,7 @@ fn fail(error: &impl std::fmt::Display, hint: Option<String>, status: u8) -> Exi
     ExitCode::from(status)
 }
 
-/// Whatever this process makes is for its user alone.
+/// Runs `act` with every new file for this process's user alone.
 fn owners_alone<T>(act: impl FnOnce() -> T) -> T {
     umask(Mode::from_bits_truncate(0o077));
     act()
@@ -107,7 +106,7 @@ fn backed_up(outcome: Result<(), BackupError>) -> ExitCode {
     }
 }
 
-/// Returns whether all is well.
+/// Returns true if nothing is wrong.
 fn check(arguments: CheckArguments) -> Result<bool, StartError> {
     let configured = Configuration::new(arguments.options)?;
     let refused = |error: std::io::Error| StartError::System(error.to_string());
@@ -130,9 +129,9 @@ fn raise_open_files(settings: &Settings) {
     }
 }
 
-/// Everything up to the moment from which the process is confined.
+/// Does everything that must happen before the process is confined.
 fn prepare(settings: &Settings) -> Result<Prepared, StartError> {
-    // Whatever this process makes is for its user alone.
+    // Every new file is for this process's user alone.
     umask(Mode::from_bits_truncate(0o077));
     logging::begin(settings.log, &settings.log_level, &settings.log_target)?;
     raise_open_files(settings);
@@ -144,7 +143,7 @@ fn prepare(settings: &Settings) -> Result<Prepared, StartError> {
 
 fn run(settings: Settings) -> Result<(), StartError> {
     let prepared = prepare(&settings)?;
-    // A container's bound on this stands in files that are out of reach after confinement.
+    // Read before confinement: afterwards the files with a container's limit are out of reach.
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
     confinement::apply(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -153,7 +152,7 @@ fn run(settings: Settings) -> Result<(), StartError> {
         .build()
         .map_err(|error| StartError::System(error.to_string()))?;
     runtime.block_on(server::run(settings, prepared, |Listening { address, metrics }| {
-        // Whoever started the server waits for these lines; nobody may be there to read them.
+        // The process that started the server may be waiting for these lines, or may be gone.
         let metrics = metrics.map_or_else(String::new, |address| format!("metrics on {address}\n"));
         let mut stdout = std::io::stdout();
         let _ = write!(stdout, "listening on {address}\n{metrics}").and_then(|()| stdout.flush());

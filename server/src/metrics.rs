@@ -1,7 +1,7 @@
 //! Counters for the operator: numbers, never anybody's name, address or words.
 //!
 //! Counting costs a relaxed atomic addition, one for each batch where there are batches. Sessions and queues are
-//! not counted as they change but read on request: [`crate::operations::monitoring`].
+//! not counted as they change: monitoring reads them on request.
 
 mod labels;
 mod process;
@@ -175,7 +175,7 @@ impl Metrics {
         );
         registry.register(
             "ttp_connected",
-            "Whether the TTP's revocations are followed",
+            "1 while the TTP's revocations are followed",
             self.ttp_connected.clone(),
         );
     }

@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 use crate::accounts::directory::Directory;
 use crate::accounts::revocations::Follower;
 use crate::accounts::ttp_client::TtpClient;
-use crate::audit::{Kind, Recorder, SecurityEvent};
+use crate::audit::{Kind, SecurityEvent};
 use crate::clock::Clock;
 use crate::delivery::hub::Hub;
 use crate::delivery::in_flight::InFlight;
@@ -30,12 +30,13 @@ use crate::operations::danger::{self, Danger};
 use crate::operations::data::DataDirectory;
 use crate::operations::monitoring::{self, Monitoring};
 use crate::operations::startup::StartError;
+use crate::recorder::Recorder;
 use crate::session::attempts::Attempts;
 use crate::session::services::Services;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Bounds, Store, outcome_queue};
 
-/// Everything that a server has to take before it confines itself, because it could not get it afterwards.
+/// Everything that a server must open before it confines itself.
 pub struct Prepared {
     begun: Instant,
     clock: Clock,
@@ -48,7 +49,7 @@ pub struct Prepared {
 
 impl Prepared {
     /// Listens, becomes the user that was named, reads the keys and takes the data directory. Call it while
-    /// the process has one thread.
+    /// the process has a single thread.
     pub fn new(settings: &Settings) -> Result<Self, StartError> {
         let begun = Instant::now();
         let clock = Clock::with_offset(settings.clock_offset);
@@ -79,7 +80,7 @@ pub struct Listening {
     pub metrics: Option<SocketAddr>,
 }
 
-/// Runs the server. `ready` hears where it listens. Returns after a graceful stop.
+/// Runs the server until it is told to stop, and stops it gracefully. `ready` is called once it listens.
 pub async fn run(
     settings: Settings,
     prepared: Prepared,
@@ -133,12 +134,12 @@ pub async fn run(
     workers.spawn(listener::listen(socket, Arc::clone(&entrance), sessions.clone()));
     workers.spawn(follower.follow(services.stopping.clone()));
     workers.spawn(Arc::clone(&recorder).run(services.stopping.clone()));
-    // It still answers while sessions end, so it has a signal to stop of its own.
-    let watched = CancellationToken::new();
+    // Monitoring still answers while sessions end, so it has a stop signal of its own.
+    let unwatched = CancellationToken::new();
     let monitoring = TaskTracker::new();
     if let Some((socket, address)) = operator {
         let serving =
-            Monitoring::new(Arc::clone(&entrance), process).serve(socket, address.port(), watched.clone());
+            Monitoring::new(Arc::clone(&entrance), process).serve(socket, address.port(), unwatched.clone());
         monitoring.spawn(serving);
         info!(%address, "metrics");
     }
@@ -162,7 +163,7 @@ pub async fn run(
     if tokio::time::timeout(drain, sessions.wait()).await.is_err() {
         warn!(left = sessions.len(), "some sessions did not end in time");
     }
-    watched.cancel();
+    unwatched.cancel();
     monitoring.close();
     monitoring.wait().await;
     recorder.record(SecurityEvent::new(Kind::Stopped));
@@ -175,7 +176,7 @@ pub async fn run(
     Ok(())
 }
 
-/// Refuses what would be unsafe, unless it is allowed by name.
+/// Refuses unsafe settings, unless they are allowed by name.
 fn refuse_dangers(settings: &Settings, address: SocketAddr) -> Result<(), StartError> {
     let dangers = [
         (Danger::WorldReadableKeys, danger::of_keys(&settings.keys)),
@@ -193,7 +194,7 @@ fn refuse_dangers(settings: &Settings, address: SocketAddr) -> Result<(), StartE
     Ok(())
 }
 
-/// The same on the runtime, with its address.
+/// The socket as the runtime uses it, with its address.
 fn opened(socket: Socket) -> Result<(TcpListener, SocketAddr), StartError> {
     let opened = TcpListener::from_std(socket.into()).and_then(|listener| {
         let address = listener.local_addr()?;
@@ -222,17 +223,17 @@ fn reload(entrance: &Entrance, settings: &Settings) {
     }
 }
 
-/// What a running server waits for.
+/// An event that a running server waits for.
 #[derive(Debug, PartialEq, Eq)]
 enum Heard {
     Stop,
     Reload,
-    /// The task that delivers has ended, by a fault of ours.
+    /// The delivery task has ended, through a fault of ours.
     NoDelivery,
 }
 
-/// Waits for a signal, or for the end of the task that delivers: without it nobody would be answered any more,
-/// so that the server must not go on.
+/// Waits for a signal, or for the end of the delivery task. Without delivery nobody would be answered, so the server
+/// must not go on.
 async fn heard(signals: &mut Signals, delivery: &mut JoinHandle<()>) -> Heard {
     tokio::select! {
         heard = signals.next() => heard,
@@ -273,7 +274,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_server_hears_when_the_task_that_delivers_has_ended_whatever_ended_it() {
+    async fn the_server_notices_that_the_delivery_task_has_ended_or_panicked() {
         let mut signals = Signals::new().unwrap();
         let mut ended = tokio::spawn(async {});
         assert_eq!(heard(&mut signals, &mut ended).await, Heard::NoDelivery);

@@ -1,12 +1,13 @@
 //! Sessions: a connection that speaks the protocol, from its first line to its last.
 //!
-//! A [`Session`] ([`serving`]) runs three loops in one task: reading, sending what could not be sent at once, and keeping
-//! time. Each line that it reads is carried out by [`commands`]: one verb, one file. A command learns of the session
-//! what its [`caller`] says. It changes nothing of the session itself: a change comes back as an effect.
+//! A [`Session`] ([`serving`]) runs three loops in one task: reading, sending what could not be sent at once, and
+//! keeping time. Each line that it reads is carried out by [`commands`]: one verb, one file. A command knows of the
+//! session only its [`caller`]. It does not change the session itself, but returns the change as an effect.
 //!
-//! [`connection`] holds the facts about a connection, and its owner. [`rights`] decides who may do what,
-//! [`credentials`] whether a login holds. [`attempts`] bounds how often somebody may try, also by device
-//! ([`device_renewals`]), and [`lockout`] keeps out those who guess. [`posts`] bounds the messages that are being stored. All sessions share [`services`].
+//! [`connection`] holds the facts about a connection, and its owner. [`rights`] is the table of what each user may
+//! do, and [`credentials`] checks a login. [`attempts`] limits attempts at what is costly, also by device
+//! ([`device_renewals`]); [`lockout`] keeps devices out after failed logins. [`posts`] limits the messages that are
+//! being stored. All sessions share [`services`].
 
 pub mod attempts;
 pub mod caller;

@@ -6,7 +6,7 @@
 //!   writes: messages (`append`, at the `tail` of their conversation, if there is `room`), `accounts`, `revocations`
 //!   and the audit log (`audit`). `reader` reads.
 //! - `chain` has the hashes that reveal changed rows. [`inspect()`] checks a whole database with them, and
-//!   [`AuditFile`] the audit log.
+//!   [`AuditFile`] the audit log; a [`NamelessDatabase`] is for contents that nobody else may reach.
 //! - `error` has an error for each operation.
 
 mod accounts;
@@ -24,6 +24,7 @@ mod health;
 mod inspect;
 mod memory;
 mod migrations;
+mod nameless;
 mod opening;
 mod outcomes;
 mod reader;
@@ -51,6 +52,7 @@ pub use self::error::{
 };
 use self::failure::Failure;
 pub use self::inspect::inspect;
+pub use self::nameless::NamelessDatabase;
 pub use self::outcomes::{Batch, OutcomeQueue, Outcomes, outcome_queue};
 pub use self::room::Bounds;
 use crate::audit::Entry;

@@ -25,7 +25,7 @@ fn user(name: &str) -> Result<UserName> {
 }
 
 #[test]
-fn what_happens_to_a_user_is_in_the_log_with_its_real_reason() -> Result<()> {
+fn everything_that_happens_to_a_user_is_in_the_log_with_its_real_reason() -> Result<()> {
     let mut world = World::with().people().limit("failed_logins_per_minute=3").start()?;
     found(&world, "started", &[("detail", env!("CARGO_PKG_VERSION"))])?;
     let mut zoe = world.registered("zoe")?;
@@ -77,7 +77,7 @@ fn what_happens_to_a_user_is_in_the_log_with_its_real_reason() -> Result<()> {
 
     // A taken name, an invalid request, and a TTP that is not running.
     world.client("stranger")?.ask("/register sam", "error: user already exists")?;
-    let reason = ("detail", "the authority refuses: the name is taken");
+    let reason = ("detail", "the TTP refuses: the name is taken");
     found(&world, "registration_refused", &[("user", "sam"), reason, here])?;
     world.line()?.ask("/register nobody x.y.z", "error: certificate request refused")?;
     found(&world, "registration_refused", &[("detail", "not a request"), here])?;
@@ -86,10 +86,7 @@ fn what_happens_to_a_user_is_in_the_log_with_its_real_reason() -> Result<()> {
         .client("late")?
         .ask("/register late", "error: certificates cannot be issued now, try again later")?;
     let late = found(&world, "registration_refused", &[("user", "late")])?;
-    ensure!(
-        late["detail"].as_str().is_some_and(|d| d.starts_with("the authority is not available")),
-        "{late}"
-    );
+    ensure!(late["detail"].as_str().is_some_and(|d| d.starts_with("the TTP is not available")), "{late}");
 
     world.server()?.signal(Signal::SIGHUP)?;
     found(&world, "reload", &[("detail", "keys and certificates were read again")])?;
@@ -167,7 +164,7 @@ fn a_handshake_with_a_bad_certificate_is_a_failed_login() -> Result<()> {
 }
 
 #[test]
-fn nothing_that_is_said_stands_in_the_log_and_a_crash_breaks_no_chain() -> Result<()> {
+fn the_log_has_no_text_of_a_message_and_a_crash_breaks_no_chain() -> Result<()> {
     const CANARY: &str = "xylophone-quixotic";
     let mut world = World::peopled()?;
     let mut sam = world.logged_in("sam")?;
@@ -225,7 +222,7 @@ fn entries_are_chosen_by_time_user_and_kind_and_bad_choices_say_what_to_do() -> 
 }
 
 #[test]
-fn a_log_that_cannot_be_looked_at_is_no_broken_one() -> Result<()> {
+fn a_log_that_cannot_be_read_is_not_called_broken() -> Result<()> {
     let world = World::with().prepare()?;
     std::fs::create_dir(world.path("data"))?;
     let look = |said: &str, hint: &str| {

@@ -44,7 +44,7 @@ fn names(folder: &Path) -> Result<Vec<String>> {
 }
 
 #[test]
-fn a_drill_everything_is_lost_and_comes_back_and_what_came_later_is_missed() -> Result<()> {
+fn in_a_drill_everything_is_lost_and_comes_back_and_later_messages_are_missed() -> Result<()> {
     let mut world = World::peopled()?;
     let recipient = key(&world, "parlour-server", "backup.key")?;
     std::fs::write(
@@ -136,7 +136,7 @@ fn refused_restore(world: &World, arguments: &[&str]) -> Result<()> {
 }
 
 #[test]
-fn a_changed_audit_log_keeps_no_message_from_being_kept_and_is_told() -> Result<()> {
+fn a_changed_audit_log_keeps_no_message_from_being_backed_up_and_is_reported() -> Result<()> {
     let mut world = World::peopled()?;
     let recipient = key(&world, "parlour-server", "backup.key")?;
     let arguments = ["backup", "a.age", "--data", "data", "--recipient", &recipient];
@@ -162,14 +162,14 @@ fn a_changed_audit_log_keeps_no_message_from_being_kept_and_is_told() -> Result<
 }
 
 #[test]
-fn nothing_that_is_there_is_overwritten() -> Result<()> {
+fn nothing_that_exists_is_overwritten() -> Result<()> {
     let mut world = World::peopled()?;
     let recipient = key(&world, "parlour-server", "backup.key")?;
     let error = refused(&world, "parlour-server", &["backup-key", "backup.key"], 2)?;
     ensure!(error.starts_with("error: cannot write backup.key: "), "{error}");
 
     let error = refused(&world, "parlour-server", &["backup", "a.age", "--data", "data"], 2)?;
-    ensure!(error == "error: nobody is named to whom the backup is to be encrypted", "{error}");
+    ensure!(error == "error: no recipient is named to encrypt the backup to", "{error}");
     let backup = ["backup", "a.age", "--data", "data", "--recipient", &recipient];
     done(&world, "parlour-server", &backup)?;
     let before = std::fs::read(world.path("a.age"))?;
@@ -192,6 +192,55 @@ fn nothing_that_is_there_is_overwritten() -> Result<()> {
     }
     let error = refused(&world, "parlour-server", &restore("data"), 2)?;
     ensure!(error == "error: data directory data is in use by another server", "{error}");
+    Ok(())
+}
+
+/// The number of bytes in the largest file beneath `folder` that a process has open, with or without a name.
+fn open_beneath(process: u32, folder: &Path) -> Result<u64> {
+    let mut most = 0;
+    for entry in std::fs::read_dir(format!("/proc/{process}/fd"))? {
+        let path = entry?.path();
+        if std::fs::read_link(&path).is_ok_and(|target| target.starts_with(folder)) {
+            most = most.max(std::fs::metadata(&path).map_or(0, |metadata| metadata.len()));
+        }
+    }
+    Ok(most)
+}
+
+#[test]
+fn a_verification_leaves_no_message_in_a_file_not_even_when_it_is_killed() -> Result<()> {
+    let world = World::peopled()?;
+    let recipient = key(&world, "parlour-server", "backup.key")?;
+    done(&world, "parlour-server", &["backup", "a.age", "--data", "data", "--recipient", &recipient])?;
+    let backup = std::fs::read(world.path("a.age"))?;
+    std::fs::create_dir(world.path("temporary"))?;
+    let temporary = world.path("temporary").canonicalize()?;
+    let pipe = world.path("pipe.age");
+    ensure!(Command::new("mkfifo").arg(&pipe).status()?.success());
+    // The last bytes never come, so that it waits for them with all others unpacked.
+    let mut verifying = world
+        .command("parlour-server")?
+        .args(["verify", "pipe.age", "--identity", "backup.key"])
+        .env("TMPDIR", &temporary)
+        .spawn()?;
+    let mut writing = std::fs::OpenOptions::new().write(true).open(&pipe)?;
+    std::io::Write::write_all(&mut writing, &backup[..backup.len() - 8])?;
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while open_beneath(verifying.id(), &temporary)? < 8_192 {
+        ensure!(verifying.try_wait()?.is_none(), "it has ended");
+        ensure!(std::time::Instant::now() < deadline, "it unpacks nothing");
+        std::thread::yield_now();
+    }
+    let during = names(&temporary)?;
+    verifying.kill()?;
+    verifying.wait()?;
+    ensure!(during.is_empty(), "while it runs: {during:?}");
+    ensure!(names(&temporary)?.is_empty(), "when it was killed: {:?}", names(&temporary)?);
+    // And when it comes to its end.
+    let mut command = world.command("parlour-server")?;
+    command.args(["verify", "a.age", "--identity", "backup.key"]).env("TMPDIR", &temporary);
+    ensure!(run_to_end("parlour-server", &mut command, "")?.code == 0);
+    ensure!(names(&temporary)?.is_empty(), "{:?}", names(&temporary)?);
     Ok(())
 }
 

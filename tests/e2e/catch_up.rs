@@ -79,7 +79,7 @@ fn kept(world: &World) -> Result<u64> {
 }
 
 #[test]
-fn who_comes_back_is_heard_before_everything_is_opened_and_then_has_it_in_order() -> Result<()> {
+fn a_returning_user_is_heard_before_everything_is_opened_and_then_has_it_in_order() -> Result<()> {
     let world = missed(MESSAGES)?;
     let mut erik = world.robot("erik", &["--user", "erik"])?;
     erik.process.out.event("backlog")?;
@@ -139,7 +139,7 @@ fn a_client_that_is_stopped_while_it_opens_what_was_missed_goes_on_where_it_was(
 /// release programs.
 #[test]
 #[ignore = "takes half a minute, and the machine for itself"]
-fn catch_up_with_ten_thousand_messages() -> Result<()> {
+fn catch_up_with_ten_thousand_messages_measured() -> Result<()> {
     let world = missed(MANY)?;
     let begun = Instant::now();
     let mut sam = Terminal::start(&world, "sam", &world.address()?.to_string())?;

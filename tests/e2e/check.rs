@@ -96,7 +96,7 @@ fn a_world_that_works_is_well_also_while_it_runs() -> Result<()> {
 }
 
 #[test]
-fn what_was_not_told_is_not_checked_and_the_limits_are_listed() -> Result<()> {
+fn parts_that_were_not_named_are_not_checked_and_the_limits_are_listed() -> Result<()> {
     let world = World::with().prepare()?;
     let mut command = world.command("parlour-server")?;
     let finished = run_to_end("server", command.args(["check", "--limit", "connections=5"]), "")?;
@@ -152,10 +152,7 @@ fn each_fault_of_a_server_is_found_alone() -> Result<()> {
     one(&server(&world, &[month])?, "certificate: keys/server/server.crt expires on ")?;
 
     let past = ["--data", "data", "--clock-offset=-86400"];
-    one(
-        &wrong("server", &check(&world, "parlour-server", &past)?)?,
-        "clock: the newest that is stored is of ",
-    )?;
+    one(&wrong("server", &check(&world, "parlour-server", &past)?)?, "clock: the newest row is from ")?;
 
     let taken = TcpListener::bind(world.address()?)?;
     one(&server(&world, &[])?, "port: another program listens on 127.0.0.1:")?;
@@ -248,7 +245,7 @@ fn each_fault_of_a_ttp_is_found_and_damage_is_not_served() -> Result<()> {
     }
     one(&ttp(&world, &["--clock-offset=31536001"])?, "certificate: keys/server/server.crt expired on ")?;
     let back = ttp(&world, &["--clock-offset=-864000"])?;
-    ensure!(back.iter().any(|line| line.starts_with("clock: the newest that is stored")), "{back:#?}");
+    ensure!(back.iter().any(|line| line.starts_with("clock: the newest row is from ")), "{back:#?}");
 
     let database = world.path("keys/ttp/ttp.db");
     let good = std::fs::read(&database)?;
@@ -302,7 +299,7 @@ fn each_fault_of_a_ttp_is_found_and_damage_is_not_served() -> Result<()> {
 }
 
 #[test]
-fn what_cannot_be_checked_at_all_ends_with_another_status() -> Result<()> {
+fn a_check_that_cannot_be_made_ends_with_another_status() -> Result<()> {
     let world = World::with().prepare()?;
     std::fs::write(world.path("odd.toml"), "colour = 1")?;
     for program in ["parlour-server", "parlour-ttp"] {

@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 #[test]
-fn who_asks_much_and_reads_late_gets_every_answer() -> Result<()> {
+fn a_client_that_asks_much_and_reads_late_gets_every_answer() -> Result<()> {
     // More answers than the system accepts, and fewer questions.
     const QUESTIONS: usize = 30_000;
     let world = World::with()
@@ -137,7 +137,7 @@ fn messages_under_way_are_bounded_in_bytes_over_all_sessions_and_none_of_them_is
 }
 
 #[test]
-fn a_burst_of_long_messages_reaches_who_reads_once_and_in_order() -> Result<()> {
+fn a_burst_of_long_messages_reaches_a_reader_once_and_in_order() -> Result<()> {
     let world = World::peopled()?;
     let mut anna = world.robot("anna", &["--user", "anna"])?;
     anna.process.out.event("backlog")?;

@@ -94,7 +94,7 @@ fn chat_is_counted_to_the_number() -> Result<()> {
 }
 
 #[test]
-fn commits_bytes_certificates_and_the_process_are_told_as_they_are() -> Result<()> {
+fn commits_bytes_certificates_and_the_process_are_shown_as_they_are() -> Result<()> {
     let world = World::with().people().metrics().start()?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64();
     let before = world.scrape()?;
@@ -113,7 +113,6 @@ fn commits_bytes_certificates_and_the_process_are_told_as_they_are() -> Result<(
     let commits = grown("parlour_commit_duration_seconds_count")?;
     // Five messages one after the other. The audit log's entries about the login may be written with one of them
     // or separately, and so may probes.
-    // alone, and so may probes.
     ensure!((5.0..=9.0).contains(&commits), "{commits} commits");
     ensure!((commits - grown("parlour_commit_writes_count")?).abs() < f64::EPSILON);
     ensure!(grown("parlour_commit_writes_sum")? >= 5.0);
@@ -149,7 +148,7 @@ fn commits_bytes_certificates_and_the_process_are_told_as_they_are() -> Result<(
 }
 
 #[test]
-fn what_fails_is_counted_by_its_reason() -> Result<()> {
+fn failures_are_counted_by_their_reason() -> Result<()> {
     let mut world = World::with()
         .people()
         .metrics()
@@ -280,7 +279,7 @@ fn limits_that_are_met_are_counted_under_their_names() -> Result<()> {
 }
 
 #[test]
-fn nobody_and_nothing_that_is_said_is_named_and_what_is_told_does_not_grow() -> Result<()> {
+fn metrics_name_no_user_and_no_text_and_their_number_does_not_grow() -> Result<()> {
     const CANARY: &str = "xylophone";
     let world = World::with().people().metrics().limit("failed_logins_per_minute=100").start()?;
     let before: Vec<String> = world.scrape()?.names().map(str::to_owned).collect();

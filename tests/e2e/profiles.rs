@@ -73,7 +73,7 @@ fn a_client_turns_to_no_other_server_than_that_of_its_profile() -> Result<()> {
 }
 
 #[test]
-fn what_is_not_for_now_or_not_for_lines_says_so() -> Result<()> {
+fn a_command_that_is_not_for_now_or_not_for_lines_says_so() -> Result<()> {
     let mut world = World::peopled()?;
     let mut sam = world.logged_in("sam")?;
     let help = sam.ask("/help", "/register {}")?;
@@ -172,7 +172,7 @@ fn a_profile_in_which_something_is_missing_says_what_mends_it() -> Result<()> {
 }
 
 #[test]
-fn what_others_can_change_is_not_used_until_that_is_mended() -> Result<()> {
+fn files_that_others_can_change_are_not_used_until_that_is_mended() -> Result<()> {
     let world = World::peopled()?;
     let bad = |path: &Path, mode: u32| -> Result<()> {
         let before = std::fs::metadata(path)?.permissions();
@@ -234,7 +234,7 @@ fn the_only_user_gives_the_server_and_is_logged_in_on_a_terminal() -> Result<()>
     let mut first = Terminal::of(client(&[])?, (24, 100))?;
     first.wait_for("--guest", b"")?;
     first.wait_for("#lobby>", b"")?;
-    // Who has a second one is a guest there, as before.
+    // A user with a second profile is a guest there, as before.
     guest(&mut Terminal::of(client(&[])?, (24, 100))?)?;
     Ok(())
 }

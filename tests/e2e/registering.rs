@@ -163,7 +163,7 @@ fn a_registration_survives_the_death_of_everyone_in_the_middle_of_it() -> Result
 }
 
 #[test]
-fn of_several_who_want_a_name_at_once_exactly_one_gets_it() -> Result<()> {
+fn exactly_one_of_several_who_want_a_name_at_once_gets_it() -> Result<()> {
     let world = World::with().start()?;
     let rivals = ["one", "two", "three", "four"];
     let mut clients = Vec::new();
@@ -247,7 +247,7 @@ fn a_name_stays_taken_when_everyone_is_killed_and_started_again() -> Result<()> 
 }
 
 #[test]
-fn what_has_the_name_of_a_profile_is_never_overwritten_and_the_name_is_not_burned() -> Result<()> {
+fn a_file_with_the_name_of_a_profile_is_never_overwritten_and_the_name_stays_free() -> Result<()> {
     let mut world = World::with().people().start()?;
     // A complete profile: its owner has the name.
     let before = std::fs::read(world.profile("sam").join("device.key"))?;

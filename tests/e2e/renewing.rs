@@ -20,7 +20,7 @@ fn unix_now() -> Result<i64> {
     Ok(i64::try_from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs())?)
 }
 
-/// How many renewals are in the server's log.
+/// The number of renewals in the server's log.
 fn renewals(world: &World) -> usize {
     world.server_log().matches("renewed a device certificate").count()
 }

@@ -80,9 +80,55 @@ fn a_confined_client_stops_with_its_job_and_comes_back() -> Result<()> {
     wait_until("the client to stop", || sam.is_stopped())?;
     sam.go_on()?;
     // The client has taken the terminal for the second time.
-    wait_until("the client to come back", || Ok(sam.bytes().matches("\x1b[?1049h").count() == 2))?;
+    wait_until("the client to come back", || Ok(sam.bytes().matches("\x1b[?1049h").count() >= 2))?;
     sam.press(b"/help\r")?;
     sam.wait_for("/register", b"")
+}
+
+#[test]
+fn a_client_whose_broker_alone_is_stopped_works_and_takes_the_terminal_again_when_its_job_goes_on()
+-> Result<()> {
+    let world = World::peopled()?;
+    let mut sam = Terminal::start(&world, "sam", &world.address()?.to_string())?;
+    sam.wait_for("#lobby", b"")?;
+    let (_, broker) = sam.processes()?;
+    Terminal::signal(broker, Signal::SIGSTOP)?;
+    wait_until("the broker to stop", || sam.is_stopped())?;
+    sam.press(b"said meanwhile\r")?;
+    sam.wait_for("said meanwhile", b"")?;
+    // As a shell, which sees the broker stop, makes it.
+    sam.take_lines()?;
+    sam.go_on()?;
+    wait_until("the client to take the terminal", || Ok(!sam.takes_lines()?))?;
+    wait_until("its whole screen", || {
+        Ok(sam.bytes().rsplit("\x1b[?1049h").next().is_some_and(|last| last.contains("#lobby")))
+    })?;
+    ensure!(sam.bytes().matches("\x1b[?1049h").count() == 2);
+    Ok(())
+}
+
+#[test]
+fn a_client_ends_as_it_should_where_the_program_that_starts_it_ignores_ended_children() -> Result<()> {
+    let world = World::peopled()?;
+    for (arguments, code) in [(["send", "@erik", "hi"], 0), (["send", "@nobody", "hi"], 1)] {
+        let client = world.client_command("sam")?;
+        let mut command = like("env", &client);
+        command.arg("--ignore-signal=CHLD").arg(client.get_program()).args(client.get_args());
+        command.args(["--user", "sam"]).args(arguments);
+        let finished = run_to_end("client", &mut command, "")?;
+        ensure!(finished.code == code, "{finished:#?}");
+    }
+    Ok(())
+}
+
+/// A command for another program, with the folder and environment of this one.
+fn like(program: &str, other: &Command) -> Command {
+    let mut command = Command::new(program);
+    command.envs(other.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    if let Some(folder) = other.get_current_dir() {
+        command.current_dir(folder);
+    }
+    command
 }
 
 #[test]
@@ -176,7 +222,7 @@ fn run_all(programs: Vec<(&str, Command)>) -> Result<Vec<Finished>> {
 }
 
 #[test]
-fn on_a_kernel_without_it_they_say_so_once_and_go_on_unless_it_is_required() -> Result<()> {
+fn on_a_kernel_without_the_sandbox_programs_warn_once_and_go_on_unless_it_is_required() -> Result<()> {
     let world = World::with().people().prepare()?;
     for finished in run_all(programs(&world, &["--sandbox", "required"])?)? {
         ensure!(finished.code == 0 && !finished.errors.contains("not confined"), "{finished:#?}");
@@ -274,7 +320,7 @@ fn a_server_or_ttp_that_root_starts_runs_as_the_user_who_is_named() -> Result<()
 }
 
 #[test]
-fn a_user_who_cannot_be_is_refused_before_anything_is_made() -> Result<()> {
+fn a_user_who_cannot_exist_is_refused_before_anything_is_made() -> Result<()> {
     let Some(user) = somebody()? else { return Ok(()) };
     let world = World::with().prepare()?;
     for (name, said, hinted) in [

@@ -196,7 +196,7 @@ fn a_server_takes_no_option_that_it_does_not_know() -> Result<()> {
 }
 
 #[test]
-fn what_is_no_command_line_is_refused_by_all_three() -> Result<()> {
+fn an_invalid_command_line_is_refused_by_all_three_programs() -> Result<()> {
     let world = World::with().prepare()?;
     for (name, arguments) in [
         ("parlour-server", vec!["run", "--nonsense"]),

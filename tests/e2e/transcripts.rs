@@ -33,7 +33,7 @@ transcripts! {
     a_guest_can_do_little: "guest.txt",
     the_plain_dialect_is_as_specified: "plain-dialect.txt",
     bad_lines_cost_nothing_but_themselves: "bad-lines.txt",
-    who_is_offline_finds_what_was_sent: "offline.txt",
+    a_user_who_was_offline_finds_the_messages: "offline.txt",
     a_server_that_comes_back_is_found_again: "restart.txt",
     a_stranger_has_no_keys: "stranger.txt",
     the_newer_plain_session_takes_over: "takeover.txt",

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Log in by hand, with OpenSSL and nothing of Parlour, and say what stands on standard input.
+# Logs in with OpenSSL and nothing of Parlour, and sends the lines on standard input.
 #
 #   login.sh HOST:PORT PROFILE NAME < lines
 #
-# PROFILE is a folder with device.key, device.crt and ca.crt, as the client makes it. What the server
-# says goes to standard output. By hand it goes like this:
+# PROFILE is a folder with device.key, device.crt and ca.crt, as the client makes it. The server's lines
+# go to standard output. By hand:
 #
 #   openssl s_client -connect HOST:PORT -tls1_3 -nocommands \
 #       -cert device.crt -key device.key -CAfile ca.crt -verify_return_error \
@@ -37,7 +37,7 @@ fail() {
 }
 
 hex=
-while IFS= read -r -t 20 line <&4; do
+while IFS= read -r -t 60 line <&4; do
     if [[ $line =~ 'Keying material: '([0-9A-F]{64}) ]]; then
         hex=${BASH_REMATCH[1]}
         break
@@ -45,7 +45,7 @@ while IFS= read -r -t 20 line <&4; do
 done
 [ -n "$hex" ] || fail 'there is no keying material: the connection failed'
 # The rest of what OpenSSL prints about the connection; the server says nothing by itself.
-while IFS= read -r -t 20 line <&4; do
+while IFS= read -r -t 60 line <&4; do
     [ "$line" != --- ] || break
 done
 
@@ -54,8 +54,8 @@ signature=$({
     printf '%b' "$(sed 's/../\\x&/g' <<< "$hex")"
 } | openssl dgst -sha256 -sign "$profile/device.key" | openssl base64 -A)
 
-# What the server says is passed on as it comes; it answers everything before it lets go at /exit, and
-# when it lets go before, the rest is not said. The last line is OpenSSL's own.
+# The server's lines are passed on as they come. It answers everything before it closes the connection at /exit.
+# If it closes earlier, the remaining lines are not sent. The last line is OpenSSL's own.
 trap '' PIPE
 {
     echo "/login $name $signature"

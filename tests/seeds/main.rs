@@ -41,7 +41,7 @@ fn replay(name: &str, target: Target) -> Result<(usize, u64)> {
 }
 
 #[test]
-fn whatever_was_found_holds_now() -> Result<()> {
+fn every_input_that_was_found_holds_now() -> Result<()> {
     let mut all = 0;
     for (name, target) in TARGETS {
         let (seeds, bytes) = replay(name, target)?;
@@ -72,7 +72,7 @@ fn each_target_has_a_function_a_program_and_seeds_and_nothing_else_has() -> Resu
 
 /// Otherwise a table with the wrong function, or with one that reads nothing, would pass.
 #[test]
-fn the_seeds_reach_what_they_are_for() -> Result<()> {
+fn the_seeds_reach_the_code_that_they_are_for() -> Result<()> {
     let read = |seed: &str| fs::read(fuzz().join("seeds").join(seed));
     let text = |seed: &str| -> Result<String> { Ok(String::from_utf8(read(seed)?)?) };
     let enrolment = text("request/enrolment")?;

@@ -4,7 +4,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
+use nix::unistd::geteuid;
 use parlour_tests::{World, in_time};
 
 /// The most repetitions of a measurement.
@@ -20,6 +21,17 @@ fn alone() -> MutexGuard<'static, ()> {
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+/// Does something so many times, and takes the time of each.
+fn timed(times: usize, mut act: impl FnMut() -> Result<()>) -> Result<Vec<Duration>> {
+    (0..times)
+        .map(|_| {
+            let begun = Instant::now();
+            act()?;
+            Ok(begun.elapsed())
+        })
+        .collect()
 }
 
 /// Measures until the median of a round is below `most`; fails with the best median if none is.
@@ -49,6 +61,61 @@ fn the_server_is_ready_in_a_fifth_of_a_second() -> Result<()> {
             })
             .collect()
     })
+}
+
+#[test]
+fn a_client_is_ready_in_a_quarter_of_a_second() -> Result<()> {
+    let _alone = alone();
+    let world = World::peopled()?;
+    is_below("a one-shot command, from start to end", Duration::from_millis(250), || {
+        timed(9, || {
+            let finished = world.one_shot("sam", &["users"], "")?;
+            ensure!(finished.code == 0, "{finished:#?}");
+            Ok(())
+        })
+    })?;
+    is_below("the plain client, from start to logged in", Duration::from_millis(250), || {
+        (0..9)
+            .map(|_| {
+                let begun = Instant::now();
+                let mut sam = world.logged_in("sam")?;
+                let taken = begun.elapsed();
+                ensure!(sam.leave()? == 0, "{}", sam.process.errors());
+                Ok(taken)
+            })
+            .collect()
+    })
+}
+
+/// The memory that a process takes for itself, in bytes: its own pages, and its part of those that it shares.
+fn memory(process: u32) -> Result<u64> {
+    let rollup = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup"))?;
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).context("Pss")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1_024)
+}
+
+#[test]
+fn a_clients_broker_takes_little_time_and_memory() -> Result<()> {
+    const MEMORY: u64 = 4 * 1_024 * 1_024;
+    let _alone = alone();
+    let world = World::peopled()?;
+    for (what, probe) in [("a broker alone", "probe-broker"), ("a broker and its client", "probe")] {
+        is_below(&format!("{what}, from start to confined"), Duration::from_millis(100), || {
+            timed(21, || {
+                let finished = world.one_shot("sam", &[probe, "nothing"], "")?;
+                ensure!(finished.code == 0, "{finished:#?}");
+                Ok(())
+            })
+        })?;
+    }
+    // Only root may look into a process that is confined.
+    let open: &[&str] = if geteuid().is_root() { &[] } else { &["--no-sandbox"] };
+    let mut sam = world.client_with("sam", &[&["--user", "sam"], open].concat())?;
+    sam.expect("Authentication Succeeded")?;
+    let (broker, client) = (memory(sam.process.pid())?, memory(sam.pid()?)?);
+    println!("memory: the broker {} KiB, its client {} KiB", broker / 1_024, client / 1_024);
+    ensure!(broker < MEMORY, "the broker takes {broker} bytes");
+    Ok(())
 }
 
 #[test]

@@ -125,7 +125,7 @@ impl Drop for Process {
         // A client ends with its broker, but a moment later, and keeps its profile until then.
         let begun = Instant::now();
         while self.listening.as_ref().is_some_and(|thread| !thread.is_finished())
-            && begun.elapsed() < Duration::from_secs(1)
+            && begun.elapsed() < DEADLINE
         {
             std::thread::park_timeout(Duration::from_millis(1));
         }
@@ -223,7 +223,7 @@ impl Client {
 
     /// The next line of output must be this, in which `{}` stands for anything.
     pub fn expect(&mut self, pattern: &str) -> Result<String> {
-        self.process.out.expect(pattern)
+        self.process.out.expect(pattern).with_context(|| self.process.errors())
     }
 
     /// Types a line and expects its answer.

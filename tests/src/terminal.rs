@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{Signal, kill, killpg};
-use nix::sys::termios::{LocalFlags, tcgetattr};
+use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 use nix::unistd::Pid;
 
+use crate::lines::DEADLINE;
 use crate::process::client_of;
 use crate::world::World;
 
@@ -71,7 +72,7 @@ impl Terminal {
         let begun = Instant::now();
         let mut press = begun;
         while !self.screen.contains(word) {
-            ensure!(begun.elapsed() < Duration::from_secs(15), "{word} was not shown");
+            ensure!(begun.elapsed() < DEADLINE, "{word} was not shown");
             if Instant::now() >= press {
                 self.keys.write_all(keys)?;
                 press += pause;
@@ -116,17 +117,24 @@ impl Terminal {
         Ok(kill(Pid::from_raw(i32::try_from(process)?), signal)?)
     }
 
-    /// How it has ended by itself, if it has.
+    /// Its exit status, if it has ended by itself.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)
     }
 
-    /// Whether the terminal hands over whole lines, as a shell wants it, and shows what is typed.
+    /// Returns true if the terminal hands over whole lines and echoes keys, as a shell wants it.
     pub fn takes_lines(&self) -> Result<bool> {
         Ok(tcgetattr(&self.keys)?.local_flags.contains(LocalFlags::ICANON | LocalFlags::ECHO))
     }
 
-    /// What proc(5) says about its broker after its name.
+    /// Has the terminal hand over whole lines and show what is typed, as a shell does when its job stops.
+    pub fn take_lines(&self) -> Result<()> {
+        let mut settings = tcgetattr(&self.keys)?;
+        settings.local_flags |= LocalFlags::ICANON | LocalFlags::ECHO;
+        Ok(tcsetattr(&self.keys, SetArg::TCSANOW, &settings)?)
+    }
+
+    /// The fields after the name in its broker's `/proc/PID/stat`.
     fn stat(&self) -> Result<String> {
         stat(self.child.id())
     }

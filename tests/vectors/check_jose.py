@@ -103,7 +103,7 @@ def check_message(case):
 
 
 def check_refused(case):
-    """What is altered must not decrypt here either; order and members are our own, stricter rules."""
+    """Altered envelopes must not decrypt here either; order and members are our own, stricter rules."""
     if case["error"] != "Altered":
         return
     try:

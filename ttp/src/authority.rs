@@ -1,4 +1,4 @@
-//! The authority: what is issued to whom, and that no name is issued twice.
+//! The authority: it issues certificates, and never gives a name to a second account.
 
 mod enrol;
 pub(crate) mod log;
@@ -30,7 +30,7 @@ use crate::keyfiles::{self, KeyFileError};
 use crate::ledger::{Ledger, LedgerError};
 use crate::profile::{ProfileError, RootIssuer};
 
-/// Why the authority cannot work.
+/// The reasons why the authority cannot work.
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// There is no root in this folder.
@@ -39,10 +39,10 @@ pub enum OpenError {
     /// A file cannot be read.
     #[error(transparent)]
     File(#[from] KeyFileError),
-    /// The root certificate is none.
+    /// The root certificate cannot be used.
     #[error("the root certificate cannot be used: {0}")]
     Root(#[from] CertificateError),
-    /// The root key is none.
+    /// The root key cannot be used.
     #[error("the root key cannot be used: {0}")]
     Key(rcgen::Error),
     /// Root key and root certificate are not a pair.
@@ -51,7 +51,7 @@ pub enum OpenError {
     /// The log's key is no Ed25519 key.
     #[error("the log's key cannot be used")]
     LogKey,
-    /// The log's certificate is none, or is another root's.
+    /// The log's certificate cannot be used, or was issued by another root.
     #[error("the log's certificate cannot be used: {0}")]
     LogCertificate(CertificateError),
     /// Log key and log certificate are not a pair.
@@ -65,7 +65,7 @@ pub enum OpenError {
     Ledger(#[from] LedgerError),
 }
 
-/// The root's key, the log's, the database and a clock: all that it takes to issue.
+/// Everything that is needed to issue certificates: the root's key, the log's, the database and a clock.
 pub struct Authority {
     root: RootCertificate,
     issuer: RootIssuer,
@@ -75,7 +75,7 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// Opens what [`init`](crate::commands::init::init) made in the folder of keys.
+    /// Opens the folder of keys, as the command `init` made it.
     pub fn open(keys: impl AsRef<Path>, clock: impl Clock) -> Result<Self, OpenError> {
         let folder = KeyFolder::new(keys.as_ref()).authority();
         let root = read_root(&KeyFolder::new(keys.as_ref()))?;
@@ -98,20 +98,19 @@ impl Authority {
         &self.ledger
     }
 
-    /// Issues both certificates for a free name to the sender of an enrolment request (a compact JWS), or
-    /// gives again what the same request got before.
+    /// Issues both certificates for a free name to the sender of an enrolment request (a compact JWS). The same
+    /// request gets the same answer again.
     pub fn enrol(&self, request: &str) -> Result<Issued, TtpRefusal> {
         outcome::issued(&self.enrol_line(request)?)
     }
 
-    /// Issues a fresh device certificate to a known device that sends a renewal request (a compact JWS).
-    /// Gives again what the same request got before, and the device's newest certificate while that is
-    /// valid for most of its time yet.
+    /// Issues a fresh device certificate to a known device that sends a renewal request (a compact JWS). The same
+    /// request gets the same answer again. Until half of the newest certificate's time is over, that one is returned.
     pub fn renew(&self, request: &str) -> Result<Issued, TtpRefusal> {
         outcome::issued(&self.renew_line(request)?)
     }
 
-    /// Revokes one device of a name, or all of them, at once. Those that were revoked before stay so.
+    /// Revokes one device of a name, or all of them at once. Earlier revocations stay as they are.
     pub fn revoke(&self, name: &UserName, device: Option<&DeviceId>) -> Result<Vec<Revoked>, RevokeRefusal> {
         revoke::revoke(self, name, device)
     }
@@ -145,7 +144,7 @@ pub(crate) fn read_issuer(folder: &AuthorityFolder, root: &RootCertificate) -> R
     parse_issuer(&Zeroizing::new(keyfiles::read(&folder.root_key())?), root)
 }
 
-/// Reads the root's key out of PEM; it must belong to `root`.
+/// Parses the root's key in PEM, which must belong to `root`.
 pub(crate) fn parse_issuer(pem: &str, root: &RootCertificate) -> Result<RootIssuer, OpenError> {
     let key = KeyPair::from_pem(pem).map_err(OpenError::Key)?;
     if rcgen::PublicKeyData::subject_public_key_info(&key) != root.spki_der() {
@@ -155,7 +154,7 @@ pub(crate) fn parse_issuer(pem: &str, root: &RootCertificate) -> Result<RootIssu
 }
 
 impl OpenError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NoRoot(keys) => Some(format!(
@@ -177,7 +176,7 @@ impl OpenError {
     }
 }
 
-/// Left out because they are secret: the issuer's key and the log's.
+/// The issuer's key and the log's are secret and left out.
 impl fmt::Debug for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authority").field("root", &self.root).finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! The command line: what can be typed, with its help. Man page and completions come from here too.
+//! The command line, with its help. Man page and completions come from here too.
 
 use std::path::PathBuf;
 
@@ -11,14 +11,14 @@ use parlour_upkeep::logging::LogFormat;
 
 use crate::danger::Danger;
 
-/// The trusted third party of a Parlour: mints certificates, and never mints a name twice.
+/// Parlour's trusted third party: mints certificates, and never gives a name to a second account.
 #[derive(Debug, Parser)]
 #[command(name = "parlour-ttp", version, after_help = AFTER_HELP)]
 pub struct Cli {
-    /// What holds for every command.
+    /// The options of every command.
     #[command(flatten)]
     pub common: Common,
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -27,7 +27,7 @@ const AFTER_HELP: &str = "Options can also stand in a TOML file (--config), name
 dashes, and in environment variables (PARLOUR_KEYS for --keys). The command line wins over the \
 environment, and that over the file.";
 
-/// What holds for every command.
+/// The options of every command.
 #[derive(Debug, Args)]
 pub struct Common {
     /// Folder of the keys [default: keys]
@@ -39,12 +39,12 @@ pub struct Common {
     /// Form of the log [default: text]
     #[arg(long, global = true, value_name = "FORM", env = "PARLOUR_LOG")]
     pub log: Option<LogFormat>,
-    /// What is logged: error, warn, info, debug or trace, or MODULE=LEVEL, several with commas [default: info]
+    /// Least level that is logged: error, warn, info, debug or trace; by module as MODULE=LEVEL,... [default: info]
     #[arg(long, global = true, value_name = "FILTER", env = "PARLOUR_LOG_LEVEL")]
     pub log_level: Option<String>,
 }
 
-/// What to do.
+/// The command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make the root and the key log's key; refuses to overwrite them
@@ -53,10 +53,10 @@ pub enum Command {
     ServerCert(ServerCertArgs),
     /// Issue certificates on a socket, until stopped
     Serve(ServeArgs),
-    /// For tests: start like `serve`, confine this process in the same way, and then try what it must not do
+    /// For tests: start and confine this process like `serve`, then try an act that must fail
     #[command(hide = true)]
     Probe {
-        /// What to try.
+        /// The act to try.
         #[command(flatten)]
         probe: ProbeArguments,
         /// As for `serve`.
@@ -67,14 +67,13 @@ pub enum Command {
     Revoke(RevokeArgs),
     /// Show the root's fingerprint, the invitation and every certificate
     Show(ShowArgs),
-    /// Look whether everything is as it should be; exit status 1 when something is not
+    /// Check that everything is as it should be; exit status 1 when something is not
     Check(CheckArgs),
     /// Write an encrypted backup of root, keys and database, also while it is served
     Backup(BackupArgs),
-    /// Put back what is in a backup, where there is no root
+    /// Restore a backup into a folder without a root
     Restore(RestoreArgs),
-    /// Open a backup in a temporary place and check all of it; exit status 1 when it is not good, 2 when that
-    /// could not be tried
+    /// Open a backup and check all of it; exit status 1 when it is not good, 2 when it cannot be checked
     Verify(VerifyArgs),
     /// Make a key that opens backups, and print the recipient to which they are encrypted
     BackupKey {
@@ -84,13 +83,13 @@ pub enum Command {
     /// Print a script that completes command lines
     #[command(hide = true)]
     Completions {
-        /// For which shell.
+        /// The shell.
         shell: Shell,
     },
     /// Print a page of the manual
     #[command(hide = true)]
     Manual {
-        /// Of which command; without one, of the program.
+        /// The command; without one, the page of the program.
         command: Option<String>,
     },
 }
@@ -129,7 +128,7 @@ pub struct ServeArgs {
     pub(crate) log_file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) sandbox: SandboxArguments,
-    /// Do something unsafe that is refused otherwise; may be given several times
+    /// Allow something unsafe that is refused otherwise; may be given several times
     #[arg(long, value_enum, value_name = "WHAT", env = "PARLOUR_ALLOW_UNSAFE", value_delimiter = ',')]
     pub(crate) allow_unsafe: Vec<Danger>,
     #[command(flatten)]
@@ -156,14 +155,14 @@ fn parse_device(text: &str) -> Result<DeviceId, &'static str> {
 /// Options of `show`.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// Where clients reach the server, for the invitation [default: the server certificate's first name]
+    /// Address of the server in the invitation [default: the server certificate's first name]
     #[arg(long, value_name = "HOST:PORT", env = "PARLOUR_SERVER")]
     pub(crate) server: Option<ServerAddress>,
 }
 
 /// Options of `check`.
 #[derive(Debug, Args)]
-#[command(after_help = "What is not named, here, in the environment or in the file, is not checked.")]
+#[command(after_help = "Only files that are named here, in the environment or in the file are checked.")]
 pub struct CheckArgs {
     /// Print one JSON object a line
     #[arg(long)]
@@ -171,7 +170,7 @@ pub struct CheckArgs {
     /// From the file alone: the recipient of backups.
     #[arg(skip)]
     pub(crate) recipient: Option<String>,
-    /// From the file alone: whether `serve` confines itself.
+    /// From the file alone: the sandbox of `serve`.
     #[arg(skip)]
     pub(crate) sandbox: Option<Mode>,
     #[command(flatten)]
@@ -181,9 +180,9 @@ pub struct CheckArgs {
 /// Options of `backup`.
 #[derive(Debug, Args)]
 pub struct BackupArgs {
-    /// The file to write; whoever opens it can issue certificates for any name
+    /// The file to write; anyone who opens it can issue certificates for any name
     pub(crate) file: PathBuf,
-    /// To whom it is encrypted, as 'backup-key' or age-keygen printed it
+    /// The recipient it is encrypted to, as 'backup-key' or age-keygen printed it
     #[arg(long, env = "PARLOUR_BACKUP_RECIPIENT", value_name = "age1...")]
     pub(crate) recipient: Option<String>,
     /// Replace the file if it is there
@@ -211,7 +210,7 @@ pub struct VerifyArgs {
     pub(crate) identity: PathBuf,
 }
 
-/// Where the time comes from.
+/// The source of the time.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct ClockArgs {
     /// For tests: moves this process's clock

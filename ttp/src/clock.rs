@@ -1,8 +1,8 @@
-//! Where the time comes from.
+//! The source of the time.
 
 use parlour_protocol::Timestamp;
 
-/// Tells the time. Any function that gives a [`Timestamp`] is one.
+/// Tells the time. Any function that returns a [`Timestamp`] is a clock.
 pub trait Clock: Send + Sync + 'static {
     /// Now.
     fn now(&self) -> Timestamp;

@@ -1,4 +1,4 @@
-//! What an operator types: one file for each command.
+//! The operator's commands, each in a file of its own.
 
 pub mod backup;
 mod check;
@@ -21,13 +21,13 @@ use crate::clock::SystemClock;
 use crate::config::ConfigError;
 use crate::folder::KeyFolder;
 
-/// Why a command was not done.
+/// The reasons why a command was not carried out.
 #[derive(Debug, Error)]
 pub enum CommandError {
     /// The configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// There is no log.
+    /// The log cannot be written.
     #[error(transparent)]
     Log(#[from] LogError),
     /// `init` failed.
@@ -57,7 +57,7 @@ pub enum CommandError {
 }
 
 impl CommandError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Config(error) => error.hint(),
@@ -75,13 +75,13 @@ impl CommandError {
 }
 
 impl CommandError {
-    /// Whether a backup that was looked at is at fault, and not the looking.
+    /// Returns true if a backup was checked and is itself at fault.
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Backup(error) if error.is_damage())
     }
 }
 
-/// Does what was typed; says on `out` what was done. Gives whether all is well, which only `check` doubts.
+/// Runs a command, and prints its result to `out`. Returns false if `check` found a fault.
 pub fn run(cli: Cli, out: &mut impl Write) -> Result<bool, CommandError> {
     let Cli { common, command } = cli.complete()?;
     let filter = common.log_level.as_deref().unwrap_or("info");
@@ -98,16 +98,17 @@ fn act(command: Command, keys: &KeyFolder, out: &mut impl Write) -> Result<(), C
     match command {
         Command::Init(args) => init::run(keys, &clock(args.clock), out),
         Command::ServerCert(args) => {
-            let wish = server_cert::Wish { hosts: args.host, if_needed: args.if_needed };
-            server_cert::run(keys, &wish, clock(args.clock), out)
+            let required =
+                server_cert::CertificateRequirements { hosts: args.host, if_needed: args.if_needed };
+            server_cert::run(keys, &required, clock(args.clock), out)
         }
-        Command::Serve(args) => serve::run(keys, &wish(&args), clock(args.clock), out),
+        Command::Serve(args) => serve::run(keys, &serve_settings(&args), clock(args.clock), out),
         Command::Probe { probe, serve: args } => {
-            serve::try_out(keys, &wish(&args), clock(args.clock), &probe.probe)
+            serve::try_out(keys, &serve_settings(&args), clock(args.clock), &probe.probe)
         }
         Command::Revoke(args) => revoke::run(keys, &args.name, args.device.as_ref(), clock(args.clock), out),
         Command::Show(args) => show::run(keys, args.server, out),
-        // Its outcome is more than done or not.
+        // `run` has done it: it alone returns more than success.
         Command::Check(_) => Ok(()),
         Command::Backup(args) => backup::backup(keys, &args, out),
         Command::Restore(args) => backup::restore(keys, &args, out),
@@ -118,7 +119,7 @@ fn act(command: Command, keys: &KeyFolder, out: &mut impl Write) -> Result<(), C
     }
 }
 
-/// Only who serves writes so much that it goes to files.
+/// The log of `serve` can go to files; other commands log little.
 fn log_target(command: &Command) -> LogTarget {
     match command {
         Command::Serve(args) | Command::Probe { serve: args, .. } => serving_log(args),
@@ -126,14 +127,14 @@ fn log_target(command: &Command) -> LogTarget {
     }
 }
 
-/// As long and as many as a server's by default.
+/// Its files are as long and as many as a server's by default.
 fn serving_log(args: &ServeArgs) -> LogTarget {
     let Limits { log_bytes: bytes, log_files: older, .. } = Limits::default();
     args.log_file.clone().map_or(LogTarget::StandardError, |path| LogTarget::File { path, bytes, older })
 }
 
-fn wish(args: &ServeArgs) -> serve::Wish {
-    serve::Wish {
+fn serve_settings(args: &ServeArgs) -> serve::ServeSettings {
+    serve::ServeSettings {
         socket_group: args.socket_group.clone(),
         run_as: args.run_as.clone(),
         log_folder: serving_log(args).folder().map(Path::to_owned),

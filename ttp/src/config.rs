@@ -13,23 +13,23 @@ use crate::cli::{Cli, Command};
 use crate::danger::Danger;
 use crate::keyfiles::{self, KeyFileError};
 
-/// Why the configuration cannot be used.
+/// The reasons why the configuration cannot be used.
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// The file cannot be read.
     #[error(transparent)]
     File(#[from] KeyFileError),
-    /// The file is not what it should be.
+    /// The file has something in it that is not allowed.
     #[error("{}: {reason}", path.display())]
     Form {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and in which line.
+        /// The fault and its line.
         reason: String,
     },
 }
 
-/// What can stand in the file.
+/// The contents of the file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 struct ConfigFile {
@@ -53,7 +53,7 @@ struct ConfigFile {
 }
 
 impl Cli {
-    /// Completes what was neither typed nor in the environment from the file that `--config` names.
+    /// Completes the options of command line and environment from the file that `--config` names.
     pub fn complete(mut self) -> Result<Self, ConfigError> {
         let file = match &self.common.config {
             Some(path) => read(path)?,
@@ -113,7 +113,7 @@ fn server<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ServerAdd
 }
 
 impl ConfigError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::File(error) => error.hint(),
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_its_line() {
+    fn a_fault_in_the_file_is_named_with_its_line() {
         for (file, expected) in [
             ("keys = 'a'\ncolour = 'red'", "line 2: unknown field `colour`"),
             ("host = ['a b']", "line 1: a host is"),

@@ -1,11 +1,11 @@
-//! What the TTP does only when it is told so, because it would be unsafe.
+//! Dangers: conditions that are refused as unsafe unless they are allowed by name.
 
 use clap::ValueEnum;
 use parlour_upkeep::look;
 
 use crate::folder::AuthorityFolder;
 
-/// Something unsafe, under the name by which `allow-unsafe` allows it.
+/// Something unsafe, with the name that allows it in `allow-unsafe`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Danger {
@@ -13,7 +13,7 @@ pub enum Danger {
     WorldReadableKeys,
     /// Others than the owner can read the database
     WorldReadableData,
-    /// Others than the owner can change keys or database, or put others in their place
+    /// Others than the owner can change or replace keys or the database
     WritableData,
 }
 
@@ -28,7 +28,7 @@ impl Danger {
     }
 }
 
-/// Everything unsafe about the TTP's folder, each with what to do about it.
+/// Everything unsafe about the TTP's folder, each with advice.
 pub(crate) fn all(folder: &AuthorityFolder) -> Vec<(Danger, String)> {
     let (keys, database) = ([folder.root_key(), folder.log_key()], folder.database());
     let readable = |path: &_| look::is_readable_by_others(path);

@@ -1,4 +1,4 @@
-//! Where everything lies in the folder of keys.
+//! The paths in the folder of keys.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,14 +10,14 @@ pub struct KeyFolder {
     path: PathBuf,
 }
 
-/// Keeps a second process from changing the same folder; ends when it is dropped.
+/// Keeps other processes from changing the same folder until it is dropped.
 #[derive(Debug)]
 pub struct FolderLock {
     _folder: File,
 }
 
 impl KeyFolder {
-    /// The folder at `path`, which need not be there yet.
+    /// The folder at `path`, which need not exist yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
@@ -32,7 +32,7 @@ impl KeyFolder {
         AuthorityFolder { path: self.path.join("ttp") }
     }
 
-    /// Where [`authority`](Self::authority) is built before it gets its name.
+    /// The folder in which [`authority`](Self::authority) is built before it gets its name.
     pub(crate) fn unfinished_authority(&self) -> AuthorityFolder {
         AuthorityFolder { path: self.path.join(".ttp.new") }
     }
@@ -42,8 +42,8 @@ impl KeyFolder {
         ServerFolder { path: self.path.join("server") }
     }
 
-    /// Waits until nobody else changes the folder. The lock is on the folder itself, so it leaves no file
-    /// behind, and the system takes it back when the process dies.
+    /// Waits until no other process changes the folder. The lock is on the folder itself, so it leaves no file behind,
+    /// and the system releases it when the process dies.
     pub(crate) fn lock(&self) -> io::Result<FolderLock> {
         fs::create_dir_all(&self.path)?;
         let folder = File::open(&self.path)?;
@@ -89,7 +89,7 @@ impl AuthorityFolder {
         self.path.join("ttp.db")
     }
 
-    /// The socket, while it is served.
+    /// The socket, which exists while it is served.
     pub fn socket(&self) -> PathBuf {
         self.path.join("ttp.sock")
     }

@@ -1,5 +1,5 @@
-//! Writes files so that after a crash there is the old one or the new one, with the right mode from
-//! its first byte on.
+//! Writes files atomically: after a crash either the old or the new file exists, and no byte of it was ever readable
+//! to others than its mode says.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
@@ -25,7 +25,7 @@ impl KeyFileError {
         Self { action, path: path.to_owned(), source }
     }
 
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self) -> Option<String> {
         match self.source.kind() {
             io::ErrorKind::PermissionDenied => {
@@ -36,13 +36,13 @@ impl KeyFileError {
         }
     }
 
-    /// Whether the file is not there.
+    /// Returns true if the file does not exist.
     pub fn is_missing(&self) -> bool {
         self.source.kind() == io::ErrorKind::NotFound
     }
 }
 
-/// Writes a file under a temporary name, makes it durable, and gives it its name over an older one.
+/// Writes a file under a temporary name, makes it durable, and renames it over the old one.
 pub fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyFileError> {
     replace(path, bytes, mode).map_err(|source| KeyFileError::new("write", path, source))
 }
@@ -55,7 +55,7 @@ fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     temporary.push(name);
     temporary.push(".new");
     let temporary = folder.join(temporary);
-    // What a process left that died here before.
+    // A process that died here may have left one.
     remove_if_there(&temporary)?;
     let written = create(&temporary, bytes, mode).and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
@@ -68,7 +68,7 @@ fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(bytes)?;
-    // The mode given at creation is cut by the umask, this one is not.
+    // Set again, because the umask limits the mode given at creation.
     file.set_permissions(Permissions::from_mode(mode))?;
     file.sync_all()
 }
@@ -82,12 +82,12 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
 
 /// Makes the names in a folder durable.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    // A relative name without a folder lies in the current one, whose name is not empty.
+    // The parent of a bare file name is empty, and means the current folder.
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     File::open(folder)?.sync_all()
 }
 
-/// Makes a folder of this mode; one that is there already is given the mode.
+/// Makes a folder of this mode, or gives an existing one the mode.
 pub(crate) fn make_folder(path: &Path, mode: u32) -> Result<(), KeyFileError> {
     let made = match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
@@ -107,7 +107,7 @@ pub fn read(path: &Path) -> Result<String, KeyFileError> {
     text.map_err(|source| KeyFileError::new("read", path, source))
 }
 
-/// Whether a private key's file can be read by others than its owner.
+/// Returns true if others than its owner can read a private key's file.
 pub(crate) fn is_open_to_others(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
 }
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_names_the_file() {
+    fn an_error_in_writing_names_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("missing/a.key");
         let error = write(&path, b"", 0o600).unwrap_err();

@@ -1,7 +1,7 @@
-//! The TTP's memory, in SQLite: who owns which name, and every certificate that was ever issued.
+//! The TTP's database, in SQLite: the owners of all names, and every certificate that was ever issued.
 //!
-//! All is read and written inside of `Ledger::transact`, one transaction for one act. Nothing is ever
-//! changed or deleted, but for answers to renewals that are long over: the tables refuse it themselves.
+//! Each act is one transaction (`Ledger::transact`). Nothing is ever changed or deleted except answers to renewals
+//! that have expired: triggers on the tables enforce it.
 
 mod accounts;
 mod answers;
@@ -29,16 +29,16 @@ pub(crate) use answers::RequestKey;
 pub use certificates::{CertificateKind, IssuedCertificate};
 pub(crate) use inspect::{inspect, inspect_image};
 
-/// How long an act waits for another process's transaction.
+/// The longest time that an act waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(10);
 
-/// Why the database did not do what was asked.
+/// The reasons why the database did not carry out a request.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LedgerError {
-    /// There is none.
+    /// The database does not exist.
     #[error("there is no database {}", .0.display())]
     Missing(PathBuf),
-    /// The file is something else.
+    /// The file is not a database of the TTP.
     #[error("{} is not a database of the TTP", .0.display())]
     Foreign(PathBuf),
     /// A later version of the program wrote it.
@@ -61,7 +61,7 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Missing(_) => {
@@ -92,12 +92,12 @@ pub struct Ledger {
     open: Mutex<Open>,
 }
 
-/// A connection, and how its disk is.
+/// A connection, and the state of its disk.
 #[derive(Debug)]
 struct Open {
     connection: Connection,
     log: LogCopier,
-    /// The disk did not keep something. Nothing is written any more before the next start.
+    /// True once the disk has lost a write. Nothing more is written before the next start.
     given_up: bool,
 }
 
@@ -107,7 +107,7 @@ impl Open {
         Ok(Mutex::new(Self { connection, log, given_up: false }))
     }
 
-    /// Makes of a failure to commit what it means.
+    /// Classifies a failure to commit, and stops writing if the disk has lost a write.
     fn not_committed(&mut self, error: rusqlite::Error) -> LedgerError {
         let failure = LedgerError::from(error);
         if failure == LedgerError::Unsynced {
@@ -117,7 +117,7 @@ impl Open {
         failure
     }
 
-    /// What was committed stays in SQLite's log when that cannot be copied.
+    /// Copies SQLite's log if it is long. After a failure everything committed is still in the log.
     fn copy_log(&mut self) {
         if let Err(error) = self.log.after_commit(&self.connection) {
             let failure = self.not_committed(error);
@@ -126,14 +126,13 @@ impl Open {
     }
 }
 
-/// The ledger inside of one transaction. Its methods stand in the files below `ledger/`, one for each
-/// kind of record.
+/// The ledger within one transaction. Its methods are in the files below `ledger/`, one for each kind of record.
 pub(crate) struct LedgerTransaction<'a>(&'a Connection);
 
 impl Ledger {
     /// Makes a new database, readable by its owner alone.
     pub(crate) fn create(path: &Path) -> Result<Self, LedgerError> {
-        // SQLite itself would leave the mode to the umask; the files that it puts beside take over this one.
+        // SQLite would leave the mode to the umask. The files that it makes beside this one get the same mode.
         let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
         created.map_err(|error| LedgerError::Failed(format!("{}: {error}", path.display())))?;
         let mut connection = connect(path)?;
@@ -142,8 +141,8 @@ impl Ledger {
         Ok(Self { open: Open::new(connection)? })
     }
 
-    /// Opens a database, and brings it up to this program's version. The log beside it stays as it is until
-    /// [`settle`](Self::settle): it could be that of another database.
+    /// Opens a database, and brings it up to this program's version. SQLite's log beside it is not copied before
+    /// [`settle`](Self::settle): it could belong to another database.
     pub fn open(path: &Path) -> Result<Self, LedgerError> {
         refuse_missing(path)?;
         let mut connection = connect(path)?;
@@ -154,8 +153,8 @@ impl Ledger {
         Ok(Self { open: Open::new(connection)? })
     }
 
-    /// Copies the log into the database, once it is known that they belong together. What the log holds may be in
-    /// memory alone, if the disk failed before, and is on the disk afterwards.
+    /// Copies SQLite's log into the database, once it is known that they belong together. If the disk failed before,
+    /// the log's contents may have been in memory alone; afterwards they are on the disk.
     pub(crate) fn settle(&self) -> Result<(), LedgerError> {
         let open = self.opened();
         copy_log(&open.connection)?;
@@ -163,7 +162,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Does one act: all of it, or none when it gives an error.
+    /// Carries out one act: all of it, or nothing if it returns an error.
     pub(crate) fn transact<T, E: From<LedgerError>>(
         &self,
         act: impl FnOnce(&LedgerTransaction<'_>) -> Result<T, E>,
@@ -172,7 +171,7 @@ impl Ledger {
         if open.given_up {
             return Err(LedgerError::Unsynced.into());
         }
-        // Immediate: an act that reads first must not find out later that another one wrote meanwhile.
+        // Immediate, so that nothing is written between an act's reads and its writes.
         let transaction = open.connection.transaction_with_behavior(TransactionBehavior::Immediate);
         let transaction = transaction.map_err(LedgerError::from)?;
         let result = act(&LedgerTransaction(&transaction))?;
@@ -181,7 +180,7 @@ impl Ledger {
         Ok(result)
     }
 
-    /// Reads without keeping others from writing.
+    /// Reads, while others may write.
     pub(crate) fn read<T>(
         &self,
         act: impl FnOnce(&LedgerTransaction<'_>) -> Result<T, LedgerError>,
@@ -191,7 +190,7 @@ impl Ledger {
         act(&LedgerTransaction(&transaction))
     }
 
-    /// A number that changes when another connection, of this process or another, has written.
+    /// A number that changes when another connection, in this process or another, has written.
     pub(crate) fn data_version(&self) -> Result<i64, LedgerError> {
         Ok(self.opened().connection.pragma_query_value(None, "data_version", |row| row.get(0))?)
     }
@@ -217,7 +216,7 @@ impl Ledger {
     }
 }
 
-/// That it cannot be seen does not mean that there is none.
+/// Refuses a path without a file. A path that cannot be looked up is another error: the file may exist.
 fn refuse_missing(path: &Path) -> Result<(), LedgerError> {
     match path.try_exists() {
         Ok(true) => Ok(()),
@@ -233,18 +232,18 @@ fn connect(path: &Path) -> Result<Connection, LedgerError> {
     Ok(connection)
 }
 
-/// What holds for a connection and is not kept in the file.
+/// Sets the options that belong to a connection and not to the file.
 fn prepare(connection: &Connection) -> Result<(), LedgerError> {
     connection.pragma_update(None, "foreign_keys", true)?;
-    // No other folder for temporary files is within reach, and none should hold what is in here.
+    // The sandbox allows no folder for temporary files, and none should have copies of this data.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    // Durable before it is answered, also when the power fails.
+    // Every act is durable before it is answered, even if the power fails.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(())
 }
 
-/// A name or id out of a column. The columns hold only what was parsed before.
+/// Parses a name or id from a column, which holds only valid ones.
 fn parsed<T: FromStr<Err = NameError>>(text: &str) -> Result<T, LedgerError> {
     text.parse().map_err(|_| LedgerError::Failed(format!("'{text}' is no name")))
 }

@@ -1,12 +1,12 @@
-//! The trusted third party: mints certificates, and never mints a name twice.
+//! The trusted third party: mints certificates, and never gives a name to a second account.
 //!
-//! [`Authority`] is the whole of what it decides: it checks a request, chooses every field of a
-//! certificate from a fixed profile (`profile.rs`), and writes what it did into its [`ledger`] before it
-//! answers. [`listener`] serves it to the server over a Unix socket. [`commands`] are what an operator
-//! types, defined in [`cli`] and completed from a file by [`config`]; [`danger`] is what is not done unless
-//! somebody allows it; [`folder`] says where keys lie and
-//! [`keyfiles`] how they are written, so that nothing half-made is ever seen. Time comes from a
-//! [`Clock`].
+//! [`Authority`] makes all decisions: it checks a request, chooses every field of a certificate from a fixed
+//! [`profile`], and records the act in its [`ledger`] before it answers. [`listener`] serves it to the server over a
+//! Unix socket.
+//!
+//! The operator's [`commands`] are defined in [`cli`] and completed from a file by [`config`]; [`danger`] lists the
+//! unsafe conditions that have to be allowed by name. [`folder`] has the paths of all keys, and [`keyfiles`] writes
+//! them so that nobody ever sees a half-written file. Time comes from a [`Clock`].
 //!
 //! Benches and tests mint through this library: [`commands::init`], then [`Authority::open`] and
 //! [`Authority::enrol`].

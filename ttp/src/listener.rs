@@ -1,6 +1,7 @@
 //! Serves the authority on a Unix socket: the protocol of [`parlour_protocol::ttp`].
 
 mod connection;
+mod lines;
 mod request;
 mod socket;
 mod watch;
@@ -20,20 +21,20 @@ use crate::ledger::Ledger;
 use connection::Connection;
 use watch::Observer;
 
-/// Connections at once; a further one waits until it is accepted.
+/// The most connections at once. A further one waits until it is accepted.
 const CONNECTIONS: usize = 64;
 
-/// Connections at once that watch: fewer, so that there is always room for requests. A further one is
-/// refused.
+/// The most connections that watch at once. There are fewer, so that there is always room for requests. A further one
+/// is refused.
 const WATCHERS: usize = 16;
 
-/// Time for a request to arrive, and for an answer to be taken; then the connection is closed.
+/// The time for a request to arrive, and for an answer to be read. Then the connection is closed.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Time for what is under way when the listener stops.
+/// The time for requests under way when the listener stops.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// How often the database is asked whether somebody revoked.
+/// The time between two checks of the database for new revocations.
 const POLL: Duration = Duration::from_millis(200);
 
 /// Accepts connections and answers them.
@@ -53,7 +54,7 @@ impl Listener {
         Ok(Self { socket: socket.listen()?, authority, observer: Observer::new(observer)? })
     }
 
-    /// Serves until `stop`, then ends what is under way.
+    /// Serves until `stop`, then waits for requests under way.
     pub async fn run(self, stop: CancellationToken) {
         let tasks = TaskTracker::new();
         let news = self.observer.news();
@@ -87,14 +88,14 @@ impl Listener {
 
 type Accepted = (tokio::net::UnixStream, tokio::sync::OwnedSemaphorePermit);
 
-/// Waits for a place, then for a connection. `None` never comes while the semaphore is open.
+/// Waits for a place, then for a connection. Never `None`, because nothing closes the semaphore.
 async fn accept(socket: &UnixListener, places: &Arc<Semaphore>) -> Option<Accepted> {
     let place = Arc::clone(places).acquire_owned().await.ok()?;
     loop {
         match socket.accept().await {
             Ok((stream, _)) => return Some((stream, place)),
             Err(error) => {
-                // Out of descriptors, as a rule; trying again at once would only spin.
+                // Usually there are no descriptors left; trying again at once would only spin.
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }

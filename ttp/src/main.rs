@@ -1,4 +1,4 @@
-//! `parlour-ttp`: reads the command line, does it, and says on standard error what went wrong.
+//! `parlour-ttp`: reads the command line, runs the command, and reports errors on standard error.
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -8,10 +8,10 @@ use clap::error::ErrorKind;
 use parlour_ttp::cli::Cli;
 use parlour_ttp::commands;
 
-/// The exit status of everything that went wrong.
+/// The exit status of a command that could not be carried out.
 const FAILED: u8 = 2;
 
-/// The exit status of what was looked at and is not as it should be.
+/// The exit status of a check that found a fault.
 const NOT_WELL: u8 = 1;
 
 fn main() -> ExitCode {
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What the command line's parser says: help and version as they are, errors on one line like ours.
+/// Prints what the parser of the command line says: help and version unchanged, errors on one line like ours.
 fn refuse(error: &clap::Error) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
@@ -52,7 +52,7 @@ fn fail(fact: &str, hint: Option<&str>) -> ExitCode {
     let mut out = io::stderr().lock();
     // One line, whatever was in a name or a path.
     let fact = fact.split_whitespace().collect::<Vec<_>>().join(" ");
-    // Where standard error is closed there is nobody left to tell.
+    // If standard error is closed, nobody is left to be told.
     let _ = writeln!(out, "error: {fact}");
     if let Some(hint) = hint {
         let _ = writeln!(out, "hint: {hint}");

@@ -1,4 +1,4 @@
-//! PEM, as far as it is needed: private keys out, certificates in.
+//! PEM: writes private keys and certificates, reads certificates.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,7 +18,7 @@ pub(crate) fn certificate(der: &[u8]) -> String {
 
 fn block(label: &str, der: &[u8]) -> Zeroizing<String> {
     let base64 = Zeroizing::new(STANDARD.encode(der));
-    // Large enough from the start: a string that grows leaves copies of itself behind.
+    // Large enough from the start: a string that grows leaves copies of its contents behind.
     let mut text = Zeroizing::new(String::with_capacity(base64.len() + base64.len() / 64 + 80));
     for part in ["-----BEGIN ", label, "-----\n"] {
         text.push_str(part);

@@ -1,5 +1,4 @@
-//! The profiles of the certificates that are issued. Every field is chosen here: of what an applicant
-//! sends, nothing is taken over but a public key.
+//! The profiles of the certificates. Every field is chosen here: only the public key is taken from a request.
 
 use parlour_keylog::{Host, RootCertificate, device_id};
 use parlour_protocol::{Timestamp, UserName};
@@ -11,39 +10,39 @@ use rcgen::{
 use thiserror::Error;
 use time::OffsetDateTime;
 
-/// How far before its issue a certificate begins, in seconds: the clocks of those who check it may be
-/// behind ours, and a new one has to hold for them at once.
+/// The time before its issue at which a certificate begins, in seconds. It is valid at once even for those whose
+/// clocks are behind ours.
 pub(crate) const SKEW: i64 = 5 * 60;
 
 const DAY: i64 = 24 * 60 * 60;
 
-/// How long a device certificate is valid, in seconds.
+/// The validity of a device certificate, in seconds.
 pub(crate) const DEVICE_LIFE: i64 = 7 * DAY;
 
-/// How long a server certificate is valid, in seconds.
+/// The validity of a server certificate, in seconds.
 const SERVER_LIFE: i64 = 365 * DAY;
 
-/// How long the root is valid, in seconds: 20 years of 365.25 days.
+/// The validity of the root, in seconds: 20 years of 365.25 days.
 const ROOT_LIFE: i64 = 7_305 * DAY;
 
 /// The longest common name (RFC 5280, `ub-common-name`), in characters.
 const COMMON_NAME_CHARACTERS: usize = 64;
 
-/// A certificate could not be made.
+/// The reasons why a certificate cannot be made.
 #[derive(Debug, Error)]
 pub enum ProfileError {
-    /// A time that no certificate can hold.
+    /// The time cannot be written in a certificate.
     #[error("the clock shows a time that a certificate cannot hold")]
     Time,
-    /// The library refused, for a reason of its own.
+    /// The library refused.
     #[error("the certificate could not be made: {0}")]
     Making(#[from] rcgen::Error),
 }
 
-/// The key that signs, with the name under which it does.
+/// The root's key, and its name as an issuer.
 pub type RootIssuer = Issuer<'static, KeyPair>;
 
-/// A self-signed root: CA:TRUE without a further authority below it, 20 years.
+/// A self-signed root: CA:TRUE with a path length of 0, valid for 20 years.
 pub fn root(key: &KeyPair, now: Timestamp) -> Result<Vec<u8>, ProfileError> {
     let mut params = params("Parlour root", now, now.as_seconds().saturating_add(ROOT_LIFE))?;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -52,7 +51,7 @@ pub fn root(key: &KeyPair, now: Timestamp) -> Result<Vec<u8>, ProfileError> {
     Ok(params.self_signed(key)?.der().to_vec())
 }
 
-/// A device certificate: the key signs for this user in client authentication, 7 days.
+/// A device certificate: the key authenticates this user as a TLS client, valid for 7 days.
 pub fn device(
     issuer: &RootIssuer,
     name: &UserName,
@@ -67,7 +66,7 @@ pub fn device(
     sign(issuer, &params, spki)
 }
 
-/// An account certificate: the key is the one to seal to for this user, as long as the root is valid.
+/// An account certificate: messages to this user are sealed to the key, valid as long as the root.
 pub fn account(
     issuer: &RootIssuer,
     root: &RootCertificate,
@@ -80,7 +79,7 @@ pub fn account(
     sign(issuer, &params, spki)
 }
 
-/// The key log's certificate: the Ed25519 key signs what the log states, as long as the root is valid.
+/// The key log's certificate: the Ed25519 key signs the log's statements, valid as long as the root.
 pub fn log(
     issuer: &RootIssuer,
     root: &RootCertificate,
@@ -92,7 +91,7 @@ pub fn log(
     sign(issuer, &params, spki)
 }
 
-/// A server certificate: the key is a server's on these hosts, 365 days.
+/// A server certificate: the key is that of a server on these hosts, valid for 365 days.
 pub fn server(
     issuer: &RootIssuer,
     hosts: &[Host],
@@ -108,7 +107,7 @@ pub fn server(
     sign(issuer, &params, spki)
 }
 
-/// What all have in common; they differ in what they may be used for.
+/// The fields that all certificates share.
 fn params(common_name: &str, now: Timestamp, not_after: i64) -> Result<CertificateParams, ProfileError> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();

@@ -3,9 +3,8 @@
 //! `age -d -i KEY FILE | tar x` therefore opens one without any program of Parlour. age authenticates every byte
 //! that is read from the file, but not who made it, since a recipient is public.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use age::{DecryptError, Decryptor, Encryptor};
@@ -25,17 +24,17 @@ const MANIFEST: &str = "manifest.json";
 /// The length in bytes of the longest manifest that is read.
 const MANIFEST_BYTES: u64 = 65_536;
 
-/// No file of a key is longer than this, in bytes.
+/// The length in bytes of the longest key file.
 const KEY_BYTES: usize = 65_536;
 
-/// What is in a file of a backup; it is erased from memory when it is dropped.
+/// The contents of a file in a backup, erased from memory when dropped.
 pub type FileInMemory = Zeroizing<Vec<u8>>;
 
-/// What a backup says of itself.
+/// The description at the beginning of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     format: u32,
-    /// The program whose data it holds.
+    /// The program whose data it contains.
     pub program: String,
     /// The version of the program that made it.
     pub version: String,
@@ -158,22 +157,26 @@ fn header(name: &str, length: u64) -> io::Result<tar::Header> {
     Ok(header)
 }
 
-/// Writes the files of a backup of `program` into a folder, each readable by its owner alone. They must be
-/// `names`, in this order. Success means that the whole backup is authentic; after a failure the files in the
-/// folder must not be used.
+/// Writes the files of a backup of `program` into the given ones, each with its name in the backup; these must be
+/// its files, in their order. Success means that the whole backup is authentic and on the disk; after a failure the
+/// files must not be used.
 pub fn unpack(
     path: &Path,
     identities: &Identities,
     program: &str,
-    names: &[&str],
-    into: &Path,
+    files: &mut [(&str, &mut File)],
 ) -> Result<Manifest, UnpackError> {
     let broken = |error: io::Error| UnpackError::Damaged { path: path.to_owned(), reason: error.to_string() };
-    open(path, identities, program, names, |name, from| write(from, &into.join(name), &broken))
+    let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
+    let mut targets = files.iter_mut();
+    open(path, identities, program, &names, |name, from| match targets.next() {
+        Some((_, target)) => write(from, name, target, &broken),
+        None => Ok(()),
+    })
 }
 
 /// Reads the files of a backup of `program` into memory, and writes nothing anywhere. They must be `names`, in
-/// this order, and come in it. The whole backup was authentic when this succeeds.
+/// this order, and are returned in it. Success means that the whole backup is authentic.
 pub fn read(
     path: &Path,
     identities: &Identities,
@@ -182,7 +185,7 @@ pub fn read(
 ) -> Result<(Manifest, Vec<FileInMemory>), UnpackError> {
     let mut files = Vec::new();
     let manifest = open(path, identities, program, names, |_, from| {
-        // Large enough for a key from the start: what grows leaves copies of itself behind.
+        // Large enough for a key from the start: a vector that grows leaves copies of its contents behind.
         let mut content = Zeroizing::new(Vec::with_capacity(KEY_BYTES));
         from.read_to_end(&mut content)
             .map_err(|error| UnpackError::Damaged { path: path.to_owned(), reason: error.to_string() })?;
@@ -253,19 +256,18 @@ pub fn read_tar(
 /// Writes one file. A failure to read is the backup's fault, a failure to write the disk's.
 fn write(
     from: &mut dyn Read,
-    path: &Path,
+    name: &str,
+    target: &mut File,
     broken: &impl Fn(io::Error) -> UnpackError,
 ) -> Result<(), UnpackError> {
-    let unwritable = |source| UnpackError::Unwritable { path: path.to_owned(), source };
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(unwritable)?;
+    let unwritable = |source| UnpackError::Unwritable { path: name.into(), source };
     let mut buffer = vec![0; 65_536];
     loop {
         let count = from.read(&mut buffer).map_err(broken)?;
         let Some(read) = buffer.get(..count).filter(|read| !read.is_empty()) else { break };
-        file.write_all(read).map_err(unwritable)?;
+        target.write_all(read).map_err(unwritable)?;
     }
-    file.sync_all().map_err(unwritable)
+    target.sync_all().map_err(unwritable)
 }
 
 /// The folder that contains a file; the current one for a bare name.

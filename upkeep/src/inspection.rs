@@ -74,7 +74,7 @@ impl Inspection {
     }
 }
 
-/// Asks SQLite whether the database's pages, indexes and references are consistent, and returns what is not.
+/// Has SQLite check the database's pages, indexes and references, and returns the faults.
 pub fn structure(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut damages = Vec::new();
     let mut statement = connection.prepare(&format!("PRAGMA integrity_check({NAMED})"))?;

@@ -22,7 +22,7 @@ pub enum KeyError {
     /// The file of a new key cannot be written.
     #[error("cannot write {}: {source}", path.display())]
     Write { path: PathBuf, source: io::Error },
-    /// The key file cannot be read, or holds no key.
+    /// The key file cannot be read, or contains no key.
     #[error("cannot use the key {}: {reason}", path.display())]
     Read { path: PathBuf, reason: String },
 }
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused_and_not_repeated() {
+    fn a_file_without_a_key_is_refused_and_its_contents_are_not_repeated() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("backup.key");
         for content in ["", "# nothing\n", "secret words\n"] {

@@ -8,12 +8,13 @@
 //! A backup is one file: a tar with a [`Manifest`] and the files that it lists, encrypted to an age [`Recipient`].
 //! [`Snapshot`] takes a consistent copy of a database in use, [`archive`] packs and unpacks, [`key`] makes and
 //! reads the keys. Each program checks its own database and returns an [`Inspection`]; [`structure`] is the part
-//! of the check that SQLite does.
+//! of the check that SQLite does, and [`backup`] compares the result with the manifest.
 //!
 //! Committed data must be on the disk: [`WriteFault`] classifies the failures to put it there, and a [`LogCopier`]
 //! notices those that SQLite would not report.
 
 pub mod archive;
+pub mod backup;
 mod durability;
 mod finding;
 mod inspection;
@@ -24,6 +25,7 @@ pub mod look;
 mod snapshot;
 
 pub use archive::{Manifest, PackError, UnpackError};
+pub use backup::BackupFault;
 pub use durability::{LogCopier, WriteFault, copy_log, write_fault_text};
 pub use finding::{Finding, Report, State};
 pub use inspection::{Inspection, Inventory, moment, structure};

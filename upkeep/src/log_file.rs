@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_written_is_counted_when_it_can_be_again() {
+    fn lines_that_could_not_be_written_are_counted_afterwards() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("server.log");
         let mut log = LogFile::open(&path, 1_000, 1).unwrap();

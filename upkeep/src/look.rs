@@ -149,14 +149,14 @@ fn date(seconds: i64) -> String {
 /// newest row; `now` and `tolerance` are in milliseconds.
 pub fn clock(newest: Option<&str>, now: i64, tolerance: i64) -> Finding {
     let Some(newest) = newest else {
-        return Finding::not_checked("clock", "nothing was stored yet that says what time it was");
+        return Finding::not_checked("clock", "nothing is stored yet to compare it with");
     };
     let here = moment(now);
     if *newest > *moment(now.saturating_add(tolerance)) {
-        let problem = format!("the newest that is stored is of {newest}, now it is {here} here");
+        let problem = format!("the newest row is from {newest}, and by this clock it is {here}");
         Finding::wrong("clock", problem, "set the clock of this machine, by NTP for example")
     } else {
-        Finding::well("clock", format!("it is {here}, the newest that is stored is of {newest}"))
+        Finding::well("clock", format!("it is {here}; the newest row is from {newest}"))
     }
 }
 
@@ -181,7 +181,7 @@ pub fn sandbox(available: Result<String, String>, wanted: bool) -> Finding {
     }
 }
 
-/// Checks the free room on the disk that holds a folder.
+/// Checks the free room on the disk of a folder.
 pub fn disk(folder: &Path) -> Finding {
     match statvfs(folder) {
         Ok(system) => {
@@ -201,7 +201,7 @@ fn room(free: u64, all: u64, folder: &Path) -> Finding {
     let share = (all / 100).saturating_mul(LEAST_SHARE).min(ENOUGH_FREE);
     let seen = format!("{} of {} are free for {}", size(free), size(all), folder.display());
     if free < share.max(LEAST_FREE) {
-        Finding::wrong("disk", seen, "make room: a full disk stops everything that is to be kept")
+        Finding::wrong("disk", seen, "free some space: with a full disk nothing can be stored")
     } else {
         Finding::well("disk", seen)
     }
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_is_well_between_its_dates_and_not_in_its_last_month() {
+    fn a_certificate_is_well_from_its_first_day_to_its_last_month() {
         let (from, until) = (1_000 * DAY_SECONDS, 1_365 * DAY_SECONDS);
         for (day, wrong) in [(999, true), (1_000, false), (1_335, false), (1_336, true), (1_366, true)] {
             let finding =
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_stored_is_not_of_the_future_but_for_the_tolerance() {
+    fn a_clock_behind_the_newest_row_is_wrong_beyond_the_tolerance() {
         let stored = moment(100_000);
         assert!(!is_wrong(&clock(Some(&stored), 100_000, 0)));
         assert!(!is_wrong(&clock(Some(&stored), 90_000, 10_000)));

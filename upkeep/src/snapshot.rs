@@ -10,7 +10,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
 
-/// How long to wait for a lock that another process holds briefly.
+/// The longest wait for a lock that another process holds briefly.
 const BUSY: Duration = Duration::from_secs(10);
 
 /// The reasons why a copy cannot be made.
@@ -32,6 +32,19 @@ pub enum SnapshotError {
     /// SQLite could not copy.
     #[error("cannot copy {}: {reason}", path.display())]
     Copy { path: PathBuf, reason: String },
+}
+
+impl SnapshotError {
+    /// Advice for the operator.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Missing(_) => "name the folder in which the database is".to_owned(),
+            Self::UnderWay(_) => "wait until it has ended".to_owned(),
+            Self::Hidden { .. } | Self::File { .. } | Self::Copy { .. } => {
+                "run it as the program's user, with room for a copy beside the database".to_owned()
+            }
+        }
+    }
 }
 
 /// The copy, readable by its owner alone and removed when this is dropped.
@@ -129,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_copy_is_of_one_moment_belongs_to_its_owner_and_goes() {
+    fn a_copy_shows_one_moment_is_its_owners_alone_and_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
         let database = Connection::open(&path).unwrap();
@@ -149,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_not_made() {
+    fn a_missing_database_is_not_created() {
         let folder = tempfile::tempdir().unwrap();
         assert!(matches!(Snapshot::take(&folder.path().join("a.db")), Err(SnapshotError::Missing(_))));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);

@@ -16,7 +16,7 @@ fn lines(path: &Path) -> String {
 }
 
 #[test]
-fn what_was_logged_outlives_a_next_file_that_cannot_be_opened() {
+fn logged_lines_survive_a_next_file_that_cannot_be_opened() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("server.log");
     let mut log = LogFile::open(&path, 40, 1).unwrap();

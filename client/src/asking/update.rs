@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use parlour_protocol::{Conversation, DeviceId, Seq, ServerAddress, UserName};
+use parlour_protocol::{Conversation, DeviceId, MessageId, Seq, ServerAddress, UserName};
 
 use crate::failure::Failure;
 use crate::reading::shown::Shown;
@@ -96,6 +96,8 @@ pub enum Connection {
 /// A message that the server has not stored yet.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Waiting {
+    /// Its id, which it keeps once it is stored.
+    pub id: MessageId,
     /// The conversation it goes to.
     pub to: Conversation,
     /// Its text.

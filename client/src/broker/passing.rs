@@ -1,4 +1,4 @@
-//! Whole messages over a socket pair, each with at most one open file.
+//! Sends whole messages over a socket pair, each with at most one open file.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -10,15 +10,15 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
-/// The longest message.
+/// The most bytes of a message.
 const LONGEST: usize = 4_096;
 
-/// Two ends, neither of which a new program inherits.
+/// Makes a pair of sockets that a new program does not inherit.
 pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
 }
 
-/// Sends a message and a copy of a file. Waits for nobody: what does not fit at once is an error.
+/// Sends a message and a copy of a file, without blocking: it is an error if the socket has no room.
 pub(crate) fn send(socket: impl AsFd, message: &[u8], file: Option<BorrowedFd<'_>>) -> io::Result<()> {
     if message.len() > LONGEST {
         return Err(io::Error::other("the message is too long"));
@@ -33,7 +33,7 @@ pub(crate) fn send(socket: impl AsFd, message: &[u8], file: Option<BorrowedFd<'_
     Ok(())
 }
 
-/// Waits for a message and the file that may come with it. `None` when the other end is closed.
+/// Waits for a message and the file that may come with it. `None` if the other end is closed.
 pub(crate) fn receive(socket: impl AsFd) -> io::Result<Option<(Vec<u8>, Option<OwnedFd>)>> {
     let mut message = vec![0; LONGEST];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_comes_whole_with_its_file_and_the_end_is_none() {
+    fn a_message_arrives_whole_with_its_file_and_a_closed_end_is_none() {
         let (here, there) = pair().unwrap();
         let (mut mine, theirs) = UnixStream::pair().unwrap();
         send(&here, b"one", Some(theirs.as_fd())).unwrap();
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_or_finds_no_room_is_refused_at_once() {
+    fn a_message_that_is_too_long_or_finds_no_room_is_refused_at_once() {
         let (here, there) = pair().unwrap();
         assert!(send(&here, &[0; LONGEST + 1], None).is_err());
         rustix::net::send(&here, &[0; LONGEST + 1], SendFlags::empty()).unwrap();

@@ -5,18 +5,18 @@ use std::net::SocketAddr;
 use parlour_protocol::UserName;
 use serde::{Deserialize, Serialize};
 
-/// The broker's first message, with standard input: it has confined itself, and the client can begin.
+/// The broker's first message, which brings the standard input: the broker is confined, and the client can begin.
 pub(crate) const BEGIN: &[u8] = b"begin";
 
-/// Asked by the client. The broker parses every argument again.
+/// The client's request. The broker parses every argument again.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "lowercase", deny_unknown_fields)]
 pub(crate) enum Request {
-    /// The addresses of a server, `HOST:PORT`.
+    /// Look up the addresses of a server, `HOST:PORT`.
     Resolve { server: String },
-    /// A listening socket in the folder of this user's profile.
+    /// Make a listening socket in the folder of this user's profile.
     Listen { user: UserName },
-    /// A connection to the socket that is there.
+    /// Connect to the socket in that folder.
     Connect { user: UserName },
 }
 
@@ -24,11 +24,11 @@ pub(crate) enum Request {
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub(crate) enum Answer {
-    /// The first of what was found.
+    /// The first addresses that were found.
     Addresses(Vec<SocketAddr>),
-    /// The socket comes with the answer.
+    /// The socket, which comes with the answer.
     Socket,
-    /// Why there is none.
+    /// The reason for the failure.
     Failed(String),
 }
 
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_verb_takes_what_it_says_and_nothing_else() {
+    fn each_verb_takes_its_own_arguments_and_no_others() {
         let sam = || "sam".parse().unwrap();
         for (text, request) in [
             (

@@ -152,6 +152,7 @@ impl Account {
             .iter()
             .skip(hidden)
             .map(|sending| Waiting {
+                id: sending.outgoing.id,
                 to: sending.outgoing.to.clone(),
                 text: sending.outgoing.body.text().to_owned(),
             })

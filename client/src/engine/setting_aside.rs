@@ -59,6 +59,11 @@ impl Engine {
             // Nothing that counts was kept.
             return self.keep_newer(ended.emptied(first), page, true).await;
         }
+        if account.records.begins_too_often(&ended, now)? {
+            let failure =
+                format!("it has other messages of {name} again and again, and nothing of it is taken now");
+            return Err(LinkError::Protocol(failure).into());
+        }
         let reason = if last < ended.last {
             Reason::SetBack
         } else if first > ended.last {
@@ -163,8 +168,8 @@ impl super::Account {
         let path = self.records.path(extent)?;
         let mut next = (extent.begins, extent.parent.is_some());
         let mut ended = Vec::new();
-        for generation in self.records.generations(extent)?.into_iter().take(TOLD) {
-            let Generation { number, first, last, parent, reason, noticed, server_last } = generation;
+        for generation in self.records.generations(extent).take(TOLD) {
+            let Generation { number, first, last, parent, reason, noticed, server_last } = generation?;
             let kept = (last + 1).saturating_sub(first);
             let missing = match reason {
                 Reason::Gap if !next.1 => next.0.saturating_sub(last + 1),

@@ -1,6 +1,5 @@
-//! The json face, for scripts and bots: requests and responses as [`asking::json`](crate::asking::json) has
-//! them, and between them events, which have an `event`. The socket of a running client is served here too,
-//! without events.
+//! The json face, for scripts and bots: requests and responses as [`asking::json`](crate::asking::json) defines them,
+//! with events between them, which have an `event`. It also serves the socket of a running client, without events.
 
 mod requests;
 
@@ -21,8 +20,8 @@ use crate::asking::update::{Connection, Update};
 use crate::failure::Failure;
 use requests::{Done, Patience};
 
-/// Serves one side until its input ends or it quits, and every request is answered. Returns whether everything was
-/// done. `login` is one that nobody asked for by a line: events tell that it succeeded, and one tells that it did not.
+/// Serves one program until its input ends or it quits, and all its requests are answered. Returns true if everything
+/// was done. `login` is a login that no request asked for: events report its success or failure.
 pub async fn serve(
     mut input: impl AsyncRead + Unpin,
     mut output: impl AsyncWrite + Unpin,
@@ -90,7 +89,7 @@ pub async fn serve(
             }
             update = next(&mut updates) => match update {
                 Some(update) => {
-                    patience.hear(&update);
+                    patience.note(&update);
                     if let Some(event) = event(&update) {
                         say(&mut output, &event).await?;
                     }
@@ -118,7 +117,7 @@ fn logged_out(reason: &Failure) -> Value {
     json!({"event": "logged_out", "error": ErrorObject::new(reason)})
 }
 
-/// An update as its JSON, if it is one for programs.
+/// An update as a JSON event, if programs get one for it.
 fn event(update: &Update) -> Option<Value> {
     Some(match update {
         Update::Connection(connection) => match connection {
@@ -146,7 +145,7 @@ fn event(update: &Update) -> Option<Value> {
             "event": "regrouped", "conversation": name, "generation": generation, "begins": begins, "last": last,
             "set_aside": set_aside,
         }),
-        // Each message is told once, when it stays as it is.
+        // Each message is reported once, with its final verdict.
         Update::Newest { .. } => return None,
         Update::Backlog(messages) => json!({"event": "backlog", "messages": messages}),
         Update::Judged(messages) => json!({"event": "judged", "messages": messages}),
@@ -166,7 +165,7 @@ mod tests {
     use crate::asking::asker::{Asked, Asker};
     use crate::link::LinkError;
 
-    /// Lines of `count` requests, the last without a line feed.
+    /// `count` lines with requests, the last without a line feed.
     fn says(count: usize) -> Vec<u8> {
         let say = |id| json!({"id": id, "do": "say", "to": "#lobby", "text": "hi"}).to_string();
         (0..count).map(say).collect::<Vec<_>>().join("\n").into_bytes()
@@ -182,7 +181,8 @@ mod tests {
         (ids, codes.map(str::to_owned).collect())
     }
 
-    async fn slowly(mut asked: mpsc::Receiver<Asked>, most: &mut usize, pause: Duration) {
+    /// Answers one request in each `pause`, and notes the most that waited.
+    async fn answer_slowly(mut asked: mpsc::Receiver<Asked>, most: &mut usize, pause: Duration) {
         let mut waiting = std::collections::VecDeque::new();
         loop {
             tokio::select! {
@@ -197,12 +197,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn every_request_is_answered_however_slowly_the_server_takes_them() {
+    async fn every_request_is_answered_even_if_the_server_is_slow() {
         let ((asker, asked), (_updates, updated)) = (Asker::new(), mpsc::channel(1));
         let (input, mut output, mut most) = (says(6_000), Vec::new(), 0);
         let all_done = tokio::select! {
             served = serve(input.as_slice(), &mut output, Requests::new(asker), Some(updated), None) => served.unwrap(),
-            () = slowly(asked, &mut most, Duration::from_millis(50)) => unreachable!(),
+            () = answer_slowly(asked, &mut most, Duration::from_millis(50)) => unreachable!(),
         };
         assert!(all_done);
         assert_eq!(answers(&output), ((0..6_000).collect(), vec![]));
@@ -210,13 +210,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_a_server_that_is_away_cannot_take_is_answered_with_an_error() {
+    async fn requests_for_a_server_that_cannot_be_reached_are_answered_with_an_error() {
         let ((asker, mut asked), (updates, updated)) = (Asker::new(), mpsc::channel(1));
         let (input, mut output) = (says(1_000), Vec::new());
         let begun = tokio::time::Instant::now();
         let reason = LinkError::Lost.into();
         updates.send(Update::Connection(Connection::Offline { reason, retry: None })).await.unwrap();
-        // Taken on, and answered by nobody.
+        // Takes requests and never answers them.
         let keeping = async {
             let mut kept = Vec::new();
             while let Some(asked) = asked.recv().await {
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_registers_is_logged_in_before_the_next_line_counts() {
+    async fn a_registration_logs_in_before_the_next_request_is_carried_out() {
         let ((asker, mut asked), (_updates, updated)) = (Asker::new(), mpsc::channel(1));
         let input = concat!(
             r#"{"id":1,"do":"register","name":"sam"}"#,

@@ -1,8 +1,8 @@
-//! Lines of text as they are written: to a pipe as they are, to a terminal broken into rows by us.
+//! Writes lines of text: unchanged to a pipe, broken into rows to a terminal.
 //!
-//! A terminal breaks a line that is longer than its rows by itself, and what comes then stands at the margin, where
-//! our own lines begin: padded with blanks, a text could look like a line of its own. So we break it, and each row
-//! but the first begins with a mark with which no line of ours begins.
+//! If a terminal breaks a long line, the rest begins at the margin, where the client's own lines begin: a text padded
+//! with blanks could pass for a line of its own. So the client breaks the line, and each row after the first begins
+//! with a mark that begins no line.
 
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
@@ -10,16 +10,16 @@ use std::os::fd::AsFd;
 use crate::face::wrap;
 use crate::locale::Charset;
 
-/// Stands at the beginning of a row that goes on from the one above.
+/// The beginning of a row that continues the one above.
 const MARK: &str = "  │ ";
 
-/// Where a terminal does not tell its columns.
+/// The width of a terminal that does not report it.
 const COLUMNS: usize = 80;
 
-/// Tells how many columns there are; nothing for what is no terminal.
+/// Reports the number of columns; `None` if it is not a terminal.
 pub type Columns = fn() -> Option<usize>;
 
-/// Where lines are written.
+/// A stream that lines are written to.
 #[derive(Debug, Clone, Copy)]
 pub struct Paper {
     charset: Charset,
@@ -27,7 +27,7 @@ pub struct Paper {
 }
 
 impl Paper {
-    /// For something with so many columns, on which these characters can be written.
+    /// A stream with these columns and characters.
     pub fn new(charset: Charset, columns: Columns) -> Self {
         Self { charset, columns }
     }
@@ -42,11 +42,11 @@ impl Paper {
         Self::new(Charset::of_process(), || columns(&std::io::stderr()))
     }
 
-    /// A line as it is written, in as many rows as it takes, without a line feed behind the last.
+    /// The rows of a line, without a line feed at the end.
     pub fn rows(self, line: &str) -> String {
         let Some(columns) = (self.columns)() else { return self.charset.line(line).into_owned() };
-        // What stands for a character that is not ASCII is longer, so that comes first. The last column stays free:
-        // some terminals go to the next row as soon as it is filled.
+        // Replacing characters that are not ASCII makes the line longer, so that comes first. The last column stays
+        // free, because some terminals go to the next row as soon as it is filled.
         let line = wrap::plain(&self.charset.line(line));
         let columns = columns.saturating_sub(1).max(1);
         let mark = if columns > 2 * MARK.chars().count() { MARK } else { "│" };
@@ -74,7 +74,7 @@ mod tests {
     const NARROW: Paper = Paper { charset: Charset::Utf8, columns: || Some(20) };
 
     #[test]
-    fn a_pipe_gets_lines_as_they_are_and_a_terminal_rows_that_say_what_they_are() {
+    fn a_pipe_gets_unchanged_lines_and_a_terminal_gets_marked_rows() {
         let line = "09:30:00 erik: one two three four";
         assert_eq!(PIPE.rows(line), line);
         assert_eq!(NARROW.rows(line), "09:30:00 erik: one\n  │ two three four");
@@ -95,11 +95,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_a_text_holds_a_terminal_has_nothing_to_break(text in any::<String>(), columns in 0_usize..4) {
+        fn no_row_is_so_long_that_a_terminal_would_break_it(text in any::<String>(), columns in 0_usize..4) {
             let columns: Columns = [|| Some(0), || Some(4), || Some(11), || Some(40)][columns];
             let limit = columns().unwrap().max(2);
             for row in (Paper { columns, ..NARROW }).rows(&parlour_protocol::clean(&text)).split('\n') {
-                // Also on a terminal that joins nothing.
+                // Even on a terminal that joins no characters.
                 let cells: usize = row.chars().map(|c| c.width().unwrap_or(0)).sum();
                 prop_assert!(cells <= limit, "{cells} in {limit}: {row:?}");
             }

@@ -22,12 +22,12 @@ use crate::face::words::{self, Intent, LineError, Misread};
 use crate::failure::Failure;
 use crate::reading::shown::Shown;
 
-/// How a plain face ended.
+/// The end of a plain face.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// At the end of input, or by `/exit`; whether everything was done.
+    /// At the end of input, or by `/exit`.
     Left {
-        /// False when anything was refused.
+        /// False if anything was refused.
         all_done: bool,
     },
     /// By `/dialect json`: the json face goes on.
@@ -44,22 +44,21 @@ pub struct Plain<O, E> {
     paper: Paper,
     news_paper: Paper,
     user: Option<UserName>,
-    /// The newest place in each conversation, its generation and `seq`, that was shown.
+    /// The place of the newest message that was shown in each conversation: its generation and `seq`.
     shown: HashMap<Conversation, (u64, Seq)>,
-    /// Messages that came while an answer was waited for that must be shown before them.
+    /// Messages that came during a login, whose answer must be shown before them.
     held: Vec<Shown>,
     holding: bool,
     offline: bool,
-    /// Whether there was a connection to lose.
+    /// True if there was a connection that can be lost.
     connected: bool,
     all_done: bool,
-    /// What was read of the input and belongs to the face that goes on.
+    /// Input that was read already and is for the face that goes on.
     rest: Vec<u8>,
 }
 
 impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
-    /// A face that writes answers to the output and news to the other, each as its paper takes it, with times in
-    /// `zone`.
+    /// A face that writes answers to `output` and news to `news`, with times in `zone`.
     pub fn new(
         asker: Asker,
         updates: mpsc::Receiver<Update>,
@@ -86,13 +85,12 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
         }
     }
 
-    /// What is needed to go on in another face: updates, and what was read of the input already.
+    /// Hands over to another face: the updates, and the input that was read already.
     pub fn into_parts(self) -> (mpsc::Receiver<Update>, Vec<u8>) {
         (self.updates, self.rest)
     }
 
-    /// Logs in, when a user is named; then serves `input` to its end. An error is one that keeps the
-    /// client from working at all.
+    /// Logs in, if a user is named, and serves `input` to its end. Returns only errors that end the client.
     pub async fn run(
         &mut self,
         mut input: impl AsyncRead + Unpin,
@@ -127,12 +125,12 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
                     _ if !lines.is_empty() => lines.feed(b"\n"),
                     _ => return Ok(Ended::Left { all_done: self.all_done }),
                 },
-                Some(update) = self.updates.recv() => self.hear(update).await?,
+                Some(update) = self.updates.recv() => self.take(update).await?,
             }
         }
     }
 
-    /// What no command can mend ends the client; all else is one refused command.
+    /// Ends the client by an error that no command can correct; any other error is shown.
     async fn settle(&mut self, outcome: Result<(), Failure>) -> Result<(), Failure> {
         match outcome {
             Ok(()) => Ok(()),
@@ -142,7 +140,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
     }
 
     async fn carry_out(&mut self, line: Result<String, Refusal>) -> Result<Option<Ended>, Failure> {
-        // Blank lines are no commands; scripts end with them.
+        // Scripts often end with blank lines, which are ignored.
         if line.as_ref().is_ok_and(|line| line.trim().is_empty()) {
             return Ok(None);
         }
@@ -158,7 +156,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
                 return Ok(Some(Ended::Json));
             }
             Ok(Intent::Help) => self.print(&words::help_line()).await,
-            // In a face of lines there is nowhere to go.
+            // Plain lines have no conversation that could be open.
             Ok(Intent::Open(to)) => {
                 Err(Failure::from(Refusal::Format).hinted(format!("nothing was said: write {to} TEXT")))
             }
@@ -215,12 +213,11 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
     }
 
     async fn say(&mut self, to: Conversation, text: SafeText) -> Result<(), Failure> {
-        // The message itself comes as an update, in its place among others'.
+        // The message itself comes as an update, in order with the others.
         self.wait_for(Action::Say { to, text }).await.map(|_| ())
     }
 
-    /// Has an action done, and shows what happens meanwhile. A lost server is waited for, but not for
-    /// ever.
+    /// Carries out an action, and shows updates meanwhile. Waits for a server that cannot be reached, up to a limit.
     async fn wait_for(&mut self, action: Action) -> Result<Answer, Failure> {
         let mut answer = self.asker.begin(action).await?;
         let mut offline_since: Option<Instant> = None;
@@ -234,17 +231,17 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
                     Err(_) if given_up.is_some() => break Err(AskError::Unsent.into()),
                     Err(_) => {}
                 },
-                Some(update) = self.updates.recv() => self.hear(update).await?,
+                Some(update) = self.updates.recv() => self.take(update).await?,
             }
         };
-        // What the engine said before its answer is shown before it.
+        // Updates that came before the answer are shown before it.
         while let Ok(update) = self.updates.try_recv() {
-            self.hear(update).await?;
+            self.take(update).await?;
         }
         outcome
     }
 
-    async fn hear(&mut self, update: Update) -> Result<(), Failure> {
+    async fn take(&mut self, update: Update) -> Result<(), Failure> {
         match update {
             Update::Message(shown) if self.holding => {
                 self.held.push(*shown);
@@ -259,13 +256,13 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
                 Ok(())
             }
             Update::Progress(text) | Update::Notice(text) => self.report(&text).await,
-            Update::Connection(connection) => self.hear_connection(connection).await,
+            Update::Connection(connection) => self.report_connection(connection).await,
             Update::LoggedOut { reason } => {
                 self.user = None;
                 self.shown.clear();
                 self.refuse(&reason).await
             }
-            // Lines are said once, when they stay as they are.
+            // Each message is shown once, with its final verdict.
             Update::Newest { .. }
             | Update::Regrouped { .. }
             | Update::LoggedIn { .. }
@@ -275,7 +272,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
         }
     }
 
-    async fn hear_connection(&mut self, connection: Connection) -> Result<(), Failure> {
+    async fn report_connection(&mut self, connection: Connection) -> Result<(), Failure> {
         match connection {
             Connection::Connecting { server } => self.report(&format!("connecting to {server}")).await,
             Connection::Guest { server } => {
@@ -296,7 +293,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
             Connection::Offline { reason, retry: None } if std::mem::take(&mut self.connected) => {
                 self.report(&format!("not connected: {reason}")).await
             }
-            // The command that wanted a connection says why there is none.
+            // The command that needs a connection reports why there is none.
             Connection::Offline { retry: None, .. } => Ok(()),
         }
     }
@@ -334,6 +331,6 @@ async fn write_line(output: &mut (impl AsyncWrite + Unpin), line: &str) -> Resul
         output.write_all(format!("{line}\n").as_bytes()).await?;
         output.flush().await
     };
-    // Nobody reads what we say any more: there is no use in going on.
+    // The reader of the output is gone, so the client ends.
     written.await.map_err(|_: std::io::Error| AskError::Ending.into())
 }

@@ -1,9 +1,9 @@
 //! The terminal face: conversations on the left, messages on the right, the input below.
 //!
-//! [`app`] is the face without its terminal: keys ([`keys`]), the engine's updates and answers go in,
-//! effects come out. What it has is the [`State`](state::State) that updates add up to and the [`view`]
-//! of this one user, with the [`composer`], its [`history`] and [`completion`]. [`draw`] makes a
-//! screen of the two, and nothing else. Here is only the loop that ties them to the [`terminal`].
+//! [`app`] is the face without its terminal: keys ([`keys`]) and the engine's updates and answers go in, effects come
+//! out. It holds the [`State`](state::State), to which updates add up, and the [`view`] of this one user with the
+//! [`composer`], its [`history`] and [`completion`]. [`draw`] makes a screen of these two alone, and [`rows`] writes the
+//! changes. This file only connects them with the [`terminal`] in a loop.
 
 mod app;
 mod ascii;
@@ -39,27 +39,27 @@ use crate::failure::Failure;
 use crate::locale::Charset;
 use app::{App, Effect};
 use draw::Moment;
-use terminal::{Screen, Signals};
+use terminal::{Order, Screen, Signals};
 
 pub(crate) use terminal::leave_screen;
 
-/// How often what counts down is drawn.
+/// The time between two draws of a countdown.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Who the terminal face begins as.
+/// The user that the terminal face starts with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FirstLogin {
-    /// The user who was named.
+    /// The user who was named at the start.
     Asked(UserName),
     /// The only user whose keys are on this machine.
     Only(UserName),
-    /// A guest.
+    /// No user: a guest.
     None,
 }
 
-/// Runs the terminal face until the user leaves, beginning as `login` says.
-/// `profiles` are the users whose keys are on this machine. The terminal understands `charset`. An error is one of the terminal, or says that
-/// the engine has ended.
+/// Runs the terminal face until the user leaves, beginning with this login. `profiles` are the users whose keys are on
+/// this machine, and `charset` the characters that the terminal understands. Fails if the terminal does, or if the
+/// engine has ended.
 pub async fn run(
     asker: Asker,
     mut updates: mpsc::Receiver<Update>,
@@ -94,7 +94,13 @@ pub async fn run(
             screen.draw(|frame| draw::draw(frame, &app.state, &app.view, &moment)).map_err(failed)?;
         }
         tokio::select! {
-            () = signals.come() => return Ok(()),
+            order = signals.next() => match order {
+                Order::Leave => return Ok(()),
+                Order::GoOn => {
+                    screen.take_again().map_err(failed)?;
+                    app.redraw();
+                }
+            },
             event = events.recv() => match event {
                 Some(event) => app.event(event.map_err(failed)?),
                 None => return Err(AskError::Ending.into()),
@@ -104,7 +110,7 @@ pub async fn run(
                 None => return Err(AskError::Ending.into()),
             },
             Some((purpose, outcome)) = answers.next(), if !answers.is_empty() => {
-                // What the engine said before its answer comes before it.
+                // Updates that came before the answer are shown before it.
                 while let Ok(update) = updates.try_recv() {
                     app.update(update, clock.now());
                 }
@@ -112,7 +118,7 @@ pub async fn run(
             }
             _ = ticks.tick(), if app.wants_ticks() => app.tick(clock.now()),
         }
-        // Whatever came in one burst is drawn once.
+        // Everything that came in one burst is drawn once.
         while let Ok(update) = updates.try_recv() {
             app.update(update, clock.now());
         }

@@ -1,4 +1,4 @@
-//! `/why` in words: what happened to what is kept of a conversation on this machine, and what to do about it.
+//! `/why` in words: the changes to the messages that are kept of a conversation, and advice.
 
 use jiff::tz::TimeZone;
 use parlour_protocol::Conversation;
@@ -7,10 +7,10 @@ use crate::asking::action::Ended;
 use crate::face::wording::moment;
 use crate::records::Reason;
 
-/// A line for each thing that happened, the newest first; one line when nothing did.
+/// A line for each change, the newest first; one line if there was none.
 pub fn lines(conversation: &Conversation, ended: &[Ended], zone: &TimeZone) -> Vec<String> {
     if ended.is_empty() {
-        return vec![format!("{conversation}: all that is kept here fits what the server has")];
+        return vec![format!("{conversation}: all messages kept here agree with the server's")];
     }
     ended.iter().map(|ended| line(conversation, ended, zone)).collect()
 }
@@ -20,13 +20,17 @@ fn line(conversation: &Conversation, ended: &Ended, zone: &TimeZone) -> String {
     let noticed = moment(ended.noticed, zone);
     let happened = match reason {
         Reason::SetBack => format!("the server had {server_last} messages, this machine {kept_last}"),
-        Reason::OtherMessage => "the server had other messages in places that were taken".to_owned(),
+        Reason::OtherMessage => {
+            "the server had other messages in place of some that are kept here".to_owned()
+        }
         Reason::Gap => format!("the server had {server_last} messages, this machine only {kept_last}"),
     };
     let became = match (set_aside, missing) {
-        (0, 0) => "it fits again, and nothing is set aside".to_owned(),
-        (0, 1) => "1 message between is not here; scroll up to fetch it".to_owned(),
-        (0, missing) => format!("{missing} messages between are not here; scroll up to fetch them"),
+        (0, 0) => "they agree again, and nothing is set aside".to_owned(),
+        (0, 1) => "1 message between is not on this machine; scroll up to fetch it".to_owned(),
+        (0, missing) => {
+            format!("{missing} messages between are not on this machine; scroll up to fetch them")
+        }
         (1, _) => format!("1 message is set aside, and can be read in the history; {}", advice(*reason)),
         (count, _) => {
             format!("{count} messages are set aside, and can be read in the history; {}", advice(*reason))

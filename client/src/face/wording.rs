@@ -5,7 +5,7 @@ use parlour_protocol::{Conversation, Timestamp, clean, needs_conversation};
 
 use crate::reading::shown::Shown;
 
-/// `2019-11-01 09:30:00` in a time zone; a moment that has no such form shows as its number.
+/// `2019-11-01 09:30:00` in a time zone; a time out of range is shown as its number.
 pub fn moment(time: Timestamp, zone: &TimeZone) -> String {
     match jiff::Timestamp::from_millisecond(time.as_millis()) {
         Ok(moment) => moment.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
@@ -13,9 +13,9 @@ pub fn moment(time: Timestamp, zone: &TimeZone) -> String {
     }
 }
 
-/// A message as its one line: `2019-11-01 09:30:00 erik: @sam hey how are you?`. What must be known about it stands
-/// in brackets between name and colon, where no text can be. A channel's text that could pass for another kind of
-/// line has its conversation in front, as a private one always has.
+/// A message as one line: `2019-11-01 09:30:00 erik: @sam hey how are you?`. Remarks stand in brackets between the name
+/// and the colon, where no text can stand. A private text, and a channel's text that could pass for another kind of
+/// line, has its conversation in front.
 pub fn line(shown: &Shown, zone: &TimeZone) -> String {
     let mut line = format!("{} {}", moment(shown.time, zone), shown.from);
     for remark in remarks(shown, zone) {
@@ -36,7 +36,7 @@ pub fn line(shown: &Shown, zone: &TimeZone) -> String {
     line
 }
 
-/// What must be known about a message besides its text.
+/// The remarks that a reader must see beside a message's text.
 pub fn remarks(shown: &Shown, zone: &TimeZone) -> Vec<String> {
     let signed = shown.signed.map(|signed| format!("signed {}", moment(signed, zone)));
     let time = shown.remark_on_time().map(str::to_owned);

@@ -1,5 +1,5 @@
-//! What a user can type: one table of commands, from which parsing, `/help`, completion and the
-//! documentation are made.
+//! The commands that a user can type. One table feeds parsing, `/help`, completion and the documentation; [`guess`] finds
+//! what a mistyped command may have meant.
 
 mod guess;
 
@@ -13,19 +13,19 @@ use crate::failure::{Explain, Explanation, Kind};
 /// A command that begins with a slash.
 #[derive(Debug, Clone, Copy)]
 pub struct Word {
-    /// With its slash.
+    /// The name, with its slash.
     pub name: &'static str,
-    /// Another name for it, which other programs have made people used to.
+    /// Another name, which people know from other programs.
     pub alias: Option<&'static str>,
-    /// As `/help` shows them.
+    /// The arguments, as `/help` shows them.
     pub arguments: &'static str,
-    /// Its effect in a few words, for `/help`.
+    /// The effect in a few words, for `/help`.
     pub help: &'static str,
     /// The people who may use it.
     pub open_to: OpenTo,
-    /// The kind of its argument, for completion.
+    /// The kind of the argument, for completion.
     pub completes: Completes,
-    /// Whether it means something in the terminal alone.
+    /// True if it works only in the terminal.
     pub for_terminal: bool,
 }
 
@@ -43,7 +43,7 @@ pub enum OpenTo {
 /// The kind of an argument, by which it is completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Completes {
-    /// There is none, or it cannot be guessed.
+    /// No argument, or one that cannot be guessed.
     Nothing,
     /// A user whose keys are on this machine.
     Profile,
@@ -65,7 +65,7 @@ pub const WORDS: &[Word] = &[
     word(
         "/why",
         "[CONVERSATION]",
-        "what happened to what is kept here",
+        "explain what differs from the server",
         OpenTo::Users,
         Completes::Conversation,
     ),
@@ -93,7 +93,7 @@ impl Word {
         Self { alias: Some(alias), ..self }
     }
 
-    /// The command of this name.
+    /// Finds a command by its name or its alias.
     fn named(name: &str) -> Option<&'static Self> {
         WORDS.iter().find(|word| word.name == name || word.alias == Some(name))
     }
@@ -103,7 +103,7 @@ impl Word {
     }
 }
 
-/// What is wrong with a line: a refusal, whose words are fixed, and what they do not say.
+/// The fault in a line: a refusal, whose words are fixed, and a hint that says more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Misread {
     refusal: Refusal,
@@ -122,22 +122,22 @@ impl From<Refusal> for Misread {
     }
 }
 
-/// Why a line is not carried out.
+/// The reason why a line is not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LineError {
-    /// It means nothing, or nothing now.
+    /// It is wrong, or not possible now.
     #[error("{}", .0.refusal)]
     Refused(Misread),
-    /// It means something to guests alone.
+    /// It is for guests, and a user is logged in.
     #[error(transparent)]
     LoggedIn(AskError),
-    /// It is a command that means nothing without a terminal.
+    /// It is a command for the terminal alone.
     #[error("{0} is for the terminal")]
     ForTerminal(&'static str),
 }
 
 impl LineError {
-    /// What [`parse`] said of a line that `user` has typed, or else a guest.
+    /// The error of a line that [`parse`] refused, typed by `user` or, without one, by a guest.
     pub fn new(misread: Misread, user: Option<&UserName>) -> Self {
         match (&misread.refusal, user) {
             (Refusal::NotNow, Some(name)) => Self::LoggedIn(AskError::LoggedIn(name.clone())),
@@ -185,8 +185,8 @@ pub enum Intent {
     Say(SafeText),
 }
 
-/// Reads a line. What is wrong with it is judged in the order of the protocol: unknown, then not now,
-/// then the format.
+/// Reads a line. Faults are checked in the order of the protocol: first for an unknown command, then for one that is not
+/// available now, then for the format.
 pub fn parse(line: &str, logged_in: bool) -> Result<Intent, Misread> {
     if line.starts_with('/') && !line.starts_with("//") {
         return slash(line, logged_in);
@@ -259,13 +259,13 @@ fn slash(line: &str, logged_in: bool) -> Result<Intent, Misread> {
     }
 }
 
-/// The command of a line that means something in the terminal alone.
+/// The command of a line, if it is for the terminal alone.
 pub fn for_terminal(line: &str) -> Option<&'static str> {
     let name = line.split([' ', '\t']).next();
     WORDS.iter().find(|word| word.for_terminal && Some(word.name) == name).map(|word| word.name)
 }
 
-/// `/help` on one line, for faces without a terminal.
+/// `/help` on one line, for plain lines.
 pub fn help_line() -> String {
     let words = WORDS.iter().filter(|word| !word.for_terminal);
     let mut parts: Vec<String> = words.map(Word::written).collect();
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_mean_what_people_expect() {
+    fn lines_have_the_meaning_that_people_expect() {
         let sam: UserName = "sam".parse().unwrap();
         let direct = Conversation::Direct(sam.clone());
         assert_eq!(parse("/register sam", false), Ok(Intent::Register(sam.clone())));
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_comes_before_not_now_and_not_now_before_the_format() {
+    fn a_line_is_checked_for_its_command_then_its_time_then_its_format() {
         for (line, logged_in, refusal) in [
             ("/nonsense", false, Refusal::UnknownCommand("/nonsense".into())),
             ("/users now", false, Refusal::NotNow),
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_fixed_words_do_not_say_stands_in_the_hint() {
+    fn the_hint_says_what_the_fixed_words_leave_out() {
         let hint = |line: &str, logged_in| {
             let misread = parse(line, logged_in).unwrap_err();
             LineError::new(misread, None).explain().hint.unwrap_or_default()
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn every_word_is_parsed_and_in_the_help_of_its_faces() {
+    fn every_command_is_parsed_and_is_in_the_help_of_its_faces() {
         for word in WORDS {
             for name in [Some(word.name), word.alias].into_iter().flatten() {
                 let misread = parse(name, word.open_to == OpenTo::Users).err();

@@ -1,4 +1,4 @@
-//! Text from elsewhere made ready for cells: harmless, measured, and broken into rows.
+//! Prepares other people's text for a terminal: makes it harmless, measures it, and breaks it into rows.
 
 use parlour_protocol::clean;
 use parlour_protocol::limits::CLUSTER_CHARS;
@@ -6,7 +6,7 @@ use ratatui::buffer::CellWidth as _;
 use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthChar as _;
 
-/// How many blanks stand for a TAB.
+/// The blanks that replace a TAB.
 const TAB: &str = "    ";
 
 /// The line break as [`clean`] shows it.
@@ -30,8 +30,8 @@ pub(crate) fn plain(text: &str) -> String {
     bounded
 }
 
-/// Whether a cluster has more characters than are drawn: a terminal that does not join them would draw
-/// them over all that stands behind.
+/// True if a cluster has more characters than are drawn: a terminal that does not join them would draw them over
+/// everything behind it.
 fn is_too_long(cluster: &str) -> bool {
     cluster.len() > CLUSTER_CHARS && cluster.chars().nth(CLUSTER_CHARS).is_some()
 }
@@ -41,7 +41,7 @@ pub(crate) fn width(text: &str) -> usize {
     text.graphemes(true).map(|grapheme| usize::from(grapheme.cell_width())).sum()
 }
 
-/// As much of a plain text as fits into `cells`, with an ellipsis if that is not all.
+/// A plain text cut to `cells`, with an ellipsis at the end if it was longer.
 pub(crate) fn shorten(text: &str, cells: usize) -> String {
     if width(text) <= cells {
         return text.to_owned();
@@ -59,14 +59,14 @@ pub(crate) fn shorten(text: &str, cells: usize) -> String {
     short
 }
 
-/// Breaks a plain text into rows: the first of at most `first` cells, the others of `rest`. It is broken
-/// at blanks and beside wide characters, inside of words only where they are longer than a row, and
-/// after each line break that it shows. Nothing is left out but blanks at the ends of rows.
+/// Breaks a plain text into rows: the first of at most `first` cells, the others of `rest`. It breaks at blanks, beside
+/// wide characters, after each visible line break, and inside a word only if that is longer than a row. Only blanks at
+/// the ends of rows are left out.
 pub(crate) fn wrap(text: &str, first: usize, rest: usize) -> Vec<String> {
     wrap_by(|grapheme| usize::from(grapheme.cell_width()), text, first, rest)
 }
 
-/// The same for a terminal of which it is not known what it joins: a cluster counts as the widest that any can draw it.
+/// The same for a terminal that may not join characters: a cluster counts as wide as any terminal could draw it.
 pub(crate) fn wrap_for_any(text: &str, first: usize, rest: usize) -> Vec<String> {
     wrap_by(widest, text, first, rest)
 }
@@ -90,8 +90,8 @@ fn wrap_by(measure: fn(&str) -> usize, text: &str, first: usize, rest: usize) ->
             rows.push(" ");
         }
         rows.push("⏎");
-        // A break at the very end needs no row behind it.
-        if next.is_empty() && pieces.clone().count() == 1 {
+        // A line break at the very end needs no row after it.
+        if next.is_empty() && pieces.clone().nth(1).is_none() {
             break;
         }
         rows.end();
@@ -114,7 +114,7 @@ struct Rows {
 struct Row {
     text: String,
     cells: usize,
-    /// Where it can be broken, in bytes.
+    /// The place where it can be broken, in bytes.
     seam: Option<usize>,
 }
 
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn wide_characters_break_anywhere_and_marks_stay_with_theirs() {
+    fn rows_break_between_wide_characters_and_never_before_a_mark() {
         assert_eq!(wrap("日本語日本語", 8, 8), ["日本語日", "本語"]);
         assert_eq!(wrap("日本語", 1, 1), ["?", "?", "?"]);
         assert_eq!(wrap("👩‍👩‍👧👩‍👩‍👧", 2, 2), ["👩‍👩‍👧", "👩‍👩‍👧"]);
@@ -195,13 +195,13 @@ mod tests {
     }
 
     #[test]
-    fn a_line_break_ends_its_row_and_is_seen() {
+    fn a_line_break_is_shown_and_ends_its_row() {
         assert_eq!(wrap(&plain("one\n\n  two\n"), 20, 20), ["one ⏎", "⏎", "  two ⏎"]);
         assert_eq!(plain("a\tb\u{1b}c"), "a    b\u{fffd}c");
     }
 
     #[test]
-    fn a_cluster_without_end_is_cut_and_those_that_people_use_are_not() {
+    fn an_endless_cluster_is_cut_and_those_that_people_use_are_not() {
         let clusters = ["\u{1100}", "क्", "👍🏽\u{200d}", "👍🏽🏽", "\u{600}", "ा", "🏳️\u{200d}🌈\u{200d}"];
         for endless in clusters.map(|cluster| cluster.repeat(400)) {
             let longest = plain(&endless).graphemes(true).map(|cluster| cluster.chars().count()).max();
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shortened_says_so() {
+    fn a_shortened_text_ends_with_an_ellipsis() {
         assert_eq!(shorten("lobby", 5), "lobby");
         assert_eq!(shorten("lobby", 4), "lob…");
         assert_eq!(shorten("日本語", 4), "日…");

@@ -1,4 +1,4 @@
-//! Taking a name: keys are made and kept before anything is asked, so that a crash burns nothing.
+//! Takes a name. Keys are made and stored before the request is sent, so that a crash loses neither keys nor name.
 
 use std::path::{Path, PathBuf};
 
@@ -13,29 +13,29 @@ use crate::clock::doubted;
 /// The enrolment request as it was signed; sent again after a crash, it gets the same answer.
 const REQUEST: &str = "request.jws";
 
-/// Keys that were made for a name that is not ours yet, in `.pending/NAME/`.
+/// Keys for a name that is not registered yet, in `.pending/NAME/`.
 pub struct Pending {
     name: UserName,
     folder: PathBuf,
     home: PathBuf,
     device_key: DeviceKey,
     account_key: AccountKey,
-    /// What to ask the TTP.
+    /// The request to the TTP.
     pub request: String,
     _lock: ProfileLock,
 }
 
 impl Pending {
-    /// Takes up an attempt that was interrupted, or makes keys for a new one. Takes a second or so:
-    /// not for the interface's thread.
+    /// Continues an attempt that was interrupted, or makes keys for a new one. This takes about a second, so it must
+    /// not run on the interface's thread.
     pub fn prepare(profiles: &Profiles, name: &UserName) -> Result<Self, ProfileError> {
         let all_pending = profiles.folder().join(".pending");
         files::make_private(&all_pending)?;
         let folder = all_pending.join(name.as_str());
         files::make_private(&folder)?;
         let lock = ProfileLock::take(&folder)?;
-        // The request is written last: without it there is nothing to lose. Keys that are there and cannot
-        // be read now are never written over; the name may be theirs already.
+        // The request is written last: without it the keys were never used. Keys with a request are never
+        // overwritten, even if they cannot be read now, because the name may belong to them already.
         let pending =
             if folder.join(REQUEST).exists() { Self::load(&folder)? } else { Self::make(name, &folder)? };
         let (device_key, account_key, request) = pending;
@@ -82,7 +82,7 @@ impl Pending {
         Ok((device, account, request))
     }
 
-    /// Checks what came back against our keys, our name and the root; then the profile is in its place.
+    /// Checks the answer against the keys, the name and the root, and moves the finished profile to its place.
     pub fn complete(
         self,
         device_certificate: &[u8],
@@ -123,7 +123,7 @@ impl Pending {
             files::write_public(&self.folder.join(file), &content)?;
         }
         files::move_folder(&self.folder, &self.home)?;
-        // In the finished profile the request has no use any more.
+        // The finished profile does not need the request.
         let _ = std::fs::remove_file(self.home.join(REQUEST));
         Ok(())
     }

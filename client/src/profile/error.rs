@@ -1,4 +1,4 @@
-//! Why a user's keys and certificates could not be used.
+//! Errors of a user's keys and certificates.
 
 use std::path::{Path, PathBuf};
 
@@ -7,33 +7,33 @@ use thiserror::Error;
 
 use crate::failure::{Explain, Explanation, Kind};
 
-/// Why a profile, or a file of it, could not be used.
+/// The reason why a profile, or a file of it, could not be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 // Each variant says what its fields are.
 #[allow(missing_docs)]
 pub enum ProfileError {
-    /// There are no keys for this name in the folder, so nobody could log in with it.
+    /// The folder has no keys for this name, so it cannot log in.
     #[error("{}", Refusal::InvalidCredentials)]
     NoKeys { name: UserName, folder: PathBuf },
     /// Another client on this machine has the profile.
     #[error("{}", Refusal::AlreadyLoggedIn)]
     InUse,
-    /// A file could not be read or written, or holds something else.
+    /// A file could not be read or written, or has the wrong content.
     #[error("{path}: {reason}")]
     File { path: PathBuf, reason: String },
-    /// The keys in a file or folder cannot be used as they are; the hint says what mends it.
+    /// The keys in a file or folder cannot be used as they are; the hint says how to correct that.
     #[error("{path}: {reason}")]
     Keys { path: PathBuf, reason: String, hint: String },
     /// A key could not be made or used.
     #[error("a key could not be used: {0}")]
     Key(String),
-    /// The certificates that the server handed out are not those that were asked for.
+    /// The server returned other certificates than those that were requested.
     #[error("the server's answer does not fit the request: {0}")]
     WrongAnswer(String),
 }
 
 impl ProfileError {
-    /// A file could not be read or written, or holds something else.
+    /// A file could not be read or written, or has the wrong content.
     pub fn file(path: &Path, reason: impl Into<String>) -> Self {
         Self::File { path: path.to_owned(), reason: reason.into() }
     }

@@ -1,4 +1,4 @@
-//! Files that are there whole or not at all, and that only their owner reads.
+//! The files of profiles: written completely or not at all, and used only if nobody else can change them.
 
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -13,7 +13,7 @@ use rustls::pki_types::pem::PemObject as _;
 
 use super::ProfileError;
 
-/// The bits of a file's mode that let group and others read it.
+/// The bits of a file's mode by which the group and others can read it.
 const READ_BY_OTHERS: u32 = 0o044;
 
 fn failed(path: &Path, error: &std::io::Error) -> ProfileError {
@@ -25,7 +25,7 @@ fn failed(path: &Path, error: &std::io::Error) -> ProfileError {
     ProfileError::File { path: path.to_owned(), reason }
 }
 
-/// Reads a text file on whose content something depends: nobody but its owner may be able to change it.
+/// Reads a text file that the client relies on, if nobody but its owner can change it.
 pub fn read_text(path: &Path) -> Result<String, ProfileError> {
     let wrong = |error: std::io::Error| failed(path, &error);
     let mut file = File::open(path).map_err(wrong)?;
@@ -35,15 +35,15 @@ pub fn read_text(path: &Path) -> Result<String, ProfileError> {
     Ok(text)
 }
 
-/// An error when others than its owner can change what is in a folder.
+/// Returns an error if others than its owner can change a folder's content.
 pub(super) fn check_folder(folder: &Path) -> Result<(), ProfileError> {
     refuse_changeable(folder, &std::fs::metadata(folder).map_err(|error| failed(folder, &error))?)
 }
 
-/// An error when a file or folder is not this user's own, or root's, or others can change it.
+/// Returns an error if a file or folder belongs neither to this user nor to root, or if others can change it.
 pub fn check_own(path: &Path) -> Result<(), ProfileError> {
     let wrong = |error: std::io::Error| failed(path, &error);
-    // A link as well: whoever has made it can make it lead elsewhere.
+    // The owner of a symbolic link can change its target, so the link itself counts too.
     let owners = [std::fs::symlink_metadata(path).map_err(wrong)?, std::fs::metadata(path).map_err(wrong)?];
     if owners.iter().any(|found| found.uid() != geteuid().as_raw() && found.uid() != 0) {
         return Err(ProfileError::Keys {
@@ -65,11 +65,11 @@ fn refuse_changeable(path: &Path, found: &Metadata) -> Result<(), ProfileError> 
     Err(ProfileError::Keys {
         path: path.to_owned(),
         reason: "others than its owner can change it".to_owned(),
-        hint: format!("'chmod go-w {}' takes that away; look first whether somebody did", path.display()),
+        hint: format!("'chmod go-w {}' takes that away; first look for changes by others", path.display()),
     })
 }
 
-/// Whether a group has this user alone: where each user has a group of their own, it may write what they write.
+/// True for a group that has only this user: on systems where each user has such a group, it may have write access.
 fn is_private(gid: u32) -> bool {
     let user = User::from_uid(geteuid()).ok().flatten();
     let group = Group::from_gid(Gid::from_raw(gid)).ok().flatten();
@@ -80,7 +80,7 @@ fn is_private(gid: u32) -> bool {
     })
 }
 
-/// Reads a key, which only its owner may be able to read.
+/// Reads a key, if only its owner can read it.
 pub fn read_key(path: &Path) -> Result<String, ProfileError> {
     let wrong = |error: &std::io::Error| match error.kind() {
         ErrorKind::NotFound => missing_key(path),
@@ -101,7 +101,7 @@ pub fn read_key(path: &Path) -> Result<String, ProfileError> {
     Ok(text)
 }
 
-/// A key of a profile is not there.
+/// The error for a key that is missing from a profile.
 pub(super) fn missing_key(path: &Path) -> ProfileError {
     ProfileError::Keys {
         path: path.to_owned(),
@@ -137,17 +137,17 @@ pub(super) fn certificate_pem(der: &[u8]) -> String {
     pem
 }
 
-/// Makes a folder, and those above it, that only its owner may enter.
+/// Makes a folder, and those above it, with access for its owner alone.
 pub fn make_private(folder: &Path) -> Result<(), ProfileError> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| failed(folder, &error))
 }
 
-/// Writes a file that only its owner reads (0600), whole or not at all, and on disk when this returns.
+/// Writes a file for its owner alone (0600), completely or not at all. It is durable when this returns.
 pub fn write_private(path: &Path, content: &[u8]) -> Result<(), ProfileError> {
     write(path, content, 0o600)
 }
 
-/// Writes a file that everyone may read (0644), whole or not at all, and on disk when this returns.
+/// Writes a file that everyone may read (0644), completely or not at all. It is durable when this returns.
 pub fn write_public(path: &Path, content: &str) -> Result<(), ProfileError> {
     write(path, content.as_bytes(), 0o644)
 }
@@ -157,13 +157,13 @@ fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), ProfileError> {
     temporary.push(".new");
     let temporary = Path::new(&temporary);
     let attempt = || -> std::io::Result<()> {
-        // What an interrupted attempt left is of no use to anyone.
+        // An interrupted attempt may have left one.
         match std::fs::remove_file(temporary) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
         }
         let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(temporary)?;
-        // The process's umask may have taken more away than is wanted.
+        // The umask may have removed permissions.
         file.set_permissions(Permissions::from_mode(mode))?;
         file.write_all(content)?;
         file.sync_all()?;
@@ -173,7 +173,7 @@ fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), ProfileError> {
     attempt().map_err(|error| failed(path, &error))
 }
 
-/// Makes a name that was just given, or taken away, durable.
+/// Makes a new, renamed or removed name durable.
 pub(super) fn sync_folder(path: &Path) -> std::io::Result<()> {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
@@ -181,9 +181,9 @@ pub(super) fn sync_folder(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Moves a finished folder to its place, unless something is there.
+/// Moves a finished folder to its place, unless that is taken.
 pub(super) fn move_folder(from: &Path, to: &Path) -> Result<(), ProfileError> {
-    // `rename` would put a folder in the place of an empty one, so look first; the caller holds a lock.
+    // `rename` would replace an empty folder, so this looks first; the caller holds a lock.
     if to.exists() {
         return Err(ProfileError::File { path: to.to_owned(), reason: "is there already".to_owned() });
     }
@@ -196,7 +196,7 @@ mod tests {
     use crate::failure::Explain as _;
 
     #[test]
-    fn a_private_file_is_its_owners_alone_and_can_be_replaced() {
+    fn a_private_file_is_for_its_owner_alone_and_can_be_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.key");
         for content in [b"one".as_slice(), b"two"] {
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_can_change_is_not_used() {
+    fn a_file_that_others_can_change_is_not_used() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.crt");
         write_public(&path, "text").unwrap();
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_survives_pem() {
+    fn a_certificate_is_the_same_after_writing_and_reading_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.crt");
         let der: Vec<u8> = (0..200).collect();

@@ -1,4 +1,4 @@
-//! One client process owns a profile.
+//! The lock by which one client process owns a profile.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -6,14 +6,14 @@ use std::path::Path;
 
 use super::ProfileError;
 
-/// Owns a profile while it lives; the system gives it back when the process ends, however it ends.
+/// Ownership of a profile until this is dropped. The system releases it when the process ends, however that happens.
 #[derive(Debug)]
 pub struct ProfileLock {
     _file: File,
 }
 
 impl ProfileLock {
-    /// Takes the lock of the profile in `folder`, which must be there.
+    /// Takes the lock of the profile in `folder`, which must exist.
     pub fn take(folder: &Path) -> Result<Self, ProfileError> {
         let path = folder.join("lock");
         let wrong =

@@ -1,5 +1,5 @@
-//! Opens messages: all that takes time and needs nothing but the message itself, so that every core can do
-//! it, in any order. What a message is worth beside others is judged after that, in their order: `judge.rs`.
+//! Opens messages: the slow part, which needs only the message itself, so that all cores can do it in any order.
+//! Comparing a message with the others comes after that, in their order: `judge.rs`.
 
 use std::collections::HashMap;
 use std::num::NonZero;
@@ -13,34 +13,34 @@ use parlour_keylog::{CertificateError, DeviceCertificate, RootCertificate};
 use parlour_protocol::{Body, Conversation, DeviceId, Message, SafeText, SealedMessage, Timestamp, UserName};
 use tokio::task::JoinSet;
 
-/// Certificates that are remembered. A device has one a week.
+/// The most certificates that are remembered. A device has one a week.
 const CERTIFICATES: usize = 1_000;
 
-/// Opens what is sealed to one user.
+/// Opens messages that are sealed to one user.
 pub struct Opener {
     me: UserName,
     key: Arc<AccountKey>,
     root: RootCertificate,
     cores: usize,
-    /// Those that the root has issued: a device signs many messages under one certificate.
+    /// Certificates that were verified: a device signs many messages under one certificate.
     issued: Mutex<HashMap<Vec<u8>, Arc<DeviceCertificate>>>,
 }
 
-/// A message and what was found in it.
+/// A message and its content.
 pub struct Opened {
-    /// As the server handed it out.
+    /// The message as the server delivered it.
     pub message: Message,
-    /// Nothing for one that is not sealed.
+    /// `None` if it is not sealed.
     pub(crate) inside: Option<Inside>,
 }
 
-/// What is in a sealed message, or why it must not be believed.
+/// The content of a sealed message, or the reason not to believe it.
 pub(crate) type Inside = Result<Believed, String>;
 
-/// A private message that holds, as far as it can be seen from itself.
+/// A private message that is valid as far as it can be checked by itself.
 #[derive(Clone)]
 pub(crate) struct Believed {
-    /// What it says, or why that cannot be shown although the message is what it should be.
+    /// Its text, or why this valid message's text cannot be shown.
     pub(crate) text: Result<String, String>,
     pub(crate) signed: Timestamp,
     pub(crate) device: DeviceId,
@@ -51,18 +51,18 @@ pub(crate) struct Believed {
 }
 
 impl Opener {
-    /// For the messages of `me`, opened by `key`; every certificate must come from `root`.
+    /// An opener for the messages of `me`, by `key`; every certificate must come from `root`.
     pub fn new(me: UserName, key: Arc<AccountKey>, root: RootCertificate) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         Self { me, key, root, cores, issued: Mutex::default() }
     }
 
-    /// Opens one message here and now.
+    /// Opens one message on this thread.
     pub fn open(&self, message: Message) -> Opened {
         Opened { inside: self.inside(&message), message }
     }
 
-    /// Has messages opened on all cores. Dropping what is returned gives up what was not begun.
+    /// Opens messages on all cores. Dropping the result stops the work after the messages that are begun.
     pub fn begin(self: &Arc<Self>, messages: Vec<Message>) -> Opening {
         let sealed = messages.iter().filter(|message| matches!(message.body, Body::Sealed(_))).count();
         let messages = Arc::new(messages);
@@ -119,7 +119,7 @@ impl Opener {
         })
     }
 
-    /// The device that signed, if it is one of the sender's and signed for this very place.
+    /// The device that signed, if it is one of the sender's and signed this message for this conversation.
     fn signer(&self, opened: &message::Opened, message: &Message, to: &UserName) -> Result<DeviceId, String> {
         let claims = &opened.claims;
         let certificate = self
@@ -161,14 +161,14 @@ impl Opener {
 pub struct Opening {
     opener: Arc<Opener>,
     messages: Arc<Vec<Message>>,
-    /// What is in them, by their places.
+    /// Their content, by their index.
     found: HashMap<usize, Inside>,
     next: Arc<AtomicUsize>,
     workers: JoinSet<Vec<(usize, Inside)>>,
 }
 
 impl Opening {
-    /// Waits until all are opened. It can be given up and waited for again.
+    /// Waits until all are opened. A wait can be cancelled and started again.
     pub async fn wait(&mut self) {
         while let Some(part) = self.workers.join_next().await {
             self.found.extend(part.into_iter().flatten());
@@ -181,7 +181,7 @@ impl Opening {
         let messages = self.messages.iter().cloned().enumerate();
         messages
             .map(|(index, message)| {
-                // A worker that failed has left something to do.
+                // A worker that failed has left some unopened.
                 let inside = self.found.remove(&index).or_else(|| self.opener.inside(&message));
                 Opened { message, inside }
             })
@@ -191,7 +191,7 @@ impl Opening {
 
 impl Drop for Opening {
     fn drop(&mut self) {
-        // A thread that opens cannot be stopped; it can find nothing more to do.
+        // A running thread cannot be stopped, but it finds no further message.
         self.next.store(self.messages.len(), Ordering::Relaxed);
     }
 }

@@ -1,11 +1,11 @@
-//! A message as a user sees it: what it says, and how far that can be believed.
+//! A message as a user sees it: its text, and how far it can be believed.
 
 use std::fmt;
 
 use parlour_protocol::{Conversation, DeviceId, MessageId, Seq, Timestamp, UserName};
 use serde::{Deserialize, Serialize};
 
-/// A message that was received, or sent and stored, with our judgement of it.
+/// A message that was received, or sent and stored, with the client's verdict on it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shown {
     /// The conversation, as this user calls it.
@@ -14,44 +14,44 @@ pub struct Shown {
     pub seq: Seq,
     /// The sender's id for it.
     pub id: MessageId,
-    /// The sender, as the server says; [`Verdict`] tells whether that is proven.
+    /// The sender according to the server; the verdict tells if that is proven.
     pub from: UserName,
-    /// The recipient, as the server says.
+    /// The recipient according to the server.
     pub to: Conversation,
     /// The time at which the server stored it.
     pub time: Timestamp,
     /// The time at which it was signed, if that differs by more than the tolerance.
     pub signed: Option<Timestamp>,
-    /// Its text; nothing when that must not be believed.
+    /// Its text; `None` if that must not be believed.
     pub text: Option<String>,
     /// How far it can be believed.
     pub verdict: Verdict,
-    /// Whether the server gives it an earlier time than the message before it.
+    /// True if the server gives it an earlier time than the message before it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub backwards: bool,
     /// The generation of the conversation under which it is kept on this machine.
     #[serde(default, skip_serializing_if = "is_default")]
     pub generation: u64,
-    /// Whether it does not fit what the server has now, and is kept aside.
+    /// True if it does not fit the server's messages any more, and is set aside.
     #[serde(default, skip_serializing_if = "is_default")]
     pub set_aside: bool,
-    /// The device that signed it, and when by its clock. Older versions kept no such thing.
+    /// The device that signed it, and the time by its clock. Older versions did not keep these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signer: Option<Signer>,
 }
 
 impl Shown {
-    /// Its place in all that is kept of its conversation: what came later stands later.
+    /// Its place among all kept messages of its conversation, in the order in which they came.
     pub const fn place(&self) -> (u64, Seq) {
         (self.generation, self.seq)
     }
 
-    /// A remark on its time, if something is wrong with that.
+    /// A remark on its time, if that is wrong.
     pub fn remark_on_time(&self) -> Option<&'static str> {
         self.backwards.then_some("time runs backwards")
     }
 
-    /// Its device had been revoked when it signed this.
+    /// Withdraws the text, because its device had been revoked when it signed this.
     pub fn withdraw(&mut self) {
         self.text = None;
         self.signed = None;
@@ -70,7 +70,7 @@ pub struct Signer {
 /// The reason not to believe what a device signed after it was revoked.
 pub const REVOKED: &str = "bad signature: the device had been revoked";
 
-/// Whether there is nothing to be said.
+/// True for a value that is left out.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
@@ -79,9 +79,9 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Verdict {
-    /// Said in a channel: the server vouches for it, and can read it.
+    /// Sent in a channel: the server vouches for it, and can read it.
     Public,
-    /// Sealed, and signed by a device of the sender's; nothing is missing before it.
+    /// Sealed, and signed by one of the sender's devices; no message is missing before it.
     Good,
     /// Good, and the sender's device began a new chain: it may have lost its records.
     Restarted,
@@ -90,7 +90,8 @@ pub enum Verdict {
         /// The number of messages that are missing.
         missing: u64,
     },
-    /// Signed by a device that was revoked later, by the date in it; but it came only when that was known.
+    /// Signed by a device that has since been revoked: the date in it is earlier, but it came later, so that nothing
+    /// proves the date.
     DateNotProved {
         /// The number of messages that are missing before it.
         #[serde(default, skip_serializing_if = "is_default")]
@@ -104,7 +105,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// A remark that a reader must see besides the text, if there is one.
+    /// A remark that the reader must see beside the text, if there is one.
     pub fn remark(&self) -> Option<String> {
         match self {
             Self::Public | Self::Good => None,
@@ -120,7 +121,7 @@ impl Verdict {
         }
     }
 
-    /// The same for a message whose date nothing proves.
+    /// This verdict for a message whose date is not proved.
     #[must_use]
     pub fn undated(self) -> Self {
         match self {
@@ -130,7 +131,7 @@ impl Verdict {
         }
     }
 
-    /// The same for a message before which some are missing.
+    /// This verdict for a message before which others are missing.
     #[must_use]
     pub fn after_gap(self, missing: u64) -> Self {
         match self {
@@ -139,7 +140,7 @@ impl Verdict {
         }
     }
 
-    /// Whether the message is from its sender, and as it was written.
+    /// True if the message is from its sender and unchanged.
     pub fn is_believed(&self) -> bool {
         !matches!(self, Self::Bad { .. })
     }

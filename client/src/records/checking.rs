@@ -4,7 +4,7 @@
 
 use rusqlite::params;
 
-use super::{Kind, Records, RecordsError, context, message_context, sqlite};
+use super::{Generation, Kind, Records, RecordsError, context, message_context, sqlite};
 
 /// A file up to so many bytes is looked through as it is opened.
 const SMALL: u64 = 256 * 1_024;
@@ -126,9 +126,10 @@ impl Records {
         }
         for extent in self.extents()? {
             let mut ends = vec![(extent.generation, extent.begins, extent.last)];
-            ends.extend(
-                self.generations(&extent)?.iter().map(|ended| (ended.number, ended.first, ended.last)),
-            );
+            for ended in self.generations(&extent) {
+                let Generation { number, first, last, .. } = ended?;
+                ends.push((number, first, last));
+            }
             for (generation, first, last) in ends.into_iter().filter(|(_, first, last)| first <= last) {
                 for seq in [first, last] {
                     if self.message_of(&extent.name, generation, seq)?.is_none() {

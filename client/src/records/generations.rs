@@ -16,6 +16,14 @@ use crate::reading::shown::Shown;
 /// How many generations are looked through, newest first, for a message that the server has again.
 const LOOKED_THROUGH: usize = 64;
 
+/// Generations of a conversation that may begin in an hour one right after the other; further ones in that hour begin
+/// with a pause between them.
+const AT_ONCE: u64 = 16;
+
+const HOUR_MS: i64 = 60 * 60 * 1_000;
+
+const PAUSE_MS: i64 = 60 * 1_000;
+
 /// Why a generation ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -100,9 +108,26 @@ impl Path {
 
 impl Records {
     /// The generations of a conversation that came to their end here, newest first.
-    pub fn generations(&self, extent: &Extent) -> Result<Vec<Generation>, RecordsError> {
-        let ended = (0..extent.generation).rev().map(|number| self.generation(&extent.name, number));
-        Ok(ended.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    pub fn generations(
+        &self,
+        extent: &Extent,
+    ) -> impl Iterator<Item = Result<Generation, RecordsError>> + use<'_> {
+        let name = extent.name.clone();
+        (0..extent.generation).rev().filter_map(move |number| self.generation(&name, number).transpose())
+    }
+
+    /// Whether a conversation began anew so often lately that it must wait before it does so again: each time costs
+    /// room, and time whenever it is read.
+    pub(crate) fn begins_too_often(&self, extent: &Extent, now: Timestamp) -> Result<bool, RecordsError> {
+        for (back, pause) in [(1, PAUSE_MS), (AT_ONCE, HOUR_MS)] {
+            let Some(number) = extent.generation.checked_sub(back) else { return Ok(false) };
+            let Some(earlier) = self.generation(&extent.name, number)? else { return Ok(false) };
+            let since = now.as_millis().saturating_sub(earlier.noticed.as_millis());
+            if !(0..pause).contains(&since) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Those of them that can be read.
@@ -228,9 +253,10 @@ impl Records {
         page: impl DoubleEndedIterator<Item = (Seq, MessageId)>,
     ) -> Result<Option<Parent>, RecordsError> {
         let mut kept: Vec<(u64, Seq, Seq)> = vec![(extent.generation, extent.begins, extent.last)];
-        kept.extend(
-            self.generations(extent)?.iter().map(|g| (g.number, g.first, g.last)).take(LOOKED_THROUGH),
-        );
+        for ended in self.generations(extent).take(LOOKED_THROUGH) {
+            let Generation { number, first, last, .. } = ended?;
+            kept.push((number, first, last));
+        }
         for (seq, id) in page.rev() {
             for (generation, ..) in kept.iter().filter(|(_, first, last)| (*first..=*last).contains(&seq)) {
                 let found = self.message_of(&extent.name, *generation, seq)?;

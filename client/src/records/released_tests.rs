@@ -121,7 +121,7 @@ fn a_file_of_the_second_schema_is_read_with_what_is_set_aside_and_what_was_revok
         .collect();
     assert_eq!(places, [(0, 1, false), (0, 2, false), (0, 3, true), (1, 3, false)]);
     let extent = records.extent(&anna).unwrap().unwrap();
-    let ended = records.generations(&extent).unwrap();
+    let ended: Vec<Generation> = records.generations(&extent).map(Result::unwrap).collect();
     assert_eq!((ended.len(), ended[0].reason, ended[0].server_last), (1, Reason::SetBack, 2));
     assert_eq!(ended[0].noticed, Timestamp::from_millis(1_793_999_100_000));
     let revoked = records.revocations().unwrap();

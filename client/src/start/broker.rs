@@ -1,9 +1,9 @@
 //! The broker: the process that a person starts. It has neither keys nor a connection to the server; the
 //! client is its child.
 //!
-//! It starts the client, [confines](confinement) itself, and says the word to begin. Then it [answers](serving)
-//! the client's requests, passes signals on, and when the client ends gives the [terminal](terminal) back and
-//! ends in the same way.
+//! It starts the client, [confines](confinement) itself, and tells the client to begin. Then it [answers](serving)
+//! the client's requests and passes signals on. When the client ends, the broker restores the [terminal](terminal)
+//! if necessary, and [ends](ending) in the same way.
 
 mod confinement;
 mod ending;
@@ -28,20 +28,21 @@ use ending::Signals;
 use serving::Serving;
 use terminal::Terminal;
 
-/// Runs a client with this process's arguments, and gives how it ended.
+/// Runs a client with this process's arguments, and returns its exit status.
 pub fn run(options: &Options) -> Result<ExitCode, StartError> {
     let Brokered { profiles, sandbox } = config::brokered(options)?;
     let terminal = Terminal::remember();
     let (ours, theirs) = pair().map_err(broken)?;
     let confining = Confined::prepare(&profiles, sandbox);
+    ending::expect_client().map_err(broken)?;
     let mut client = Client(start(theirs).map_err(broken)?);
     // Not before: it would start with these signals blocked.
     let signals = Signals::take().map_err(broken)?;
-    // From now on it makes nothing but sockets, for its user alone.
+    // From now on it makes only sockets, for its user alone.
     umask(Permissions::from_bits_truncate(0o177));
     let confined = confining.apply(sandbox, client.0.id())?;
     let begun = send(&ours, BEGIN, Some(io::stdin().as_fd()));
-    // A client that has ended already says how.
+    // If the client has ended already, its exit status says why.
     if begun.is_ok() {
         Serving::new(profiles).begin(ours).map_err(broken)?;
     }
@@ -53,7 +54,7 @@ pub fn run(options: &Options) -> Result<ExitCode, StartError> {
     Ok(ending::like(status))
 }
 
-/// Confines this process as a broker whose client it is itself, and tries something.
+/// Confines this process as a broker that is its own client, and tries a forbidden act.
 pub fn try_out(options: &Options, probe: &Probe) -> Result<io::Result<()>, StartError> {
     let Brokered { profiles, sandbox } = config::brokered(options)?;
     Confined::prepare(&profiles, sandbox).apply(sandbox, std::process::id())?;
@@ -63,12 +64,12 @@ pub fn try_out(options: &Options, probe: &Probe) -> Result<io::Result<()>, Start
     Ok(probe.attempt())
 }
 
-/// Does not outlive a broker that fails.
+/// The client's process, which does not outlive a broker that fails.
 struct Client(Child);
 
 impl Drop for Client {
     fn drop(&mut self) {
-        // It has ended already when everything went well.
+        // Normally it has ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -76,7 +77,7 @@ impl Drop for Client {
 
 fn start(socket: OwnedFd) -> io::Result<Child> {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
-    // This very program, also when another has taken the place of its file.
+    // This very program, even if its file was replaced meanwhile.
     Command::new("/proc/self/exe").arg0(CLIENT).args(arguments).stdin(Stdio::from(socket)).spawn()
 }
 

@@ -1,4 +1,4 @@
-//! What the client runs with: command line before environment before file before default.
+//! The client's configuration: the command line comes before the environment, then the file, then the default.
 
 use std::path::{Path, PathBuf};
 
@@ -27,25 +27,25 @@ struct File {
     sandbox: Option<Mode>,
 }
 
-/// Everything that the options settle.
+/// The complete configuration.
 pub struct Settled {
     /// Server, root and keys.
     pub setup: Setup,
     /// The user to log in as.
     pub user: Option<UserName>,
-    /// How far this process confines itself.
+    /// How strictly this process confines itself.
     pub sandbox: Mode,
 }
 
-/// The part of it that the broker needs.
+/// The part of the configuration that the broker needs.
 pub(super) struct Brokered {
-    /// Where sockets of clients are.
+    /// The folders with the clients' sockets.
     pub(super) profiles: Profiles,
-    /// How far it confines itself.
+    /// How strictly it confines itself.
     pub(super) sandbox: Mode,
 }
 
-/// Settles what the broker needs.
+/// Reads the part of the configuration that the broker needs.
 pub(super) fn brokered(options: &Options) -> Result<Brokered, StartError> {
     let file = file(options)?;
     let server = options.server.clone().or(file.server);
@@ -59,7 +59,7 @@ fn file(options: &Options) -> Result<File, StartError> {
     options.config.as_deref().map_or_else(|| Ok(File::default()), read)
 }
 
-/// Puts options and file together. What the client may not do itself it asks of `broker`.
+/// Combines the options with the file. The client asks `broker` for what it may not do itself.
 pub fn settle(options: &Options, broker: Broker) -> Result<Settled, StartError> {
     let file = file(options)?;
     let server = options.server.clone().or(file.server);
@@ -76,11 +76,7 @@ pub fn settle(options: &Options, broker: Broker) -> Result<Settled, StartError> 
         (named, invited) => named.or(invited),
     };
     let user = options.user.clone().or(file.user);
-    let user = user
-        .map(|name| {
-            name.parse::<UserName>().map_err(|error| StartError::Usage(format!("--user {name}: {error}")))
-        })
-        .transpose()?;
+    let user = user.map(|name| name.parse().map_err(|error| StartError::User(name, error))).transpose()?;
     let history_bytes = options.history_bytes.clone().or(file.history_bytes);
     let history_bytes = history_bytes.as_deref().map_or(Ok(PUBLIC_BYTES), bytes)?;
     let here = server.as_ref().is_none_or(ServerAddress::is_loopback);
@@ -107,10 +103,10 @@ fn address(text: &str) -> Result<(Option<ServerAddress>, Option<RootPin>), Start
     Ok((Some(text.parse().map_err(wrong)?), None))
 }
 
-/// The least that a public conversation may be bounded to: what a login shows stays in any case.
+/// The smallest limit for a public conversation: the messages that a login shows stay in any case.
 const LEAST_BYTES: u64 = 64 * 1_024;
 
-/// A size: a number of bytes, or of KiB, MiB or GiB.
+/// Reads a size: a number of bytes, or of KiB, MiB or GiB.
 fn bytes(text: &str) -> Result<u64, StartError> {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
     let unit: Option<u64> = match text.get(digits.len()..).unwrap_or_default().trim_start() {
@@ -130,8 +126,8 @@ fn bytes(text: &str) -> Result<u64, StartError> {
         })
 }
 
-/// The root of a server that was set up in this folder. Somebody else could have put it there, so folders and file
-/// have to be the user's own.
+/// The root of a server that was set up in the current folder. Somebody else could have put it there, so it counts only
+/// if the folders and the file are the user's own.
 fn local_pin() -> Option<Result<RootPin, ProfileError>> {
     let path = Path::new("keys/ttp/ca.crt");
     path.exists().then(|| {
@@ -147,7 +143,8 @@ struct Keys {
     found_here: bool,
 }
 
-/// The folder that was named; else the one here, if the server may be on this machine; else the user's own.
+/// The folder of keys: the named one; else the one in the current folder, if the server may be on this machine; else
+/// the one in the user's data directory.
 fn keys(named: Option<PathBuf>, here: bool) -> Result<Keys, StartError> {
     if let Some(folder) = named {
         return Ok(Keys { folder, found_here: false });

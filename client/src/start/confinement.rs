@@ -1,13 +1,13 @@
-//! What the client keeps when its options are read, and giving up the rest: it writes its keys' folder and
-//! nothing else, and connects to the ports of its servers. Of terminals it has those that it was started with;
-//! sockets and addresses come from its [broker](super::broker).
+//! The client's confinement, once its options are read: it may write in its folder of keys alone, and connect to the
+//! ports of its servers alone. It has no terminal but the one that it was started on; Unix sockets and addresses come
+//! from its [broker](super::broker).
 
 use parlour_sandbox::{Access, Confinement, Mode, Signals, SystemCalls};
 
 use super::StartError;
 use crate::engine::setup::Setup;
 
-/// What local time reads, and the allocator.
+/// Files for local time, and for the memory allocator.
 const READ: [&str; 5] = [
     "/etc/localtime",
     "/etc/zoneinfo",
@@ -16,7 +16,7 @@ const READ: [&str; 5] = [
     "/proc/sys/vm/overcommit_memory",
 ];
 
-/// Confines this process, which has one thread. Says on standard error what is missing.
+/// Confines this process, which has one thread. Warns on standard error about parts of the sandbox that are missing.
 pub fn apply(setup: &Setup, mode: Mode) -> Result<(), StartError> {
     match confinement(setup).apply(mode)? {
         None => eprintln!("warning: the sandbox is off: this process may do whatever you may"),

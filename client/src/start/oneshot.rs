@@ -1,5 +1,5 @@
-//! One-shot commands for scripts: through the client that owns the profile, or, when there is none, by
-//! logging in for the moment.
+//! One-shot commands for scripts. They go through the running client that owns the profile; if there is none, they
+//! log in for the moment.
 
 use std::io::{Read as _, Write as _};
 
@@ -21,7 +21,7 @@ use crate::profile::{ProfileError, ProfileLock};
 use crate::reading::shown::Shown;
 use crate::start::cli::OneShot;
 
-/// Does it, and prints what came of it.
+/// Carries out a command, and prints the result.
 pub async fn run(command: OneShot, setup: Setup, user: Option<UserName>) -> Result<(), Failure> {
     let user = which_user(&setup, user)?;
     let json = matches!(command, OneShot::History { json: true, .. });
@@ -76,15 +76,16 @@ fn conversation(text: &str) -> Result<Conversation, Failure> {
     })
 }
 
-/// The text on standard input, of which no more is read than shows that it is too long.
+/// The text on standard input. Reading stops as soon as it is too long.
 fn from_input() -> Result<String, Failure> {
     let wrong = |reason: String| Failure::usage(format!("standard input: {reason}"));
-    // One byte for a line feed at the end, and one that is too many.
+    // A line feed at the end, and one byte too many.
     let most = TEXT_BYTES as u64 + 2;
     let mut bytes = Vec::new();
     std::io::stdin().lock().take(most).read_to_end(&mut bytes).map_err(|error| wrong(error.to_string()))?;
     if bytes.len() as u64 == most {
-        let hint = format!("what stands on standard input has more than the {TEXT_BYTES} bytes of a message");
+        let hint =
+            format!("the text on standard input has more than {TEXT_BYTES} bytes, the most for a message");
         return Err(Failure::from(Refusal::MessageTooLong).hinted(hint));
     }
     String::from_utf8(bytes).map_err(|_| wrong("is not UTF-8".to_owned()))
@@ -94,7 +95,7 @@ async fn done_somewhere(action: Action, setup: Setup, user: UserName) -> Result<
     if setup.profiles.has(&user) {
         let folder = setup.profiles.of(&user);
         match ProfileLock::take(&folder) {
-            // Given back at once: the engine takes it.
+            // Released at once, because the engine takes it.
             Ok(lock) => drop(lock),
             Err(ProfileError::InUse) => {
                 setup.check_pin(&user)?;
@@ -106,7 +107,7 @@ async fn done_somewhere(action: Action, setup: Setup, user: UserName) -> Result<
     let door = control::door(setup.broker.clone());
     let (engine, asker, mut updates) = engine::new(setup, door);
     let running = tokio::spawn(engine.run());
-    // Nobody looks at updates here, but the engine waits until they are taken.
+    // The updates are not needed here, but the engine waits until they are taken.
     let ignoring = tokio::spawn(async move { while updates.recv().await.is_some() {} });
     let outcome = logged_in(&asker, action, user).await;
     let _ = asker.ask(Action::Quit).await;
@@ -120,7 +121,7 @@ async fn logged_in(asker: &Asker, action: Action, user: UserName) -> Result<Answ
     patiently(asker.ask(action)).await
 }
 
-/// A server that is away is waited for, but not for ever. What was to be said is kept then.
+/// Waits for a server that cannot be reached, up to a limit. A message is kept after that, and sent later.
 async fn patiently(answer: impl Future<Output = Result<Answer, Failure>>) -> Result<Answer, Failure> {
     tokio::time::timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err(AskError::Unsent.into()))
 }

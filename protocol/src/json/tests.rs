@@ -271,18 +271,13 @@ fn members_of_a_newer_client_are_ignored() {
     assert_eq!(newer, ServerLine::UnknownEvent("dance".into()));
 }
 
-/// Reads a newer server's lines, one on each line of the file, as an older client. The comments in the file say
-/// what each becomes.
+/// Reads a newer server's lines as an older client. The word above each says what it becomes.
 #[test]
 fn lines_from_the_future_are_kept_as_unknown() {
-    let lines = include_str!("../../../tests/vectors/future/server.jsonl");
-    let mut cases = 0;
-    for pair in lines.lines().collect::<Vec<_>>().chunks(2) {
-        let [about, line] = pair else { panic!("a comment without its line: {pair:?}") };
-        let expected = about.strip_prefix("# ").unwrap().split_once(": ").unwrap().0;
-        let heard = parse_server_line(line).unwrap();
+    let cases = future_cases(include_str!("../../../tests/vectors/future/server.jsonl"), 1);
+    for (expected, lines) in &cases {
         let unknown = |message: &Message| message.body == Body::Unknown;
-        let found = match &heard {
+        let found = match &parse_server_line(lines[0]).unwrap() {
             ServerLine::UnknownEvent(_) => "event",
             ServerLine::UnknownFarewell(_) => "goodbye",
             ServerLine::Reply { reply: Err(Refusal::Unknown { .. }), .. } => "refusal",
@@ -294,10 +289,37 @@ fn lines_from_the_future_are_kept_as_unknown() {
             }
             ServerLine::Reply { .. } | ServerLine::Event(_) => "known",
         };
-        assert_eq!(found, expected, "{line}");
-        cases += 1;
+        assert_eq!(found, *expected, "{}", lines[0]);
     }
-    assert!(cases >= 15, "only {cases}");
+    assert!(cases.len() >= 22, "only {}", cases.len());
+}
+
+/// Reads a newer client's commands as an older server. Each is followed by the server's reply, which the end-to-end
+/// tests expect of the real one.
+#[test]
+fn commands_from_the_future_are_read_as_far_as_they_are_known() {
+    let cases = future_cases(include_str!("../../../tests/vectors/future/client.jsonl"), 2);
+    for (expected, lines) in &cases {
+        let incoming = parse(lines[0]);
+        let found = match incoming.request.map(|request| request.command) {
+            Err(Refusal::UnknownCommand(_)) => "unknown",
+            Err(_) if incoming.id.is_none() => "unreadable",
+            Ok(Ok(_)) => "known",
+            Ok(Err(Refusal::Format)) => "format",
+            Ok(Err(Refusal::MustBeSealed)) => "must_be_sealed",
+            other => panic!("{}: {:?}", lines[0], other.map(|command| command.err())),
+        };
+        assert_eq!(found, *expected, "{}", lines[0]);
+        // The reply follows from the command alone, unless it is known.
+        if let (Ok(ServerLine::Reply { reply: Err(refusal), .. }), false) =
+            (parse_server_line(lines[1]), found == "known")
+        {
+            let incoming = parse(lines[0]);
+            let refused = incoming.request.and_then(|request| request.command).err();
+            assert_eq!(refused, Some(refusal), "{}", lines[0]);
+        }
+    }
+    assert!(cases.len() >= 20, "only {}", cases.len());
 }
 
 #[test]

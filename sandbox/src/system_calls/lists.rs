@@ -4,7 +4,7 @@
 #[allow(clippy::wildcard_imports, reason = "the whole file is its names")]
 use nix::libc::*;
 
-/// Calls that all three programs need.
+/// Calls that all programs need.
 pub(super) const EVERYONE: &[i64] = &[
     // Memory
     SYS_brk,
@@ -128,11 +128,11 @@ pub(super) const EVERYONE_HERE: &[i64] = &[
 #[cfg(not(target_arch = "x86_64"))]
 pub(super) const EVERYONE_HERE: &[i64] = &[];
 
-/// What the client needs besides.
+/// Further calls of the client.
 pub(super) const CLIENT: &[i64] = &[SYS_connect, SYS_getppid, SYS_getpgid, SYS_getsid];
 
-/// What its broker needs besides: libraries of the system's name services, the names themselves, the sockets
-/// of clients, and the end of its own.
+/// Further calls of its broker: for libraries of the system's name services, for looking names up, for the sockets of
+/// clients, and for the end of its own client.
 pub(super) const BROKER: &[i64] = &[
     SYS_mmap,
     SYS_mprotect,

@@ -1,5 +1,4 @@
-//! Accounts, remembered after they are first read. An account does not change once it is made, and revocations are
-//! noted here as they happen.
+//! A cache of accounts. An account never changes, and its revocations are noted here as they happen.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -9,10 +8,10 @@ use parlour_protocol::{DeviceId, RevokedDevice, UserName};
 use crate::delivery::Posting;
 use crate::store::{Account, ReadError, Store};
 
-/// Accounts in memory at most; with more, all are forgotten and read again when asked for.
+/// The most accounts in memory. At one more all are forgotten, and read again when they are needed.
 const REMEMBERED: usize = 50_000;
 
-/// Reads accounts through a memory.
+/// Reads accounts, and remembers them.
 pub struct Directory {
     store: Arc<dyn Store<Posting>>,
     memory: RwLock<Memory>,
@@ -23,11 +22,11 @@ struct Memory {
     known: HashMap<UserName, Known>,
     /// Revocations noted so far. An account that was read before one of them is not remembered after it.
     revocations: u64,
-    /// Revocations that hold although the store does not keep them, or not yet.
+    /// Revocations in force that the store does not have, or not yet.
     held: HashMap<UserName, Vec<RevokedDevice>>,
 }
 
-/// A user, as far as the server knows.
+/// An account, and its revoked devices.
 #[derive(Clone)]
 struct Known {
     account: Arc<Account>,
@@ -45,14 +44,14 @@ impl Directory {
         Ok(self.known(name).await?.map(|known| known.account))
     }
 
-    /// Returns whether a device was revoked.
+    /// Returns true if a device was revoked.
     pub async fn is_revoked(&self, name: &UserName, device: &DeviceId) -> Result<bool, ReadError> {
         Ok(self.known(name).await?.is_some_and(|known| known.revoked.contains(device)))
     }
 
     /// All revoked devices of a user.
     pub async fn revoked(&self, name: &UserName) -> Result<Vec<RevokedDevice>, ReadError> {
-        // Before the store is read: what is kept meanwhile is then in at least one of them.
+        // Read before the store: a revocation that is stored in between is then in at least one of the two.
         let held = self.read().held.get(name).cloned().unwrap_or_default();
         let mut revoked = self.store.revoked_devices(name.clone()).await?;
         for held in held {
@@ -63,7 +62,7 @@ impl Directory {
         Ok(revoked)
     }
 
-    /// Makes a revocation hold, even if the store does not have it. Returns whether it is new.
+    /// Puts a revocation into force, even if the store does not have it. Returns true if it is new.
     pub fn hold(&self, name: &UserName, revoked: RevokedDevice) -> bool {
         let mut memory = self.write();
         memory.revocations += 1;
@@ -107,7 +106,7 @@ impl Directory {
             let revoked = revoked.into_iter().map(|revoked| revoked.device).collect();
             let known = Known { account: Arc::new(account), revoked };
             let mut memory = self.write();
-            // One that came in between may be missing in what was read.
+            // A revocation that came in between may be missing from what was read.
             if memory.revocations == revocations {
                 if memory.known.len() >= REMEMBERED {
                     memory.known.clear();
@@ -170,7 +169,7 @@ mod tests {
             let time = Timestamp::from_millis(2);
             let revoked = RevokedDevice { device: device.clone(), time, statement: None };
             assert!(remembering.hold(&name, revoked.clone()));
-            assert!(!remembering.hold(&name, revoked.clone()), "no news");
+            assert!(!remembering.hold(&name, revoked.clone()), "it is not new");
             assert!(remembering.is_revoked(&name, device).await.unwrap());
             assert!(fresh.hold(&name, revoked));
             let revocation =

@@ -1,5 +1,5 @@
-//! Follows the TTP's revocations. Each one holds from the moment it is heard: it ends the device's session and is told
-//! to everyone. It is kept as soon as the store can do so.
+//! Follows the TTP's revocations. Each one is in force from the moment it arrives: the device's sessions end, and all
+//! users are told. It is stored as soon as the store accepts it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,24 +14,25 @@ use tracing::{debug, error, info, warn};
 
 use crate::accounts::directory::Directory;
 use crate::accounts::ttp_client::{TtpClient, WatchError};
-use crate::audit::{Entry, Kind, Recorder, SecurityEvent};
+use crate::audit::{Entry, Kind, SecurityEvent};
 use crate::clock::Clock;
 use crate::delivery::Posting;
 use crate::delivery::hub::Hub;
 use crate::metrics::Metrics;
+use crate::recorder::Recorder;
 use crate::store::{AddRevocationError, Store};
 
 /// The longest pause between attempts to reach the TTP.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// The pause before the next attempt to keep a revocation that could not be kept.
+/// The pause before another attempt to store a revocation.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Follows the TTP's revocations.
-#[allow(missing_docs)] // each is what its type says
+/// The parts that a task needs to follow the TTP's revocations.
+#[allow(missing_docs)] // their types say it
 pub struct Follower {
     pub ttp: TtpClient,
-    /// The root to which statements are verified.
+    /// The root that statements are verified against.
     pub root: Arc<RootCertificate>,
     pub directory: Arc<Directory>,
     pub store: Arc<dyn Store<Posting>>,
@@ -42,19 +43,19 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Follows until the server stops, over restarts of the TTP.
+    /// Follows revocations until the server stops, and reconnects when the TTP restarts.
     pub async fn follow(self, stopping: CancellationToken) {
         let unkept = Unkept::default();
         tokio::select! {
             () = hear(&self, &unkept) => {}
-            // A slow disk holds up the record and nothing else.
+            // A slow disk delays the storing of revocations, and nothing else.
             () = keep(&self, &unkept) => {}
             () = stopping.cancelled() => {}
         }
     }
 }
 
-/// Hears revocations, and comes back when the TTP does.
+/// Receives revocations, and connects again whenever the connection ends.
 async fn hear(follower: &Follower, unkept: &Unkept) {
     let mut pause = Duration::from_millis(100);
     let mut reached_before = true;
@@ -63,7 +64,7 @@ async fn hear(follower: &Follower, unkept: &Unkept) {
         follower.metrics.ttp_connected.set(0);
         match outcome {
             Ok(()) => {
-                debug!("the authority ended the watch");
+                debug!("the TTP ended the subscription");
                 pause = Duration::from_millis(100);
                 reached_before = true;
             }
@@ -78,8 +79,8 @@ async fn hear(follower: &Follower, unkept: &Unkept) {
     }
 }
 
-/// Hears all of them on one connection, from the first on: what is kept here may be damaged, and a TTP that was set
-/// back to a backup gives numbers again that are known here as others.
+/// Receives all revocations on one connection, from the first one on. The store's own may be damaged, and a TTP that
+/// was restored from a backup reuses numbers that the store has for other revocations.
 async fn hear_once(follower: &Follower, unkept: &Unkept) -> Result<(), WatchError> {
     let mut revocations = follower.ttp.watch(0).await?;
     follower.metrics.ttp_connected.set(1);
@@ -87,7 +88,7 @@ async fn hear_once(follower: &Follower, unkept: &Unkept) -> Result<(), WatchErro
         let (revocation, claim) = verified(told, &follower.root, follower.clock.now());
         if claim == Claim::False {
             let Revocation { number, name, device, .. } = &revocation;
-            error!(number, user = %name, %device, "the statement of a revocation does not hold; clients are not told of it");
+            error!(number, user = %name, %device, "the statement of a revocation is not valid; clients are not told of it");
         }
         let is_news = hold(follower, &revocation, claim).await;
         unkept.add(revocation, is_news);
@@ -95,18 +96,18 @@ async fn hear_once(follower: &Follower, unkept: &Unkept) -> Result<(), WatchErro
     Ok(())
 }
 
-/// What the TTP brings for a revocation.
+/// The evidence that comes with a revocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Claim {
     /// A statement that proves it.
     Proved,
-    /// Nothing, as from a TTP of before there were statements.
+    /// No statement, as from a TTP that predates statements.
     Bare,
     /// A statement that does not prove it.
     False,
 }
 
-/// The revocation without a statement that does not prove it.
+/// Checks a revocation's statement, and drops one that does not prove it.
 fn verified(told: Revocation, root: &RootCertificate, now: Timestamp) -> (Revocation, Claim) {
     let Some(statement) = &told.statement else { return (told, Claim::Bare) };
     let proves = SignedRevocation::verify(statement, root, now.as_seconds()).is_ok_and(|signed| {
@@ -116,14 +117,14 @@ fn verified(told: Revocation, root: &RootCertificate, now: Timestamp) -> (Revoca
     if proves { (told, Claim::Proved) } else { (Revocation { statement: None, ..told }, Claim::False) }
 }
 
-/// Makes a revocation hold from now on, even if it cannot be recorded. Returns whether it is new.
+/// Puts a revocation into force from now on, even if it cannot be stored. Returns true if it is new.
 async fn hold(follower: &Follower, revocation: &Revocation, claim: Claim) -> bool {
     let Revocation { number, name, device, time, statement } = revocation;
-    // While the list of revoked devices is damaged this cannot be known; everyone then hears of it again.
+    // If the list of revoked devices is damaged the answer is unknown; then everyone is told again.
     if follower.directory.is_revoked(name, device).await.unwrap_or(false) {
         return false;
     }
-    // In this order, a login that is under way either finds the revocation in the directory or is found in the hub.
+    // In this order a login that is under way either sees the revocation in the directory or is seen in the hub.
     let revoked = RevokedDevice { device: device.clone(), time: *time, statement: statement.clone() };
     let is_news = follower.directory.hold(name, revoked);
     if is_news {
@@ -142,8 +143,8 @@ async fn hold(follower: &Follower, revocation: &Revocation, claim: Claim) -> boo
     is_news
 }
 
-/// Revocations that hold and are not kept yet, by their number, each with whether it is news. There are never more than
-/// the TTP has.
+/// Revocations in force that are not stored yet, by number. `true` marks those that are new here. There are never more
+/// than the TTP has.
 #[derive(Default)]
 struct Unkept {
     waiting: Mutex<BTreeMap<u64, (Revocation, bool)>>,
@@ -169,7 +170,7 @@ impl Unkept {
     }
 }
 
-/// Keeps what waits, again and again until it can be kept.
+/// Stores the revocations that wait, and tries again until each is stored.
 async fn keep(follower: &Follower, unkept: &Unkept) {
     let mut told = false;
     loop {
@@ -182,18 +183,18 @@ async fn keep(follower: &Follower, unkept: &Unkept) {
         let entry = if is_news && !told {
             follower.recorder.entry(event).await
         } else {
-            // It is written only where there was none.
+            // The store writes it only if it has none for this revocation.
             Entry { time: follower.clock.now(), event, times: 1 }
         };
         match follower.store.add_revocation(revocation.clone(), entry).await {
             Ok(()) => follower.directory.kept(name, device),
-            // It stays held. The TTP sends it again after each start.
+            // It stays in force. The TTP sends it again after each start.
             Err(AddRevocationError::NumberTaken) => {
-                error!(number, user = %name, %device, "the authority has another revocation than is kept; both hold");
+                error!(number, user = %name, %device, "the TTP uses the number of another revocation; both are in force");
             }
             Err(AddRevocationError::Write(failure)) => {
                 if !std::mem::replace(&mut told, true) {
-                    error!(number, %failure, "a revocation holds and cannot be kept now; trying again");
+                    error!(number, %failure, "a revocation is in force but cannot be stored now; trying again");
                 }
                 tokio::time::sleep(AGAIN).await;
                 continue;

@@ -1,4 +1,4 @@
-//! The way to the TTP: it takes requests, and hands out revocations as they happen.
+//! The client of the TTP, which answers requests and sends revocations as they happen.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,12 +11,12 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 use tracing::info;
 
-/// The time that the TTP has for an answer.
+/// The time that the TTP has to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The TTP cannot be reached, or what it says is not understood.
+/// The TTP cannot be reached, or its answer is not understood.
 #[derive(Debug, Error)]
-#[error("the authority is not available: {0}")]
+#[error("the TTP is not available: {0}")]
 pub struct TtpUnavailable(String);
 
 impl From<std::io::Error> for TtpUnavailable {
@@ -28,21 +28,21 @@ impl From<std::io::Error> for TtpUnavailable {
 /// Why there is no certificate.
 #[derive(Debug, Error)]
 pub enum AskError {
-    /// The TTP says no.
-    #[error("the authority refuses: {0}")]
+    /// The TTP refused.
+    #[error("the TTP refuses: {0}")]
     Refused(#[from] TtpRefusal),
-    /// There is no answer.
+    /// The TTP did not answer.
     #[error(transparent)]
     Unavailable(#[from] TtpUnavailable),
 }
 
-/// Why revocations are not heard.
+/// Why revocations cannot be followed.
 #[derive(Debug, Error)]
 pub enum WatchError {
     /// The TTP does not let this server watch.
-    #[error("the authority refuses to be watched: {0}")]
+    #[error("the TTP refuses the subscription: {0}")]
     Refused(#[from] TtpRefusal),
-    /// Nothing more comes.
+    /// The connection failed.
     #[error(transparent)]
     Unavailable(#[from] TtpUnavailable),
 }
@@ -72,7 +72,7 @@ impl TtpClient {
         timeout(PATIENCE, exchange).await.map_err(|_| late())?
     }
 
-    /// Hears revocations after number `after`, as they happen.
+    /// Subscribes to the revocations with numbers above `after`.
     pub async fn watch(&self, after: u64) -> Result<Revocations, WatchError> {
         let mut lines = self.open(&TtpRequest::Watch { after }).await?;
         match timeout(PATIENCE, next(&mut lines)).await {
@@ -95,7 +95,7 @@ impl TtpClient {
 
 type Lines = BufReader<Take<UnixStream>>;
 
-/// The TTP's revocations, one after the other.
+/// A subscription to the TTP's revocations.
 pub struct Revocations {
     lines: Lines,
 }
@@ -107,9 +107,9 @@ impl Revocations {
             match next(&mut self.lines).await? {
                 None => return Ok(None),
                 Some(TtpAnswer::Revoked(revocation)) => return Ok(Some(revocation)),
-                // A newer TTP tells more than this server knows.
+                // A newer TTP may send more kinds of lines than this server knows.
                 Some(TtpAnswer::Unknown) => {
-                    info!("the authority said something that this version does not know; it is skipped");
+                    info!("the TTP sent a line that this version does not know; it is skipped");
                 }
                 Some(_) => return Err(wrong_kind()),
             }

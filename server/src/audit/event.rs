@@ -60,8 +60,8 @@ kinds! {
 }
 
 impl Kind {
-    /// Returns true if a stranger can cause it without an account, as often as connections allow.
-    pub const fn is_a_strangers(self) -> bool {
+    /// Returns true if anyone can cause it without an account, as often as connections allow.
+    pub const fn is_open_to_strangers(self) -> bool {
         match self {
             Self::RegistrationRefused
             | Self::LoginFailed
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_a_detail_is_made_of_it_is_one_short_line() {
+    fn a_detail_is_one_short_line_even_if_its_text_is_hostile() {
         let hostile = format!("a\n2026-11-21 10:00:00 login sam\u{1b}[2J\u{202e}{}", "ü".repeat(500));
         let detail = Detail::new(&hostile);
         assert!(detail.as_str().starts_with("a ⏎ 2026"), "{detail:?}");

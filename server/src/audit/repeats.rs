@@ -85,7 +85,7 @@ impl Repeats {
             self.waiting.push_back(entry);
         }
         let remembered = self.counted.len() < REMEMBERED;
-        if self.waiting.len() >= WAITING || (!remembered && event.kind.is_a_strangers()) {
+        if self.waiting.len() >= WAITING || (!remembered && event.kind.is_open_to_strangers()) {
             return self.count_among_others(event.kind, now);
         }
         if remembered {
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_is_written_at_once_and_what_follows_within_a_minute_as_one_number() {
+    fn the_first_event_is_written_at_once_and_its_repetitions_within_a_minute_as_one_number() {
         let mut repeats = Repeats::default();
         for second in 0..10 {
             repeats.note(failed("10.0.0.1"), at(second));
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_in_anything_is_written_apart_and_a_network_of_ipv6_is_one_address() {
+    fn events_that_differ_are_written_apart_and_a_network_of_ipv6_is_one_address() {
         let mut repeats = Repeats::default();
         for event in [
             failed("10.0.0.1"),
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_different_events_is_bounded_and_does_not_hide_who_logs_in() {
+    fn a_flood_of_different_events_is_bounded_and_does_not_hide_a_login() {
         let mut repeats = Repeats::default();
         for number in 0..100_000_u32 {
             let address = IpAddr::from(number.to_be_bytes());
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_bounded_while_nothing_can_be_written() {
+    fn the_entries_that_wait_are_bounded_while_nothing_can_be_written() {
         let mut repeats = Repeats::default();
         for number in 0..10_000_u32 {
             let login = SecurityEvent::new(Kind::Login).of(&format!("user{number}").parse().unwrap());

@@ -1,4 +1,4 @@
-//! The entrance for connections: the edge's own parts, and those that all sessions share.
+//! The entrance: the parts that a connection needs on its way in.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -27,7 +27,7 @@ impl Entrance {
         Arc::clone(&self.identity.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Shows another identity to connections that begin later.
+    /// Uses another identity for connections that begin later.
     pub fn show(&self, identity: Identity) {
         *self.identity.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(identity);
     }

@@ -1,5 +1,5 @@
-//! The gate counts connections, by address and in all, and refuses those above the limits. Of guests the one who has been
-//! silent longest makes room for a new one, so that guests who do nothing keep nobody out.
+//! The gate counts connections, by address and in all, and refuses those above the limits. A new guest is never
+//! refused: the guest who has been silent longest makes room, so idle guests keep nobody out.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -42,7 +42,8 @@ impl Address {
 }
 
 impl Counts {
-    /// Ends the guest who has been silent longest, of those from `address` or of all, and gives its place free.
+    /// Ends the session of the guest who has been silent longest, among those from `address` or among all, and frees
+    /// its place.
     fn dismiss_silent_guest(&mut self, address: Option<IpAddr>) {
         let from = |entry: &IpAddr| address.is_none_or(|address| address == *entry);
         let silent = self
@@ -61,13 +62,13 @@ impl Counts {
 }
 
 impl Gate {
-    /// A gate that holds these limits.
+    /// A gate with these limits.
     pub fn new(limits: Arc<Limits>) -> Self {
         Self { counts: Mutex::default(), handshakes: Arc::default(), limits }
     }
 
-    /// Counts a connection in, or says of what there is too much. When there are as many as there may be,
-    /// the oldest one that has not come through its handshake makes room; it goes a moment later.
+    /// Counts a connection, or returns the limit that keeps it out. At a limit the oldest connection that is still in
+    /// its handshake makes room; it ends a moment later.
     pub fn enter(self: &Arc<Self>, address: IpAddr) -> Result<Pass, Full> {
         let address = network(address);
         let mut counts = self.counts();
@@ -84,7 +85,7 @@ impl Gate {
         Ok(Pass { gate: Arc::clone(self), address, guest: None })
     }
 
-    /// Connections that are in.
+    /// The number of connections.
     pub fn connections(&self) -> u64 {
         self.counts().all
     }
@@ -95,24 +96,24 @@ impl Gate {
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
-        // Numbers cannot be left half-changed in a way that matters more than refusing everyone.
+        // After a panic the numbers may be slightly wrong, which is better than refusing everyone.
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What there is too much of: then a connection does not come in, or a guest makes room for another.
+/// The limit that is reached: a connection is refused, or a guest makes room for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Full {
-    /// There are as many as there may be.
+    /// The limit of all connections.
     #[error("too many connections")]
     InAll,
-    /// Its address has as many as it may have.
+    /// The limit of connections from one address.
     #[error("too many connections from this address")]
     FromAddress,
-    /// There are as many guests as there may be.
+    /// The limit of all guests.
     #[error("too many guests")]
     Guests,
-    /// Its address has as many guests as it may have.
+    /// The limit of guests from one address.
     #[error("too many guests from this address")]
     GuestsFromAddress,
 }
@@ -128,7 +129,7 @@ impl From<Full> for Bound {
     }
 }
 
-/// A connection's place. Dropping it gives the place back.
+/// A connection's place. Dropping it frees the place.
 pub struct Pass {
     gate: Arc<Gate>,
     address: IpAddr,
@@ -142,8 +143,8 @@ impl Pass {
         self.gate.handshakes.begin(self.address, self.gate.limits.handshakes)
     }
 
-    /// Counts the connection as a guest's. If there are as many as there may be, the one who has been silent longest
-    /// makes room, and this returns what there was too much of.
+    /// Counts the connection as a guest's. At a limit the guest who has been silent longest makes room, and the limit
+    /// is returned.
     pub fn become_guest(&mut self, peer: &Arc<Peer>) -> Option<Full> {
         let limits = &self.gate.limits;
         let mut counts = self.gate.counts();
@@ -170,7 +171,7 @@ impl Drop for Pass {
         counts.all = counts.all.saturating_sub(1);
         let Some(entry) = counts.by_address.get_mut(&self.address) else { return };
         entry.connections = entry.connections.saturating_sub(1);
-        // One who made room for another is not here any more.
+        // A guest who made room for another is no longer in the list.
         let was_guest = self.guest.is_some_and(|id| entry.remove_guest(id).is_some());
         if entry.connections == 0 {
             counts.by_address.remove(&self.address);
@@ -218,7 +219,7 @@ mod tests {
         assert!(gate.enter("2001:db8:0:1::1".parse().unwrap()).is_ok());
     }
 
-    /// A guest, some time after the one before.
+    /// A guest who comes a moment after the one before.
     fn guest(id: u64) -> Arc<Peer> {
         let peer = Arc::new(Peer::new(id, 1_000_000, None));
         std::thread::sleep(std::time::Duration::from_millis(5));
@@ -241,7 +242,7 @@ mod tests {
         first.hear();
         assert_eq!(passes[2].become_guest(&third), Some(Full::GuestsFromAddress));
         assert_eq!([&first, &second, &third].map(|peer| is_dismissed(peer)), [false, true, false]);
-        // It gives its place back once: there is none for a fourth guest until another one leaves.
+        // Its place is freed only once: a fourth guest has no place until another one leaves.
         drop(passes.remove(1));
         assert_eq!(gate.counts().guests, 3);
         drop(passes.remove(0));
@@ -265,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_finish_a_handshake_makes_room_for_the_next_one() {
+    fn an_unfinished_handshake_makes_room_for_the_next_connection() {
         let gate = gate(&["connections=2", "connections_per_address=1"]);
         let idle = gate.enter(here()).unwrap();
         let slow = idle.handshake();

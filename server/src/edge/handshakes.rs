@@ -1,6 +1,6 @@
-//! TLS handshakes that are under way: bounded, and the oldest gives way to a new one. A client
-//! that begins handshakes and does not go on with them only loses its own: an honest handshake takes a fraction of a
-//! second, and is not the oldest of all.
+//! The TLS handshakes under way. Their number is bounded, and the oldest gives way to a new one. A client that begins
+//! handshakes without finishing them loses only its own: an honest handshake takes a fraction of a second, so it does
+//! not become the oldest.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -22,7 +22,7 @@ struct State {
     by_address: BTreeSet<(IpAddr, u64)>,
 }
 
-/// The place of one handshake. Dropping it gives the place back.
+/// The place of one handshake. Dropping it frees the place.
 pub struct Underway {
     all: Arc<Handshakes>,
     number: u64,
@@ -30,7 +30,7 @@ pub struct Underway {
 }
 
 impl Handshakes {
-    /// Takes a place for a handshake from `address`; when `most` are taken, the oldest handshake is ended.
+    /// Takes a place for a handshake from `address`. If `most` are taken, the oldest handshake ends.
     pub fn begin(self: &Arc<Self>, address: IpAddr, most: u64) -> Underway {
         let (end, ended) = oneshot::channel();
         let mut state = self.state();
@@ -76,7 +76,7 @@ impl State {
     fn end(&mut self, number: u64) -> bool {
         let Some((address, end)) = self.by_age.remove(&number) else { return false };
         self.by_address.remove(&(address, number));
-        // It may have come to its own end just now.
+        // It may just have ended by itself.
         let _ = end.send(());
         true
     }
@@ -86,7 +86,7 @@ impl Underway {
     /// Waits until this handshake has to give way to another.
     pub async fn ended(&mut self) {
         if (&mut self.ended).await.is_err() {
-            // Only its own drop gives its place back.
+            // Its own drop frees its place.
             std::future::pending::<()>().await;
         }
     }

@@ -48,7 +48,7 @@ pub async fn listen(listener: TcpListener, entrance: Arc<Entrance>, sessions: Ta
                         continue;
                     }
                 };
-                // Here rather than in its task, so that they are in order of age.
+                // Taken here and not in the task, so that handshakes are in the order of their age.
                 let place = pass.handshake();
                 let number = numbers.fetch_add(1, Ordering::Relaxed);
                 let entrance = Arc::clone(&entrance);
@@ -97,7 +97,7 @@ async fn welcome(
             let Some(fault) = certificate_fault(&error) else {
                 return debug!(peer = %address, %error, "handshake failed");
             };
-            // Somebody tried to come in with a certificate that does not hold: that is a failed login.
+            // The client presented an invalid certificate: this is a failed login.
             warn!(peer = %address, %error, "handshake failed");
             let event = SecurityEvent::new(Kind::LoginFailed).from(address.ip()).because(fault);
             return services.recorder.record(event);
@@ -135,8 +135,8 @@ async fn welcome(
     });
 }
 
-/// Names the fault of the client's certificate, if that is why the handshake failed. The words are fixed, since a
-/// stranger chooses what is in a certificate.
+/// Names the fault of the client's certificate, if that is why the handshake failed. The words are fixed, because the
+/// contents of a certificate are chosen by strangers.
 fn certificate_fault(error: &std::io::Error) -> Option<&'static str> {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     let Some(rustls::Error::InvalidCertificate(fault)) = tls else { return None };

@@ -9,24 +9,24 @@ use thiserror::Error;
 /// Connections that the system keeps until they are accepted; it may keep fewer.
 const BACKLOG: i32 = 1_024;
 
-/// Why there is no address to listen on.
+/// The reasons why an address cannot be listened on.
 #[derive(Debug, Error)]
 pub enum AddressError {
     /// The address does not parse.
     #[error("'{0}' is no address to listen on")]
     Malformed(String),
-    /// The address is that of a host that cannot be found.
+    /// The address names a host that cannot be found.
     #[error("no address is known for '{listen}': {source}")]
     UnknownHost {
         /// The address as it was written.
         listen: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
 impl AddressError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Malformed(_) => "write it as HOST:PORT, for example 127.0.0.1:7275",
@@ -37,7 +37,7 @@ impl AddressError {
     }
 }
 
-/// The first address that `HOST:PORT` stands for.
+/// Looks up the first address of `HOST:PORT`.
 pub(crate) fn resolve(listen: &str) -> Result<SocketAddr, AddressError> {
     let malformed = || AddressError::Malformed(listen.to_owned());
     match listen.to_socket_addrs() {
@@ -52,7 +52,7 @@ pub(crate) fn bind(address: SocketAddr, send_buffer: Option<usize>) -> io::Resul
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
-    // Connections inherit it. Left alone, the system would hold megabytes for each client that does not read.
+    // Connections inherit this. By default the system would hold megabytes for each client that does not read.
     if let Some(bytes) = send_buffer {
         socket.set_send_buffer_size(bytes)?;
     }

@@ -20,20 +20,20 @@ use crate::clock::Clock;
 /// Why a key or certificate cannot be used.
 #[derive(Debug, Error)]
 pub enum IdentityError {
-    /// The file is missing, or does not hold what it has to.
+    /// The file is missing, or its contents cannot be used.
     #[error("{path}: {reason}")]
     Unusable {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
-    /// The file is there, and this user may not read it.
+    /// The file exists, but this user may not read it.
     #[error("{path}: cannot be read: {source}")]
     Withheld {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
 }
@@ -44,11 +44,11 @@ pub struct Identity {
     pub config: Arc<ServerConfig>,
     /// The root that clients' certificates must come from.
     pub root: Arc<RootCertificate>,
-    /// When the server's own certificate runs out; `None` if it is not of our kind, and clients refuse it.
+    /// The end of the server's own certificate, in seconds since 1970; `None` if clients will refuse it anyway.
     pub expires: Option<i64>,
 }
 
-/// Reads `server.key`, `server.crt` (with the root behind it) and `ca.crt` from `keys`.
+/// Reads `server.key`, `server.crt` (with the root after it) and `ca.crt` from `keys`.
 pub fn load(keys: &Path, clock: Clock) -> Result<Identity, IdentityError> {
     let key_path = keys.join("server.key");
     let key = private_key(&key_path).map_err(|error| unusable(&key_path, error))?;
@@ -94,7 +94,7 @@ fn read_chain(keys: &Path) -> Result<Chain, IdentityError> {
     Ok(Chain { path, certificates, root, root_der })
 }
 
-/// Clients will refuse a certificate that does not hold now; the server can be reloaded with a new one.
+/// Warns of a certificate that clients will refuse. The server can reload a new one.
 fn warn_of_certificate(
     leaf: Option<Result<ServerCertificate, CertificateError>>,
     root: &RootCertificate,
@@ -106,7 +106,7 @@ fn warn_of_certificate(
     }
 }
 
-/// The key in a PEM file. What it was read into is overwritten.
+/// Reads the key in a PEM file, and overwrites the buffer.
 fn private_key(path: &Path) -> Result<Zeroizing<PrivateKeyDer<'static>>, pem::Error> {
     let text = Zeroizing::new(std::fs::read(path).map_err(pem::Error::Io)?);
     PrivateKeyDer::from_pem_slice(&text).map(Zeroizing::new)
@@ -125,7 +125,7 @@ fn config(
         .allow_unauthenticated()
         .build()
         .map_err(|error| error.to_string())?;
-    // Not from the encoded key itself, which would not be overwritten afterwards.
+    // rustls would keep a copy of the encoded key that is not overwritten.
     let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(key).map_err(|error| error.to_string())?;
     let certified = CertifiedKey::new(chain, key);
     certified.keys_match().map_err(|error| error.to_string())?;

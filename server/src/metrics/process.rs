@@ -1,5 +1,5 @@
-//! The resources of this process, from the operating system. The files that tell them are out of reach once the
-//! process is confined, so they are opened before and kept open.
+//! The resources of this process, as the operating system reports them. Its files are out of reach once the process is
+//! confined, so they are opened before that and kept open.
 
 use std::fmt;
 use std::fs::File;
@@ -30,7 +30,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Opens the files. Call it before the process confines itself and after the limit of open files was set.
+    /// Opens the files. Call it before the process is confined, and after the limit of open files is set.
     pub fn open(started: Timestamp) -> Self {
         let descriptors = Dir::open("/proc/self/fd", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty());
         Self {
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_system_says_follows_what_the_process_does() {
+    fn the_numbers_follow_the_resources_that_the_process_uses() {
         let process = Process::open(Timestamp::from_millis(0));
         let before = process.open_descriptors().unwrap();
         let held: Vec<File> = (0..10).map(|_| File::open("/proc/self/status").unwrap()).collect();

@@ -38,9 +38,9 @@ labels! {
     Incompatible = "incompatible";
     /// The client spoke no TLS, or broke its rules.
     NoTls = "not_tls";
-    /// A client certificate that has run out.
+    /// An expired client certificate.
     CertificateExpired = "certificate_expired";
-    /// A client certificate that does not hold yet.
+    /// A client certificate that is not valid yet.
     CertificateNotYet = "certificate_not_yet_valid";
     /// A client certificate of another authority.
     CertificateIssuer = "certificate_of_another_authority";
@@ -167,7 +167,7 @@ impl Bound {
             Farewell::Idle => Some(Self::GuestIdleSeconds),
             Farewell::LoginTime => Some(Self::LoginSeconds),
             Farewell::Dead => Some(Self::DeadSeconds),
-            // Counted where it is known of which there were too many.
+            // The gate counts it, and knows which limit it was.
             Farewell::TooManyConnections
             | Farewell::Stopping
             | Farewell::TakenOver
@@ -228,7 +228,7 @@ codes! {
     Refusal::NotStored => NotStored = "not_stored";
     Refusal::TooMany { .. } => TooMany = "too_many";
     Refusal::AuthorityUnavailable => AuthorityUnavailable = "authority_unavailable";
-    // The server itself names each refusal.
+    // The server never sends an unknown refusal.
     Refusal::Internal { .. } | Refusal::Unknown { .. } => Internal = "internal";
 }
 
@@ -236,7 +236,7 @@ codes! {
 macro_rules! lines {
     ($( $verb:ident = $word:literal; )+) => {
         labels! {
-            /// The command that a line holds.
+            /// The command on a line.
             Line, "command",
             $(
                 #[doc = concat!("`", $word, "`.")]
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn every_word_stands_at_its_place_and_once() {
+    fn every_word_is_in_its_place_and_occurs_once() {
         hold::<Audience>();
         hold::<HandshakeFault>();
         hold::<LoginFault>();
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_and_errors_are_called_what_they_are_called_elsewhere() {
+    fn limits_and_errors_have_the_names_that_they_have_elsewhere() {
         for bound in Bound::all() {
             let known = parlour_protocol::limits::TABLE.iter().any(|limit| limit.name == bound.as_str());
             assert!(known, "{bound:?}");

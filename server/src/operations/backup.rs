@@ -1,19 +1,17 @@
 //! `backup`, `restore` and `verify`: the database in an encrypted file, and back.
 
-use std::io::Write;
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use parlour_upkeep::{
-    Identities, Inspection, KeyError, Manifest, PackError, Recipient, Snapshot, SnapshotError, UnpackError,
-    archive,
-};
-use tempfile::TempDir;
+use parlour_upkeep::{BackupFault, Identities, Manifest, Snapshot, archive, backup as backups};
 use thiserror::Error;
 
 use crate::operations::cli::{BackupArguments, RestoreArguments, VerifyArguments};
 use crate::operations::config::{self, ConfigError};
 use crate::operations::data::{DataDirectory, DataError, database_in};
-use crate::store::{AuditFile, Verdict, inspect};
+use crate::store::{AuditFile, AuditFileError, NamelessDatabase, Verdict, inspect};
 
 /// The mark of this program's backups.
 const PROGRAM: &str = "parlour-server";
@@ -21,7 +19,7 @@ const PROGRAM: &str = "parlour-server";
 /// The file in a backup.
 const DATABASE: &str = "chat.db";
 
-/// Why a backup was not made or not used.
+/// The reasons why a backup is not made or not used.
 #[derive(Debug, Error)]
 pub enum BackupError {
     /// The configuration cannot be used.
@@ -30,27 +28,9 @@ pub enum BackupError {
     /// The data directory cannot be used.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// A key cannot be used.
+    /// A fault that backups of any program can have.
     #[error(transparent)]
-    Key(#[from] KeyError),
-    /// No recipient is named.
-    #[error("nobody is named to whom the backup is to be encrypted")]
-    NoRecipient,
-    /// The database cannot be copied.
-    #[error(transparent)]
-    Snapshot(#[from] SnapshotError),
-    /// The backup cannot be written.
-    #[error(transparent)]
-    Pack(#[from] PackError),
-    /// The backup cannot be opened.
-    #[error(transparent)]
-    Unpack(#[from] UnpackError),
-    /// The database is not sound.
-    #[error("the database is damaged: {0}")]
-    Damaged(String),
-    /// The contents of the backup do not fit its description.
-    #[error("the backup is not sound: {0}")]
-    Unsound(String),
+    Fault(#[from] BackupFault),
     /// There is a database already.
     #[error("there is a database in {} already", .0.display())]
     AlreadyThere(PathBuf),
@@ -60,32 +40,12 @@ pub enum BackupError {
 }
 
 impl BackupError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Config(error) => error.hint().to_owned(),
             Self::Data(error) => error.hint().to_owned(),
-            Self::Key(error) => error.hint(PROGRAM),
-            Self::NoRecipient => {
-                "'parlour-server backup-key FILE' makes a key and prints its recipient; give that with \
-                 --recipient, or as backup-recipient = \"age1...\" in the file"
-                    .to_owned()
-            }
-            Self::Snapshot(SnapshotError::Missing(_)) => {
-                "name the folder of the database with --data".to_owned()
-            }
-            Self::Snapshot(SnapshotError::UnderWay(_)) => "wait until it has ended".to_owned(),
-            Self::Snapshot(
-                SnapshotError::Hidden { .. } | SnapshotError::File { .. } | SnapshotError::Copy { .. },
-            ) => "run it as the server's user, with room for a copy beside the database".to_owned(),
-            Self::Pack(error) => error.hint(),
-            Self::Unpack(error) => error.hint(),
-            Self::Damaged(_) => {
-                "'parlour-server check --data DIR' lists the damage; restore an older backup \
-                 into another folder"
-                    .to_owned()
-            }
-            Self::Unsound(_) => "take another copy, or an older backup".to_owned(),
+            Self::Fault(fault) => fault.hint(PROGRAM),
             Self::AlreadyThere(_) => {
                 "name a folder without one with --data, or move the old one away first".to_owned()
             }
@@ -93,41 +53,38 @@ impl BackupError {
         })
     }
 
-    /// Returns whether the backup itself is at fault.
+    /// Returns true if the backup itself is at fault.
     pub fn is_damage(&self) -> bool {
-        match self {
-            Self::Unpack(error) => error.is_damage(),
-            Self::Unsound(_) => true,
-            _ => false,
-        }
+        matches!(self, Self::Fault(fault) if fault.is_damage())
     }
 }
 
 /// Makes a backup while a server runs, or none.
 pub fn backup(arguments: BackupArguments, out: &mut impl Write) -> Result<(), BackupError> {
     let (data, configured) = config::for_backup(arguments.config.as_deref(), arguments.data)?;
-    let recipient = arguments.recipient.or(configured).ok_or(BackupError::NoRecipient)?;
-    let recipient: Recipient = recipient.parse()?;
-    let snapshot = Snapshot::take(&database_in(&data))?;
-    let Inspection { inventory, .. } = sound(snapshot.path()).map_err(BackupError::Damaged)?;
+    let recipient = backups::recipient(arguments.recipient.or(configured).as_deref())?;
+    let snapshot = Snapshot::take(&database_in(&data)).map_err(BackupFault::from)?;
+    let inventory = backups::fit_to_back_up(inspect(snapshot.path(), None))?;
     let manifest = Manifest::new(PROGRAM, env!("CARGO_PKG_VERSION"), inventory);
     let files = [(DATABASE, snapshot.path())];
-    archive::pack(&arguments.file, arguments.force, &recipient, &manifest, &files)?;
+    archive::pack(&arguments.file, arguments.force, &recipient, &manifest, &files)
+        .map_err(BackupFault::from)?;
     writeln!(out, "wrote {}", arguments.file.display())?;
-    describe(&manifest, out)?;
-    // It is no reason not to keep the messages.
-    writeln!(out, "audit log: {}", audit(snapshot.path()).unwrap_or_else(|fault| fault))?;
+    backups::describe(&manifest, out)?;
+    // A damaged audit log is no reason not to keep the messages.
+    writeln!(out, "audit log: {}", audit(AuditFile::open(snapshot.path())).unwrap_or_else(|fault| fault))?;
     Ok(())
 }
 
-/// Opens a backup in a temporary place and checks everything in it.
+/// Opens a backup in a file that nobody else can reach, and checks everything in it.
 pub fn verify(arguments: &VerifyArguments, out: &mut impl Write) -> Result<(), BackupError> {
-    let identities = Identities::read(&arguments.identity)?;
-    let folder = TempDir::with_prefix("parlour-verify-")?;
-    let (manifest, log) = open(&arguments.file, &identities, folder.path())?;
-    let log = log.map_err(|fault| BackupError::Unsound(format!("audit log: {fault}")))?;
+    let identities = read_identities(&arguments.identity)?;
+    let mut database = NamelessDatabase::new()?;
+    let manifest = database.fill(|contents| unpack(&arguments.file, &identities, contents))?;
+    backups::agree(&manifest, database.inspect())?;
+    let log = audit(database.audit()).map_err(|fault| BackupFault::Unsound(format!("audit log: {fault}")))?;
     writeln!(out, "{} is good, made {}", arguments.file.display(), manifest.made)?;
-    describe(&manifest, out)?;
+    backups::describe(&manifest, out)?;
     writeln!(out, "audit log: {log}")?;
     Ok(())
 }
@@ -135,7 +92,7 @@ pub fn verify(arguments: &VerifyArguments, out: &mut impl Write) -> Result<(), B
 /// Puts the database of a backup into a folder that has none, once all of it was checked.
 pub fn restore(arguments: RestoreArguments, out: &mut impl Write) -> Result<(), BackupError> {
     let (data, _) = config::for_backup(arguments.config.as_deref(), arguments.data)?;
-    let identities = Identities::read(&arguments.identity)?;
+    let identities = read_identities(&arguments.identity)?;
     refuse_database(&data)?;
     let is_new = !data.exists();
     // Owned from here on: no server starts on it, and no other restore.
@@ -146,7 +103,7 @@ pub fn restore(arguments: RestoreArguments, out: &mut impl Write) -> Result<(), 
     }
     let (manifest, log) = restored?;
     writeln!(out, "restored {}, made {}", database_in(&data).display(), manifest.made)?;
-    describe(&manifest, out)?;
+    backups::describe(&manifest, out)?;
     writeln!(out, "audit log: {}", log.unwrap_or_else(|fault| fault))?;
     Ok(())
 }
@@ -159,10 +116,43 @@ fn put_back(
 ) -> Result<(Manifest, Result<String, String>), BackupError> {
     refuse_database(data)?;
     // In the same folder, so on the same disk as its place.
-    let unfinished = tempfile::Builder::new().prefix(".restore-").tempdir_in(data)?;
-    let opened = open(file, identities, unfinished.path())?;
-    archive::settle(&unfinished.path().join(DATABASE), &directory.database())?;
-    Ok(opened)
+    let unfinished = Unfinished::new(data)?;
+    let path = unfinished.folder.join(DATABASE);
+    let mut contents = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+    let manifest = unpack(file, identities, &mut contents)?;
+    backups::agree(&manifest, inspect(&path, None))?;
+    let log = audit(AuditFile::open(&path));
+    archive::settle(&path, &directory.database()).map_err(BackupFault::from)?;
+    Ok((manifest, log))
+}
+
+/// The folder of a database that is being restored, for its owner alone. It is removed when this is dropped.
+struct Unfinished {
+    folder: PathBuf,
+}
+
+impl Unfinished {
+    /// Makes the folder in a data directory whose lock this process has. It replaces one that a killed process left.
+    fn new(data: &Path) -> std::io::Result<Self> {
+        let unfinished = Self { folder: data.join(".restore") };
+        unfinished.remove()?;
+        fs::DirBuilder::new().mode(0o700).create(&unfinished.folder)?;
+        Ok(unfinished)
+    }
+
+    fn remove(&self) -> std::io::Result<()> {
+        match fs::remove_dir_all(&self.folder) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // If this fails, the next restore removes it.
+        let _ = self.remove();
+    }
 }
 
 /// Refuses a folder in which there is a database, or the log of one, which would be applied to the other.
@@ -175,42 +165,19 @@ fn refuse_database(data: &Path) -> Result<(), BackupError> {
     Ok(())
 }
 
-/// Unpacks a backup into a folder; what is in it is sound, and what the backup says that it is, but for the audit log, of
-/// which is told what is in it or what is wrong with it.
-fn open(
-    file: &Path,
-    identities: &Identities,
-    into: &Path,
-) -> Result<(Manifest, Result<String, String>), BackupError> {
-    let manifest = archive::unpack(file, identities, PROGRAM, &[DATABASE], into)?;
-    let database = into.join(DATABASE);
-    let found = sound(&database).map_err(BackupError::Unsound)?.inventory;
-    if found != manifest.inventory {
-        let reason = format!("it holds {}, and should hold {}", found.line(), manifest.inventory.line());
-        return Err(BackupError::Unsound(reason));
+fn read_identities(file: &Path) -> Result<Identities, BackupFault> {
+    Ok(Identities::read(file)?)
+}
+
+fn unpack(file: &Path, identities: &Identities, contents: &mut File) -> Result<Manifest, BackupError> {
+    let files = &mut [(DATABASE, contents)];
+    Ok(archive::unpack(file, identities, PROGRAM, files).map_err(BackupFault::from)?)
+}
+
+/// The state of an audit log, or what is wrong with it.
+fn audit(log: Result<AuditFile, AuditFileError>) -> Result<String, String> {
+    match log.and_then(|log| log.verify()).map_err(|error| error.to_string())? {
+        verdict @ Verdict::Sound { .. } => Ok(verdict.to_string()),
+        verdict @ Verdict::Broken { .. } => Err(verdict.to_string()),
     }
-    Ok((manifest, audit(&database)))
-}
-
-/// The inventory of a database that is not damaged.
-fn sound(path: &Path) -> Result<Inspection, String> {
-    let inspection = inspect(path, None)?;
-    inspection.damage().map_or(Ok(inspection), Err)
-}
-
-/// The state of the audit log in a database, or what is wrong with it.
-fn audit(database: &Path) -> Result<String, String> {
-    let verdict =
-        AuditFile::open(database).and_then(|log| log.verify()).map_err(|error| error.to_string())?;
-    match verdict {
-        Verdict::Sound { .. } => Ok(verdict.to_string()),
-        Verdict::Broken { .. } => Err(verdict.to_string()),
-    }
-}
-
-fn describe(manifest: &Manifest, out: &mut impl Write) -> Result<(), BackupError> {
-    let inventory = &manifest.inventory;
-    writeln!(out, "{}", inventory.line())?;
-    writeln!(out, "schema {}, digest {}", inventory.schema, inventory.digest)?;
-    Ok(())
 }

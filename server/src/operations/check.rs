@@ -1,4 +1,4 @@
-//! `check`: looks for anything that is not as it should be. It reads, and changes nothing.
+//! `check`: finds everything that needs the operator's attention. It changes nothing.
 
 mod audit;
 mod port;
@@ -20,7 +20,7 @@ use crate::operations::data::database_in;
 use crate::operations::startup::StartError;
 use crate::store::inspect;
 
-/// Looks at all that was configured.
+/// Checks everything that is configured.
 pub async fn check(configured: &Configuration) -> Report {
     let clock = Clock::with_offset(configured.clock_offset);
     let mut report = Report::default();
@@ -35,7 +35,7 @@ pub async fn check(configured: &Configuration) -> Report {
     report
 }
 
-/// The key and the certificates; the root, if there is one.
+/// Checks the key and the certificates. Returns the root, if there is one.
 fn keys(keys: Option<&Path>, clock: Clock, report: &mut Report) -> Option<RootCertificate> {
     let Some(keys) = keys else {
         report.add(Finding::not_checked("keys", "no --keys was given"));
@@ -65,7 +65,7 @@ fn keys(keys: Option<&Path>, clock: Clock, report: &mut Report) -> Option<RootCe
             let fix = "a root cannot be renewed: make a new one with 'parlour-ttp init' and register anew";
             let (from, until) = (root.not_before(), root.not_after());
             report.add(look::certificate_dates("root", &name, from, until, now, fix));
-            // Loading both shows whether key and certificate are a pair.
+            // Loading fails if key and certificate are not a pair.
             if let Err(error) = tls::load(keys, clock) {
                 report.add(look::withheld("keys", &key).unwrap_or_else(|| wrong("keys", &error.into())));
             }
@@ -86,7 +86,7 @@ fn wrong(what: &'static str, error: &StartError) -> Finding {
     Finding::wrong(what, error.to_string(), error.hint().unwrap_or_default())
 }
 
-/// The folder, the database in it, and what its newest message says of the clock.
+/// Checks the folder, the database in it, and the clock by the newest message.
 fn data(data: Option<&Path>, root: Option<&RootCertificate>, clock: Clock, report: &mut Report) {
     let Some(data) = data else {
         for what in ["data", "disk", "database", "audit", "clock"] {
@@ -125,7 +125,7 @@ fn data(data: Option<&Path>, root: Option<&RootCertificate>, clock: Clock, repor
     }
 }
 
-/// A database that could not be read at all, and why.
+/// A finding for a database that could not be read at all.
 fn unread(data: &Path, database: &Path, reason: &str) -> Finding {
     if matches!(database.try_exists(), Ok(false)) {
         let problem = format!("there is no database {}", database.display());
@@ -133,7 +133,7 @@ fn unread(data: &Path, database: &Path, reason: &str) -> Finding {
             backup with 'parlour-server restore'";
         return Finding::wrong("database", problem, fix);
     }
-    // SQLite needs files beside the database, also for reading.
+    // SQLite needs files beside the database even for reading.
     let needs_more = || look::is_read_only(data).then(|| look::out_of_reach("database", &beside(database)));
     look::withheld("database", database).or_else(needs_more).unwrap_or_else(|| {
         Finding::wrong("database", format!("{} cannot be read: {reason}", database.display()), RESTORE)
@@ -147,7 +147,7 @@ fn beside(database: &Path) -> String {
 const RESTORE: &str = "stop the server, move the folder away and put back the newest good backup with \
     'parlour-server restore'";
 
-/// Looks whether `run` would refuse these limits on this address.
+/// Checks that `run` would accept these limits on this address.
 fn limits(configured: &Configuration) -> Finding {
     let Some(listen) = configured.listen.as_deref() else {
         return Finding::not_checked("limits", "no --listen was given");
@@ -155,13 +155,13 @@ fn limits(configured: &Configuration) -> Finding {
     match socket::resolve(listen) {
         Err(error) => wrong("limits", &error.into()),
         Ok(address) => match danger::of_limits(address, &configured.limits) {
-            Some(problem) => Finding::wrong("limits", problem, "take the limit back to its default"),
+            Some(problem) => Finding::wrong("limits", problem, "set the limit to its default"),
             None => Finding::well("limits", format!("they fit {address}")),
         },
     }
 }
 
-/// Writes the findings, and the limits that hold.
+/// Writes the findings, and the limits in force.
 pub fn write(report: &Report, limits: &Limits, json: bool, out: &mut impl Write) -> io::Result<()> {
     report.write(json, out)?;
     for row in TABLE {

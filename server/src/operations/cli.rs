@@ -9,44 +9,43 @@ use parlour_protocol::UserName;
 use parlour_sandbox::{ProbeArguments, SandboxArguments};
 use parlour_upkeep::logging::LogFormat;
 
-use crate::audit::{Kind, Since};
-
+use crate::audit::Kind;
 use crate::operations::danger::Danger;
+use crate::operations::since::Since;
 
 /// Parlour's server: authenticates, relays, and keeps what it cannot read.
 #[derive(Debug, Parser)]
 #[command(name = "parlour-server", version, about, max_term_width = 100)]
 pub struct Cli {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
+/// The command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the server until SIGTERM or SIGINT; SIGHUP reads keys and certificates again
     Run(Box<RunArguments>),
-    /// Read the audit log, also while the server runs; `audit verify` checks that nobody changed it
+    /// Print the audit log, also while the server runs; `audit verify` checks that nobody changed it
     Audit(AuditArguments),
-    /// For tests: start like `run`, confine this process in the same way, and then try what it must not do
+    /// For tests: start and confine this process like `run`, then try an act that must fail
     #[command(hide = true)]
     Probe {
-        /// What to try.
+        /// The act to try.
         #[command(flatten)]
         probe: ProbeArguments,
         /// As for `run`.
         #[command(flatten)]
         arguments: Box<RunArguments>,
     },
-    /// Look whether everything is as it should be; exit status 1 when something is not
+    /// Check that everything is as it should be; exit status 1 when something is not
     Check(Box<CheckArguments>),
     /// Write an encrypted backup, also while the server runs
     Backup(BackupArguments),
-    /// Put back what is in a backup
+    /// Restore a backup
     Restore(RestoreArguments),
-    /// Open a backup in a temporary place and check all of it; exit status 1 when it is not good, 2 when that
-    /// could not be tried
+    /// Open a backup and check all of it; exit status 1 when it is not good, 2 when it cannot be checked
     Verify(VerifyArguments),
     /// Make a key that opens backups, and print the recipient to which they are encrypted
     BackupKey {
@@ -56,7 +55,7 @@ pub enum Command {
     /// Print completions for a shell
     #[command(hide = true)]
     Completions {
-        /// For which shell.
+        /// The shell.
         shell: Shell,
     },
     /// Print the manual page
@@ -64,8 +63,7 @@ pub enum Command {
     Manual,
 }
 
-/// What `run` and `check` have in common. What is not given here is looked for in the environment, then in
-/// the file.
+/// The options that `run` and `check` share. The environment, and then the file, provide those that are not given.
 #[derive(Debug, Args)]
 pub struct Options {
     /// Address to listen on
@@ -80,14 +78,13 @@ pub struct Options {
     /// Folder for the database
     #[arg(long, env = "PARLOUR_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Address of this machine alone on which the operator's program asks by HTTP for /metrics, /healthz and
-    /// /readyz; none unless it is given
+    /// Loopback address on which /metrics, /healthz and /readyz are served by HTTP [default: none]
     #[arg(long, env = "PARLOUR_METRICS", value_name = "HOST:PORT")]
     pub metrics: Option<String>,
     /// Set a limit; may be given several times
     #[arg(long = "limit", env = "PARLOUR_LIMIT", value_name = "NAME=VALUE", value_delimiter = ',')]
     pub limits: Vec<String>,
-    /// Do something unsafe that is refused otherwise; may be given several times
+    /// Allow something unsafe that is refused otherwise; may be given several times
     #[arg(long, env = "PARLOUR_ALLOW_UNSAFE", value_enum, value_name = "WHAT", value_delimiter = ',')]
     pub allow_unsafe: Vec<Danger>,
     /// TOML file with these options under their names, and limits in a table [limits]
@@ -102,31 +99,33 @@ pub struct Options {
 #[derive(Debug, Args)]
 #[command(after_help = run_help())]
 pub struct RunArguments {
-    /// What `check` has too.
+    /// The options that `check` has too.
     #[command(flatten)]
     pub options: Options,
-    /// How log lines are written [default: text]
+    /// Form of the log [default: text]
     #[arg(long, env = "PARLOUR_LOG", value_enum)]
     pub log: Option<LogFormat>,
     /// File to log to, instead of standard error; in a folder for logs alone, where older ones are kept
     #[arg(long, env = "PARLOUR_LOG_FILE", value_name = "FILE")]
     pub log_file: Option<PathBuf>,
-    /// What is logged: error, warn, info, debug or trace, or MODULE=LEVEL, several with commas [default: info]
+    /// Least level that is logged: error, warn, info, debug or trace; by module as MODULE=LEVEL,... [default: info]
     #[arg(long, env = "PARLOUR_LOG_LEVEL", value_name = "LEVEL")]
     pub log_level: Option<String>,
     /// User to run as when started as root
     #[arg(long, env = "PARLOUR_RUN_AS", value_name = "USER")]
     pub run_as: Option<String>,
-    /// How this process confines itself.
+    /// The sandbox.
     #[command(flatten)]
     pub sandbox: SandboxArguments,
 }
 
-/// Options of `check`: what is not named there, in the environment or in the file, is not checked.
+/// Options of `check`.
 #[derive(Debug, Args)]
-#[command(after_help = "What is not named, here, in the environment or in the file, is not checked.")]
+#[command(
+    after_help = "Only files and addresses that are named here, in the environment or in the file are checked."
+)]
 pub struct CheckArguments {
-    /// What `run` has too.
+    /// The options that `run` has too.
     #[command(flatten)]
     pub options: Options,
     /// Print one JSON object a line
@@ -142,13 +141,13 @@ pub struct BackupArguments {
     /// Folder of the database [default: var/server]
     #[arg(long, env = "PARLOUR_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// To whom it is encrypted, as 'backup-key' or age-keygen printed it
+    /// The recipient it is encrypted to, as 'backup-key' or age-keygen printed it
     #[arg(long, env = "PARLOUR_BACKUP_RECIPIENT", value_name = "age1...")]
     pub recipient: Option<String>,
     /// Replace the file if it is there
     #[arg(long)]
     pub force: bool,
-    /// TOML file with options; the recipient stands there as backup-recipient
+    /// TOML file with options; its backup-recipient is the recipient
     #[arg(long, env = "PARLOUR_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
@@ -183,16 +182,16 @@ pub struct VerifyArguments {
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, after_help = kinds_help())]
 pub struct AuditArguments {
-    /// What to do instead of printing entries.
+    /// The command, if entries are not to be printed.
     #[command(subcommand)]
     pub command: Option<AuditCommand>,
     /// The server's data directory
     #[arg(long, env = "PARLOUR_DATA", value_name = "DIR", default_value = "var/server")]
     pub data: PathBuf,
-    /// Only entries from then on: 2026-11-21, 2026-11-21T10:00:00Z (UTC), or how long ago: 30m, 2h, 7d
+    /// Only entries since then: 2026-11-21, 2026-11-21T10:00:00Z (UTC), or a time ago: 30m, 2h, 7d
     #[arg(long, value_name = "TIME")]
     pub since: Option<Since>,
-    /// Only what has to do with this user, or was tried under this name
+    /// Only entries about this user, or about attempts under this name
     #[arg(long, value_name = "NAME")]
     pub user: Option<UserName>,
     /// Only events of this kind
@@ -204,7 +203,7 @@ pub struct AuditArguments {
 }
 
 impl AuditArguments {
-    /// The data directory that is meant.
+    /// The data directory of either command.
     pub fn folder(&self) -> &Path {
         match &self.command {
             Some(AuditCommand::Verify(arguments)) => &arguments.data,
@@ -213,10 +212,10 @@ impl AuditArguments {
     }
 }
 
-/// What `audit` does besides printing entries.
+/// The commands of `audit`.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Check the chain: exit status 0 when it holds, 1 when it does not, 2 when it could not be looked at
+    /// Check the chain; exit status 1 when it was changed, 2 when it cannot be read
     Verify(AuditVerifyArguments),
 }
 
@@ -226,7 +225,7 @@ pub struct AuditVerifyArguments {
     /// The server's data directory
     #[arg(long, env = "PARLOUR_DATA", value_name = "DIR", default_value = "var/server")]
     pub data: PathBuf,
-    /// The newest hash as it was printed before; nothing may have happened since
+    /// The newest hash, as it was printed before; fails if anything was added since
     #[arg(long, value_name = "HASH", value_parser = parse_hash)]
     pub expect: Option<String>,
 }
@@ -244,13 +243,13 @@ fn parse_hash(text: &str) -> Result<String, &'static str> {
     if fits { Ok(text.to_owned()) } else { Err("a hash is 64 hex digits, as audit verify prints it") }
 }
 
-/// The kinds of events, for the end of `--help`.
+/// The end of `audit --help`: the kinds of events.
 fn kinds_help() -> String {
     let rows = Kind::ALL.iter().map(|(kind, help)| format!("  {:<21} {}", kind.as_str(), help.trim()));
     format!("Kinds of events:\n{}", rows.collect::<Vec<_>>().join("\n"))
 }
 
-/// The defaults, of limits too, for the end of `--help`.
+/// The end of `run --help`: the defaults, and the limits with theirs.
 fn run_help() -> String {
     let rows = parlour_protocol::limits::TABLE
         .iter()

@@ -1,4 +1,5 @@
-//! The configuration. The command line goes before the environment, that before the file, and that before the defaults.
+//! The configuration. The command line takes precedence over the environment, the environment over the file, and the
+//! file over the defaults.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,12 +17,12 @@ use crate::operations::danger::Danger;
 /// Why the configuration cannot be used.
 #[derive(Debug, Error)]
 pub enum ConfigError {
-    /// The configuration file cannot be read, or holds what it may not.
+    /// The configuration file cannot be read, or has something in it that is not allowed.
     #[error("configuration {path}: {reason}")]
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
     /// A limit cannot be set.
@@ -30,7 +31,7 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::File { .. } => "parlour-server run --help lists the options and their names",
@@ -52,15 +53,15 @@ pub struct Settings {
     pub data: PathBuf,
     /// `HOST:PORT` for the operator, if it is wanted.
     pub metrics: Option<String>,
-    /// The limits that hold.
+    /// The limits in force.
     pub limits: Limits,
-    /// Unsafe things that are allowed all the same.
+    /// The dangers that are allowed.
     pub allow_unsafe: Vec<Danger>,
     /// The form of log lines.
     pub log: LogFormat,
-    /// Where log lines go.
+    /// The log's destination.
     pub log_target: LogTarget,
-    /// Which log lines are written.
+    /// The filter for log lines.
     pub log_level: String,
     /// User to run as when started as root.
     pub run_as: Option<String>,
@@ -70,7 +71,7 @@ pub struct Settings {
     pub clock_offset: i64,
 }
 
-/// The command line, the environment and the file taken together. No defaults but those of limits.
+/// The command line, the environment and the file together. Only limits have their defaults here.
 #[derive(Debug, Clone)]
 pub struct Configuration {
     /// `HOST:PORT` to listen on.
@@ -83,9 +84,9 @@ pub struct Configuration {
     pub data: Option<PathBuf>,
     /// `HOST:PORT` for the operator, if it is wanted.
     pub metrics: Option<String>,
-    /// The limits that hold.
+    /// The limits in force.
     pub limits: Limits,
-    /// Unsafe things that are allowed all the same.
+    /// The dangers that are allowed.
     pub allow_unsafe: Vec<Danger>,
     /// The recipient that backups are encrypted to.
     pub backup_recipient: Option<String>,
@@ -122,7 +123,7 @@ struct File {
 }
 
 impl Configuration {
-    /// Reads the file, if one is named, and lets the options go before it.
+    /// Reads the file, if one is named, and completes the options from it.
     pub fn new(options: Options) -> Result<Self, ConfigError> {
         let file = file(options.config.as_deref())?;
         let mut limits = Limits::default();
@@ -154,7 +155,7 @@ impl Configuration {
 }
 
 impl Configuration {
-    /// Returns whether the sandbox is not turned off.
+    /// Returns true unless the sandbox is turned off.
     pub fn wants_sandbox(&self) -> bool {
         self.sandbox != Some(Mode::Off)
     }
@@ -211,7 +212,7 @@ fn read(path: &Path) -> Result<File, ConfigError> {
     toml::from_str(&text).map_err(|error| wrong(one_line(&text, &error)))
 }
 
-/// The error's message and the line that it is about, without the drawing around it.
+/// The error's message and line, without the excerpt of the file.
 fn one_line(text: &str, error: &toml::de::Error) -> String {
     let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
     let line = before.matches('\n').count() + 1;
@@ -239,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_goes_before_the_file_and_the_file_before_the_default() {
+    fn the_command_line_wins_over_the_file_and_the_file_over_the_default() {
         let file = "listen = \"0.0.0.0:1\"\ndata = \"d\"\n[limits]\nconnections = 5\n";
         let settings = settings(file, &["--listen", "127.0.0.1:2", "--limit", "command_burst=7"]).unwrap();
         assert_eq!(settings.listen, "127.0.0.1:2");
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_longest_line_in_which_nobody_could_register_is_refused() {
+    fn a_limit_of_lines_that_is_too_short_to_register_is_refused() {
         for (file, arguments) in
             [("", &["--limit", "line_bytes=4096"][..]), ("[limits]\nline_bytes = 4096\n", &[])]
         {
@@ -260,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_file_may_not_hold_is_an_error() {
+    fn unknown_or_malformed_options_in_the_file_are_errors() {
         for file in
             ["colour = 1", "listen = 5", "[limits]\nnonsense = 1", "[limits]\nconnections = -1", "x ="]
         {

@@ -7,8 +7,7 @@ use tracing::{info, warn};
 
 use crate::operations::config::Settings;
 
-/// Confines this process, which has one thread and everything that [`Prepared`](crate::server::Prepared)
-/// holds.
+/// Confines this process, which must have a single thread and have opened everything that it needs.
 pub fn apply(settings: &Settings) -> Result<(), SandboxError> {
     if settings.run_as.is_none() && parlour_sandbox::is_root() {
         warn!("running as root; name a user to run as with --run-as");

@@ -7,37 +7,37 @@ use clap::ValueEnum;
 use parlour_protocol::Limits;
 use parlour_upkeep::look;
 
-/// Something unsafe, under the name by which `allow-unsafe` allows it.
+/// Something unsafe, with the name that allows it in `allow-unsafe`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Danger {
     /// Others than the owner can read the server's key
     WorldReadableKeys,
-    /// Others than the owner can change the server's key, or put another in its place
+    /// Others than the owner can change or replace the server's key
     WritableKeys,
-    /// Others than the owner can change what is in the data directory
+    /// Others than the owner can change files in the data directory
     WritableData,
-    /// Listen publicly while a raised limit for one address no longer holds anybody back
+    /// Listen publicly while a limit for one address is raised so far that it has no effect
     PublicWithoutLimits,
 }
 
-/// From which value on a limit for one address holds nobody back.
+/// The value from which on a limit for one address has no effect.
 enum Pointless {
-    /// From the number of all connections on: one address can take all places then.
+    /// The number of all connections: one address can then take all places.
     AtConnections,
-    /// From the number of all guests on.
+    /// The number of all guests.
     AtGuests,
-    /// From this number on.
+    /// This number.
     At(u64),
 }
 
-/// Limits that hold a single address back, and from which value on they do so no more, if they were raised
-/// at all.
+/// The limits for one address, each with the value from which on it has no effect. They are compared only if they were
+/// raised. Failed logins are not among them: they are counted for each device at an address, and a device is proven by
+/// its key, so one address could have any number of them at any value of that limit.
 const PER_ADDRESS: &[(&str, Pointless)] = &[
     ("connections_per_address", Pointless::AtConnections),
     ("guests_per_address", Pointless::AtGuests),
     ("registrations_per_hour", Pointless::At(6_000)),
-    ("failed_logins_per_minute", Pointless::At(1_000)),
 ];
 
 impl Pointless {
@@ -63,7 +63,7 @@ impl Danger {
     }
 }
 
-/// Says that others can read the key in `keys`.
+/// The danger that others can read the key in `keys`.
 pub fn of_keys(keys: &Path) -> Option<String> {
     let key = keys.join("server.key");
     look::is_readable_by_others(&key).then(|| {
@@ -71,7 +71,7 @@ pub fn of_keys(keys: &Path) -> Option<String> {
     })
 }
 
-/// Says that others can change the key in `keys`, or exchange it.
+/// The danger that others can change or replace the key in `keys`.
 pub fn of_keys_folder(keys: &Path) -> Option<String> {
     let key = keys.join("server.key");
     of_folder(keys).or_else(|| {
@@ -81,7 +81,7 @@ pub fn of_keys_folder(keys: &Path) -> Option<String> {
     })
 }
 
-/// Says that others can write into `data`.
+/// The danger that others can write into `data`.
 pub fn of_data(data: &Path) -> Option<String> {
     of_folder(data)
 }
@@ -95,7 +95,7 @@ fn of_folder(folder: &Path) -> Option<String> {
     })
 }
 
-/// Says which limit does not hold anybody back on an address that others reach.
+/// The danger that a limit for one address has no effect, on an address that others reach.
 pub fn of_limits(address: SocketAddr, limits: &Limits) -> Option<String> {
     if address.ip().is_loopback() {
         return None;
@@ -106,7 +106,7 @@ pub fn of_limits(address: SocketAddr, limits: &Limits) -> Option<String> {
         Some(value) > default.get(name) && value >= from.bound(limits)
     };
     PER_ADDRESS.iter().find(pointless).map(|(name, _)| {
-        format!("the server would listen on {address} with a limit {name} that holds nobody back")
+        format!("the server would listen on {address} with a limit {name} that has no effect")
     })
 }
 
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_public_address_wants_limits_that_bind() {
+    fn a_public_address_needs_limits_for_one_address_that_have_an_effect() {
         let (public, local) = ("0.0.0.0:7275".parse().unwrap(), "127.0.0.1:7275".parse().unwrap());
         for (assignments, dangerous) in [
             (&[][..], false),
@@ -127,7 +127,8 @@ mod tests {
             (&["guests_per_address=5000", "guests=5001"], false),
             (&["guests_per_address=5000", "guests=9000", "connections=5000"], true),
             (&["registrations_per_hour=6000"], true),
-            (&["failed_logins_per_minute=999"], false),
+            // It is counted for each device, so it holds no address back at any value.
+            (&["failed_logins_per_minute=1000000"], false),
         ] {
             let mut limits = Limits::default();
             for assignment in assignments {

@@ -15,7 +15,7 @@ pub enum DataError {
     Unusable {
         /// The directory.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
     /// There is no room in the directory.
@@ -27,7 +27,7 @@ pub enum DataError {
 }
 
 impl DataError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Unusable { .. } => "choose a directory that this user may write, with --data",
@@ -37,7 +37,7 @@ impl DataError {
     }
 }
 
-/// What to do about a full disk.
+/// Advice about a full disk.
 pub(super) const FULL: &str = "free some space there, or choose another directory with --data";
 
 /// A data directory that this process owns while it lives.
@@ -51,13 +51,13 @@ pub struct DataDirectory {
 pub enum Use {
     /// No server uses it.
     Free,
-    /// A server uses it and listens on these addresses, for clients and then for the operator. There are none while it
-    /// is still starting.
+    /// A server uses it and listens on these addresses, for clients first, then for the operator. There are none while
+    /// it is still starting.
     Running(Vec<SocketAddr>),
 }
 
 impl DataDirectory {
-    /// Makes the directory if it is missing, and takes its lock.
+    /// Creates the directory if it is missing, and takes its lock.
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let unusable = |error: std::io::Error| {
             if error.kind() == ErrorKind::StorageFull {
@@ -90,14 +90,14 @@ impl DataDirectory {
         database_in(&self.path)
     }
 
-    /// Removes a directory that was made for nothing. One in which there is something by now stays.
+    /// Removes a directory that was created in vain. If there is something else in it, it stays.
     pub fn remove(self) {
-        // While the lock is held, so that no other server has taken it.
+        // Done while the lock is held, so that no other server can have taken it.
         let _ = std::fs::remove_file(self.path.join("lock"));
         let _ = std::fs::remove_dir(&self.path);
     }
 
-    /// Notes in the lock where this server listens, first for clients, for [`usage`]. Done once.
+    /// Notes the addresses of this server in the lock file, the one for clients first, for [`usage`]. Call it once.
     pub fn note_addresses(&mut self, addresses: &[SocketAddr]) -> Result<(), DataError> {
         let noted = self
             .lock
@@ -115,7 +115,7 @@ pub fn database_in(path: &Path) -> PathBuf {
     path.join("chat.db")
 }
 
-/// Finds out whether a server uses this directory right now. Makes nothing.
+/// Finds out if a server uses this directory right now. Changes nothing.
 pub fn usage(path: &Path) -> std::io::Result<Use> {
     let path = path.join("lock");
     let lock = match File::open(&path) {
@@ -123,7 +123,7 @@ pub fn usage(path: &Path) -> std::io::Result<Use> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Use::Free),
         Err(error) => return Err(error),
     };
-    // Shared, so that two checks do not take each other for a server.
+    // Shared, so that two checks do not mistake each other for a server.
     match lock.try_lock_shared() {
         Ok(()) => Ok(Use::Free),
         Err(TryLockError::WouldBlock) => {
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_is_in_use_as_long_as_somebody_owns_it() {
+    fn a_directory_is_in_use_as_long_as_its_lock_is_held() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(usage(folder.path()).unwrap(), Use::Free);
         let mut data = DataDirectory::open(folder.path()).unwrap();

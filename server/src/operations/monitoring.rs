@@ -1,5 +1,5 @@
-//! Answers the operator's programs by HTTP, on an address that only this machine reaches: `/healthz` says whether the
-//! server runs, `/readyz` whether it can do its work, and `/metrics` what it has counted.
+//! Answers the operator's programs by HTTP, on a loopback address: `/healthz` while the server runs, `/readyz` while
+//! it can do its work, and `/metrics` with its counters.
 
 mod host;
 mod live;
@@ -35,19 +35,19 @@ use crate::session::services::Services;
 /// The media type of `/metrics`.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Why an address cannot be the operator's.
+/// The reasons why an address cannot be the operator's.
 #[derive(Debug, Error)]
 pub enum OperatorAddressError {
     /// There is no such address.
     #[error(transparent)]
     Address(#[from] AddressError),
-    /// The address is not this machine's alone.
+    /// The address is not a loopback address.
     #[error("metrics are for this machine alone, and others reach {0}")]
     Public(SocketAddr),
 }
 
 impl OperatorAddressError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Address(error) => error.hint(),
@@ -59,10 +59,10 @@ impl OperatorAddressError {
     }
 }
 
-/// Why the operator's address cannot be listened on.
+/// The reasons why the server cannot listen for the operator.
 #[derive(Debug, Error)]
 pub enum OperatorListenError {
-    /// It cannot be the operator's address.
+    /// The address cannot be the operator's.
     #[error(transparent)]
     Address(#[from] OperatorAddressError),
     /// The system refused.
@@ -70,13 +70,13 @@ pub enum OperatorListenError {
     Refused {
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         reason: String,
     },
 }
 
 impl OperatorListenError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Address(error) => error.hint(),
@@ -87,8 +87,8 @@ impl OperatorListenError {
     }
 }
 
-/// The address that `HOST:PORT` stands for, if it can be reached from this machine alone: answers are not encrypted,
-/// and nobody who asks has to say who they are.
+/// Looks up the loopback address `HOST:PORT`. No other is accepted, because answers are not encrypted and need no
+/// password.
 pub(crate) fn address(text: &str) -> Result<SocketAddr, OperatorAddressError> {
     let address = socket::resolve(text)?;
     if !address.ip().to_canonical().is_loopback() {
@@ -97,7 +97,7 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, OperatorAddressError> {
     Ok(address)
 }
 
-/// Listens there. Call it before the process confines itself.
+/// Listens on that address. Call it before the process is confined.
 pub(crate) fn listen(text: &str) -> Result<Socket, OperatorListenError> {
     let address = address(text)?;
     socket::bind(address, None)
@@ -109,25 +109,25 @@ pub struct Monitoring {
     router: Router,
 }
 
-/// The parts that answers are made from.
+/// The state that the answers are made from.
 struct Office {
     services: Arc<Services>,
     readiness: Readiness,
     registry: Registry,
-    /// Readiness in the registry; set when it is asked for.
+    /// Readiness in the registry, set at each request.
     ready: Gauge,
 }
 
 impl Monitoring {
-    /// Tells of this server and this process.
+    /// Monitoring of this server and this process.
     pub fn new(entrance: Arc<Entrance>, process: Process) -> Self {
         let services = Arc::clone(&entrance.services);
         let ready = Gauge::default();
         let mut registry = Registry::default();
         registry.register_collector(Box::new(process));
         let ours = registry.sub_registry_with_prefix("parlour");
-        ours.register("build", "Which version runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
-        ours.register("ready", "Whether /readyz says so", ready.clone());
+        ours.register("build", "The version that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        ours.register("ready", "1 while /readyz says so", ready.clone());
         services.metrics.register(ours);
         ours.register_collector(Box::new(Live::new(entrance)));
         let readiness = Readiness::new(Arc::clone(&services));
@@ -150,7 +150,7 @@ impl Monitoring {
 
 async fn readyz(State(office): State<Arc<Office>>) -> Response {
     let reasons = office.readiness.reasons().await;
-    // Chat goes on without the TTP, so this is mentioned and is no reason.
+    // Chat goes on without the TTP, so its absence is mentioned but does not count.
     let ttp = match office.services.metrics.ttp_connected.get() {
         0 => "TTP: not connected; nobody can register or renew, and no revocation comes, until it is back",
         _ => "TTP: connected",
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_but_this_machine_is_listened_to() {
+    fn only_loopback_addresses_are_accepted() {
         for local in ["127.0.0.1:1", "127.1.2.3:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
             assert!(address(local).is_ok(), "{local}");
         }

@@ -1,4 +1,4 @@
-//! Why the server does not start: each fact with what to do about it.
+//! The reasons why the server does not start, each with advice.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -15,13 +15,13 @@ use crate::operations::data::{DataError, FULL};
 use crate::operations::monitoring::OperatorListenError;
 use crate::store::sqlite::OpenError;
 
-/// A reason not to start. `Display` is the fact, [`StartError::hint`] what to do.
+/// A reason why the server does not start. `Display` is the fact, [`StartError::hint`] the advice.
 #[derive(Debug, Error)]
 pub enum StartError {
     /// The configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// There is no log.
+    /// The log cannot be written.
     #[error(transparent)]
     Log(#[from] LogError),
     /// A key or certificate cannot be used.
@@ -41,7 +41,7 @@ pub enum StartError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         reason: String,
     },
     /// There is no such address to listen on.
@@ -56,12 +56,12 @@ pub enum StartError {
     /// The sandbox is required and the kernel has none.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
-    /// It would be unsafe, and nobody allowed it.
+    /// It would be unsafe, and is not allowed.
     #[error("{reason}")]
     Unsafe {
         /// The danger.
         danger: Danger,
-        /// Why it is one here.
+        /// The reason.
         reason: String,
     },
     /// The system refused something that every server needs.
@@ -70,7 +70,7 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Config(error) => error.hint().to_owned(),
@@ -133,7 +133,7 @@ fn misfit_hint(path: &Path) -> String {
     )
 }
 
-/// `parlour-ttp server-cert` mints into a folder `server`; in another one nothing would come of it.
+/// Advice about a missing key. `parlour-ttp server-cert` always mints into a folder named `server`.
 fn key_hint(path: &Path) -> String {
     match path.parent().filter(|folder| folder.ends_with("server")).and_then(Path::parent) {
         Some(folder) => {
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_lacks_a_key_is_told_a_command_that_mints_it_there() {
+    fn the_hint_for_a_missing_key_is_a_command_that_mints_it_there() {
         for (path, ending) in [
             ("keys/server/server.key", "parlour-ttp server-cert --keys keys"),
             ("/etc/parlour/server/server.crt", "parlour-ttp server-cert --keys /etc/parlour"),

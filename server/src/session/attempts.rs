@@ -1,4 +1,4 @@
-//! Limits on attempts at what costs the server something: registering, renewing, and guessing at logins.
+//! Limits on attempts that cost the server something: registrations, renewals, and failed logins.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -15,10 +15,11 @@ use crate::network::network;
 use crate::session::device_renewals::RenewalsByDevice;
 use crate::session::lockout::Lockouts;
 
-/// Addresses, and devices at them, that are remembered; with more, those that have recovered are forgotten.
+/// The number of addresses, and of devices at addresses, that are remembered. With more, those that have recovered are
+/// forgotten.
 const REMEMBERED: usize = 65_536;
 
-/// Counts attempts by address, and where a device is proven by device too.
+/// Counts attempts by address, and also by device where its key is proven.
 pub struct Attempts {
     registrations: Rate,
     renewals: Rate,
@@ -38,17 +39,17 @@ impl Attempts {
         }
     }
 
-    /// Counts a registration; `Err` says in how many seconds one will be allowed.
+    /// Counts a registration. `Err` has the seconds until another is allowed.
     pub fn register(&self, address: IpAddr) -> Result<(), u64> {
         self.registrations.attempt(network(address))
     }
 
-    /// Counts a renewal; `Err` says in how many seconds one will be allowed.
+    /// Counts a renewal. `Err` has the seconds until another is allowed.
     pub fn renew(&self, address: IpAddr) -> Result<(), u64> {
         self.renewals.attempt(network(address))
     }
 
-    /// Counts a renewal by a device that has proven its key; `Err` says in how many seconds one will be allowed.
+    /// Counts a renewal by a device that has proven its key. `Err` has the seconds until another is allowed.
     pub fn renew_device(&self, device: &DeviceId) -> Result<(), u64> {
         self.renewals_by_device.begin(device, Instant::now())
     }
@@ -58,13 +59,13 @@ impl Attempts {
         self.renewals_by_device.take_back(device);
     }
 
-    /// Refuses a login while its device is locked out at its address; `Err` says for how many more seconds.
+    /// Refuses a login while its device is locked out at its address. `Err` has the seconds until the end of that.
     pub fn may_login(&self, address: IpAddr, device: &DeviceId) -> Result<(), u64> {
         let left = self.lockouts().locked(&(network(address), device.clone()), Instant::now());
         left.map_or(Ok(()), |left| Err(left.as_secs() + 1))
     }
 
-    /// Counts a failed login; when that locks its device out at its address, returns for how long.
+    /// Counts a failed login. If its device is locked out at its address now, returns for how long.
     pub fn login_failed(&self, address: IpAddr, device: &DeviceId) -> Option<Duration> {
         self.lockouts().failed(&(network(address), device.clone()), Instant::now())
     }
@@ -74,10 +75,10 @@ impl Attempts {
     }
 }
 
-/// So many attempts in a period, for each address.
+/// A number of attempts in a period, for each address.
 struct Rate {
     limiter: RateLimiter<IpAddr, DefaultKeyedStateStore<IpAddr>, DefaultClock>,
-    /// Addresses that are remembered without looking whether some can be forgotten.
+    /// The number of addresses up to which none is forgotten.
     remembered: usize,
     /// With more addresses than this, those that have recovered are forgotten.
     sweep_above: AtomicUsize,
@@ -97,7 +98,7 @@ impl Rate {
     }
 
     /// Forgets addresses that have recovered. A sweep looks at every address, so the next one waits until there are
-    /// twice as many as this one left. Returns whether it swept.
+    /// twice as many as this one left. Returns true if it swept.
     fn sweep_when_due(&self) -> bool {
         if self.limiter.len() <= self.sweep_above.load(Ordering::Relaxed) {
             return false;
@@ -109,7 +110,7 @@ impl Rate {
     }
 }
 
-/// So many at once, and given back evenly over the period.
+/// A number of attempts at once, regained evenly over the period.
 fn quota(count: u64, period: Duration) -> Quota {
     let count = NonZeroU32::new(u32::try_from(count).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
     Quota::with_period(period / count.get()).unwrap_or(Quota::per_second(NonZeroU32::MIN)).allow_burst(count)
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn failed_logins_lock_their_address_and_no_other() {
+    fn failed_logins_lock_out_their_device_at_their_address_alone() {
         let attempts = attempts("failed_logins_per_minute=2");
         for locked in [None, Some(Duration::from_mins(1))] {
             assert_eq!(attempts.may_login(here(), &device(1)), Ok(()));
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn many_addresses_that_have_not_recovered_are_not_gone_through_at_each_attempt() {
+    fn many_addresses_that_have_not_recovered_are_not_searched_at_each_attempt() {
         let rate = Rate::new(quota(1, Duration::from_hours(1)), 10);
         let mut sweeps = 0;
         for number in 0..1_000 {

@@ -1,8 +1,8 @@
-//! The caller of a command: all that a handler may know of the session it works for.
+//! The caller of a command: everything that a handler may know of its session.
 //!
-//! A handler takes what it needs: a [`User`] if only users may call it, a [`Caller`] if it also needs to know where the
-//! call comes from, or just the service that it asks. It changes nothing of the session; what a command changes of it
-//! comes back as an [effect](crate::session::commands::Effect).
+//! A handler takes what it needs: a [`User`] if only users may call it, a [`Caller`] if it also needs the origin of
+//! the call, or just the service that it uses. It does not change the session, but returns the change as an
+//! [effect](crate::session::commands::Effect).
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use crate::session::connection::Connection;
 use crate::session::rights::{Actor, User};
 use crate::session::services::Services;
 
-/// One who calls a command, and the services to carry it out with.
+/// The origin of a command, and the services that carry it out.
 #[derive(Clone, Copy)]
 pub struct Caller<'a> {
-    /// The one who acts.
+    /// The guest or user who acts.
     pub actor: Actor<'a>,
     /// The connection that the call comes from.
     pub connection: &'a Connection,
@@ -28,7 +28,7 @@ pub struct Caller<'a> {
 }
 
 impl<'a> Caller<'a> {
-    /// The user, for what only users may do.
+    /// The user, for commands that only users may call.
     pub fn user(&self) -> Result<User<'a>, Refusal> {
         match self.actor {
             Actor::Guest => Err(Refusal::NotNow),

@@ -1,4 +1,5 @@
-//! The loop that keeps time: idle guests, logins that do not come, certificates that expire, pings, the dead.
+//! The loop that keeps time: it pings, and ends sessions that are idle, silent, late with their login, or whose
+//! certificate has expired.
 
 use std::time::{Duration, Instant};
 
@@ -8,13 +9,13 @@ use crate::delivery::peer::{Encoded, Peer};
 use crate::session::connection::Connection;
 use crate::session::services::Services;
 
-/// Returns after it has dismissed the peer for one of these reasons.
+/// Keeps time until the session has to end, tells the peer why, and returns.
 pub(super) async fn keep_time(peer: &Peer, services: &Services, connection: &Connection, begun: Instant) {
     let limits = &services.limits;
     let round = Duration::from_secs(limits.ping_seconds);
     loop {
         let left = if peer.is_logged_in() {
-            // Looked at each round, so at most 40 seconds late.
+            // Checked at each round: `ping_seconds` is 40 at most, so this is never more than 40 seconds late.
             if services.clock.now().as_seconds() > connection.expires() {
                 return peer.dismiss(Farewell::CertificateExpired);
             }
@@ -23,7 +24,7 @@ pub(super) async fn keep_time(peer: &Peer, services: &Services, connection: &Con
                 let Some(left) = remaining(limits.dead_seconds, silence) else {
                     return peer.dismiss(Farewell::Dead);
                 };
-                // After a ping the answer has all of the time that is left.
+                // After the ping, all of the time that is left is for the answer.
                 remaining(limits.ping_seconds, silence).unwrap_or_else(|| {
                     peer.tell(&Encoded::new(&Event::Ping));
                     left

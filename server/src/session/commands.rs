@@ -23,7 +23,7 @@ use crate::session::posts::Posts;
 pub struct Outcome {
     /// Goes to the client.
     pub answer: Result<Reply, Refusal>,
-    /// Comes about together with the answer.
+    /// Applied together with the answer.
     pub effect: Effect,
 }
 
@@ -33,9 +33,9 @@ pub enum Effect {
     None,
     /// The session belongs to a user from now on.
     LogIn(LoggedIn),
-    /// After the answer another dialect is spoken.
+    /// The session speaks another dialect after the answer.
     Speak(Dialect),
-    /// The session ends once everything queued was sent.
+    /// The session ends once everything queued is sent.
     Leave,
 }
 
@@ -46,8 +46,8 @@ impl From<Result<Reply, Refusal>> for Outcome {
     }
 }
 
-/// Carries out one command. A message that the store has taken has no outcome here: delivery answers it when it is
-/// durable, and the next command may be read meanwhile.
+/// Carries out one command. `None` for a message that the store has accepted: delivery answers it when it is durable,
+/// and the next command may be read meanwhile.
 pub async fn run(
     caller: &Caller<'_>,
     posts: &Posts,
@@ -55,7 +55,7 @@ pub async fn run(
     command: Command,
 ) -> Option<Outcome> {
     if !matches!(command, Command::Post(_)) {
-        // Send earlier answers now: this command may take its time.
+        // Send earlier answers now: this command may take a while.
         caller.peer.flush();
         // Replies come in the order of commands.
         posts.settle().await;
@@ -118,7 +118,7 @@ fn help(in_json: bool) -> Vec<String> {
     }
 }
 
-/// A refusal with its real reason, which is for the audit log alone.
+/// A refusal with the real reason, which only the audit log gets.
 struct Refused {
     refusal: Refusal,
     reason: String,
@@ -136,7 +136,7 @@ impl From<Refusal> for Refused {
     }
 }
 
-/// The refusal that a client hears when the TTP does not issue.
+/// The refusal that a client gets if the TTP does not issue.
 fn ttp_refusal(error: &AskError) -> Refusal {
     match error {
         AskError::Refused(refusal) => match refusal {
@@ -144,7 +144,7 @@ fn ttp_refusal(error: &AskError) -> Refusal {
             TtpRefusal::UnknownDevice | TtpRefusal::Revoked => Refusal::InvalidCredentials,
             TtpRefusal::Format | TtpRefusal::BadRequest | TtpRefusal::Unknown => Refusal::RequestRefused,
             TtpRefusal::Internal => {
-                warn!("the authority failed on its side; its log says why");
+                warn!("the TTP failed; its log says why");
                 Refusal::AuthorityUnavailable
             }
         },

@@ -18,7 +18,7 @@ pub struct Connection {
     pub certificate: Option<Vec<u8>>,
     /// The RFC 9266 value.
     pub exporter: [u8; EXPORTER_BYTES],
-    /// The root that the handshake was checked against.
+    /// The root that the handshake verified the certificate against.
     pub root: Arc<RootCertificate>,
     /// The device whose key was proven in the handshake. `None` if there was no certificate, or one of another kind.
     pub device: Option<DeviceId>,
@@ -55,7 +55,7 @@ impl Connection {
     }
 }
 
-/// The owner of a session.
+/// The owner of a session, if any.
 pub enum Standing {
     /// Nobody yet.
     Guest,
@@ -63,7 +63,7 @@ pub enum Standing {
     User(LoggedIn),
 }
 
-/// A login that holds.
+/// A successful login.
 pub struct LoggedIn {
     /// The user.
     pub user: UserName,
@@ -74,7 +74,7 @@ pub struct LoggedIn {
 }
 
 impl Standing {
-    /// The one who acts in the session.
+    /// The actor of the session's commands.
     pub fn actor(&self) -> Actor<'_> {
         match self {
             Self::Guest => Actor::Guest,

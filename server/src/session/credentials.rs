@@ -5,13 +5,14 @@ use parlour_keylog::{CertificateError, DeviceCertificate, RootCertificate};
 use parlour_protocol::{EXPORTER_BYTES, Timestamp, UserName, login_transcript};
 use thiserror::Error;
 
-/// Why credentials do not hold. It goes to the log; the client hears `invalid credentials` in every case.
+/// The reasons why credentials are not accepted. They go to the log; the client gets `invalid credentials` in every
+/// case.
 #[derive(Debug, Error)]
 pub enum CredentialFault {
     /// The connection came without a client certificate.
     #[error("no client certificate")]
     NoCertificate,
-    /// The certificate is not one that this server's authority issued to a device, or it does not hold now.
+    /// The certificate is not one that the TTP issued to a device, or it is not valid now.
     #[error("certificate: {0}")]
     Certificate(#[from] CertificateError),
     /// The certificate is another user's.
@@ -24,8 +25,7 @@ pub enum CredentialFault {
 
 /// The credentials that a client brings to a login.
 pub struct Credentials<'a> {
-    /// The leaf certificate of the TLS connection, DER, verified in its handshake to the root it is
-    /// checked against.
+    /// The leaf certificate of the TLS connection, DER, which the handshake verified against the root.
     pub certificate: Option<&'a [u8]>,
     /// The name that it wants to log in as.
     pub name: &'a UserName,
@@ -36,7 +36,7 @@ pub struct Credentials<'a> {
 }
 
 impl Credentials<'_> {
-    /// Checks everything that needs no store, and returns the device's certificate.
+    /// Makes all checks that need no store, and returns the device's certificate.
     pub fn check(
         &self,
         root: &RootCertificate,
@@ -44,8 +44,7 @@ impl Credentials<'_> {
     ) -> Result<DeviceCertificate, CredentialFault> {
         let der = self.certificate.ok_or(CredentialFault::NoCertificate)?;
         let certificate = DeviceCertificate::from_der(der)?;
-        // That the root issued it was verified in the handshake, without which there is no certificate here;
-        // the time may have run out since.
+        // The handshake verified that the root issued it; its time may have run out since.
         certificate.check_time(root, now.as_seconds())?;
         if certificate.user() != self.name {
             return Err(CredentialFault::OtherUser(certificate.user().clone()));

@@ -1,4 +1,4 @@
-//! Renewals by device: so many certificates an hour for each, since the TTP keeps every one for ever.
+//! Counts renewals by device: the TTP keeps every certificate for ever, so their number is limited.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use parlour_protocol::DeviceId;
 
-/// Counts renewals by device, in periods that begin with the first. What comes to nothing is taken back; so only devices
-/// that the TTP knows are remembered, and those that ask just now. Time is an argument.
+/// Counts renewals by device, in periods that begin with the first. Renewals that fail are taken back, so only devices
+/// known to the TTP are remembered, and those whose request is under way. Time is an argument.
 pub struct RenewalsByDevice {
     most: u64,
     period: Duration,
@@ -32,7 +32,7 @@ impl RenewalsByDevice {
         Self { most, period, devices: Mutex::default() }
     }
 
-    /// Counts a renewal; `Err` says in how many seconds one will be allowed.
+    /// Counts a renewal. `Err` has the seconds until another is allowed.
     pub fn begin(&self, device: &DeviceId, now: Instant) -> Result<(), u64> {
         let mut devices = self.devices();
         if devices.counts.len() > devices.sweep_above {
@@ -51,7 +51,7 @@ impl RenewalsByDevice {
         Ok(())
     }
 
-    /// Takes back a renewal that came to nothing.
+    /// Takes back a renewal that failed.
     pub fn take_back(&self, device: &DeviceId) {
         let mut devices = self.devices();
         if let Some(count) = devices.counts.get_mut(device) {
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn each_device_renews_so_often_in_an_hour_and_what_came_to_nothing_does_not_count() {
+    fn each_device_has_its_renewals_in_an_hour_and_failed_ones_do_not_count() {
         let renewals = RenewalsByDevice::new(2, HOUR);
         let begun = Instant::now();
         for _ in 0..10 {

@@ -1,6 +1,6 @@
-//! Lockouts after too many failed logins. They count by address and by the device that proved its key in the handshake:
-//! a device that has failed at nothing is let in beside others behind the same address, and a device whose key was stolen
-//! is not locked out at home. A name is never locked out, so nobody can lock out somebody else.
+//! Lockouts after too many failed logins, by address and by the device that proved its key in the handshake. So other
+//! devices behind the same address are not affected, nor is the same device elsewhere if its key was stolen. Names are
+//! never locked out: nobody can lock out somebody else.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,20 +10,20 @@ use parlour_protocol::{DeviceId, Limits};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// The one whose failed logins are counted together: an address, and a device there.
+/// An address and a device there, whose failed logins are counted together.
 pub type Claimant = (IpAddr, DeviceId);
 
 /// Counts failed logins. Time is an argument.
 pub struct Lockouts {
     rules: Rules,
     claimants: HashMap<Claimant, Failures>,
-    /// Claimants that are remembered at most.
+    /// The most claimants that are remembered.
     room: usize,
 }
 
 #[derive(Clone, Copy)]
 struct Rules {
-    /// Failures in a minute.
+    /// The number of failures in a minute that leads to a lockout.
     most: u64,
     /// The first lockout.
     first: Duration,
@@ -38,7 +38,7 @@ struct Failures {
     /// The beginning of the minute in which failures are counted.
     since: Instant,
     count: u64,
-    /// Lockouts without a long peace between them.
+    /// The number of lockouts since the last long pause.
     lockouts: u32,
     /// The end of the last lockout.
     until: Option<Instant>,
@@ -81,7 +81,7 @@ impl Lockouts {
         self.claimants.get(claimant)?.locked(now)
     }
 
-    /// Counts a failed login. When that locks the claimant out, returns for how long.
+    /// Counts a failed login. If the claimant is locked out now, returns for how long.
     pub fn failed(&mut self, claimant: &Claimant, now: Instant) -> Option<Duration> {
         let rules = self.rules;
         if !self.claimants.contains_key(claimant) && !self.make_room(now) {
@@ -89,7 +89,7 @@ impl Lockouts {
         }
         let failures = self.claimants.entry(claimant.clone()).or_insert_with(|| Failures::new(now));
         if failures.locked(now).is_some() {
-            // It was under way when the lockout began.
+            // This login was under way when the lockout began.
             return None;
         }
         if !failures.in_memory(now, rules.memory) {
@@ -111,9 +111,8 @@ impl Lockouts {
         Some(wait)
     }
 
-    /// With too many claimants forgets those about which there is nothing left to know; if that is not
-    /// enough all that are not locked out. When even those are too many there is no room: no further
-    /// claimant is counted.
+    /// Makes room for another claimant, and returns false if there is none. It forgets those without recent failures
+    /// first, then all that are not locked out.
     fn make_room(&mut self, now: Instant) -> bool {
         if self.claimants.len() >= self.room {
             let memory = self.rules.memory;
@@ -140,7 +139,7 @@ mod tests {
         ([10, 0, 0, last].into(), "1".repeat(16).parse().unwrap())
     }
 
-    /// Fails until the address is locked out; for how many minutes.
+    /// Fails until the claimant is locked out, and returns for how many minutes.
     fn fail(lockouts: &mut Lockouts, claimant: &Claimant, now: Instant) -> u64 {
         for _ in 1..10 {
             assert_eq!(lockouts.failed(claimant, now), None);
@@ -161,14 +160,14 @@ mod tests {
             assert_eq!(lockouts.locked(&claimant(1), now), Some(Duration::from_secs(1)));
             now += Duration::from_secs(1);
             assert_eq!(lockouts.locked(&claimant(1), now), None);
-            // Somebody else's are counted apart.
+            // Failures of others are counted separately.
             assert_eq!(lockouts.locked(&claimant(2), now), None);
             now += Duration::from_secs(3_599);
         }
     }
 
     #[test]
-    fn after_an_hour_of_peace_it_begins_anew() {
+    fn after_an_hour_without_lockouts_the_first_one_is_short_again() {
         let mut lockouts = lockouts(10);
         let now = Instant::now();
         assert_eq!(fail(&mut lockouts, &claimant(1), now), 1);
@@ -177,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn nine_in_a_minute_lock_nobody_out_and_neither_does_what_was_under_way() {
+    fn nine_failures_in_a_minute_lock_nobody_out_and_neither_do_logins_already_under_way() {
         let mut lockouts = lockouts(10);
         let mut now = Instant::now();
         for _ in 0..20 {
@@ -194,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_and_the_locked_out_stay_locked_out() {
+    fn memory_is_bounded_and_lockouts_are_not_forgotten() {
         let mut lockouts = lockouts(10);
         let now = Instant::now();
         for last in 0..5 {
@@ -207,7 +206,7 @@ mod tests {
         for last in 0..5 {
             assert!(lockouts.locked(&claimant(last), now).is_some());
         }
-        // When nothing but lockouts is left, further addresses are not counted.
+        // Once all are locked out, further addresses are not counted.
         for last in 5..10 {
             fail(&mut lockouts, &claimant(last), now);
         }

@@ -1,4 +1,4 @@
-//! The loop that reads lines and has them carried out, one after the other.
+//! The loop that reads lines, and carries them out one after the other.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -14,7 +14,7 @@ use crate::session::commands;
 use crate::session::rights::{Deed, may};
 
 impl Session {
-    /// Reads until the client's side ends or a command ends the session.
+    /// Reads until the client closes its side or a command ends the session.
     pub(super) async fn read(&mut self, incoming: &mut Incoming) -> io::Result<()> {
         let peer = Arc::clone(&self.peer);
         let Some(wire) = peer.wire() else { return Ok(()) };
@@ -42,7 +42,7 @@ impl Session {
         }
     }
 
-    /// Waits while the client is faster than allowed, or does not read what it asked for.
+    /// Waits while the client sends faster than allowed, or does not read its answers.
     async fn pace(&self) {
         let mut waited = false;
         while let Err(not_until) = self.rate.check() {
@@ -77,7 +77,7 @@ impl Session {
         }
     }
 
-    /// Unknown comes first, then not now, then the format.
+    /// Returns the command or the first fault: unknown command, then not allowed now, then malformed.
     fn checked(&self, request: Result<Request, Refusal>) -> Result<Command, Refusal> {
         let commands = &self.services.metrics.commands;
         let request = request.inspect_err(|refusal| {

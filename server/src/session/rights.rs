@@ -1,8 +1,8 @@
-//! Rights: the one place that decides who may do what.
+//! Rights: the one place that decides what each actor may do.
 
 use parlour_protocol::{Conversation, DeviceId, UserName, Verb};
 
-/// The one who acts.
+/// A guest or user who acts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Actor<'a> {
     /// A connection that is not logged in.
@@ -27,12 +27,12 @@ pub enum Deed<'a> {
     Use(Verb),
     /// Say something in a conversation.
     Post(&'a Conversation),
-    /// Read a conversation, as the actor calls it.
+    /// Read a conversation, by the name that the actor has for it.
     Read(&'a Conversation),
 }
 
-/// Returns whether the actor may do it. A direct conversation is named by the other user, so nobody can name
-/// one that is not theirs; of channels there is the lobby, which all users are in.
+/// Returns true if the actor may do it. A direct conversation is named by the other user, so nobody can name one that
+/// is not theirs. The only channel is the lobby, and all users are in it.
 pub fn may(actor: Actor<'_>, deed: Deed<'_>) -> bool {
     match (actor, deed) {
         (Actor::Guest, Deed::Use(verb)) => verb.is_open_to(false),

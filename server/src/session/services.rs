@@ -7,12 +7,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::accounts::directory::Directory;
 use crate::accounts::ttp_client::TtpClient;
-use crate::audit::Recorder;
 use crate::clock::Clock;
 use crate::delivery::Posting;
 use crate::delivery::hub::Hub;
 use crate::delivery::in_flight::InFlight;
 use crate::metrics::Metrics;
+use crate::recorder::Recorder;
 use crate::session::attempts::Attempts;
 use crate::store::Store;
 
@@ -22,19 +22,19 @@ pub struct Services {
     pub store: Arc<dyn Store<Posting>>,
     /// Room for messages that are under way.
     pub in_flight: InFlight,
-    /// Accounts, remembered.
+    /// The cache of accounts.
     pub directory: Arc<Directory>,
     /// The sessions that are logged in.
     pub hub: Arc<Hub>,
-    /// Numbers for the operator.
+    /// The counters for the operator.
     pub metrics: Arc<Metrics>,
-    /// Where security events go.
+    /// Writes security events to the audit log.
     pub recorder: Arc<Recorder>,
-    /// The way to the TTP.
+    /// The client of the TTP.
     pub ttp: TtpClient,
-    /// Counts of what clients have tried.
+    /// Counts of registrations, renewals and failed logins.
     pub attempts: Attempts,
-    /// The limits that hold.
+    /// The limits in force.
     pub limits: Arc<Limits>,
     /// The clock.
     pub clock: Clock,

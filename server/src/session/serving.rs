@@ -1,5 +1,5 @@
-//! One connection from its first line to its last. Reading, writing and keeping time are three loops in
-//! one task: whichever ends first ends the session, after what is queued was sent.
+//! Serves one connection from its first line to its last. Reading, writing and keeping time are three loops in one
+//! task. The first of them to end ends the session, after the queued lines are sent.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::session::connection::{Connection, Standing};
 use crate::session::posts::Posts;
 use crate::session::services::Services;
 
-/// The time in which the last lines have to be sent.
+/// The time for sending the last lines.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// A connection that speaks the protocol.
@@ -86,7 +86,7 @@ impl Session {
                 () = services.stopping.cancelled() => Ended::Stopping,
             };
             let mut can_write = !matches!(ended, Ended::Writing);
-            // Earlier commands are still answered; a stopping server then says so.
+            // Earlier commands are still answered; then a stopping server says that it stops.
             if matches!(ended, Ended::Reading | Ended::Stopping) {
                 let settled = async {
                     tokio::select! {
@@ -104,7 +104,7 @@ impl Session {
                 let _ = timeout(LAST_WORDS, &mut writing).await;
             }
         }
-        // Offline before the connection is gone: a client that sees it end finds the user offline.
+        // The user goes offline before the connection ends, so nobody can see it end with the user online.
         peer.outbox.close(Closing::Quiet, |_, _| ());
         if let Some(Closing::Said(farewell)) = peer.outbox.closing() {
             services.metrics.dismissed(farewell);
@@ -118,7 +118,7 @@ impl Session {
         }
     }
 
-    /// This session, as far as the handler of a command may know it.
+    /// The part of this session that the handler of a command may know.
     pub(super) fn caller(&self) -> Caller<'_> {
         Caller {
             actor: self.standing.actor(),
@@ -128,8 +128,7 @@ impl Session {
         }
     }
 
-    /// Queues the answer to a command, and lets its effect come about. The answer is sent when the session next
-    /// waits.
+    /// Queues the answer to a command, and applies its effect. The answer is sent when the session next waits.
     pub(super) fn conclude(&mut self, id: Option<&RequestId>, outcome: Outcome) -> ControlFlow<()> {
         let Outcome { answer, effect } = outcome;
         if let Err(refusal) = &answer {
@@ -156,7 +155,7 @@ impl Session {
         ControlFlow::Continue(())
     }
 
-    /// Refuses after the messages before it were answered: replies come in the order of commands.
+    /// Refuses a command after all earlier messages are answered: replies come in the order of commands.
     pub(super) async fn refuse_in_turn(&mut self, id: Option<&RequestId>, refusal: Refusal) {
         self.posts.settle().await;
         self.services.metrics.refused(&refusal);

@@ -1,4 +1,4 @@
-//! The loop that sends what others could not: what the system did not take at once.
+//! The loop that sends the lines that the system did not accept at once.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use crate::delivery::wire::Sent;
 /// Sends until the outbox is closed and empty.
 pub(super) async fn write(peer: &Peer) -> io::Result<()> {
     loop {
-        // Looked at first: what is queued when it is closed is still sent.
+        // Read first: lines that are queued when the outbox closes are still sent.
         let closed = peer.outbox.closing().is_some();
         match (peer.send()?, peer.wire()) {
             (Sent::Partly, Some(wire)) => wire.writable().await?,

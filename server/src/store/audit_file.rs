@@ -113,16 +113,21 @@ impl AuditFile {
         if !path.exists() {
             return Err(AuditFileError::Missing(path.to_owned()));
         }
-        let failed = |error: rusqlite::Error| failed(path, &error);
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+        let connection = Connection::open_with_flags(path, flags).map_err(|error| failed(path, &error))?;
+        Self::of(connection, path.to_owned())
+    }
+
+    /// The audit log of a database that is open. `path` is for error messages.
+    pub(super) fn of(connection: Connection, path: PathBuf) -> Result<Self, AuditFileError> {
+        let failed = |error: rusqlite::Error| failed(&path, &error);
         connection.busy_timeout(Duration::from_secs(10)).map_err(failed)?;
         let found = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
         let known = migrations::newest();
         if found != known {
-            return Err(AuditFileError::Version { path: path.to_owned(), found, known });
+            return Err(AuditFileError::Version { path, found, known });
         }
-        Ok(Self { connection, path: path.to_owned() })
+        Ok(Self { connection, path })
     }
 
     /// Passes the entries that match `filter` to `visit`, the oldest first.

@@ -32,15 +32,23 @@ struct End {
 /// `root`, certificates are verified against it. The error says why the file cannot be read as a database of this
 /// program.
 pub fn inspect(path: &Path, root: Option<&RootCertificate>) -> Result<Inspection, String> {
-    read(path, root).map_err(|failure| match failure {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|error| error.to_string())?;
+    inspect_open(&connection, root)
+}
+
+/// Does the same with a database that is open.
+pub(super) fn inspect_open(
+    connection: &Connection,
+    root: Option<&RootCertificate>,
+) -> Result<Inspection, String> {
+    read(connection, root).map_err(|failure| match failure {
         Failure::Refused(reason) => reason,
         Failure::Database(failure) => failure.to_string(),
     })
 }
 
-fn read(path: &Path, root: Option<&RootCertificate>) -> Result<Inspection, Failure<String>> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+fn read(connection: &Connection, root: Option<&RootCertificate>) -> Result<Inspection, Failure<String>> {
     // One snapshot, while a running server may keep writing.
     let connection = connection.unchecked_transaction()?;
     let version: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;

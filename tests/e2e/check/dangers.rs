@@ -8,7 +8,7 @@ use parlour_tests::{Process, World, free_address, run_to_end};
 use super::set_mode;
 
 #[test]
-fn what_would_be_unsafe_is_refused_until_it_is_allowed_by_name() -> Result<()> {
+fn unsafe_settings_are_refused_until_they_are_allowed_by_name() -> Result<()> {
     let mut world = World::with().prepare()?;
     std::fs::create_dir(world.path("data"))?;
     let refuses = |world: &World, arguments: &[&str], name: &str| {

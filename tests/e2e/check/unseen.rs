@@ -30,7 +30,7 @@ fn run_as(user: &User, world: &World, program: &str, arguments: &[&str]) -> Resu
 }
 
 #[test]
-fn who_may_not_look_is_told_so_and_nothing_else() -> Result<()> {
+fn a_user_who_may_not_look_is_told_so_and_nothing_else() -> Result<()> {
     if !geteuid().is_root() {
         println!("skipped: only root can become somebody else");
         return Ok(());

@@ -20,7 +20,7 @@ fn lobby(world: &World) -> Result<Vec<String>> {
 }
 
 #[test]
-fn a_client_without_room_shows_what_comes_takes_on_nothing_and_keeps_all_when_there_is_room() -> Result<()> {
+fn a_client_without_room_shows_messages_sends_none_and_keeps_all_when_there_is_room() -> Result<()> {
     let world = World::peopled()?;
     let disk = world.disk("client")?;
     let mut erik = world.logged_in("erik")?;
@@ -109,7 +109,7 @@ fn a_client_that_loses_its_disk_says_so_once_and_when_it_has_it_back() -> Result
 }
 
 #[test]
-fn what_was_changed_in_the_local_history_is_told_and_fetched_again() -> Result<()> {
+fn changes_to_the_local_history_are_reported_and_the_messages_fetched_again() -> Result<()> {
     let world = World::peopled()?;
     let mut erik = world.logged_in("erik")?;
     for number in 1..=8 {

@@ -33,7 +33,7 @@ fn world() -> Result<(World, Disk)> {
 }
 
 #[test]
-fn a_full_disk_refuses_what_it_cannot_store_serves_what_it_has_and_recovers_by_itself() -> Result<()> {
+fn a_server_on_a_full_disk_refuses_messages_serves_the_stored_ones_and_recovers_by_itself() -> Result<()> {
     let (world, disk) = world()?;
     let (mut sam, mut erik) = (world.json_line("sam")?, world.json_line("erik")?);
     ensure!(post(&mut sam, 1, "one")?["ok"] == "posted");
@@ -79,7 +79,7 @@ fn world_log_says(world: &World, text: &str) -> Result<()> {
 }
 
 #[test]
-fn a_disk_that_does_not_keep_what_it_is_given_is_written_no_more_until_the_next_start() -> Result<()> {
+fn a_disk_that_loses_data_is_not_written_again_until_the_next_start() -> Result<()> {
     let (mut world, disk) = world()?;
     let mut sam = world.json_line("sam")?;
     for number in 1..=5 {

@@ -63,7 +63,7 @@ fn a_ttp_without_room_issues_nothing_and_goes_on_when_there_is_some() -> Result<
 }
 
 #[test]
-fn a_ttp_whose_disk_does_not_keep_what_it_is_given_issues_nothing_until_its_next_start() -> Result<()> {
+fn a_ttp_whose_disk_loses_data_issues_nothing_until_its_next_start() -> Result<()> {
     let (mut world, disk, mut zoe) = world()?;
     let before = recorded(&world)?;
     disk.fails(&[Failing::always(Call::Sync, Errno::EIO).only(1..=1)])?;

@@ -43,7 +43,7 @@ fn history(conversation: &str, range: &Value) -> Value {
 }
 
 #[test]
-fn by_no_name_range_or_id_does_anybody_get_what_others_say() -> Result<()> {
+fn no_name_range_or_id_gives_anybody_the_messages_of_others() -> Result<()> {
     let world = fast()?;
     let mut mallory = world.json_line("anna")?;
     let (mut sam, erik) = (Author::of(&world, "sam")?, Author::of(&world, "erik")?);

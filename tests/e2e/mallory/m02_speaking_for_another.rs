@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::{der, fails, fast, kept, kid, user};
 
 #[test]
-fn the_sender_is_whose_session_it_is_whatever_the_line_says() -> Result<()> {
+fn the_sender_is_the_owner_of_the_session_whatever_the_line_says() -> Result<()> {
     let world = World::peopled()?;
     let mut erik = world.logged_in_line("erik")?;
     let mut mallory = world.json_line("anna")?;
@@ -47,7 +47,7 @@ fn self_made(author: &Author, name: &str) -> Result<Vec<u8>> {
 }
 
 #[test]
-fn what_one_seals_in_the_name_of_another_is_not_believed() -> Result<()> {
+fn a_message_sealed_in_the_name_of_another_is_not_believed() -> Result<()> {
     let world = fast()?;
     // A server that names sam as the sender of everything after the first message.
     let mut count = 0;

@@ -30,7 +30,7 @@ fn a_signature_that_is_passed_on_over_another_connection_logs_nobody_in() -> Res
 }
 
 #[test]
-fn one_in_the_middle_without_the_servers_key_hears_nothing() -> Result<()> {
+fn a_man_in_the_middle_without_the_servers_key_hears_nothing() -> Result<()> {
     let world = World::peopled()?;
     // Her own authority has issued her a certificate for the same host.
     let hers = World::with().start()?;

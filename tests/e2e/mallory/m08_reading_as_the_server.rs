@@ -8,7 +8,7 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
-use parlour_tests::World;
+use parlour_tests::{Terminal, World};
 use rusqlite::Connection;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -93,13 +93,18 @@ fn no_private_text_and_no_users_key_is_in_the_memory_of_the_server() -> Result<(
     let own = secrets(&world, "keys/server/server.key")?;
     ensure!(in_memory(pid, &own)?.iter().sum::<usize>() > 0, "not even the server's own key is found");
     ensure!(in_memory(pid, &[public.as_bytes().to_vec()])? != [0], "not even what is public is found");
-    // In the client, where it belongs, the text is.
-    ensure!(in_memory(erik.pid()?, &[private.as_bytes().to_vec()])? != [0], "the search finds nothing");
+    // The text is in the memory of the client that shows it.
+    erik.leave()?;
+    let mut erik = Terminal::start(&world, "erik", &world.address()?.to_string())?;
+    // Alt-2 opens the conversation with sam.
+    erik.wait_for(private, b"\x1b2")?;
+    let (client, _) = erik.processes()?;
+    ensure!(in_memory(client, &[private.as_bytes().to_vec()])? != [0], "the search finds nothing");
     Ok(())
 }
 
 #[test]
-fn what_is_said_in_private_stands_in_no_file_and_no_log() -> Result<()> {
+fn no_file_and_no_log_has_the_text_of_a_private_message() -> Result<()> {
     let mut world = World::peopled()?;
     let mut sam = world.logged_in("sam")?;
     let mut erik = world.logged_in("erik")?;

@@ -2,7 +2,7 @@
 //!
 //! Bites: with the key that the clients know, messages arrive; and after the user has agreed, a message goes to
 //! the very key that replaced the old one. With the certificate's verification and the pin switched off
-//! (`engine/peers.rs`), the secret was sent at once.
+//! (`engine/contacts.rs`), the secret was sent at once.
 
 use anyhow::{Result, ensure};
 use parlour_crypto::AccountKey;

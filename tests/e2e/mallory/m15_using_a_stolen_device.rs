@@ -85,7 +85,7 @@ fn a_ttp_that_was_set_back_revokes_all_the_same() -> Result<()> {
     // It gets the number of the revocation of sam's device.
     world.run_ttp(&["revoke", "anna"])?;
     anna.expect("goodbye: this device was revoked")?;
-    wait_for_log(&world, "the authority has another revocation than is kept; both hold")?;
+    wait_for_log(&world, "the TTP uses the number of another revocation; both are in force")?;
     for name in ["sam", "anna"] {
         let mut line = world.line_as(name)?;
         let signature = line.signature(&world.profile(name), &user(name)?)?;

@@ -23,7 +23,7 @@ fn copy(from: &Path, to: &Path, without: &str) -> Result<()> {
 }
 
 #[test]
-fn what_was_said_is_not_readable_on_the_disks_without_a_key() -> Result<()> {
+fn messages_are_not_readable_on_the_disks_without_a_key() -> Result<()> {
     let mut world = World::peopled()?;
     let mut sam = world.logged_in("sam")?;
     let (private, public) = ("canary-77d0-in-private", "canary-c4e1-in-public");

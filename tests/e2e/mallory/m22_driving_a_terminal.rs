@@ -1,10 +1,15 @@
 //! 22: drive a terminal or imitate a name.
 //!
 //! Bites: a bare connection in json receives the same texts unchanged. Before a server's words were cleaned where
-//! they are read, the plain face passed an error's OSC sequence on to the terminal.
+//! they are read, the plain face passed an error's OSC sequence on to the terminal. A text of line breaks alone took a
+//! quarter of a second each time that it was broken into rows, several times for each key.
+
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use parlour_tests::{Author, Client, Logins, Operator, Terminal, World, edited, escaped, run_to_end};
+use parlour_tests::{
+    Author, Client, Logins, Operator, Terminal, World, edited, escaped, in_time, run_to_end,
+};
 use serde_json::{Value, json};
 
 use super::fast;
@@ -133,7 +138,7 @@ fn rewording(text: String) -> impl FnMut(&mut Value) + Send + 'static {
 }
 
 #[test]
-fn nothing_that_a_server_words_as_it_likes_drives_a_terminal() -> Result<()> {
+fn no_text_of_the_servers_own_drives_a_terminal() -> Result<()> {
     let world = World::peopled()?;
     let all = format!("that-is-all{}", HOSTILE.concat());
     let mut operators = Vec::new();
@@ -207,7 +212,7 @@ fn nobody_can_forge_a_line_with_a_line_break() -> Result<()> {
 }
 
 #[test]
-fn what_is_no_name_is_refused_by_the_client_and_by_the_server() -> Result<()> {
+fn an_invalid_name_is_refused_by_the_client_and_by_the_server() -> Result<()> {
     let world = World::with().people().start()?;
     let mut client = world.client("stranger")?;
     let mut line = world.line()?;
@@ -244,4 +249,25 @@ fn what_is_no_name_is_refused_by_the_client_and_by_the_server() -> Result<()> {
 fn base64_url(text: &str) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text)
+}
+
+#[test]
+fn a_text_of_line_breaks_alone_keeps_nobody_from_typing() -> Result<()> {
+    let world = fast()?;
+    let mut terminal = Terminal::start(&world, "anna", &world.address()?.to_string())?;
+    terminal.wait_for("lobby", b"")?;
+    let mut erik = world.json_line("erik")?;
+    for (number, text) in ["\n".repeat(8_187) + "end", "\n".repeat(8_192)].iter().enumerate() {
+        let id = format!("0197741c-9a80-7000-8000-{number:012}");
+        let post = json!({"id": number, "cmd": "post", "to": "#lobby", "message_id": id, "text": text});
+        ensure!(erik.call(&post)?["ok"] == "posted");
+    }
+    let begun = Instant::now();
+    for key in "abcdefgh".chars() {
+        terminal.press(key.to_string().as_bytes())?;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    terminal.press(b"\x15/open @erik\r")?;
+    terminal.wait_for("end-to-end", b"")?;
+    in_time("typing a line", begun.elapsed(), Duration::from_secs(4))
 }

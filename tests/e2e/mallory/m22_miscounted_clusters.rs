@@ -4,10 +4,9 @@
 //! showed `he lo il` where `hello` had come after Devanagari.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
-use parlour_tests::{Client, Terminal, World};
+use anyhow::{Context as _, Result, ensure};
+use parlour_tests::{Client, Terminal, World, wait_until};
 use serde_json::json;
 
 /// Clusters that tmux, screen, libvterm and xterm do not all count as we do.
@@ -88,15 +87,13 @@ impl Tmux<'_> {
 
     /// Waits until a row ends with this text.
     fn wait_for(&self, end: &str) -> Result<Vec<String>> {
-        let begun = Instant::now();
-        loop {
-            let rows = self.screen()?;
-            if rows.iter().any(|row| row.ends_with(end)) {
-                return Ok(rows);
-            }
-            ensure!(begun.elapsed() < Duration::from_secs(15), "{end} was not shown: {rows:#?}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let mut rows = Vec::new();
+        let shown = wait_until(&format!("{end} on the screen"), || {
+            rows = self.screen()?;
+            Ok(rows.iter().any(|row| row.ends_with(end)))
+        });
+        shown.with_context(|| format!("{rows:#?}"))?;
+        Ok(rows)
     }
 }
 

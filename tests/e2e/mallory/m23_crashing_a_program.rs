@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use parlour_tests::{Author, Client, Garbage, Line, Logins, Operator, Terminal, World, wait_until};
+use parlour_tests::{Author, Client, Garbage, Line, Logins, Operator, Terminal, World, slowdown, wait_until};
 use serde_json::json;
 use socket2::SockRef;
 
@@ -112,7 +112,9 @@ fn a_hostile_server_crashes_no_client() -> Result<()> {
     }
     let spoilt = Arc::new(AtomicUsize::new(0));
     let operator = hostile_server(&world, &spoilt)?;
+    let a_while = Duration::from_millis(400).mul_f64(slowdown()?.min(5.0));
     for round in 0..CLIENTS * 2 {
+        let before = spoilt.load(Ordering::Relaxed);
         let mut command = world.client_command_to("sam", &operator.address())?;
         let face = if round % 2 == 0 { "--plain" } else { "--json" };
         let mut sam = Client::start("sam", command.args([face, "--user", "sam"]))?;
@@ -122,10 +124,14 @@ fn a_hostile_server_crashes_no_client() -> Result<()> {
             let _ = sam.type_line(&json!({"id": 1, "do": "say", "to": "@erik", "text": line}).to_string());
         }
         sam.close();
-        let begun = Instant::now();
-        while begun.elapsed() < Duration::from_millis(400) && !sam.process.has_ended()? {
-            std::thread::park_timeout(Duration::from_millis(10));
-        }
+        // From the first spoilt line on, the client has a while to crash.
+        let mut met = None;
+        wait_until("the client hears a spoilt line", || {
+            if spoilt.load(Ordering::Relaxed) > before {
+                met.get_or_insert_with(Instant::now);
+            }
+            Ok(sam.process.has_ended()? || met.is_some_and(|met: Instant| met.elapsed() > a_while))
+        })?;
         // A client whose answer was garbled waits for half a minute, which is not a crash.
         if !sam.process.has_ended()? {
             sam.process.crash()?;
@@ -133,12 +139,16 @@ fn a_hostile_server_crashes_no_client() -> Result<()> {
         let errors = sam.process.errors();
         ensure!(!errors.contains("panicked"), "{errors}");
     }
+    let before = spoilt.load(Ordering::Relaxed);
     let mut terminal = Terminal::start(&world, "sam", &operator.address())?;
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(2) {
+    let mut met = None;
+    wait_until("the terminal hears a spoilt line", || {
         ensure!(!terminal.bytes().contains("panicked"), "{}", terminal.bytes());
-        std::thread::park_timeout(Duration::from_millis(20));
-    }
+        if spoilt.load(Ordering::Relaxed) > before {
+            met.get_or_insert_with(Instant::now);
+        }
+        Ok(met.is_some_and(|met: Instant| met.elapsed() > 4 * a_while))
+    })?;
     drop(terminal);
     ensure!(spoilt.load(Ordering::Relaxed) > CLIENTS, "hardly anything was spoilt");
     // Data kept from the hostile server does not keep it from using an honest one.

@@ -58,7 +58,7 @@ fn a_flood_of_connections_and_endless_lines_keeps_nobody_out() -> Result<()> {
     Ok(())
 }
 
-/// Whether the server has closed this connection.
+/// Returns true if the server has closed this connection.
 fn is_closed(stream: &TcpStream) -> Result<bool> {
     stream.set_nonblocking(true)?;
     let mut stream = stream;
@@ -97,7 +97,7 @@ fn a_line_of_the_longest_length_is_taken_and_one_byte_more_costs_only_that_line(
 }
 
 #[test]
-fn who_does_not_read_is_cut_off_and_everyone_else_goes_on() -> Result<()> {
+fn a_client_that_does_not_read_is_cut_off_and_everyone_else_goes_on() -> Result<()> {
     let world =
         World::with().people().limit("commands_per_second=100000").limit("command_burst=100000").start()?;
     let mut slow = world.logged_in_stream("erik")?;
@@ -121,7 +121,7 @@ fn who_does_not_read_is_cut_off_and_everyone_else_goes_on() -> Result<()> {
         let limited = world.audit_entries(&["--kind", "rate_limit", "--user", "erik"])?;
         Ok(limited.iter().any(|entry| entry["detail"] == "slow reader"))
     })?;
-    // What the system had taken before, then the reason if there was room for it.
+    // The lines that the system had taken before, then the reason if there was room for it.
     ensure!(lines.len() < said, "nothing was kept from erik");
     let whole = lines.split_last().map_or([].as_slice(), |(_, whole)| whole);
     ensure!(whole.iter().all(|line| line.ends_with(&format!(" sam: {text}"))), "{} lines", lines.len());
@@ -173,7 +173,7 @@ fn connections_and_guests_from_one_address_are_bounded_and_places_come_back() ->
 }
 
 #[test]
-fn who_has_stored_as_much_as_an_account_may_is_refused_until_there_is_more_room() -> Result<()> {
+fn a_full_account_is_refused_until_there_is_more_room() -> Result<()> {
     let mut world = World::with().people().limit("stored_bytes_per_account=65536").start()?;
     let text = "x".repeat(8_000);
     let mut sam = world.logged_in_line("sam")?;
@@ -207,7 +207,7 @@ fn a_disk_or_database_that_is_full_refuses_messages_and_still_takes_what_matters
         let text = "x".repeat(8_000);
         wait_until("there is no room", || Ok(sam.ask(&text, "{}")? == full))?;
         sam.ask(&text, full)?;
-        // What is stored can be read, people can come, and a revocation holds.
+        // Stored messages can be read, people can log in, and a revocation takes effect.
         let mut anna = world.logged_in_line("anna")?;
         anna.ask("/users", "anna erik sam")?;
         world.run_ttp(&["revoke", "sam"])?;
@@ -224,7 +224,7 @@ fn a_disk_or_database_that_is_full_refuses_messages_and_still_takes_what_matters
     Ok(())
 }
 
-/// How long a bare TCP connection lives on which this is sent.
+/// The time until the server closes a bare TCP connection on which this is sent.
 fn life(address: SocketAddr, bytes: &[u8]) -> Result<Duration> {
     let begun = Instant::now();
     let mut stream = TcpStream::connect(address)?;
@@ -240,9 +240,11 @@ fn life(address: SocketAddr, bytes: &[u8]) -> Result<Duration> {
 }
 
 #[test]
-fn who_does_not_shake_hands_log_in_speak_or_answer_in_time_is_cut_off_with_the_reason() -> Result<()> {
-    // A second suffices, where it is one.
-    let second = slowdown()?.round().min(15.0);
+fn a_client_that_does_not_shake_hands_log_in_speak_or_answer_in_time_is_cut_off_with_the_reason() -> Result<()>
+{
+    // A second suffices on an idle machine. On a busy one twice as much as it needs now, since its load varies.
+    let slowdown = slowdown()?;
+    let second = if slowdown < 1.5 { 1.0 } else { (2.0 * slowdown).round().min(15.0) };
     let seconds = |name: &str, count: f64| format!("{name}={}", second * count);
     let world = World::with()
         .people()
@@ -299,7 +301,7 @@ fn peak(process: u32) -> Result<u64> {
     Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1_024)
 }
 
-/// So many long messages of the lobby, as a server tells of them.
+/// This many long messages of the lobby, as events from a server.
 fn flood(count: usize) -> Vec<u8> {
     let text = "x".repeat(8_000);
     let told = |seq| {

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use parlour_tests::{Author, Client, Logins, Operator, World, edited, escaped};
+use parlour_tests::{Author, Client, Logins, Operator, edited, escaped};
 use serde_json::{Value, json};
 
 use super::{fast, list};

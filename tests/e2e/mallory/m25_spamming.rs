@@ -12,17 +12,16 @@ use serde_json::json;
 
 use super::{fast, user};
 
-/// Sam posts a thousand messages at once. Returns the number that erik received within two seconds, and the
-/// longest time that erik waited for answers of his own meanwhile.
-fn heard_of_a_thousand(world: &World) -> Result<(usize, Duration)> {
+/// Sam posts a thousand messages at once, and erik hears this many of them. Returns the time until the last of these,
+/// and the longest time that erik waited for an answer of his own meanwhile.
+fn heard_of_a_thousand(world: &World, count: u32) -> Result<(Duration, Duration)> {
     let sam = world.logged_in_line("sam")?;
     let mut erik = world.json_line("erik")?;
     let lines: Vec<String> = (1..=1_000).map(|n| format!("spam {n}\n")).collect();
     let begun = Instant::now();
     sam.send(lines.concat().as_bytes())?;
-    let (mut heard, mut longest) = (0, Duration::ZERO);
-    let mut number = 0;
-    while begun.elapsed() < Duration::from_secs(2) {
+    let (mut heard, mut number, mut longest) = (0, 0, Duration::ZERO);
+    while heard < count {
         let asked = Instant::now();
         number += 1;
         erik.say(&json!({"id": number, "cmd": "pong"}).to_string())?;
@@ -31,23 +30,25 @@ fn heard_of_a_thousand(world: &World) -> Result<(usize, Duration)> {
             if line["id"] == number {
                 break;
             }
-            heard += usize::from(line["event"] == "message");
+            heard += u32::from(line["event"] == "message");
         }
         longest = longest.max(asked.elapsed());
-        std::thread::park_timeout(Duration::from_millis(100));
+        std::thread::park_timeout(Duration::from_millis(20));
     }
-    Ok((heard, longest))
+    Ok((begun.elapsed(), longest))
 }
 
 #[test]
 fn of_a_thousand_messages_in_a_second_the_burst_and_twenty_a_second_come_through() -> Result<()> {
-    let (heard, longest) = heard_of_a_thousand(&World::peopled()?)?;
-    // The login was one command of the burst of sixty.
-    ensure!((50..=120).contains(&heard), "{heard} came through");
+    const COUNT: u32 = 100;
+    // The login was one command of the burst of sixty. The server began to count before we did.
+    let least = Duration::from_millis(45) * (COUNT - 60);
+    let (took, longest) = heard_of_a_thousand(&World::peopled()?, COUNT)?;
+    ensure!(took > least, "{COUNT} came through in {took:?}");
+    in_time("hearing them", took, 3 * least)?;
     in_time("erik's longest wait", longest, Duration::from_secs(1))?;
-    let (unlimited, _) = heard_of_a_thousand(&fast()?)?;
-    ensure!(unlimited > 2 * heard, "{unlimited} came through without the limit");
-    Ok(())
+    let (unlimited, _) = heard_of_a_thousand(&fast()?, COUNT)?;
+    in_time("hearing them without the limit", unlimited, least)
 }
 
 #[test]
@@ -114,7 +115,7 @@ fn one_device_renews_a_few_times_an_hour_and_keeps_no_other_from_it() -> Result<
     for _ in 0..10 {
         ensure!(renew(&mut line, &sam, &erik)? == "invalid_credentials");
     }
-    // What fails for want of the TTP is not counted.
+    // A renewal that fails because the TTP is away is not counted.
     world.stop_ttp()?;
     for _ in 0..10 {
         ensure!(renew(&mut line, &sam, &sam)? == "authority_unavailable");
@@ -129,7 +130,7 @@ fn one_device_renews_a_few_times_an_hour_and_keeps_no_other_from_it() -> Result<
 }
 
 #[test]
-fn who_is_too_fast_is_slowed_down_and_refused_nothing() -> Result<()> {
+fn a_user_who_is_too_fast_is_slowed_down_and_refused_nothing() -> Result<()> {
     let world = World::with().people().limit("commands_per_second=50").limit("command_burst=10").start()?;
     let mut sam = world.logged_in_line("sam")?;
     let mut erik = world.logged_in_line("erik")?;

@@ -132,7 +132,7 @@ fn a_user_whom_the_server_does_not_know_is_refused_like_any_other() -> Result<()
 }
 
 #[test]
-fn who_does_not_speak_tls_is_told_nothing() -> Result<()> {
+fn a_stranger_who_does_not_speak_tls_is_told_nothing() -> Result<()> {
     let world = World::peopled()?;
     for bytes in [
         b"/login sam AAAA\n".as_slice(),

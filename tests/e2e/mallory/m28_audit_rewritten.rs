@@ -87,7 +87,7 @@ fn a_rewritten_audit_log_does_not_pass_the_check() -> Result<()> {
 }
 
 #[test]
-fn what_a_stranger_says_forges_no_entry() -> Result<()> {
+fn no_line_of_a_stranger_forges_an_entry() -> Result<()> {
     let world = World::peopled()?;
     let before = world.audit_entries(&[])?.len();
     let mut line = world.line()?;

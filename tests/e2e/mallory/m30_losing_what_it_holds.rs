@@ -1,7 +1,8 @@
 //! 30: make a client lose what it holds. The operator sets the server back, names other numbers of messages than there
 //! are, and hands out other messages in places that are taken.
 //!
-//! Bites: where the newest page took the place of what was kept, 80 kept messages became 20 after an honest restore,
+//! Bites: a client that followed each change began anew for as long as it went on, and took ever longer for each message.
+//! Where the newest page took the place of what was kept, 80 kept messages became 20 after an honest restore,
 //! and one after a server that named a lower or a far higher number.
 
 use std::ops::RangeInclusive;
@@ -122,7 +123,7 @@ pub(super) fn why(client: &mut Client, name: &str) -> Result<Vec<Value>> {
 }
 
 #[test]
-fn what_a_server_that_was_set_back_has_lost_stays_readable_and_is_explained() -> Result<()> {
+fn messages_that_a_server_lost_when_it_was_set_back_stay_readable_and_are_explained() -> Result<()> {
     let (mut world, _) = read_by_sam(20, 80)?;
     set_back(&mut world)?;
     let mut erik = world.json_line("erik")?;
@@ -312,6 +313,53 @@ fn other_messages_in_places_that_are_taken_push_nothing_out() -> Result<()> {
             "{why:?}"
         );
     }
+    ensure!(sam.leave()? == 0);
+    Ok(())
+}
+
+/// Sam's client at an operator that hands out one message, far behind what there was, and names the next one at once.
+fn leaping(world: &World, leaps: u64) -> Result<Client> {
+    const LEAP: u64 = 30_000;
+    let mut leapt = 0;
+    let operator = Operator::before(world, "sam", Logins::Anew, move |line| {
+        let mut out = format!("{line}\n");
+        let Ok(mut value) = serde_json::from_str::<Value>(line) else { return out.into_bytes() };
+        let number = leapt;
+        let message = |number: u64| {
+            json!({"to": "#lobby", "from": "erik", "seq": number * LEAP,
+                "message_id": format!("0197741c-9a80-7000-8000-{:012}", 900_000 + number), "time": number,
+                "text": "nothing"})
+        };
+        let is_asked = number > 0 && value["ok"] == "history";
+        if is_asked {
+            value["last"] = json!(number * LEAP);
+            value["messages"] = json!([message(number)]);
+            out = format!("{value}\n");
+        }
+        if (is_asked || value["event"] == "message") && number < leaps {
+            leapt += 1;
+            let mut event = message(number + 1);
+            event["event"] = json!("message");
+            out += &format!("{event}\n");
+        }
+        out.into_bytes()
+    })?;
+    let mut command = world.client_command_to("sam", &operator.address())?;
+    let mut sam = Client::start("sam", command.args(["--json", "--user", "sam"]))?;
+    sam.process.out.event("backlog")?;
+    Ok(sam)
+}
+
+#[test]
+fn a_server_that_begins_anew_again_and_again_is_not_followed_for_ever() -> Result<()> {
+    let (world, _) = read_by_sam(0, 5)?;
+    let mut sam = leaping(&world, 40)?;
+    let mut erik = world.json_line("erik")?;
+    ensure!(erik.call(&post(5_000, "begin"))?["ok"] == "posted");
+    sam.process.out.wait_for("{}#lobby was not fetched: {}again and again{}")?;
+    let begun = why(&mut sam, "#lobby")?.len();
+    ensure!(begun == 16, "it began anew {begun} times");
+    all_there(&history(&mut sam, "#lobby")?, "public", 5, |_| false)?;
     ensure!(sam.leave()? == 0);
     Ok(())
 }

@@ -88,7 +88,7 @@ fn no_text_passes_for_a_remark_and_no_remark_is_taken_for_text() -> Result<()> {
     Ok(())
 }
 
-/// What Mallory wants to see at the margin of a terminal.
+/// The line that Mallory wants to see at the margin of a terminal.
 const FORGED: &str = "2026-11-21 10:48:51 anna: I resign";
 
 /// The columns of that terminal.
@@ -150,7 +150,7 @@ fn no_padding_brings_a_text_to_the_margin_of_a_terminal() -> Result<()> {
 }
 
 #[test]
-fn what_is_typed_by_hand_goes_where_it_says() -> Result<()> {
+fn a_line_typed_by_hand_goes_where_it_says() -> Result<()> {
     let world = World::peopled()?;
     let mut sam = world.logged_in("sam")?;
     let mut erik = world.logged_in("erik")?;

@@ -47,7 +47,7 @@ fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
     expected.iter().map(|(text, verdict)| ((*text).to_owned(), (*verdict).to_owned())).collect()
 }
 
-/// What erik's history with sam shows, when he asks in a new run.
+/// Text and verdict of each message in erik's history with sam, in a new run.
 fn history(world: &World) -> Result<Vec<(String, String)>> {
     let finished = world.one_shot("erik", &["history", "@sam", "--json"], "")?;
     let lines: Vec<Value> =
@@ -63,7 +63,7 @@ fn erik_before(world: &World, edit: impl FnMut(&mut Value) + Send + 'static) -> 
 }
 
 #[test]
-fn what_was_held_is_judged_again_and_stays_so_after_a_restart() -> Result<()> {
+fn messages_from_before_are_judged_again_and_stay_so_after_a_restart() -> Result<()> {
     let world = World::peopled()?;
     let mut erik = world.robot("erik", &["--user", "erik"])?;
     erik.process.out.event("backlog")?;
@@ -85,7 +85,7 @@ fn what_was_held_is_judged_again_and_stays_so_after_a_restart() -> Result<()> {
 }
 
 #[test]
-fn what_comes_after_the_revocation_is_refused_or_its_date_is_not_proved() -> Result<()> {
+fn a_message_after_the_revocation_is_refused_or_its_date_is_not_proved() -> Result<()> {
     let world = World::peopled()?;
     let (mut sam, to) = (Author::of(&world, "sam")?, Author::of(&world, "erik")?);
     let mut line = world.json_line("sam")?;
@@ -123,7 +123,7 @@ fn a_revocation_that_was_withheld_is_heard_from_the_next_honest_server() -> Resu
     let withheld = pairs(&[("before", "good"), ("after", "good")]);
     ensure!(verdicts(&backlog["messages"])? == withheld, "{backlog}");
     erik.leave()?;
-    // What erik held before he learned of it stays good.
+    // Messages that erik held before he learned of it stay good.
     let mut erik = world.robot("erik", &["--user", "erik"])?;
     let judged = erik.process.out.event("judged")?;
     ensure!(verdicts(&judged["messages"])? == pairs(&[("-", REVOKED)]), "{judged}");
@@ -142,7 +142,7 @@ fn a_revocation_that_was_withheld_is_heard_from_the_next_honest_server() -> Resu
 }
 
 #[test]
-fn a_revocation_that_the_ttp_did_not_sign_changes_nothing_and_is_said_once() -> Result<()> {
+fn a_revocation_that_the_ttp_did_not_sign_changes_nothing_and_is_reported() -> Result<()> {
     let world = World::peopled()?;
     let (mut sam, to) = (Author::of(&world, "sam")?, Author::of(&world, "erik")?);
     let mut line = world.json_line("sam")?;

@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use super::expect;
 
 #[test]
-fn ready_is_who_can_write_and_does_not_stop_and_healthy_who_serves() -> Result<()> {
+fn a_server_is_ready_while_it_can_write_and_healthy_while_it_serves() -> Result<()> {
     let mut world = World::with()
         .people()
         .metrics()
@@ -86,7 +86,7 @@ fn ready_is_who_can_write_and_does_not_stop_and_healthy_who_serves() -> Result<(
 }
 
 #[test]
-fn the_address_is_this_machines_alone_and_one_servers() -> Result<()> {
+fn the_address_is_on_this_machine_alone_and_serves_one_server() -> Result<()> {
     let mut world = World::with().metrics().prepare()?;
     let refuse = |world: &World, metrics: &str, said: &str, hint: &str| {
         let mut command = world.server_command("127.0.0.1:0")?;
@@ -147,7 +147,7 @@ fn the_address_is_this_machines_alone_and_one_servers() -> Result<()> {
 }
 
 #[test]
-fn whatever_is_asked_costs_little_and_ends_soon() -> Result<()> {
+fn every_question_costs_little_and_ends_soon() -> Result<()> {
     let world = World::with().people().metrics().start()?;
     let operator = world.metrics()?;
     let mut sam = world.logged_in_line("sam")?;
@@ -208,6 +208,9 @@ fn whatever_is_asked_costs_little_and_ends_soon() -> Result<()> {
         let answer = ask(operator, format!("GET /metrics HTTP/1.1\r\n{hosts}\r\n").as_bytes())?;
         ensure!(answer.status == 421, "{hosts}: {answer:?}");
     }
+    let target = b"GET http://evil.example.org/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let answer = ask(operator, target)?;
+    ensure!(answer.status == 421, "the host in the target: {answer:?}");
     let head = ask(operator, request("HEAD /metrics", "").as_bytes())?;
     ensure!(head.status == 200 && head.body.is_empty(), "{head:?}");
 
@@ -238,7 +241,7 @@ fn whatever_is_asked_costs_little_and_ends_soon() -> Result<()> {
 }
 
 #[test]
-fn who_connects_and_says_nothing_does_not_delay_a_probe() -> Result<()> {
+fn silent_connections_do_not_delay_a_probe() -> Result<()> {
     let world = World::with().metrics().start()?;
     let operator = world.metrics()?;
     let mut silent = Vec::new();

@@ -36,7 +36,7 @@ fn asked_for(expression: &str) -> (Vec<&str>, Vec<String>) {
 }
 
 #[test]
-fn dashboard_and_alerts_ask_for_what_there_is_and_the_dashboard_shows_all_of_it() -> Result<()> {
+fn dashboard_and_alerts_use_existing_metrics_and_the_dashboard_shows_all_of_them() -> Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
     let dashboard = std::fs::read_to_string(folder.join("operations/grafana-dashboard.json"))?;
     let mut shown = Vec::new();

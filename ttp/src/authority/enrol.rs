@@ -1,4 +1,4 @@
-//! Enrolment: a free name becomes an account, with certificates for its device and its account key.
+//! Enrolment: a free name becomes an account, with certificates for its device key and its account key.
 
 use parlour_envelope::{AwsLc, VerifiedEnrolment};
 use parlour_keylog::{AccountCertificate, DeviceCertificate, Leaf, LeafKind, certificate_hash, device_id};
@@ -10,7 +10,7 @@ use super::outcome::{self, Denied};
 use crate::ledger::{CertificateKind, IssuedCertificate, LedgerTransaction, NewAccount, RequestKey};
 use crate::profile;
 
-/// An enrolment whose signatures and keys are in order.
+/// An enrolment request whose signatures and keys are valid.
 struct Application<'a> {
     name: UserName,
     device: DeviceId,
@@ -19,7 +19,7 @@ struct Application<'a> {
 }
 
 impl Authority {
-    /// Does what [`enrol`](Self::enrol) says; gives the line of the answer.
+    /// Carries out [`enrol`](Self::enrol), and returns the answer as a line.
     pub(crate) fn enrol_line(&self, request: &str) -> Result<String, TtpRefusal> {
         let application = application(request).map_err(|denied| denied.tell("enrol"))?;
         let granted = self.ledger.transact(|ledger| self.grant(ledger, &application));
@@ -54,7 +54,7 @@ impl Authority {
         Ok(answer)
     }
 
-    /// Makes both certificates, and reads them as every client will.
+    /// Makes both certificates, and checks them as every client will.
     fn mint(
         &self,
         application: &Application<'_>,
@@ -76,8 +76,8 @@ impl Application<'_> {
         RequestKey::new(self.request, &self.device, self.keys.nonce)
     }
 
-    /// One key is one identity in one role: else a message signed by one user would hold as another's, or what is
-    /// sealed to one device would open for whoever holds the key in another role.
+    /// Refuses a key that is known in any role. With a shared key, a message signed by one user would be valid as
+    /// another's, or a message sealed to one device could be opened with another's key.
     fn check_keys(&self, ledger: &LedgerTransaction<'_>) -> Result<(), Denied> {
         let VerifiedEnrolment { device_spki, seal_spki, account_spki, .. } = &self.keys;
         if device_spki == seal_spki {

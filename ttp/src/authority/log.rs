@@ -1,4 +1,4 @@
-//! The key log's signer: the log's key with its certificate, which is issued here where there is none.
+//! The key log's signer: the log's key and its certificate, which is issued here if there is none.
 
 use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
@@ -18,15 +18,15 @@ use crate::ledger::{CertificateKind, IssuedCertificate, Ledger};
 use crate::pem;
 use crate::profile::{self, RootIssuer};
 
-/// Signs what the key log states.
+/// Signs the key log's statements.
 pub(crate) struct LogSigner {
     key: Ed25519KeyPair,
     certificate: LogCertificate,
 }
 
 impl LogSigner {
-    /// Reads the log's key and its certificate. A folder from before there were such certificates gets one.
-    /// The ledger has the certificate; the file beside the key is a copy that is written again when it is gone.
+    /// Reads the log's key and its certificate, which is issued if the folder predates it. The ledger has the
+    /// certificate; the file beside the key is a copy, and is written again if it is missing.
     pub(crate) fn open(
         folder: &AuthorityFolder,
         root: &RootCertificate,
@@ -35,13 +35,13 @@ impl LogSigner {
         now: Timestamp,
     ) -> Result<Self, OpenError> {
         let key = read_key(folder)?;
-        // The method itself is not general enough in its lifetimes.
+        // The method's path does not fit the lifetimes of `read`'s argument.
         #[allow(clippy::redundant_closure_for_method_calls)]
         let kept = ledger.read(|ledger| ledger.log_certificate())?;
         let certificate = match kept {
             Some(der) => LogCertificate::from_der(&der).map_err(OpenError::LogCertificate)?,
             None => ledger.transact(|ledger| {
-                // Another process may have been faster.
+                // Another process may have issued it meanwhile.
                 if let Some(der) = ledger.log_certificate()? {
                     return LogCertificate::from_der(&der).map_err(OpenError::LogCertificate);
                 }
@@ -62,8 +62,8 @@ impl LogSigner {
         Ok(Self { key, certificate })
     }
 
-    /// A revocation with the statement that proves it. Ed25519 draws no random numbers, so it is the same
-    /// statement each time.
+    /// Adds the statement that proves it to a revocation. It is the same statement each time, because Ed25519 uses no
+    /// random numbers.
     pub(crate) fn state(&self, revocation: Revocation) -> Revocation {
         let leaf = revocation_leaf(&revocation);
         let mut statement = revocation_signing_input(revocation.number, &leaf, &self.certificate);

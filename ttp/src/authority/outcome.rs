@@ -1,4 +1,4 @@
-//! How an act of the authority ends: with a line for the applicant, or without.
+//! The outcome of an act of the authority: a line for the applicant, or a refusal.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,21 +9,21 @@ use parlour_protocol::ttp::{Issued, TtpAnswer, TtpRefusal};
 use crate::ledger::LedgerError;
 use crate::profile::ProfileError;
 
-/// Why nothing was issued.
+/// The reasons why nothing was issued.
 #[derive(Debug)]
 pub(super) enum Denied {
-    /// The applicant's fault; the reason is for our log.
+    /// The applicant's fault. The reason is for our log.
     Refused(TtpRefusal, String),
-    /// The disk is full, or does not keep what is written: nothing was issued, and the same may be asked again.
+    /// The disk is full, or does not keep what is written. Nothing was issued, and the request can be sent again.
     NotWritten(LedgerError),
     /// Our own fault.
     Failed(String),
 }
 
-/// How often the log hears that nothing can be written, while that lasts.
+/// The time between two lines in the log while nothing can be written.
 const REMINDER: Duration = Duration::from_mins(1);
 
-/// Says that nothing can be written, unless that was said a short while ago.
+/// Logs that nothing can be written, unless that was logged a short while ago.
 fn remind(failure: &LedgerError) {
     static SAID: Mutex<Option<Instant>> = Mutex::new(None);
     let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
@@ -38,7 +38,7 @@ impl Denied {
         Self::Refused(TtpRefusal::BadRequest, reason.to_string())
     }
 
-    /// What the applicant is told; the log gets the reason.
+    /// The refusal for the applicant. The log gets the reason.
     pub(super) fn tell(self, act: &'static str) -> TtpRefusal {
         match self {
             Self::Refused(refusal, reason) => {
@@ -75,19 +75,19 @@ impl From<ProfileError> for Denied {
     }
 }
 
-/// What was minted is read again before it leaves, so this would be an error in our profiles.
+/// New certificates are checked before they leave, so this would be a fault in our profiles.
 impl From<CertificateError> for Denied {
     fn from(error: CertificateError) -> Self {
         Self::Failed(format!("a certificate that was just made is not good: {error}"))
     }
 }
 
-/// The line that is stored and sent.
+/// The answer as it is stored and sent.
 pub(super) fn line(issued: Issued) -> Result<String, Denied> {
     serde_json::to_string(&TtpAnswer::Issued(issued)).map_err(|error| Denied::Failed(error.to_string()))
 }
 
-/// What a stored line says.
+/// Parses a stored answer.
 pub(super) fn issued(line: &str) -> Result<Issued, TtpRefusal> {
     match serde_json::from_str(line) {
         Ok(TtpAnswer::Issued(issued)) => Ok(issued),

@@ -1,5 +1,5 @@
-//! Renewal: a known device gets a fresh certificate for the key that it has, once its newest one is halfway
-//! through its time. Before, it gets that one again, so that asking often stores nothing.
+//! Renewal: a known device gets a fresh certificate for its key once half of the newest one's time is over. Until
+//! then it gets that one again, so that frequent requests store nothing.
 
 use parlour_envelope::{AwsLc, VerifiedRenewal};
 use parlour_keylog::{DeviceCertificate, Leaf, LeafKind, certificate_hash};
@@ -11,11 +11,11 @@ use super::outcome::{self, Denied};
 use crate::ledger::{IssuedCertificate, LedgerTransaction, RequestKey};
 use crate::profile;
 
-/// How old a certificate is, in seconds since it began, when a fresh one is issued: half of its life, less what the
-/// clock of a client that asks at half-time may be ahead.
+/// The age of a certificate, in seconds, at which a fresh one is issued. It is half of its life, less the time by
+/// which the clock of a client may be ahead.
 const RENEWED_AFTER: i64 = profile::DEVICE_LIFE / 2 - profile::SKEW;
 
-/// A renewal whose signatures are in order.
+/// A renewal request whose signature is valid.
 struct Application<'a> {
     name: UserName,
     device: DeviceId,
@@ -24,7 +24,7 @@ struct Application<'a> {
 }
 
 impl Authority {
-    /// Does what [`renew`](Self::renew) says; gives the line of the answer.
+    /// Carries out [`renew`](Self::renew), and returns the answer as a line.
     pub(crate) fn renew_line(&self, request: &str) -> Result<String, TtpRefusal> {
         let application = application(request).map_err(|denied| denied.tell("renew"))?;
         let prolonged = self.ledger.transact(|ledger| self.prolong(ledger, &application));
@@ -70,7 +70,7 @@ impl Authority {
         Ok(answer)
     }
 
-    /// The device's newest certificate, if it holds now and is younger than half of its life.
+    /// The device's newest certificate, if it is valid now and not yet due for renewal.
     fn still_good(
         &self,
         ledger: &LedgerTransaction<'_>,
@@ -95,7 +95,7 @@ fn issued(name: &UserName, certificate: &DeviceCertificate) -> Issued {
     }
 }
 
-/// Whether the device is known by this key under this name, and not revoked.
+/// Checks that the name has this device with this key, and that it is not revoked.
 fn check(ledger: &LedgerTransaction<'_>, application: &Application<'_>) -> Result<(), Denied> {
     let (name, device) = (&application.name, &application.device);
     let known = ledger.device_key(name, device)?;

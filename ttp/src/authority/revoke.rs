@@ -1,4 +1,4 @@
-//! Revocation: a device may not be used any more.
+//! Revocation: a device must not be used any more.
 
 use parlour_protocol::ttp::Revocation;
 use parlour_protocol::{DeviceId, Timestamp, UserName};
@@ -11,18 +11,14 @@ use crate::ledger::{LedgerError, LedgerTransaction};
 /// A device that is revoked now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Revoked {
-    /// By this act.
+    /// It was revoked by this act.
     Now(Revocation),
-    /// It was before.
-    Before {
-        /// Which device.
-        device: DeviceId,
-        /// Since when.
-        time: Timestamp,
-    },
+    /// It was revoked before.
+    #[allow(missing_docs)]
+    Before { device: DeviceId, time: Timestamp },
 }
 
-/// Why nothing was revoked.
+/// The reasons why nothing was revoked.
 #[derive(Debug, Error)]
 pub enum RevokeRefusal {
     /// Nobody has this name.
@@ -30,12 +26,8 @@ pub enum RevokeRefusal {
     UnknownName(UserName),
     /// The user has no such device.
     #[error("user '{name}' has no device {device}")]
-    UnknownDevice {
-        /// Whose it should be.
-        name: UserName,
-        /// Which.
-        device: DeviceId,
-    },
+    #[allow(missing_docs)]
+    UnknownDevice { name: UserName, device: DeviceId },
     /// The database failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),

@@ -7,13 +7,13 @@ use super::Authority;
 use crate::ledger::{CertificateKind, IssuedCertificate, LedgerError};
 use crate::profile::{self, ProfileError};
 
-/// Why no server certificate was issued.
+/// The reasons why no server certificate was issued.
 #[derive(Debug, Error)]
 pub enum ServerIssueError {
     /// It could not be made.
     #[error(transparent)]
     Profile(#[from] ProfileError),
-    /// What was made does not hold.
+    /// The new certificate is not valid.
     #[error("the certificate that was made is not good: {0}")]
     Certificate(#[from] CertificateError),
     /// It could not be recorded.

@@ -96,7 +96,7 @@ impl Keys {
 const DAY: i64 = 24 * 60 * 60 * 1_000;
 
 #[test]
-fn however_often_a_device_renews_little_is_stored() {
+fn frequent_renewals_store_little() {
     let keys = tempfile::tempdir().unwrap();
     let now = Arc::new(AtomicI64::new(NOON.as_millis()));
     init(&KeyFolder::new(keys.path()), &noon).unwrap();
@@ -122,7 +122,7 @@ fn however_often_a_device_renews_little_is_stored() {
     let inspection =
         inspect(&KeyFolder::new(keys.path()).authority().database(), Some(authority.root())).unwrap();
     assert_eq!(inspection.damage(), None);
-    // That of the enrolment, and those to the renewals of the last week.
+    // The enrolment's answer, and those of the last week's renewals.
     assert_eq!(inspection.inventory.counts.get("answers"), Some(&3));
 }
 
@@ -160,7 +160,7 @@ fn a_key_that_any_account_has_in_any_role_is_refused() {
 }
 
 #[test]
-fn a_log_certificate_is_there_from_the_start_and_comes_again_when_its_file_is_lost() {
+fn the_log_certificate_exists_from_the_start_and_its_file_is_written_again_if_lost() {
     let keys = tempfile::tempdir().unwrap();
     let authority = opened(keys.path());
     let folder = KeyFolder::new(keys.path()).authority();

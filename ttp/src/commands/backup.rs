@@ -6,10 +6,7 @@ use std::path::{Path, PathBuf};
 
 use parlour_envelope::AwsLc;
 use parlour_keylog::RootCertificate;
-use parlour_upkeep::{
-    Identities, Inspection, KeyError, Manifest, PackError, Recipient, Snapshot, SnapshotError, UnpackError,
-    archive, key,
-};
+use parlour_upkeep::{BackupFault, Identities, Manifest, Snapshot, archive, backup as backups, key};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -19,41 +16,23 @@ use crate::authority::{self, OpenError};
 use crate::cli::{BackupArgs, RestoreArgs, VerifyArgs};
 use crate::folder::KeyFolder;
 use crate::keyfiles::{self, KeyFileError};
-use crate::ledger::{LedgerError, inspect, inspect_image};
+use crate::ledger::{inspect, inspect_image};
 
-/// What backups of this program are marked with.
+/// The mark of this program's backups.
 const PROGRAM: &str = "parlour-ttp";
 
-/// What is in a backup. Whoever opens one can be this authority.
+/// The files in a backup. Anyone who opens one can be this authority.
 const FILES: [&str; 4] = ["ca.key", "ca.crt", "log.key", "ttp.db"];
 
-/// Why a backup was not made or not used.
+/// The reasons why a backup is not made or not used.
 #[derive(Debug, Error)]
 pub enum BackupError {
     /// There is no root, or it cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// A key of backups cannot be used.
+    /// A fault that backups of any program can have.
     #[error(transparent)]
-    Key(#[from] KeyError),
-    /// Nobody said to whom it is to be encrypted.
-    #[error("nobody is named to whom the backup is to be encrypted")]
-    NoRecipient,
-    /// The database cannot be copied.
-    #[error(transparent)]
-    Snapshot(#[from] SnapshotError),
-    /// The backup cannot be written.
-    #[error(transparent)]
-    Pack(#[from] PackError),
-    /// The backup cannot be opened.
-    #[error(transparent)]
-    Unpack(#[from] UnpackError),
-    /// The database is not sound.
-    #[error("the database is damaged: {0}")]
-    Damaged(String),
-    /// What is in the backup is not what the backup says.
-    #[error("the backup is not sound: {0}")]
-    Unsound(String),
+    Fault(#[from] BackupFault),
     /// There is an authority already.
     #[error("{} is there already", .0.display())]
     AlreadyThere(PathBuf),
@@ -66,23 +45,12 @@ pub enum BackupError {
 }
 
 impl BackupError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Open(error) => return error.hint(),
             Self::File(error) => return error.hint(),
-            Self::Key(error) => error.hint(PROGRAM),
-            Self::NoRecipient => {
-                "'parlour-ttp backup-key FILE' makes a key and prints its recipient; give that \
-                 with --recipient, or as backup-recipient = \"age1...\" in the file"
-                    .to_owned()
-            }
-            Self::Snapshot(SnapshotError::UnderWay(_)) => "wait until it has ended".to_owned(),
-            Self::Snapshot(_) => "run it as the TTP's user, with room for a copy of the database".to_owned(),
-            Self::Pack(error) => error.hint(),
-            Self::Unpack(error) => error.hint(),
-            Self::Damaged(_) => "'parlour-ttp check' lists the damage".to_owned(),
-            Self::Unsound(_) => "take another copy, or an older backup".to_owned(),
+            Self::Fault(fault) => fault.hint(PROGRAM),
             Self::AlreadyThere(_) => {
                 "an authority is never overwritten: one that is set back would give out \
                  names again; choose another folder with --keys"
@@ -92,29 +60,26 @@ impl BackupError {
         })
     }
 
-    /// Whether the backup itself is at fault.
+    /// Returns true if the backup itself is at fault.
     pub fn is_damage(&self) -> bool {
-        match self {
-            Self::Unpack(error) => error.is_damage(),
-            Self::Unsound(_) => true,
-            _ => false,
-        }
+        matches!(self, Self::Fault(fault) if fault.is_damage())
     }
 }
 
-/// Makes a backup while the authority is served, or not.
+/// Makes a backup, also while the authority is served.
 pub(super) fn backup(keys: &KeyFolder, args: &BackupArgs, out: &mut impl Write) -> Result<(), CommandError> {
     let manifest = write(keys, args)?;
     writeln!(out, "wrote {}", args.file.display())?;
-    describe(&manifest, out)
+    Ok(backups::describe(&manifest, out)?)
 }
 
 fn write(keys: &KeyFolder, args: &BackupArgs) -> Result<Manifest, BackupError> {
-    let recipient: Recipient = args.recipient.as_deref().ok_or(BackupError::NoRecipient)?.parse()?;
+    let recipient = backups::recipient(args.recipient.as_deref())?;
     let root = authority::read_root(keys)?;
     let folder = keys.authority();
-    let snapshot = Snapshot::take(&folder.database())?;
-    let Inspection { inventory, .. } = sound(snapshot.path(), &root).map_err(BackupError::Damaged)?;
+    let snapshot = Snapshot::take(&folder.database()).map_err(BackupFault::from)?;
+    let inspected = inspect(snapshot.path(), Some(&root)).map_err(|error| error.to_string());
+    let inventory = backups::fit_to_back_up(inspected)?;
     let manifest = Manifest::new(PROGRAM, env!("CARGO_PKG_VERSION"), inventory);
     let [root_key, certificate, log_key, database] = FILES;
     let files = [
@@ -123,19 +88,15 @@ fn write(keys: &KeyFolder, args: &BackupArgs) -> Result<Manifest, BackupError> {
         (log_key, &*folder.log_key()),
         (database, snapshot.path()),
     ];
-    archive::pack(&args.file, args.force, &recipient, &manifest, &files)?;
+    archive::pack(&args.file, args.force, &recipient, &manifest, &files).map_err(BackupFault::from)?;
     Ok(manifest)
 }
 
-/// Opens a backup in memory and checks everything in it. Nothing of it is written anywhere.
+/// Opens a backup in memory and checks everything in it. Nothing is written to any file.
 pub(super) fn verify(args: &VerifyArgs, out: &mut impl Write) -> Result<(), CommandError> {
-    let open_it = || -> Result<Opened, BackupError> {
-        let identities = Identities::read(&args.identity)?;
-        open(&args.file, &identities)
-    };
-    let Opened { manifest, .. } = open_it()?;
+    let Opened { manifest, .. } = open(&args.file, &read_identities(&args.identity)?)?;
     writeln!(out, "{} is good, made {}", args.file.display(), manifest.made)?;
-    describe(&manifest, out)
+    Ok(backups::describe(&manifest, out)?)
 }
 
 /// Puts the authority of a backup into a folder that has none, once all of it was checked.
@@ -146,12 +107,12 @@ pub(super) fn restore(
 ) -> Result<(), CommandError> {
     let manifest = put_back(keys, args)?;
     writeln!(out, "restored {}, made {}", keys.authority().path().display(), manifest.made)?;
-    describe(&manifest, out)
+    Ok(backups::describe(&manifest, out)?)
 }
 
-/// All or nothing, as [`init`](super::init) makes one.
+/// Restores all of it or nothing, as [`init`](super::init) does.
 fn put_back(keys: &KeyFolder, args: &RestoreArgs) -> Result<Manifest, BackupError> {
-    let identities = Identities::read(&args.identity)?;
+    let identities = read_identities(&args.identity)?;
     let (target, unfinished) = (keys.authority(), keys.unfinished_authority());
     if is_taken(target.path()) {
         return Err(BackupError::AlreadyThere(target.path().to_owned()));
@@ -175,14 +136,14 @@ fn put_back(keys: &KeyFolder, args: &RestoreArgs) -> Result<Manifest, BackupErro
     if restored.is_err() {
         let _ = remove(unfinished.path());
         if is_new {
-            // One in which there is something by now stays.
+            // If there is something else in it, it stays.
             let _ = fs::remove_dir(keys.path());
         }
     }
     restored
 }
 
-/// A backup in memory that was checked.
+/// A checked backup, in memory.
 struct Opened {
     manifest: Manifest,
     root_key: Zeroizing<Vec<u8>>,
@@ -204,51 +165,35 @@ impl Opened {
     }
 }
 
-/// Opens a backup; what is in it is sound, and what the backup says that it is.
+fn read_identities(file: &Path) -> Result<Identities, BackupError> {
+    Ok(Identities::read(file).map_err(BackupFault::from)?)
+}
+
+/// Opens a backup and checks everything in it.
 fn open(file: &Path, identities: &Identities) -> Result<Opened, BackupError> {
-    let (manifest, files) = archive::read(file, identities, PROGRAM, &FILES)?;
+    let (manifest, files) = archive::read(file, identities, PROGRAM, &FILES).map_err(BackupFault::from)?;
     let files: Result<[_; 4], _> = files.try_into();
     let Ok([root_key, certificate, log_key, database]) = files else {
-        return Err(BackupError::Unsound("files are missing".to_owned()));
+        return Err(BackupFault::Unsound("files are missing".to_owned()).into());
     };
-    let unsound = |error: OpenError| BackupError::Unsound(error.to_string());
+    let unsound = |error: OpenError| BackupFault::Unsound(error.to_string());
     let root =
         RootCertificate::from_pem(text(&certificate)?, &AwsLc).map_err(|error| unsound(error.into()))?;
     authority::parse_issuer(text(&root_key)?, &root).map_err(unsound)?;
     authority::log::parse_key(text(&log_key)?).map_err(unsound)?;
-    let inspection = inspect_image(&database, Some(&root));
-    let found = inspection.map_err(|error| error.to_string()).and_then(undamaged);
-    let found = found.map_err(BackupError::Unsound)?.inventory;
-    if found != manifest.inventory {
-        let reason = format!("it holds {}, and should hold {}", found.line(), manifest.inventory.line());
-        return Err(BackupError::Unsound(reason));
-    }
+    let inspected = inspect_image(&database, Some(&root)).map_err(|error| error.to_string());
+    backups::agree(&manifest, inspected)?;
     Ok(Opened { manifest, root_key, certificate, log_key, database })
 }
 
-fn text(bytes: &[u8]) -> Result<&str, BackupError> {
-    str::from_utf8(bytes).map_err(|_| BackupError::Unsound("a key or certificate is no text".to_owned()))
-}
-
-/// What is in a database, if nothing of it is damaged.
-fn sound(path: &Path, root: &RootCertificate) -> Result<Inspection, String> {
-    inspect(path, Some(root)).map_err(|error: LedgerError| error.to_string()).and_then(undamaged)
-}
-
-fn undamaged(inspection: Inspection) -> Result<Inspection, String> {
-    inspection.damage().map_or(Ok(inspection), Err)
-}
-
-fn describe(manifest: &Manifest, out: &mut impl Write) -> Result<(), CommandError> {
-    let inventory = &manifest.inventory;
-    writeln!(out, "{}", inventory.line())?;
-    writeln!(out, "schema {}, digest {}", inventory.schema, inventory.digest)?;
-    Ok(())
+fn text(bytes: &[u8]) -> Result<&str, BackupFault> {
+    str::from_utf8(bytes)
+        .map_err(|_| BackupFault::Unsound("a key or certificate in it is not text".to_owned()))
 }
 
 /// Makes a key that opens backups.
 pub(super) fn make_key(file: &Path, out: &mut impl Write) -> Result<(), CommandError> {
-    let recipient = key::make(file).map_err(BackupError::from)?;
+    let recipient = key::make(file).map_err(|error| BackupError::from(BackupFault::from(error)))?;
     writeln!(out, "{recipient}")?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `check`: looks whether everything is as it should be. Reads, and changes nothing.
+//! `check`: finds everything that needs the operator's attention. It changes nothing.
 
 use std::io::{ErrorKind, Write};
 use std::os::unix::net::UnixStream;
@@ -19,7 +19,7 @@ use crate::ledger::inspect;
 const RESTORE: &str = "stop the TTP; put back its newest good backup with 'parlour-ttp restore' into another \
     folder, unless names were issued since";
 
-/// Looks at a folder of keys, if one was named; whether all is well.
+/// Checks a folder of keys, if one is named. Returns true if nothing is wrong.
 pub(super) fn run(
     keys: Option<&KeyFolder>,
     args: &CheckArgs,
@@ -73,18 +73,18 @@ fn look_at(keys: &KeyFolder, now: Timestamp, report: &mut Report) {
     report.add(socket(&folder));
 }
 
-/// The root, whose key and certificate are a pair.
+/// Reads the root, whose key and certificate must be a pair.
 fn root(keys: &KeyFolder, folder: &AuthorityFolder) -> Result<RootCertificate, OpenError> {
     let root = authority::read_root(keys)?;
     authority::read_issuer(folder, &root)?;
     Ok(root)
 }
 
-/// The server's certificate, where it lies in the same folder of keys.
+/// Checks the server's certificate, if it is in the same folder of keys.
 fn server_certificate(keys: &KeyFolder, now: Timestamp) -> Finding {
     let folder = keys.server();
     let Some(certificate) = server_cert::present(&folder) else {
-        // Where the server is another user's, so is this folder.
+        // If the server runs as another user, this folder belongs to that user.
         if look::withheld("certificate", &folder.chain()).is_some() {
             let why = format!("this user may not look at {}", folder.path().display());
             return Finding::not_checked("certificate", why);
@@ -112,7 +112,7 @@ fn database(folder: &AuthorityFolder, root: Option<&RootCertificate>, now: Times
             report.add(look::clock(newest, now.as_millis(), CLOCK_TOLERANCE_MS));
         }
         Err(error) => {
-            // SQLite needs files beside the database, also for reading.
+            // SQLite needs files beside the database even for reading.
             let needs_more = || look::is_read_only(folder.path()).then(|| unseen(folder));
             let withheld = look::withheld("database", &folder.database()).or_else(needs_more);
             let fix = error.hint().unwrap_or_default();
@@ -127,7 +127,7 @@ fn unseen(folder: &AuthorityFolder) -> Finding {
     look::out_of_reach("database", &name)
 }
 
-/// Whether the socket is served. That it is not is no fault: a TTP has to run only to issue.
+/// Checks that the socket is served. If it is not, that is no fault: the TTP has to run only to issue.
 fn socket(folder: &AuthorityFolder) -> Finding {
     let path = folder.socket();
     match UnixStream::connect(&path) {

@@ -1,4 +1,4 @@
-//! `completions` and `manual`: what the packager installs beside the program.
+//! `completions` and `manual`, for packagers.
 
 use std::io::Write;
 

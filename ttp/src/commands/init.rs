@@ -20,10 +20,10 @@ use crate::keyfiles::{self, KeyFileError};
 use crate::ledger::{CertificateKind, IssuedCertificate, Ledger, LedgerError};
 use crate::{pem, profile};
 
-/// Why no root was made.
+/// The reasons why no root was made.
 #[derive(Debug, Error)]
 pub enum InitError {
-    /// There is something in its place.
+    /// Something else is in its place.
     #[error("{} is there already", .0.display())]
     AlreadyThere(PathBuf),
     /// The folder of keys cannot be used.
@@ -31,7 +31,7 @@ pub enum InitError {
     Folder {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A file cannot be written.
@@ -43,10 +43,10 @@ pub enum InitError {
     /// The root certificate cannot be made.
     #[error(transparent)]
     Profile(#[from] profile::ProfileError),
-    /// The root certificate that was made does not hold.
+    /// The new root certificate is not valid.
     #[error("the certificate that was made is not good: {0}")]
     Certificate(#[from] CertificateError),
-    /// What was made cannot be used, or the log's certificate was not issued.
+    /// The new files cannot be used, or the log's certificate was not issued.
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The database cannot be made.
@@ -55,11 +55,11 @@ pub enum InitError {
 }
 
 impl InitError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::AlreadyThere(_) => Some(
-                "it is never overwritten: whoever trusts this root would be lost; choose another folder with --keys"
+                "it is never overwritten: its users would lose their root; choose another folder with --keys"
                     .to_owned(),
             ),
             Self::Folder { .. } => Some("choose a folder that this user may write, with --keys".to_owned()),
@@ -78,7 +78,7 @@ pub(super) fn run(keys: &KeyFolder, clock: &impl Clock, out: &mut impl Write) ->
     Ok(())
 }
 
-/// Makes the TTP's part of a folder of keys, which is made too when it is not there.
+/// Makes the TTP's part of a folder of keys, and the folder itself if it is missing.
 pub fn init(keys: &KeyFolder, clock: &impl Clock) -> Result<RootCertificate, InitError> {
     let failed = |source| InitError::Folder { path: keys.path().to_owned(), source };
     let _lock = keys.lock().map_err(failed)?;
@@ -86,10 +86,10 @@ pub fn init(keys: &KeyFolder, clock: &impl Clock) -> Result<RootCertificate, Ini
     if is_taken(target.path()) {
         return Err(InitError::AlreadyThere(target.path().to_owned()));
     }
-    // What an `init` left that was killed.
+    // An `init` that was killed may have left one.
     remove(unfinished.path()).map_err(failed)?;
     let made = build(&unfinished, clock.now()).and_then(|root| {
-        // Renaming replaces an empty folder and nothing else, and happens whole or not at all.
+        // Renaming is atomic, and replaces nothing but an empty folder.
         fs::rename(unfinished.path(), target.path()).map_err(failed)?;
         keyfiles::sync_folder(keys.path()).map_err(failed)?;
         Ok(root)
@@ -100,7 +100,7 @@ pub fn init(keys: &KeyFolder, clock: &impl Clock) -> Result<RootCertificate, Ini
     made
 }
 
-/// Whether anything but an empty folder is there.
+/// Returns true if anything but an empty folder has this path.
 pub(super) fn is_taken(path: &Path) -> bool {
     match fs::read_dir(path) {
         Ok(mut entries) => entries.next().is_some(),
@@ -127,15 +127,15 @@ fn build(folder: &AuthorityFolder, now: Timestamp) -> Result<RootCertificate, In
     LogSigner::open(folder, &root, &authority::read_issuer(folder, &root)?, &ledger, now)?;
     // Closing folds the write-ahead log into the database's one file.
     drop(ledger);
-    // The server may pass through to the socket, and see nothing on its way.
+    // The server may pass through the folder to the socket, but not list it.
     keyfiles::make_folder(folder.path(), 0o711)?;
     keyfiles::sync_folder(folder.path())
         .map_err(|source| KeyFileError::new("make the folder", folder.path(), source))?;
     Ok(root)
 }
 
-/// The key that will sign the key log's checkpoints is Ed25519, as signed notes want it, in PKCS#8
-/// version 1: OpenSSL 3.0 does not read version 2.
+/// Makes the key log's key: Ed25519, as signed notes require, in PKCS#8 version 1, because OpenSSL 3.0 does not read
+/// version 2.
 fn write_log_key(path: &Path) -> Result<(), InitError> {
     let key = Ed25519KeyPair::generate().map_err(|_| InitError::Key)?;
     let pkcs8: Pkcs8V1Der<'_> = key.as_der().map_err(|_| InitError::Key)?;

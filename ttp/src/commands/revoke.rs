@@ -1,4 +1,4 @@
-//! `revoke`: a device of a user, or all of them, may not be used any more.
+//! `revoke`: revokes a device of a user, or all of them.
 
 use std::io::Write;
 
@@ -10,19 +10,19 @@ use crate::authority::{Authority, OpenError, RevokeRefusal, Revoked};
 use crate::clock::Clock;
 use crate::folder::KeyFolder;
 
-/// Why nothing was revoked.
+/// The reasons why nothing was revoked.
 #[derive(Debug, Error)]
 pub enum RevokeError {
     /// The authority cannot work.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// It did not revoke.
+    /// The authority refused.
     #[error(transparent)]
     Refused(#[from] RevokeRefusal),
 }
 
 impl RevokeError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Open(error) => error.hint(),

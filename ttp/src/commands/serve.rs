@@ -17,21 +17,21 @@ use crate::folder::KeyFolder;
 use crate::ledger::{Ledger, inspect};
 use crate::listener::{self, ListenError, ServingSocket};
 
-/// Why nothing is served.
+/// The reasons why nothing is served.
 #[derive(Debug, Error)]
 pub enum ServeError {
     /// The authority cannot work.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// It would be unsafe, and nobody allowed it.
+    /// It would be unsafe, and is not allowed.
     #[error("{reason}")]
     Unsafe {
-        /// What would be.
+        /// The danger.
         danger: Danger,
-        /// In which way.
+        /// The reason.
         reason: String,
     },
-    /// The database is not what was written.
+    /// The database was changed or damaged.
     #[error("the database is damaged: {0}")]
     Damaged(String),
     /// The socket cannot be used.
@@ -49,7 +49,7 @@ pub enum ServeError {
 }
 
 impl ServeError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Open(error) => error.hint(),
@@ -70,58 +70,54 @@ impl ServeError {
     }
 }
 
-/// How to serve.
-pub(super) struct Wish {
+/// The settings of `serve`.
+pub(super) struct ServeSettings {
     /// Group that may use the socket.
     pub(super) socket_group: Option<String>,
     /// User to run as when started as root.
     pub(super) run_as: Option<String>,
     /// Folder of its log files, if any.
     pub(super) log_folder: Option<PathBuf>,
-    /// Whether this process confines itself.
+    /// The mode of the sandbox.
     pub(super) sandbox: Mode,
-    /// What is unsafe and may be done all the same.
+    /// The dangers that are allowed.
     pub(super) allow_unsafe: Vec<Danger>,
 }
 
-/// Everything that is opened before the process confines itself.
+/// Everything that is opened before the process is confined.
 struct Prepared {
     authority: Authority,
     observer: Ledger,
     socket: ServingSocket,
 }
 
-/// Call it while there is one thread: user and umask belong to the whole process.
-fn prepare(keys: &KeyFolder, wish: &Wish, clock: impl Clock) -> Result<Prepared, ServeError> {
-    if let Some(user) = &wish.run_as {
+/// Call it while the process has a single thread: user and umask belong to the whole process.
+fn prepare(keys: &KeyFolder, settings: &ServeSettings, clock: impl Clock) -> Result<Prepared, ServeError> {
+    if let Some(user) = &settings.run_as {
         parlour_sandbox::run_as(user)?;
     }
-    refuse_dangers(keys, &wish.allow_unsafe)?;
+    refuse_dangers(keys, &settings.allow_unsafe)?;
     let authority = Authority::open(keys.path(), clock)?;
     refuse_damage(keys)?;
     authority.ledger().settle().map_err(OpenError::from)?;
-    // A connection of its own: SQLite tells a connection of the others' writes, not of its own.
+    // A second connection, because `data_version` shows a connection only the writes of others.
     let observer = Ledger::open(&keys.authority().database()).map_err(OpenError::from)?;
-    let socket = ServingSocket::bind(&keys.authority(), wish.socket_group.as_deref())?;
-    confine(keys, wish)?;
+    let socket = ServingSocket::bind(&keys.authority(), settings.socket_group.as_deref())?;
+    confine(keys, settings)?;
     Ok(Prepared { authority, observer, socket })
 }
 
-/// Gives up everything but the TTP's own folder.
-fn confine(keys: &KeyFolder, wish: &Wish) -> Result<(), ServeError> {
-    if wish.run_as.is_none() && parlour_sandbox::is_root() {
+/// Gives up access to everything but the TTP's own folder.
+fn confine(keys: &KeyFolder, settings: &ServeSettings) -> Result<(), ServeError> {
+    if settings.run_as.is_none() && parlour_sandbox::is_root() {
         tracing::warn!("running as root; name a user to run as with --run-as");
     }
     let mut paths = vec![(keys.authority().path().to_owned(), Access::Write)];
-    paths.extend(wish.log_folder.clone().map(|folder| (folder, Access::Write)));
+    paths.extend(settings.log_folder.clone().map(|folder| (folder, Access::Write)));
     paths.extend(parlour_sandbox::randomness());
-    let confinement = Confinement {
-        paths,
-        ports: Vec::new(),
-        signals: Signals::ToItself,
-        system_calls: SystemCalls::Authority,
-    };
-    match confinement.apply(wish.sandbox)? {
+    let confinement =
+        Confinement { paths, ports: Vec::new(), signals: Signals::ToItself, system_calls: SystemCalls::Ttp };
+    match confinement.apply(settings.sandbox)? {
         None => tracing::warn!("the sandbox is off: this process may do whatever its user may"),
         Some(report) => {
             tracing::info!(sandbox = %report, "confined");
@@ -133,24 +129,24 @@ fn confine(keys: &KeyFolder, wish: &Wish) -> Result<(), ServeError> {
     Ok(())
 }
 
-/// Starts and confines itself like [`run`], then tries what must not work.
+/// Starts and confines itself like [`run`], then tries an act that must fail.
 pub(super) fn try_out(
     keys: &KeyFolder,
-    wish: &Wish,
+    settings: &ServeSettings,
     clock: impl Clock,
     probe: &Probe,
 ) -> Result<(), CommandError> {
-    let _prepared = prepare(keys, wish, clock)?;
+    let _prepared = prepare(keys, settings, clock)?;
     Ok(probe.attempt().map_err(ServeError::System)?)
 }
 
 pub(super) fn run(
     keys: &KeyFolder,
-    wish: &Wish,
+    settings: &ServeSettings,
     clock: impl Clock,
     out: &mut impl Write,
 ) -> Result<(), CommandError> {
-    let Prepared { authority, observer, socket } = prepare(keys, wish, clock)?;
+    let Prepared { authority, observer, socket } = prepare(keys, settings, clock)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(16)
@@ -171,7 +167,8 @@ pub(super) fn run(
     })
 }
 
-/// Whoever reads the keys or changes the folder can be this authority. What is allowed by name is done all the same.
+/// Refuses dangers that are not allowed by name: anyone who can read the keys or change the folder can be this
+/// authority.
 fn refuse_dangers(keys: &KeyFolder, allowed: &[Danger]) -> Result<(), ServeError> {
     for (danger, reason) in danger::all(&keys.authority()) {
         if !allowed.contains(&danger) {
@@ -182,7 +179,7 @@ fn refuse_dangers(keys: &KeyFolder, allowed: &[Danger]) -> Result<(), ServeError
     Ok(())
 }
 
-/// Who owns a name is what this program is for, and SQLite itself does not notice a changed byte.
+/// Refuses a damaged database: a name could be issued twice from it, and SQLite itself does not notice a changed byte.
 fn refuse_damage(keys: &KeyFolder) -> Result<(), ServeError> {
     let inspection = inspect(&keys.authority().database(), None).map_err(OpenError::from)?;
     inspection.damage().map_or(Ok(()), |damage| Err(ServeError::Damaged(damage)))
@@ -190,7 +187,7 @@ fn refuse_damage(keys: &KeyFolder) -> Result<(), ServeError> {
 
 fn stop_on_signals(stop: CancellationToken) -> io::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    // Ends with the runtime, which ends with the listener that it stops.
+    // The task ends with the runtime.
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}

@@ -1,4 +1,4 @@
-//! `server-cert`: mints the server's certificate, and its key when there is none.
+//! `server-cert`: mints the server's certificate, and its key if there is none.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -16,19 +16,19 @@ use crate::folder::{KeyFolder, ServerFolder};
 use crate::keyfiles::{self, KeyFileError};
 use crate::pem;
 
-/// With fewer seconds left than this, a certificate is minted anew.
+/// A certificate with fewer seconds left than this is replaced.
 const ENOUGH: i64 = 30 * 24 * 60 * 60;
 
-/// What is wished for.
+/// The requirements for a server certificate.
 #[derive(Debug)]
-pub struct Wish {
+pub struct CertificateRequirements {
     /// The hosts that the certificate is for; at least one.
     pub hosts: Vec<Host>,
-    /// Whether a present one is kept that serves as well.
+    /// Keep the present certificate if it serves as well.
     pub if_needed: bool,
 }
 
-/// What came of it.
+/// The outcome of the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// There is a new certificate.
@@ -37,7 +37,7 @@ pub enum Outcome {
     Kept,
 }
 
-/// Why no server certificate was minted.
+/// The reasons why no server certificate was minted.
 #[derive(Debug, Error)]
 pub enum ServerCertError {
     /// No host was named.
@@ -48,7 +48,7 @@ pub enum ServerCertError {
     Folder {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The authority cannot work.
@@ -69,7 +69,7 @@ pub enum ServerCertError {
 }
 
 impl ServerCertError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NoHost => {
@@ -87,12 +87,12 @@ impl ServerCertError {
 
 pub(super) fn run(
     keys: &KeyFolder,
-    wish: &Wish,
+    required: &CertificateRequirements,
     clock: impl Clock,
     out: &mut impl Write,
 ) -> Result<(), CommandError> {
     let chain = keys.server().chain();
-    match server_cert(keys, wish, clock)? {
+    match server_cert(keys, required, clock)? {
         Outcome::Minted => writeln!(out, "minted {}", chain.display())?,
         Outcome::Kept => writeln!(out, "kept {}", chain.display())?,
     }
@@ -101,13 +101,17 @@ pub(super) fn run(
 
 /// Mints the server's certificate into a folder of keys that has a root.
 ///
-/// The key is made once and kept; only certificates follow each other. So whenever this is cut off, the
-/// key and the certificate that lie there fit each other.
-pub fn server_cert(keys: &KeyFolder, wish: &Wish, clock: impl Clock) -> Result<Outcome, ServerCertError> {
-    if wish.hosts.is_empty() {
+/// The key is made once and kept; only certificates replace each other. So key and certificate always fit each other,
+/// even if this process is killed.
+pub fn server_cert(
+    keys: &KeyFolder,
+    required: &CertificateRequirements,
+    clock: impl Clock,
+) -> Result<Outcome, ServerCertError> {
+    if required.hosts.is_empty() {
         return Err(ServerCertError::NoHost);
     }
-    // Asked first, so that a wrong folder is not made.
+    // Read first, so that no wrong folder is created.
     crate::authority::read_root(keys)?;
     let failed = |source| ServerCertError::Folder { path: keys.path().to_owned(), source };
     let _lock = keys.lock().map_err(failed)?;
@@ -116,10 +120,10 @@ pub fn server_cert(keys: &KeyFolder, wish: &Wish, clock: impl Clock) -> Result<O
     keyfiles::make_folder(folder.path(), 0o700)?;
     let key = key(&folder)?;
     let at = authority.now().as_seconds();
-    if wish.if_needed && serves(&folder, authority.root(), &key, &wish.hosts, at) {
+    if required.if_needed && serves(&folder, authority.root(), &key, &required.hosts, at) {
         return Ok(Outcome::Kept);
     }
-    let certificate = authority.issue_server(&distinct(&wish.hosts), &key.subject_public_key_info())?;
+    let certificate = authority.issue_server(&distinct(&required.hosts), &key.subject_public_key_info())?;
     let root = pem::certificate(authority.root().der());
     let chain = format!("{}{root}", pem::certificate(certificate.der()));
     keyfiles::write(&folder.root_certificate(), root.as_bytes(), 0o644)?;
@@ -150,7 +154,7 @@ pub(super) fn present(folder: &ServerFolder) -> Option<ServerCertificate> {
     ServerCertificate::from_der(chain.first()?).ok()
 }
 
-/// Whether what lies there is for this key, under this root, for these hosts, and for a while yet.
+/// Returns true if the present certificate is for this key, this root and these hosts, and has enough time left.
 fn serves(folder: &ServerFolder, root: &RootCertificate, key: &KeyPair, hosts: &[Host], at: i64) -> bool {
     let chain = keyfiles::read(&folder.chain()).ok().and_then(|pem| pem::read_chain(&pem));
     let root_there = keyfiles::read(&folder.root_certificate()).ok();

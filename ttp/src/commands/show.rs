@@ -13,7 +13,7 @@ use crate::ledger::{IssuedCertificate, Ledger, LedgerError};
 /// The port of the invitation when `--server` names none.
 const PORT: u16 = 7275;
 
-/// Why nothing can be shown.
+/// The reasons why nothing can be shown.
 #[derive(Debug, Error)]
 pub enum ShowError {
     /// There is no root, or it cannot be read.
@@ -25,7 +25,7 @@ pub enum ShowError {
 }
 
 impl ShowError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Open(error) => error.hint(),
@@ -61,7 +61,7 @@ pub(super) fn run(
     Ok(())
 }
 
-/// Clients refuse a server whose certificate is for other hosts than the one of the invitation.
+/// Warns if the server's certificate is not for the host of the invitation: clients would refuse it.
 fn warn_of_other_host(keys: &KeyFolder, server: &ServerAddress) {
     let Some(certificate) = server_cert::present(&keys.server()) else { return };
     if !certificate.hosts().iter().any(|host| server.host.parse().as_ref() == Ok(host)) {
@@ -77,7 +77,7 @@ fn read(keys: &KeyFolder) -> Result<Vec<IssuedCertificate>, LedgerError> {
     Ledger::open(&keys.authority().database())?.certificates()
 }
 
-/// Where the server's certificate says that it is: its first DNS name, or else its first address.
+/// The server's address by its certificate: the first DNS name, or else the first IP address.
 fn present_server(keys: &KeyFolder) -> Option<ServerAddress> {
     let certificate = server_cert::present(&keys.server())?;
     let hosts = certificate.hosts();

@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension as _, params};
 
 use super::{LedgerError, LedgerTransaction};
 
-/// What is kept of a new account with its first device.
+/// The record of a new account with its first device.
 pub(crate) struct NewAccount<'a> {
     pub(crate) name: &'a UserName,
     pub(crate) account_key: &'a [u8],
@@ -21,13 +21,13 @@ impl LedgerTransaction<'_> {
         Ok(statement.exists([name.as_str()])?)
     }
 
-    /// Whether an account has a name that is easily taken for this one.
+    /// Returns true if an account has a name that looks like this one.
     pub(crate) fn has_look_alike(&self, name: &UserName) -> Result<bool, LedgerError> {
         let mut statement = self.0.prepare_cached("SELECT 1 FROM accounts WHERE skeleton = ?1")?;
         Ok(statement.exists([name.skeleton()])?)
     }
 
-    /// Whether any account or device has this key, whatever for.
+    /// Returns true if any account or device has this key, in any role.
     pub(crate) fn knows_key(&self, key: &[u8]) -> Result<bool, LedgerError> {
         let mut statement = self.0.prepare_cached(
             "SELECT 1 FROM accounts WHERE account_key = ?1

@@ -1,5 +1,5 @@
-//! Answers to signed requests, kept so that the same request gets the same answer: to an enrolment for ever,
-//! to a renewal as long as its certificate is valid.
+//! Answers to signed requests, kept so that the same request gets the same answer: those to enrolments for ever,
+//! those to renewals while their certificate is valid.
 
 use parlour_protocol::{DeviceId, Timestamp};
 use rusqlite::{OptionalExtension as _, params};
@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{LedgerError, LedgerTransaction};
 
-/// Which signed request it is.
+/// The identity of a signed request.
 pub(crate) struct RequestKey {
     /// SHA-256 of the compact JWS.
     hash: [u8; 32],
@@ -25,21 +25,21 @@ impl RequestKey {
 }
 
 impl LedgerTransaction<'_> {
-    /// The line that was answered to exactly this request.
+    /// The stored answer to exactly this request.
     pub(crate) fn answer(&self, request: &RequestKey) -> Result<Option<String>, LedgerError> {
         let mut statement = self.0.prepare_cached("SELECT answer FROM answers WHERE request = ?1")?;
         Ok(statement.query_row([request.hash.as_slice()], |row| row.get(0)).optional()?)
     }
 
-    /// Whether the device used this nonce before. An ECDSA signature can be rewritten by anybody into
-    /// another one that holds, so the hash alone does not tell an old request from a new one.
+    /// Returns true if the device has used this nonce before. Anyone can turn an ECDSA signature into another valid
+    /// one, so an old request can come back with another hash.
     pub(crate) fn has_nonce(&self, request: &RequestKey) -> Result<bool, LedgerError> {
         let mut statement =
             self.0.prepare_cached("SELECT 1 FROM answers WHERE device = ?1 AND nonce = ?2")?;
         Ok(statement.exists(params![request.device.as_str(), request.nonce.as_slice()])?)
     }
 
-    /// Lets go of the answers to this device's renewals from before `time`.
+    /// Deletes the answers to this device's renewals from before `time`.
     pub(crate) fn forget_renewals(&self, device: &DeviceId, time: Timestamp) -> Result<(), LedgerError> {
         self.0
             .prepare_cached(

@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::{LedgerError, LedgerTransaction};
 
-/// What a certificate is for.
+/// The kind of a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CertificateKind {
     /// The root itself.
@@ -43,14 +43,14 @@ impl fmt::Display for CertificateKind {
     }
 }
 
-/// A certificate as it is recorded.
+/// The record of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuedCertificate {
-    /// What it is for.
+    /// Its kind.
     pub kind: CertificateKind,
     /// The user's name, the root's, or the hosts of a server.
     pub name: String,
-    /// Which device, of a device certificate.
+    /// The device of a device certificate.
     pub device: Option<DeviceId>,
     /// The serial number in hexadecimal.
     pub serial: String,
@@ -58,16 +58,16 @@ pub struct IssuedCertificate {
     pub not_before: i64,
     /// The last second in which it is valid, Unix time.
     pub not_after: i64,
-    /// The certificate itself.
+    /// The certificate in DER.
     pub der: Vec<u8>,
-    /// When it was issued.
+    /// The time of issue.
     pub issued: Timestamp,
-    /// When its device was revoked.
+    /// The time at which its device was revoked.
     pub revoked: Option<Timestamp>,
 }
 
 impl IssuedCertificate {
-    /// A device certificate that was issued just now.
+    /// The record of a device certificate that is issued now.
     pub(crate) fn of_device(certificate: &DeviceCertificate, now: Timestamp) -> Self {
         Self {
             kind: CertificateKind::Device,
@@ -84,7 +84,7 @@ impl IssuedCertificate {
 }
 
 impl LedgerTransaction<'_> {
-    /// Records a certificate. Revocations are in a table of their own, which is not looked at here.
+    /// Records a certificate. `revoked` is ignored: revocations have a table of their own.
     pub(crate) fn add_certificate(&self, certificate: &IssuedCertificate) -> Result<(), LedgerError> {
         self.0
             .prepare_cached(

@@ -1,7 +1,7 @@
-//! Reads a whole database and holds everything in it against the log, the certificates and each other.
+//! Reads a whole database and compares all rows with the log, the certificates and each other.
 //!
-//! The log is what everything is measured by: each leaf stands under its own hash, and what the other tables
-//! keep of an act is in the act's leaf too.
+//! The log is the reference: each leaf is stored with its own hash, and has everything that the other tables keep of
+//! an act.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
@@ -26,29 +26,29 @@ use super::{
     refuse_missing,
 };
 
-/// The triggers by which each table refuses to forget: two for each of six tables.
+/// The number of triggers that keep rows from being changed or deleted: two for each of six tables.
 const GUARDS: u64 = 12;
 
 /// The length of a database's header, in bytes.
 const HEADER: usize = 100;
 
-/// What the log says that the other tables must keep, as bytes to be compared.
+/// The rows that the other tables must have by the log, as bytes to be compared.
 #[derive(Default)]
 struct Logged {
     accounts: BTreeSet<Vec<u8>>,
     devices: BTreeSet<Vec<u8>>,
     revocations: BTreeSet<Vec<u8>>,
-    /// To enrolments.
+    /// Answers to enrolments.
     answers: BTreeSet<Vec<u8>>,
-    /// To renewals, which need not be kept.
+    /// Answers to renewals, which may be missing.
     renewals: BTreeSet<Vec<u8>>,
-    /// By a request's hash: to whom which certificates were issued.
+    /// The name and the certificates that were issued, by the request's hash.
     issued: BTreeMap<Vec<u8>, (UserName, BTreeSet<[u8; 32]>)>,
     certificates: BTreeMap<[u8; 32], Timestamp>,
 }
 
-/// What is in the database file `path` and what of it is damaged, while it is served or not. With a `root`,
-/// certificates are held against it. Gives the reason when it cannot be read as a database of ours.
+/// Summarizes the contents of the database file `path` and lists the damage, also while the TTP serves it. With a
+/// `root`, certificates are verified against it. The error says why the file cannot be read as a database of the TTP.
 pub(crate) fn inspect(path: &Path, root: Option<&RootCertificate>) -> Result<Inspection, LedgerError> {
     refuse_missing(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -57,12 +57,12 @@ pub(crate) fn inspect(path: &Path, root: Option<&RootCertificate>) -> Result<Ins
     look_at(&connection, root)
 }
 
-/// The same of the bytes of a database, which stay in memory.
+/// Does the same with the bytes of a database, in memory.
 pub(crate) fn inspect_image(image: &[u8], root: Option<&RootCertificate>) -> Result<Inspection, LedgerError> {
     let mut connection = Connection::open_in_memory()?;
     let rest = image.get(HEADER..).unwrap_or_default();
     let mut header = image.get(..HEADER).unwrap_or_default().to_vec();
-    // The format's versions to write and to read (SQLite's file format, 1.3.3): 2 asks for a log beside the file.
+    // The versions of the format (SQLite's file format, 1.3.3): 2 would need a log beside a file.
     if let Some(versions) = header.get_mut(18..20) {
         versions.fill(1);
     }
@@ -71,7 +71,7 @@ pub(crate) fn inspect_image(image: &[u8], root: Option<&RootCertificate>) -> Res
     look_at(&connection, root)
 }
 
-/// Looks at a database of this version, or at a copy of an older one that is brought up to it in memory.
+/// Inspects a database of this version, or a copy in memory of an older one that is brought up to it.
 fn look_at(connection: &Connection, root: Option<&RootCertificate>) -> Result<Inspection, LedgerError> {
     let found = migrations::version(connection)?;
     let known = migrations::known();
@@ -91,7 +91,7 @@ fn look_at(connection: &Connection, root: Option<&RootCertificate>) -> Result<In
 }
 
 fn look(connection: &Connection, root: Option<&RootCertificate>) -> Result<Inspection, LedgerError> {
-    // One moment for all that is read: others write on.
+    // One snapshot, while others may keep writing.
     let connection = connection.unchecked_transaction()?;
     let mut inspection = Inspection::default();
     for damage in structure(&connection)? {
@@ -112,7 +112,7 @@ fn look(connection: &Connection, root: Option<&RootCertificate>) -> Result<Inspe
     Ok(inspection)
 }
 
-/// Values as one row of bytes, each with its length in front.
+/// Encodes a row: each value with its length in front.
 fn row_of(values: &[&[u8]]) -> Vec<u8> {
     let mut row = Vec::new();
     for value in values {
@@ -132,7 +132,7 @@ fn guards(connection: &Connection, inspection: &mut Inspection) -> Result<(), Le
     Ok(())
 }
 
-/// Reads the log: numbered from 0 without gaps, each leaf under its hash.
+/// Reads the log. Its leaves must be numbered from 0 without gaps, each with its hash.
 fn leaves(connection: &Connection, inspection: &mut Inspection) -> Result<Logged, LedgerError> {
     let mut statement = connection.prepare("SELECT position, hash, leaf FROM leaves ORDER BY position")?;
     let mut rows = statement.query([])?;
@@ -182,7 +182,7 @@ impl Logged {
         self.certificates.extend(leaf.certificates.iter().map(|hash| (*hash, leaf.time)));
     }
 
-    /// Notes what was issued to a request; gives the row of its answer.
+    /// Notes the certificates issued to a request, and returns the row of its answer.
     fn answer(&mut self, leaf: &Leaf, request: &str) -> Vec<u8> {
         let (hash, time) = (Sha256::digest(request), leaf.time.as_millis().to_be_bytes());
         let certificates = leaf.certificates.iter().copied().collect();
@@ -190,18 +190,18 @@ impl Logged {
         row_of(&[&hash, leaf.device().as_str().as_bytes(), &time])
     }
 
-    /// Whether this is what was answered to a request, letter by letter.
+    /// Returns true if `line` is the answer to a request, byte for byte.
     fn is_answer(&self, request: &[u8], line: &str) -> bool {
         let Ok(TtpAnswer::Issued(issued)) = serde_json::from_str(line) else { return false };
         let certificates = std::iter::once(&issued.device_certificate).chain(&issued.account_certificate);
         let certificates = certificates.map(|der| certificate_hash(&der.0)).collect();
         let fits = self.issued.get(request) == Some(&(issued.name.clone(), certificates));
-        // A member under another name, or another spelling, is passed over when it is read.
+        // Reading ignores unknown members and other spellings; writing it again reveals them.
         fits && serde_json::to_string(&TtpAnswer::Issued(issued)).is_ok_and(|again| again == line)
     }
 }
 
-/// Every certificate is what its columns say, comes from the root, and the log knows it.
+/// Checks that every certificate matches its columns, comes from the root, and is in the log.
 fn issued(
     connection: &Connection,
     root: Option<&RootCertificate>,
@@ -213,7 +213,7 @@ fn issued(
     for certificate in all {
         let hash = certificate_hash(&certificate.der);
         let fits = match certificate.kind {
-            // Those of the machines are not in the log of the users' keys, but say themselves since when.
+            // These are not in the log of the users' keys; their own beginning shows the time of issue.
             CertificateKind::Root | CertificateKind::Log | CertificateKind::Server => {
                 certificate.issued.as_seconds().checked_sub(SKEW) == Some(certificate.not_before)
             }
@@ -232,7 +232,7 @@ fn issued(
     Ok(())
 }
 
-/// Whether a certificate says of itself what stands beside it.
+/// Returns true if a certificate matches its row.
 fn is_as_described(
     row: &IssuedCertificate,
     root: Option<&RootCertificate>,
@@ -276,7 +276,7 @@ fn is_as_described(
     Ok(described && dates == (row.not_before, row.not_after) && verified)
 }
 
-/// A table keeps what the log says, and nothing else but what is `optional`.
+/// Checks that a table has the rows of the log, and no others except those that are `optional`.
 fn compare(
     connection: &Connection,
     table: &str,
@@ -303,7 +303,7 @@ fn compare(
     Ok(())
 }
 
-/// The values of a row as [`row_of`] has them.
+/// Reads the values of a row, encoded by [`row_of`].
 fn bytes(row: &Row<'_>, width: usize) -> Result<Vec<u8>, LedgerError> {
     let mut values = Vec::with_capacity(width);
     for column in 0..width {
@@ -316,7 +316,7 @@ fn bytes(row: &Row<'_>, width: usize) -> Result<Vec<u8>, LedgerError> {
     Ok(row_of(&values.iter().map(Vec::as_slice).collect::<Vec<_>>()))
 }
 
-/// Every answer belongs to a request in the log, and is what was issued to it.
+/// Checks that every answer belongs to a request in the log, and has the certificates that were issued to it.
 fn answers(connection: &Connection, logged: &Logged, inspection: &mut Inspection) -> Result<(), LedgerError> {
     compare(connection, "answers", "request, device, time", &logged.answers, &logged.renewals, inspection)?;
     let mut statement = connection.prepare("SELECT request, answer FROM answers")?;
@@ -332,7 +332,7 @@ fn answers(connection: &Connection, logged: &Logged, inspection: &mut Inspection
     Ok(())
 }
 
-/// Revocations are numbered from 1 without gaps: whoever follows them counts.
+/// Checks that revocations are numbered from 1 without gaps: the server relies on it.
 fn numbers(connection: &Connection, inspection: &mut Inspection) -> Result<(), LedgerError> {
     let (newest, count): (u64, u64) = connection.query_row(
         "SELECT coalesce(max(number), 0), count(*) FROM revocations WHERE number > 0",

@@ -19,7 +19,7 @@ impl LedgerTransaction<'_> {
     }
 }
 
-/// All of them in order, as canonical bytes, each held against its place and its hash.
+/// All leaves in order, as canonical bytes. Each must have its place and its hash.
 pub(super) fn all(ledger: &LedgerTransaction<'_>) -> Result<Vec<Vec<u8>>, LedgerError> {
     let mut statement =
         ledger.0.prepare_cached("SELECT position, hash, leaf FROM leaves ORDER BY position")?;

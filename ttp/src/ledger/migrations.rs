@@ -1,4 +1,4 @@
-//! The database's versions: each is a step from the one before it, numbered in `PRAGMA user_version`.
+//! The versions of the database, numbered in `PRAGMA user_version`, and the steps from each to the next.
 
 use std::path::Path;
 
@@ -16,14 +16,14 @@ pub(super) fn known() -> u32 {
     u32::try_from(STEPS.len()).unwrap_or(u32::MAX)
 }
 
-/// Makes a new file a database of ours.
+/// Turns a new file into a database of the TTP.
 pub(super) fn begin(connection: &mut Connection) -> Result<(), LedgerError> {
     connection.pragma_update(None, "application_id", APPLICATION)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     advance(connection)
 }
 
-/// Refuses what is no database of ours.
+/// Refuses a file that is not a database of the TTP.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), LedgerError> {
     let application: Result<i32, _> = connection.pragma_query_value(None, "application_id", |row| row.get(0));
     match application {
@@ -40,7 +40,7 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), LedgerEr
 pub(super) fn advance(connection: &mut Connection) -> Result<(), LedgerError> {
     while step_after(version(connection)?)?.is_some() {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        // Asked again inside of the transaction: another process may be doing the same.
+        // Read again within the transaction: another process may be doing the same.
         let found = version(&transaction)?;
         let Some(step) = step_after(found)? else { continue };
         transaction.execute_batch(step)?;

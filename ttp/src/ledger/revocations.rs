@@ -1,4 +1,4 @@
-//! Devices that may not be used any more.
+//! Revoked devices.
 
 use parlour_protocol::ttp::Revocation;
 use parlour_protocol::{DeviceId, Timestamp, UserName};
@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension as _, params};
 use super::{LedgerError, LedgerTransaction};
 
 impl LedgerTransaction<'_> {
-    /// Since when a device is revoked.
+    /// The time at which a device was revoked, if it was.
     pub(crate) fn revoked(
         &self,
         name: &UserName,
@@ -37,7 +37,7 @@ impl LedgerTransaction<'_> {
 
     /// Up to `most` revocations with numbers above `after`, in order, without their statements.
     pub(crate) fn revocations_after(&self, after: u64, most: u32) -> Result<Vec<Revocation>, LedgerError> {
-        // A number that SQLite cannot hold is above all that it holds.
+        // A number too large for SQLite is above all of them.
         let after = i64::try_from(after).unwrap_or(i64::MAX);
         let mut statement = self.0.prepare_cached(
             "SELECT number, name, device, time FROM revocations WHERE number > ?1 ORDER BY number LIMIT ?2",

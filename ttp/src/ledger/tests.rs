@@ -62,7 +62,7 @@ fn a_database_is_not_made_twice() {
 }
 
 #[test]
-fn what_was_written_is_there_when_it_is_opened_again() {
+fn everything_written_is_there_when_the_database_is_opened_again() {
     let (_folder, path) = in_folder();
     Ledger::create(&path).unwrap().transact(add_sam).unwrap();
     let ledger = Ledger::open(&path).unwrap();

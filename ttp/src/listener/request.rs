@@ -4,16 +4,16 @@ use parlour_protocol::limits::AUTHORITY_LINE_BYTES;
 use parlour_protocol::ttp::TtpRequest;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 
-/// Why there is no request.
+/// The reasons why there is no request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NoRequest {
-    /// The other side went away without one.
+    /// The other side closed without one.
     Gone,
-    /// What came is none.
+    /// The line is not a request.
     Malformed(&'static str),
 }
 
-/// Reads a line of up to [`AUTHORITY_LINE_BYTES`] and parses it. What stands after it is left alone.
+/// Reads a line of up to [`AUTHORITY_LINE_BYTES`] and parses it. Nothing after it is read.
 pub(super) async fn read(stream: impl AsyncRead + Unpin) -> Result<TtpRequest, NoRequest> {
     let most = u64::try_from(AUTHORITY_LINE_BYTES).unwrap_or(u64::MAX);
     let mut line = Vec::new();
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_request_is_told_from_nothing() {
+    async fn malformed_requests_are_told_from_a_closed_connection() {
         assert_eq!(read(&b""[..]).await, Err(NoRequest::Gone));
         for bytes in
             [&b"\n"[..], b"{}\n", b"\xff\n", b"[1]\n", b"{\"op\":\"watch\",\"after\":-1}\n", b"{\"op\""]

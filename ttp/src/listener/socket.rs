@@ -13,13 +13,13 @@ use thiserror::Error;
 use crate::folder::AuthorityFolder;
 use crate::ledger::LedgerError;
 
-/// Why the socket is not served.
+/// The reasons why the socket is not served.
 #[derive(Debug, Error)]
 pub enum ListenError {
     /// Another process serves it.
     #[error("{} is already being served", .0.display())]
     AlreadyServed(PathBuf),
-    /// There is something else under its name.
+    /// Something else has its name.
     #[error("{} is there and is not a socket", .0.display())]
     NotASocket(PathBuf),
     /// No group has this name.
@@ -28,11 +28,11 @@ pub enum ListenError {
     /// The system refused.
     #[error("cannot {action} {}: {source}", path.display())]
     System {
-        /// What was tried.
+        /// The attempted action.
         action: &'static str,
-        /// On which file.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The database cannot be read.
@@ -41,7 +41,7 @@ pub enum ListenError {
 }
 
 impl ListenError {
-    /// What to do about it.
+    /// Advice for the operator.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::AlreadyServed(_) => {
@@ -64,18 +64,18 @@ impl ListenError {
     }
 }
 
-/// The bound socket. Its file goes when this is dropped.
+/// The bound socket. Its file is removed when this is dropped.
 #[derive(Debug)]
 pub struct ServingSocket {
     path: PathBuf,
     listener: UnixListener,
-    // Kept locked until the file is gone: fields are dropped after `drop`.
+    // Locked until the file is gone: fields are dropped after `drop`.
     _lock: File,
 }
 
 impl ServingSocket {
-    /// Binds the socket with mode 0600, or with 0660 and a group. What a dead process left is replaced.
-    /// Changes the umask for a moment, so call it while the process has one thread.
+    /// Binds the socket with mode 0600, or with 0660 and a group. The socket of a dead process is replaced. Call it
+    /// while the process has a single thread, because it changes the umask for a moment.
     pub fn bind(folder: &AuthorityFolder, group: Option<&str>) -> Result<Self, ListenError> {
         let path = folder.socket();
         let group = group.map(find_group).transpose()?;
@@ -87,7 +87,7 @@ impl ServingSocket {
         let listener = bound.map_err(system("make the socket", &path))?;
         let socket = Self { path, listener, _lock: lock };
         if let Some(group) = group {
-            // The group first: with the mode first, another group could use it for a moment.
+            // The group is set before the mode, or another group could use the socket for a moment.
             chown(&socket.path, None, Some(group))
                 .map_err(|errno| system("give to its group", &socket.path)(errno.into()))?;
             fs::set_permissions(&socket.path, Permissions::from_mode(0o660))
@@ -96,7 +96,7 @@ impl ServingSocket {
         Ok(socket)
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -125,8 +125,8 @@ fn system(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Listen
     move |source| ListenError::System { action, path, source }
 }
 
-/// Takes the lock that says who serves. The system takes it back when the process dies, so unlike the
-/// socket's file it cannot be stale.
+/// Takes the lock of the process that serves. Unlike the socket's file it cannot be stale, because the system releases
+/// it when the process dies.
 fn lock(path: &Path, socket: &Path) -> Result<File, ListenError> {
     let options = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
     let file = options.map_err(system("open", path))?;
@@ -139,7 +139,7 @@ fn lock(path: &Path, socket: &Path) -> Result<File, ListenError> {
 
 fn remove_stale(path: &Path) -> Result<(), ListenError> {
     match fs::symlink_metadata(path) {
-        // The lock says that nobody serves it; but a lock's file can be deleted by hand.
+        // By the lock nobody serves it; but somebody may have deleted the lock's file.
         Ok(metadata) if metadata.file_type().is_socket() && UnixStream::connect(path).is_ok() => {
             Err(ListenError::AlreadyServed(path.to_owned()))
         }

@@ -1,4 +1,4 @@
-//! Revocations as they happen, also those that another process makes.
+//! Sends revocations as they happen, including those that another process makes.
 
 use std::sync::Arc;
 
@@ -9,16 +9,17 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::POLL;
-use super::connection::{Closed, Connection, answer, line};
+use super::lines::{Closed, line, send};
+use crate::authority::Authority;
 use crate::ledger::{Ledger, LedgerError};
 
-/// How many revocations are read and sent at once.
+/// The number of revocations that are read and sent at once.
 const PAGE: u32 = 256;
 
 /// The number of the newest revocation, as it changes.
 pub(super) type News = watch::Receiver<u64>;
 
-/// Looks at the database for all connections that watch.
+/// Watches the database on behalf of all connections.
 pub(super) struct Observer {
     ledger: Arc<Ledger>,
     seen: i64,
@@ -27,7 +28,7 @@ pub(super) struct Observer {
 
 impl Observer {
     pub(super) fn new(ledger: Ledger) -> Result<Self, LedgerError> {
-        // The version first: what is written in between is then seen at the next look.
+        // The version is read first, so that a write in between is noticed at the next check.
         let seen = ledger.data_version()?;
         let newest = ledger.newest_revocation()?;
         Ok(Self { ledger: Arc::new(ledger), seen, newest: watch::Sender::new(newest) })
@@ -59,7 +60,7 @@ impl Observer {
     }
 }
 
-/// The database's version, and the newest revocation if that has changed.
+/// The database's version, and the newest revocation if the version has changed.
 fn look(ledger: &Ledger, seen: i64) -> Result<(i64, Option<u64>), LedgerError> {
     let version = ledger.data_version()?;
     if version == seen {
@@ -68,30 +69,31 @@ fn look(ledger: &Ledger, seen: i64) -> Result<(i64, Option<u64>), LedgerError> {
     Ok((version, Some(ledger.newest_revocation()?)))
 }
 
-/// Sends every revocation above `after`, and those to come, until the other side goes or we stop.
+/// Sends every revocation above `after`, and later ones, until the other side closes or the listener stops.
 pub(super) async fn stream(
-    connection: &Connection,
+    authority: &Arc<Authority>,
+    mut news: News,
+    stop: &CancellationToken,
     stream: &mut UnixStream,
     mut after: u64,
 ) -> Result<(), Closed> {
-    let mut news = connection.news.clone();
     loop {
         news.mark_unchanged();
-        after = send_page(connection, stream, after).await?;
+        after = send_page(authority, stream, after).await?;
         if *news.borrow() > after {
             continue;
         }
         tokio::select! {
-            () = connection.stop.cancelled() => return Ok(()),
+            () = stop.cancelled() => return Ok(()),
             () = gone(stream) => return Err(Closed),
             changed = news.changed() => changed.map_err(|_| Closed)?,
         }
     }
 }
 
-/// Sends a page; gives the number of the last one that was sent.
-async fn send_page(connection: &Connection, stream: &mut UnixStream, after: u64) -> Result<u64, Closed> {
-    let authority = Arc::clone(&connection.authority);
+/// Sends a page, and returns the number of its last revocation.
+async fn send_page(authority: &Arc<Authority>, stream: &mut UnixStream, after: u64) -> Result<u64, Closed> {
+    let authority = Arc::clone(authority);
     let page = tokio::task::spawn_blocking(move || authority.revocations_after(after, PAGE)).await;
     let Ok(Ok(page)) = page else {
         tracing::error!("cannot read revocations");
@@ -102,11 +104,11 @@ async fn send_page(connection: &Connection, stream: &mut UnixStream, after: u64)
     };
     let lines: Vec<String> =
         page.into_iter().map(|revocation| line(&TtpAnswer::Revoked(revocation))).collect();
-    answer(stream, &lines.join("\n")).await?;
+    send(stream, &lines.join("\n")).await?;
     Ok(last)
 }
 
-/// Waits until the other side has closed. What it still says has no meaning.
+/// Waits until the other side has closed, and ignores anything that it still sends.
 async fn gone(stream: &mut UnixStream) {
     let mut scrap = [0; 256];
     while matches!(stream.read(&mut scrap).await, Ok(1..)) {}

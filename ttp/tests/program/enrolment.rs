@@ -4,6 +4,7 @@ use std::sync::Barrier;
 
 use parlour_keylog::{AccountCertificate, DeviceCertificate, Leaf, LeafKind, certificate_hash};
 use parlour_protocol::ttp::TtpRefusal;
+use parlour_tests::slowdown;
 use parlour_ttp::ledger::Ledger;
 
 use crate::people::{Person, with_other_signature};
@@ -117,13 +118,15 @@ fn kills_in_the_middle_of_a_storm_lose_no_answer_and_double_no_name() {
         requests.push((name.clone(), enrol_line(&person.enrolment(&name))));
     }
     let mut answered: Vec<Option<String>> = vec![None; requests.len()];
+    // On a slow machine they come to the same point later.
+    let slowdown = slowdown().unwrap();
     for round in 0..6 {
         let serving = world.serve();
         let socket = world.socket();
         let answers: Vec<Option<String>> = std::thread::scope(|scope| {
             let asking: Vec<_> =
                 requests.iter().map(|(_, line)| scope.spawn(|| ask(&socket, line).ok())).collect();
-            std::thread::sleep(std::time::Duration::from_millis(4 * round));
+            std::thread::sleep(std::time::Duration::from_millis(4 * round).mul_f64(slowdown));
             serving.kill();
             asking.into_iter().map(|asking| asking.join().unwrap()).collect()
         });

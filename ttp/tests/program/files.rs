@@ -1,4 +1,4 @@
-//! `init`: which files it makes, and that it never overwrites.
+//! `init`: the files that it makes, and its refusal to overwrite.
 
 use std::fs;
 use std::process::Command;
@@ -62,7 +62,7 @@ fn init_refuses_to_overwrite_and_changes_nothing() {
 }
 
 #[test]
-fn what_a_killed_init_left_is_not_in_the_way() {
+fn the_folder_of_a_killed_init_is_replaced() {
     let world = World::empty();
     fs::create_dir_all(world.path("keys/.ttp.new")).unwrap();
     fs::write(world.path("keys/.ttp.new/ca.key"), "half").unwrap();

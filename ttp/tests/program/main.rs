@@ -1,4 +1,4 @@
-//! The program as it is run: real processes, real files, a real socket.
+//! Tests of the program itself: real processes, real files, a real socket.
 
 #![allow(
     clippy::unwrap_used,

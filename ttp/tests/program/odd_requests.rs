@@ -1,4 +1,4 @@
-//! Requests as Mallory would write them: what she asks for beside her keys is not followed.
+//! Requests as Mallory would write them: everything in them but her keys is ignored.
 
 use parlour_keylog::DeviceCertificate;
 use parlour_protocol::ttp::TtpRefusal;

@@ -59,7 +59,7 @@ impl Person {
         RenewalRequest { name, device, key: &self.device }.build(&mut rand::rng()).unwrap()
     }
 
-    /// An enrolment as Mallory would write it: the parts in order but for what `change` does to them.
+    /// An enrolment as Mallory would write it: all parts are valid except those that `change` changes.
     pub(crate) fn odd_enrolment(&self, name: &str, change: impl FnOnce(&mut Value)) -> String {
         let mut payload = json!({
             "v": 1,
@@ -90,7 +90,7 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// The same JWS with the other signature that holds for it: s replaced by n - s.
+/// The same JWS with its other valid signature: s replaced by n - s.
 pub(crate) fn with_other_signature(compact: &str) -> String {
     // The order of P-256 (SEC 2, 2.4.2).
     const ORDER: [u8; 32] = [

@@ -1,4 +1,4 @@
-//! What users are issued, as OpenSSL sees it.
+//! Users' certificates, as OpenSSL sees them.
 
 use std::fs;
 use std::process::Command;

@@ -92,7 +92,7 @@ fn a_good_certificate_is_kept_and_another_is_not() {
     let later = |days: i64| mint(&[&both[..], &["--clock-offset", &(days * DAY).to_string()]].concat());
     assert_eq!(later(334), "kept");
     assert_eq!(later(336), "minted");
-    // That one is not valid yet by the present clock.
+    // By the present clock that certificate is not valid yet.
     assert_eq!(mint(&both), "minted");
 
     fs::write(world.path("keys/server/server.crt"), "nonsense").unwrap();
@@ -110,7 +110,7 @@ fn a_good_certificate_is_kept_and_another_is_not() {
 }
 
 #[test]
-fn what_is_no_host_is_refused_and_nothing_is_made() {
+fn an_invalid_host_is_refused_and_nothing_is_made() {
     let world = World::new();
     for host in ["", "a b", "*.example.org", "localhost:7275", "1.2.3", "a/../b", "-x", "bücher.example"] {
         let run = world.fail(&["server-cert", &format!("--host={host}")]);

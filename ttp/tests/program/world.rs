@@ -14,14 +14,14 @@ use parlour_keylog::RootCertificate;
 use parlour_protocol::ttp::{Issued, TtpAnswer, TtpRefusal};
 use serde_json::json;
 
-/// How long a test waits for what has to come.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+/// The longest time that a test waits for something that must come.
+pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
 pub(crate) struct World {
     folder: tempfile::TempDir,
 }
 
-/// What a run of the program came to.
+/// The result of a run of the program.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) status: i32,
@@ -66,7 +66,7 @@ impl World {
         RootCertificate::from_pem(&self.text("keys/ttp/ca.crt"), &AwsLc).unwrap()
     }
 
-    /// A command in this world; its environment is empty but for where programs are.
+    /// A command in this world. Its environment has only the path of programs.
     pub(crate) fn command(&self, arguments: &[impl AsRef<OsStr>]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_parlour-ttp"));
         command.args(arguments).current_dir(self.folder.path()).env_clear().stdin(Stdio::null());
@@ -148,7 +148,7 @@ impl Serving<'_> {
         self.child.wait().unwrap();
     }
 
-    /// Sends a signal and waits for the end; gives the exit status.
+    /// Sends a signal, waits for the end, and returns the exit status.
     pub(crate) fn signal(mut self, signal: nix::sys::signal::Signal) -> Option<i32> {
         let pid = nix::unistd::Pid::from_raw(self.child.id().try_into().unwrap());
         nix::sys::signal::kill(pid, signal).unwrap();

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::io::Seek as _;
 use std::os::unix::fs::PermissionsExt as _;
 
 use proptest::prelude::*;
@@ -38,17 +39,19 @@ impl Scene {
     }
 
     fn unpack(&self, identities: &Identities, program: &str) -> Result<Manifest, UnpackError> {
-        let into = TempDir::new().unwrap();
-        let manifest = unpack(&self.path("backup"), identities, program, &["a.db"], into.path())?;
-        let unpacked = into.path().join("a.db");
-        assert_eq!(fs::read(&unpacked).unwrap(), fs::read(self.path("a.db")).unwrap());
-        assert_eq!(fs::metadata(&unpacked).unwrap().permissions().mode() & 0o777, 0o600);
+        let mut unpacked = tempfile::tempfile().unwrap();
+        let files = &mut [("a.db", &mut unpacked)];
+        let manifest = unpack(&self.path("backup"), identities, program, files)?;
+        let mut contents = Vec::new();
+        unpacked.rewind().unwrap();
+        unpacked.read_to_end(&mut contents).unwrap();
+        assert_eq!(contents, fs::read(self.path("a.db")).unwrap());
         Ok(manifest)
     }
 }
 
 #[test]
-fn what_was_packed_comes_out_for_its_key_and_program_alone() {
+fn a_backup_opens_for_its_key_and_its_program_alone() {
     let scene = Scene::new();
     scene.pack(false).unwrap();
     assert_eq!(fs::metadata(scene.path("backup")).unwrap().permissions().mode() & 0o777, 0o600);
@@ -125,7 +128,7 @@ fn only_so_much_of_a_manifest_is_read() {
 
 proptest! {
     #[test]
-    fn whatever_a_manifest_says_comes_out_as_it_went_in(
+    fn every_manifest_is_read_as_it_was_written(
         program: String, version: String, schema: u32, digest: Vec<u8>,
         counts: BTreeMap<String, u64>, newest: Option<String>,
     ) {
@@ -148,7 +151,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_there_is_replaced_only_when_asked() {
+fn an_existing_backup_is_replaced_only_when_asked() {
     let scene = Scene::new();
     scene.pack(false).unwrap();
     let before = fs::read(scene.path("backup")).unwrap();
@@ -161,7 +164,7 @@ fn what_is_there_is_replaced_only_when_asked() {
 }
 
 #[test]
-fn what_is_no_regular_file_is_never_replaced() {
+fn only_regular_files_are_ever_replaced() {
     let scene = Scene::new();
     let (target, link, folder) = (scene.path("target"), scene.path("link"), scene.path("folder"));
     fs::write(&target, "kept").unwrap();

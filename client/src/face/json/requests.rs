@@ -1,4 +1,4 @@
-//! Requests that are under way, and how long the face waits for them.
+//! Requests that are under way, and the time limits for them.
 
 use std::time::Duration;
 
@@ -16,45 +16,45 @@ use crate::asking::update::{Connection, Update};
 use crate::failure::Failure;
 use crate::link::LinkError;
 
-/// Requests that are under way at the same time. With more the input waits, so that a program that writes faster than
-/// the server takes it is slowed and loses nothing.
+/// The most requests under way at the same time. Further input waits, so that a program that writes faster than the
+/// server accepts is slowed down and loses nothing.
 pub(super) const AT_ONCE: usize = 256;
 
-/// A server that is there and lets nothing be heard for so long will not answer any more.
+/// A connected server that sends nothing for this time will not answer any more.
 const SILENCE: Duration = Duration::from_mins(5);
 
-/// The requests of one side.
+/// The requests of one program.
 pub struct Requests {
     asker: Asker,
-    /// The server that requests are for; nothing when they are for whichever it is.
+    /// The server of this client, if requests may name another one.
     here: Option<ServerAddress>,
     pub(super) under_way: FuturesUnordered<BoxFuture<'static, Done>>,
-    /// Logins that are under way; they can take their time.
+    /// The number of logins under way, which have no time limit.
     pub(super) logins: usize,
-    /// Whether a registration is under way, with the login after it: what comes next waits for both.
+    /// True while a registration and the login after it are under way: later requests wait for both.
     registering: bool,
-    /// The login that came with a registration, for the one who asks for it all the same.
+    /// The login that followed a registration, to answer a request for the same login.
     logged_in: Option<(UserName, Answer)>,
     give_up: watch::Sender<()>,
 }
 
-/// A request that is done, or not.
+/// A request that has succeeded or failed.
 pub(super) struct Done {
     pub(super) id: Value,
     pub(super) outcome: Result<Answer, Failure>,
-    /// The end of something that later requests wait for.
+    /// What ended with it, if later requests wait for that.
     pub(super) ended: Ended,
 }
 
 pub(super) enum Ended {
     Other,
     Login,
-    /// With the login after it, if there was one.
+    /// A registration, with the login after it, if there was one.
     Registering(Option<(UserName, Result<Answer, Failure>)>),
 }
 
 impl Requests {
-    /// For a face of the program's own.
+    /// The requests of this program's own face.
     pub fn new(asker: Asker) -> Self {
         Self {
             asker,
@@ -67,12 +67,12 @@ impl Requests {
         }
     }
 
-    /// From elsewhere, perhaps for another server than this one.
+    /// Requests from another program, perhaps for another server than this client's.
     pub fn at(here: ServerAddress, asker: Asker) -> Self {
         Self { here: Some(here), ..Self::new(asker) }
     }
 
-    /// Whether another one can begin now.
+    /// True if another request can begin now.
     pub(super) fn has_room(&self) -> bool {
         !self.registering && self.under_way.len() < AT_ONCE
     }
@@ -118,7 +118,7 @@ impl Requests {
         }
     }
 
-    /// Goes on after something has ended; why the login after a registration came to nothing, if it did.
+    /// Notes the end of a request. Returns the failure of a login that followed a registration, if it failed.
     pub(super) fn after(&mut self, ended: Ended) -> Option<Failure> {
         match ended {
             Ended::Other => None,
@@ -141,7 +141,7 @@ impl Requests {
 
     /// Answers everything that is under way with an error.
     pub(super) fn give_up(&self) {
-        // There is nobody to hear it when nothing is under way.
+        // This fails if nothing is under way.
         let _ = self.give_up.send(());
     }
 }
@@ -158,7 +158,7 @@ async fn carry_out(
     let outcome = tokio::select! {
         biased;
         outcome = asker.begin(action) => outcome?,
-        // It was not even begun: nothing of it is kept.
+        // It did not begin, so nothing of it is kept.
         _ = given_up.changed() => return Err(LinkError::NotConnected.into()),
     };
     tokio::select! {
@@ -168,34 +168,36 @@ async fn carry_out(
     }
 }
 
-/// How long the requests under way are waited for once the input has ended, or waits for them. Before that they may
-/// take as long as they like.
+/// The time limit for the requests under way. It holds once the input has ended or waits for them; before that they
+/// may take any time.
 pub(super) struct Patience {
-    /// Whether it is told how the connection is.
-    is_told: bool,
-    /// Since when there is no connection.
+    /// True if it gets reports on the connection.
+    sees_connection: bool,
+    /// The time at which the connection was lost.
     away: Option<Instant>,
-    /// Since when the input has ended, or waits.
+    /// The time at which the input ended or began to wait.
     waiting: Option<Instant>,
-    heard: Instant,
+    /// The time of the last answer or update.
+    last_sign: Instant,
 }
 
 impl Patience {
-    pub(super) fn new(is_told: bool) -> Self {
-        Self { is_told, away: None, waiting: None, heard: Instant::now() }
+    pub(super) fn new(sees_connection: bool) -> Self {
+        Self { sees_connection, away: None, waiting: None, last_sign: Instant::now() }
     }
 
     pub(super) fn waits(&mut self, waits: bool) {
         self.waiting = waits.then(|| self.waiting.unwrap_or_else(Instant::now));
     }
 
-    /// Something was answered.
+    /// Notes an answer.
     pub(super) fn answered(&mut self) {
-        self.heard = Instant::now();
+        self.last_sign = Instant::now();
     }
 
-    pub(super) fn hear(&mut self, update: &Update) {
-        self.heard = Instant::now();
+    /// Notes a sign of life from the server.
+    pub(super) fn note(&mut self, update: &Update) {
+        self.last_sign = Instant::now();
         match update {
             Update::Connection(Connection::Offline { .. }) => {
                 self.away.get_or_insert_with(Instant::now);
@@ -205,21 +207,21 @@ impl Patience {
         }
     }
 
-    /// Begins anew, after what waited was given up.
+    /// Starts the time limit again, after the requests under way were given up.
     pub(super) fn begin_anew(&mut self) {
         self.waiting = self.waiting.map(|_| Instant::now());
-        self.heard = Instant::now();
+        self.last_sign = Instant::now();
     }
 
-    /// Waits until it is over; `logins` are under way.
+    /// Waits for the end of the time limit, while this number of logins is under way.
     pub(super) async fn end(&self, logins: usize) {
         let end = match (self.waiting, self.away) {
             (None, _) => None,
             (Some(waiting), Some(away)) => Some(waiting.max(away) + PATIENCE),
-            // Who has asked is gone, and does not hear the answer.
-            (Some(waiting), None) if !self.is_told => Some(waiting + PATIENCE),
+            // Nobody is left to get the answer.
+            (Some(waiting), None) if !self.sees_connection => Some(waiting + PATIENCE),
             (Some(_), None) if logins > 0 => None,
-            (Some(waiting), None) => Some(waiting.max(self.heard) + SILENCE),
+            (Some(waiting), None) => Some(waiting.max(self.last_sign) + SILENCE),
         };
         match end {
             Some(end) => sleep_until(end).await,

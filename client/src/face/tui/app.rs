@@ -1,5 +1,6 @@
-//! The terminal face without its terminal: what the user does, what the engine says and what comes of
-//! actions goes in; [`Effect`]s come out, and what is to be drawn changes.
+//! The terminal face without its terminal: the user's keys, the engine's updates and the answers to actions go in,
+//! [`Effect`]s come out, and the state to be drawn changes. [`typing`] handles keys and lines, [`moving`] conversations
+//! and scrolling, [`answers`] the answers.
 
 mod answers;
 mod moving;
@@ -19,19 +20,19 @@ use crate::face::tui::state::{NoticeKind, State};
 
 pub(super) use answers::Purpose;
 
-/// Milliseconds between a guest's tries to connect.
+/// Milliseconds between a guest's attempts to connect.
 const GUEST_RETRY: i64 = 4_000;
 
-/// Something to be done outside.
+/// Something that the loop must do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Effect {
-    /// Have an action done, and hand in what comes of it with its purpose.
+    /// Ask the engine for an action, and return its outcome together with its purpose.
     Ask(Purpose, Action),
-    /// End.
+    /// End the face.
     Leave,
     /// Give the terminal back to the shell for a while.
     Suspend,
-    /// Draw everything anew.
+    /// Draw the whole screen again.
     Redraw,
 }
 
@@ -42,20 +43,20 @@ pub(super) struct App {
     zone: TimeZone,
     effects: Vec<Effect>,
     changed: bool,
-    /// Actions under way that change who we are or how we are connected.
+    /// The number of actions under way that change the user or the connection.
     joining: usize,
-    /// Whom we try to be again and again while the server cannot be reached.
+    /// The user whose login is repeated while the server cannot be reached.
     wanted: Option<UserName>,
-    /// Whether it is known how far each conversation was read.
+    /// True once it is known how far each conversation was read.
     marks_known: bool,
-    /// Whether the last key was the first of two that leave.
+    /// True if the last key was the first Ctrl-C of two.
     leaving: bool,
-    /// The user whose drafts and typed lines are kept.
+    /// The user whose drafts and sent lines are kept.
     typist: Option<UserName>,
 }
 
 impl App {
-    /// A face that shows times in `zone` and knows of keys for these users.
+    /// A face that shows times in `zone`; `profiles` are the users whose keys are on this machine.
     pub(super) fn new(profiles: Vec<UserName>, zone: TimeZone) -> Self {
         Self {
             state: State::default(),
@@ -71,14 +72,15 @@ impl App {
         }
     }
 
-    /// Begins: as this user, or as a guest.
+    /// Begins with this login.
     pub(super) fn start(&mut self, login: FirstLogin) {
         let name = match login {
             FirstLogin::None => return self.connect(false),
             FirstLogin::Asked(name) => name,
             FirstLogin::Only(name) => {
-                let text =
-                    format!("you are {name}, whose keys are the only ones here; --guest starts without");
+                let text = format!(
+                    "you are {name}: no other user has keys here; start with --guest to log in later"
+                );
                 self.state.say(NoticeKind::Info, text);
                 name
             }
@@ -87,28 +89,33 @@ impl App {
         self.log_in(name, None, false);
     }
 
-    /// Whether there is something to draw; asked once for each drawing.
+    /// True if something changed since the last call.
     pub(super) fn changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }
 
-    /// What is to be done now.
+    /// Has the screen drawn again although nothing changed.
+    pub(super) fn redraw(&mut self) {
+        self.changed = true;
+    }
+
+    /// Takes the effects that are due.
     pub(super) fn effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)
     }
 
-    /// Whether [`App::tick`] has something to do.
+    /// True if [`App::tick`] has something to do.
     pub(super) fn wants_ticks(&self) -> bool {
         self.view.retry_at.is_some()
     }
 
-    /// The terminal is so large now.
+    /// Notes the terminal's new size.
     pub(super) fn resize(&mut self, size: Size) {
         self.view.size = size;
         self.settle();
     }
 
-    /// The user did something.
+    /// Takes an event from the terminal.
     pub(super) fn event(&mut self, event: Event) {
         match event {
             Event::Key(key) => self.key(key),
@@ -117,7 +124,7 @@ impl App {
             Event::FocusGained => self.view.focused = true,
             Event::FocusLost => {
                 self.view.focused = false;
-                // What comes from now on is new to the user, whether or not it can be seen.
+                // Messages from now on are new to the user, even if the window is visible.
                 self.view.marker = self.view.conversation(&self.state).map(|conversation| conversation.last);
             }
             Event::Mouse(_) => return,
@@ -139,7 +146,7 @@ impl App {
                 } else {
                     let draft = self.view.composer.take();
                     self.view.history.push(&draft);
-                    "thrown away, and Up brings it back; press Ctrl-C again to leave"
+                    "cleared: Up brings it back, Ctrl-C again leaves"
                 });
             }
             Press::Leave => self.effects.push(Effect::Leave),
@@ -150,7 +157,7 @@ impl App {
         }
     }
 
-    /// The engine said something.
+    /// Takes an update from the engine.
     pub(super) fn update(&mut self, update: Update, now: Timestamp) {
         match &update {
             Update::Connection(
@@ -187,13 +194,13 @@ impl App {
         let logged_out = matches!(update, Update::LoggedOut { .. });
         self.state.apply(update);
         if logged_out {
-            // Somebody should take us back as a guest.
+            // A user who was logged out goes on as a guest.
             self.connect(true);
         }
         self.settle();
     }
 
-    /// A second went by.
+    /// Takes note that a second has passed.
     pub(super) fn tick(&mut self, now: Timestamp) {
         let due = self.view.retry_at.is_some_and(|at| at <= now);
         if due && self.state.user.is_none() && self.joining == 0 {
@@ -205,7 +212,7 @@ impl App {
         self.settle();
     }
 
-    /// What follows from any change.
+    /// Does what is due after any change.
     fn settle(&mut self) {
         self.changed = true;
         if self.state.user.is_none() || self.view.conversation(&self.state).is_none() {
@@ -227,7 +234,7 @@ impl App {
         }
     }
 
-    /// What the user has scrolled to stays loaded; from there it is a way back to the newest messages.
+    /// Keeps the messages loaded that the user has scrolled to, and loads the newest ones when the user comes back.
     fn hold_what_is_looked_at(&mut self) {
         let (selected, scroll) = (self.view.selected.clone(), self.view.scroll);
         for conversation in &mut self.state.conversations {

@@ -1,11 +1,11 @@
-//! A screen for terminals that understand ASCII alone.
+//! Screens for terminals that understand only ASCII.
 
 use ratatui::buffer::Buffer;
 
 use crate::locale::own_sign;
 
-/// Makes a screen ASCII. Everything stays in its cells: our own signs get others, and what else is not
-/// ASCII becomes `?`.
+/// Makes a screen ASCII. Each cell stays in place: the client's own signs get replacements, and any other character that
+/// is not ASCII becomes `?`.
 pub(super) fn replace(buffer: &mut Buffer) {
     for cell in &mut buffer.content {
         let symbol = cell.symbol();

@@ -1,4 +1,4 @@
-//! What Tab offers: commands, names, conversations, by what stands before the cursor.
+//! The candidates that Tab offers for the text before the cursor: commands, names, conversations.
 
 use std::collections::BTreeSet;
 
@@ -7,19 +7,19 @@ use parlour_protocol::{Conversation, UserName};
 use crate::face::tui::state::State;
 use crate::face::words::{Completes, OpenTo, WORDS};
 
-/// Candidates, one of which stands in the input.
+/// Candidates, one of which is in the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Completion {
-    /// What can stand there, with what follows it.
+    /// The candidates, each with the blank or colon that follows it.
     pub(super) candidates: Vec<String>,
-    /// The candidate that stands there.
+    /// The index of the candidate in the input.
     pub(super) chosen: usize,
-    /// Bytes before the cursor that it takes the place of.
+    /// The number of bytes before the cursor that it replaces.
     pub(super) replaces: usize,
 }
 
 impl Completion {
-    /// What fits `before`, the text before the cursor; `None` when nothing does.
+    /// The candidates for `before`, the text before the cursor; `None` if there are none.
     pub(super) fn of(before: &str, state: &State, profiles: &[UserName]) -> Option<Self> {
         let begun = before.rsplit(char::is_whitespace).next().unwrap_or_default();
         let first = begun.len() == before.len();
@@ -30,12 +30,12 @@ impl Completion {
         Some(Self { candidates, chosen: 0, replaces: begun.len() })
     }
 
-    /// The candidate that stands in the input.
+    /// The candidate that is in the input.
     pub(super) fn text(&self) -> &str {
         self.candidates.get(self.chosen).map_or("", String::as_str)
     }
 
-    /// Goes on to the next candidate, or back.
+    /// Moves to the next candidate, or back.
     pub(super) fn step(&mut self, back: bool) {
         let count = self.candidates.len().max(1);
         self.chosen = (self.chosen + if back { count - 1 } else { 1 }) % count;
@@ -62,7 +62,7 @@ fn candidates(before: &str, begun: &str, first: bool, state: &State, profiles: &
     if begun.is_empty() {
         return Vec::new();
     }
-    // A name in running text: at its beginning it addresses somebody.
+    // At the beginning of a text a name addresses somebody.
     let end = if first { ": " } else { " " };
     fitting(users(state).iter().map(|name| format!("{name}{end}")).collect())
 }
@@ -84,7 +84,7 @@ fn commands(logged_in: bool) -> Vec<String> {
 fn arguments(before: &str, state: &State, profiles: &[UserName]) -> Vec<String> {
     let name = before.split(char::is_whitespace).next().unwrap_or_default();
     let already = before.split_whitespace().count() + usize::from(before.ends_with(char::is_whitespace));
-    // No command takes more than one.
+    // Only the first argument is completed.
     if already > 2 {
         return Vec::new();
     }
@@ -105,7 +105,7 @@ fn conversations(state: &State) -> Vec<String> {
     state.conversations.iter().map(|conversation| format!("{} ", conversation.name)).collect()
 }
 
-/// Everyone who is known here but the user, by name.
+/// All known users but this one, by name.
 fn users(state: &State) -> BTreeSet<UserName> {
     let talked_to = state.conversations.iter().filter_map(|conversation| match &conversation.name {
         Conversation::Direct(name) => Some(name),

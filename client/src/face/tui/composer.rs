@@ -2,7 +2,7 @@
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
-/// A change of the text, or a move in it.
+/// A change to the text, or a move of the cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Edit {
     Left,
@@ -15,13 +15,13 @@ pub(super) enum Edit {
     Delete,
     /// Cuts back to a blank.
     CutBlank,
-    /// Cuts back to where a word begins.
+    /// Cuts back to the beginning of a word.
     CutWord,
-    /// Cuts on to where a word ends.
+    /// Cuts to the end of a word.
     CutWordRight,
     CutToLineStart,
     CutToLineEnd,
-    /// Puts back what was cut last.
+    /// Inserts the text that was cut last.
     Yank,
 }
 
@@ -29,10 +29,10 @@ pub(super) enum Edit {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Composer {
     text: String,
-    /// In bytes, at the edge of a grapheme.
+    /// The cursor's place in bytes, at the edge of a grapheme.
     cursor: usize,
     cut: String,
-    /// Whether the text was refused and is here to be mended; the next text that is typed takes its place.
+    /// True if the text was refused and came back for correction; the next text that is typed replaces it.
     refused: bool,
 }
 
@@ -55,25 +55,25 @@ impl Composer {
         self.text.get(self.cursor..).unwrap_or_default()
     }
 
-    /// Takes `text` instead, with the cursor at its end.
+    /// Replaces the text, and puts the cursor at its end.
     pub(super) fn set(&mut self, text: &str) {
         text.clone_into(&mut self.text);
         self.cursor = self.text.len();
         self.refused = false;
     }
 
-    /// Takes a text that was refused: what is typed next takes its place, and what moves in it or cuts from it keeps it.
+    /// Takes a refused text back. The next text that is typed replaces it, unless the user first moves or cuts in it.
     pub(super) fn give_back(&mut self, text: &str) {
         self.set(text);
         self.refused = true;
     }
 
-    /// Whether what is typed next takes the text's place.
+    /// True if the next text that is typed replaces this one.
     pub(super) fn is_refused(&self) -> bool {
         self.refused
     }
 
-    /// Hands the text out and begins anew.
+    /// Takes the text, and leaves the input empty.
     pub(super) fn take(&mut self) -> String {
         self.cursor = 0;
         self.refused = false;
@@ -118,7 +118,7 @@ impl Composer {
         }
     }
 
-    /// Moves to the line above; false when there is none.
+    /// Moves to the line above; false if there is none.
     pub(super) fn up(&mut self) -> bool {
         let start = self.line_start();
         let column = self.text.get(start..self.cursor).unwrap_or_default().graphemes(true).count();
@@ -129,7 +129,7 @@ impl Composer {
         true
     }
 
-    /// Moves to the line below; false when there is none.
+    /// Moves to the line below; false if there is none.
     pub(super) fn down(&mut self) -> bool {
         let start = self.line_start();
         let column = self.text.get(start..self.cursor).unwrap_or_default().graphemes(true).count();
@@ -143,7 +143,7 @@ impl Composer {
         true
     }
 
-    /// Where the grapheme number `column` of a line begins, or the line's end.
+    /// The start of the grapheme with number `column` in a line, or the line's end.
     fn column(&self, start: usize, end: usize, column: usize) -> usize {
         let line = self.text.get(start..end).unwrap_or_default();
         line.grapheme_indices(true).nth(column).map_or(end, |(at, _)| start + at)
@@ -197,13 +197,13 @@ impl Composer {
         self.cursor = self.edge_from(from);
     }
 
-    /// The edge of a grapheme at or before `at`: words need not end where graphemes do.
+    /// The edge of a grapheme at or before `at`, since the edge of a word may be inside a grapheme.
     fn edge_to(&self, at: usize) -> usize {
         let edges = self.text.grapheme_indices(true).map(|(edge, _)| edge);
         edges.take_while(|edge| *edge <= at).last().unwrap_or(0)
     }
 
-    /// The edge of a grapheme at or behind `at`: what stands together now may be one.
+    /// The edge of a grapheme at or after `at`, since a change can join two graphemes.
     fn edge_from(&self, at: usize) -> usize {
         let mut edges = self.text.grapheme_indices(true).map(|(edge, _)| edge);
         edges.find(|edge| *edge >= at).unwrap_or(self.text.len())
@@ -216,7 +216,7 @@ mod tests {
 
     use super::*;
 
-    /// A composer whose cursor stands where the text has a `|`.
+    /// A composer with its cursor at the `|` in the text.
     fn at(marked: &str) -> Composer {
         let cursor = marked.find('|').unwrap();
         Composer { text: marked.replace('|', ""), cursor, cut: String::new(), refused: false }
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn every_edit_does_what_its_key_promises() {
+    fn every_edit_does_what_the_help_says() {
         for (before, edit, expected) in [
             ("ab|c", Edit::Left, "a|bc"),
             ("|abc", Edit::Left, "|abc"),
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_cut_can_be_put_back() {
+    fn a_cut_text_can_be_inserted_again() {
         let mut composer = at("one two|");
         composer.edit(Edit::CutBlank);
         composer.edit(Edit::LineStart);
@@ -274,22 +274,22 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_text_gives_way_to_the_next_unless_it_is_being_mended() {
+    fn a_refused_text_is_replaced_by_the_next_unless_it_is_edited() {
         let mut composer = Composer::default();
         composer.give_back("/regsiter sam");
         composer.insert("h");
         composer.insert("i");
         assert_eq!(composer.text(), "hi");
-        for mending in [Edit::Left, Edit::LineEnd, Edit::Backspace, Edit::WordLeft] {
+        for edit in [Edit::Left, Edit::LineEnd, Edit::Backspace, Edit::WordLeft] {
             composer.give_back("/register sam");
-            composer.edit(mending);
+            composer.edit(edit);
             composer.insert("x");
             assert!(composer.text().starts_with("/register ") && composer.text().contains('x'));
         }
     }
 
     #[test]
-    fn the_cursor_moves_between_lines_and_says_when_there_is_none() {
+    fn the_cursor_moves_between_lines_as_far_as_there_are_any() {
         let mut composer = at("abc\nd|\nefg");
         assert!(composer.up());
         assert_eq!(composer.before(), "a");

@@ -1,4 +1,5 @@
-//! Draws what there is: a pure function of the state, the view, and the time.
+//! Draws the screen: a pure function of the state, the view and the time. [`areas`] places the parts, and each part has
+//! a file of its own.
 
 mod areas;
 mod colours;
@@ -23,7 +24,7 @@ use areas::Areas;
 pub(super) use help::most_scrolled as help_most_scrolled;
 pub(super) use transcript::Transcript;
 
-/// When and where it is drawn.
+/// The time of the drawing, and the user's time zone.
 #[derive(Debug, Clone)]
 pub(super) struct Moment {
     pub(super) now: Timestamp,
@@ -71,7 +72,7 @@ fn pane(frame: &mut Frame<'_>, area: Rect, state: &State, view: &View, moment: &
     match Transcript::of(state, view, &moment.zone, area.width) {
         Some(transcript) if state.user.is_some() => {
             let window = transcript.window(view.scroll, height);
-            // A conversation grows from below.
+            // The newest message is always at the bottom.
             let free = area.height - u16::try_from(window.len()).unwrap_or(u16::MAX).min(area.height);
             rows(frame, Rect { y: area.y + free, height: area.height - free, ..area }, window);
         }

@@ -1,4 +1,4 @@
-//! The lines that were sent, to be had again with Up and Down. They are kept as long as the program runs.
+//! The lines that were sent, which Up and Down bring back. They are kept as long as the program runs.
 
 /// The most lines that are kept; the oldest go first.
 const LINES: usize = 500;
@@ -7,10 +7,10 @@ const LINES: usize = 500;
 #[derive(Debug, Clone, Default)]
 pub(super) struct History {
     lines: Vec<String>,
-    /// Which line is shown; `None` while the user's own is.
+    /// The index of the line that is shown; `None` while it is the user's draft.
     at: Option<usize>,
-    /// The user's own line, while another is shown.
-    own: String,
+    /// The user's draft, while a line is shown.
+    draft: String,
 }
 
 impl History {
@@ -30,17 +30,17 @@ impl History {
     pub(super) fn older(&mut self, shown: &str) -> Option<&str> {
         let at = self.at.unwrap_or(self.lines.len()).checked_sub(1)?;
         if self.at.is_none() {
-            shown.clone_into(&mut self.own);
+            shown.clone_into(&mut self.draft);
         }
         self.at = Some(at);
         self.lines.get(at).map(String::as_str)
     }
 
-    /// The line after the one that is shown; at last the user's own.
+    /// The line after the one that is shown; after the last one, the user's draft.
     pub(super) fn newer(&mut self) -> Option<&str> {
         let at = self.at? + 1;
         self.at = (at < self.lines.len()).then_some(at);
-        Some(self.lines.get(at).map_or(self.own.as_str(), String::as_str))
+        Some(self.lines.get(at).map_or(self.draft.as_str(), String::as_str))
     }
 }
 
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_come_back_newest_first_and_the_own_line_last() {
+    fn lines_come_back_newest_first_and_the_draft_after_them() {
         let mut history = History::default();
         assert_eq!(history.older("x"), None);
         for line in ["one", "two", "two"] {
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_lines_are_forgotten() {
+    fn the_oldest_lines_are_dropped() {
         let mut history = History::default();
         for number in 0..LINES + 7 {
             history.push(&number.to_string());

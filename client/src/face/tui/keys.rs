@@ -1,4 +1,4 @@
-//! Which key does what.
+//! The keys and their meanings.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
@@ -17,7 +17,7 @@ pub(super) enum Press {
     CompleteBack,
     PreviousConversation,
     NextConversation,
-    /// Counted from 0.
+    /// The conversation with this number, counted from 0.
     Conversation(usize),
     NextUnread,
     PageUp,
@@ -56,13 +56,13 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("Alt-D", "cut to the end of a word"),
     ("Ctrl-U, Ctrl-K", "cut to the beginning, to the end of the line"),
     ("Ctrl-Y", "put back what was cut"),
-    ("Ctrl-L", "draw everything anew"),
+    ("Ctrl-L", "draw the screen again"),
     ("Ctrl-Z", "suspend; fg in the shell comes back"),
     ("F1", "help"),
     ("Ctrl-Q", "leave (also Ctrl-C twice, Ctrl-D on an empty line)"),
 ];
 
-/// What a key means; nothing for one that does nothing.
+/// The meaning of a key; `None` if it has none.
 pub(super) fn read(key: KeyEvent) -> Option<Press> {
     if key.kind == KeyEventKind::Release {
         return None;
@@ -70,7 +70,7 @@ pub(super) fn read(key: KeyEvent) -> Option<Press> {
     let control = key.modifiers.contains(KeyModifiers::CONTROL);
     let alt = key.modifiers.contains(KeyModifiers::ALT);
     match key.code {
-        // Both at once is how some keyboards write a third level.
+        // Some keyboards send both for their third level.
         KeyCode::Char(c) if control == alt => (!c.is_control()).then_some(Press::Insert(c)),
         KeyCode::Char(c) if control => with_control(c.to_ascii_lowercase()),
         KeyCode::Char(c) => with_alt(c.to_ascii_lowercase()),
@@ -85,7 +85,7 @@ fn with_control(c: char) -> Option<Press> {
         'd' => Press::EndOfInput,
         'e' => Press::Edit(Edit::LineEnd),
         'h' => Press::Edit(Edit::Backspace),
-        // What a program that drives the terminal may send instead of a carriage return.
+        // Some programs send this instead of a carriage return.
         'j' | 'm' => Press::Send,
         'k' => Press::Edit(Edit::CutToLineEnd),
         'l' => Press::Redraw,
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_mean_what_the_help_says() {
+    fn keys_do_what_the_help_says() {
         let (none, control, alt) = (KeyModifiers::NONE, KeyModifiers::CONTROL, KeyModifiers::ALT);
         for (code, modifiers, expected) in [
             (KeyCode::Char('x'), none, Press::Insert('x')),

@@ -1,10 +1,10 @@
-//! Writes to the terminal what changed, and rows with uncertain clusters whole.
+//! Writes changed cells to the terminal, and rewrites rows with uncertain clusters as a whole.
 //!
-//! Terminals disagree about the cells that some clusters take: one draws a family of four in two cells,
-//! another in eight. Behind such a cluster, cells that are written one by one land in the wrong place, and
-//! what was there before stays. So when something changes in a row that has such a cluster, or had one, the
-//! row is erased and written from its beginning, and the cursor is placed anew behind each of them. Other
-//! rows cost next to nothing: only the cells that are written anyway are looked at.
+//! Terminals disagree about the width of some clusters: one draws a family of four in two cells, another in eight.
+//! Behind such a cluster, cells that are written one by one land in the wrong place, and old content stays. So if
+//! anything changes in a row that has such a cluster, or had one, the row is erased and written from its beginning, and
+//! the cursor is placed again behind each cluster. Other rows cost next to nothing: only the cells that are written
+//! anyway are checked.
 
 use std::io::{self, Write};
 
@@ -17,7 +17,7 @@ use ratatui::layout::{Position, Size};
 use ratatui::{Frame, Terminal};
 use unicode_width::UnicodeWidthChar as _;
 
-/// Draws what changed since the last time.
+/// Draws the changes since the last call.
 pub(super) fn draw<W: Write>(
     terminal: &mut Terminal<Rows<W>>,
     draw: impl Fn(&mut Frame<'_>),
@@ -39,12 +39,12 @@ pub(super) fn draw<W: Write>(
     }
 }
 
-/// A terminal that is written to.
+/// The terminal's output.
 pub(super) struct Rows<W: Write> {
     inner: CrosstermBackend<W>,
-    /// Of each row, whether an uncertain cluster is on the screen or comes to it.
+    /// For each row, true if it has an uncertain cluster on the screen, or gets one.
     uncertain: Vec<bool>,
-    /// Rows that must be written whole.
+    /// The rows that must be rewritten as a whole.
     due: Vec<u16>,
     cursor: Position,
 }
@@ -104,11 +104,11 @@ impl<W: Write> Rows<W> {
     }
 }
 
-/// Whether terminals disagree about the cells that this takes: whatever is more than one character
-/// (letters with marks, syllables, flags, joined emoji), and emoji by themselves.
+/// True if terminals disagree about the width of a symbol: any of more than one character (letters with marks,
+/// syllables, flags, joined emoji), and single emoji.
 fn is_uncertain(cell: &Cell) -> bool {
     let symbol = cell.symbol();
-    // Nearly all, and no two characters that belong together.
+    // Nearly all symbols, and no cluster.
     if symbol.len() < 3 {
         return false;
     }

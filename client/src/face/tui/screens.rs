@@ -1,11 +1,11 @@
-//! Whole screens, as they are drawn; and that nothing breaks the drawing or slips through it.
+//! Tests of whole screens, among them that no text breaks the drawing or reaches the terminal unchanged.
 
 use std::time::Duration;
 
 use crossterm::event::{Event, KeyCode, KeyModifiers};
 use insta::assert_snapshot;
 use jiff::tz::TimeZone;
-use parlour_protocol::Timestamp;
+use parlour_protocol::{MessageId, Timestamp};
 use proptest::prelude::*;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -28,6 +28,9 @@ fn screen(app: &mut App, columns: u16, rows: u16) -> TestBackend {
 }
 
 const DAY: i64 = 24 * 60;
+
+/// The id of a message that is not stored yet.
+const WAITING: MessageId = MessageId::from_bytes([2; 16]);
 
 fn lobby() -> Vec<Shown> {
     vec![
@@ -69,7 +72,7 @@ fn a_guest_is_welcomed() {
 }
 
 #[test]
-fn a_guest_who_may_not_yet_is_told_what_to_do() {
+fn a_guest_who_is_refused_is_told_what_to_do() {
     let mut app = guest();
     send(&mut app, "hello?");
     assert_snapshot!("guest_refused_80x24", screen(&mut app, 80, 24));
@@ -85,7 +88,7 @@ fn the_lobby_has_days_and_names() {
 }
 
 #[test]
-fn a_direct_conversation_says_what_must_be_known() {
+fn a_direct_conversation_shows_remarks_on_its_messages() {
     let mut app = online([lobby(), direct()].concat());
     send(&mut app, "@erik");
     assert_snapshot!("direct_80x24", screen(&mut app, 80, 24));
@@ -93,7 +96,7 @@ fn a_direct_conversation_says_what_must_be_known() {
 }
 
 #[test]
-fn what_is_new_stands_below_a_line() {
+fn new_messages_stand_below_a_line() {
     let mut app = online([lobby(), direct()].concat());
     app.update(Update::Conversation { name: "@erik".parse().unwrap(), last: 6, read: 4 }, NOW);
     send(&mut app, "/open @erik");
@@ -101,7 +104,7 @@ fn what_is_new_stands_below_a_line() {
 }
 
 #[test]
-fn the_newest_are_seen_while_those_before_them_are_being_opened() {
+fn the_newest_messages_are_shown_while_those_before_them_are_being_opened() {
     let mut app = online(lobby());
     let newest = |from: usize, settled| Update::Newest {
         name: "@erik".parse().unwrap(),
@@ -116,7 +119,7 @@ fn the_newest_are_seen_while_those_before_them_are_being_opened() {
 }
 
 #[test]
-fn offline_it_says_when_it_tries_again() {
+fn offline_the_status_line_shows_the_next_attempt() {
     let mut app = online(lobby());
     let retry = Some(Duration::from_millis(2_500));
     app.update(Update::Connection(Connection::Offline { reason: unreachable(), retry }), NOW);
@@ -125,9 +128,9 @@ fn offline_it_says_when_it_tries_again() {
 }
 
 #[test]
-fn messages_that_wait_are_seen_to_wait() {
+fn waiting_messages_are_shown_as_waiting() {
     let mut app = online(lobby());
-    let waiting = |to: &str, text: &str| Waiting { to: to.parse().unwrap(), text: text.into() };
+    let waiting = |to: &str, text: &str| Waiting { id: WAITING, to: to.parse().unwrap(), text: text.into() };
     let newest = vec![
         waiting("#lobby", "I will be a little late,\nplease begin without me"),
         waiting("@erik", "not here"),
@@ -148,7 +151,7 @@ fn the_help_shows_commands_and_keys() {
 }
 
 #[test]
-fn scrolled_up_it_says_how_much_is_new() {
+fn scrolled_up_the_status_line_counts_new_messages() {
     let numbered = |seq| message("#lobby", "erik", seq, 0, &format!("message number {seq}"));
     let mut app = online((1..=60).map(numbered).collect());
     screen(&mut app, 80, 24);
@@ -162,7 +165,7 @@ fn scrolled_up_it_says_how_much_is_new() {
 }
 
 #[test]
-fn long_and_wide_texts_are_broken_where_they_can_be() {
+fn long_and_wide_texts_are_broken_into_rows() {
     let mut app = online(vec![
         message(
             "#lobby",
@@ -181,7 +184,7 @@ fn long_and_wide_texts_are_broken_where_they_can_be() {
 }
 
 #[test]
-fn no_padding_brings_a_text_to_where_lines_begin() {
+fn no_padding_moves_a_text_to_the_beginning_of_a_row() {
     for columns in [20_u16, 40, 59] {
         for padding in [" ", "\u{a0}", "\u{3000}", "👩‍👧"] {
             for count in 0..usize::from(columns) {
@@ -225,7 +228,7 @@ fn completions_and_hints_stand_above_the_status_line() {
 }
 
 #[test]
-fn tiny_terminals_show_what_they_can() {
+fn tiny_terminals_show_the_most_important_parts() {
     let mut app = online([lobby(), direct()].concat());
     type_text(&mut app, "hello");
     app.state.say(NoticeKind::Error, "error: something".into());
@@ -331,7 +334,7 @@ proptest! {
             messages.push(shown);
         }
         let mut app = online(messages);
-        let waiting = waiting.into_iter().map(|text| Waiting { to: "#lobby".parse().unwrap(), text });
+        let waiting = waiting.into_iter().map(|text| Waiting { id: WAITING, to: "#lobby".parse().unwrap(), text });
         let newest: Vec<Waiting> = waiting.collect();
         app.update(Update::Outbox { count: newest.len(), newest }, NOW);
         for notice in notices {

@@ -1,5 +1,7 @@
-//! What the terminal face draws: everything that the engine has told, in one place. It changes by
-//! updates and answers alone, so that drawing is a pure function of it.
+//! The state that the terminal draws: everything that the engine has reported, in one place. It changes only by
+//! updates and answers, so that drawing is a pure function of it. A single [`conversation`] has a file of its own.
+
+mod conversation;
 
 use std::collections::VecDeque;
 
@@ -9,17 +11,12 @@ use crate::asking::update::{Connection, Update, Waiting};
 use crate::failure::Failure;
 use crate::reading::shown::Shown;
 
-/// Messages of a conversation that are loaded at most. Others are read from this machine's records when somebody goes
-/// there.
-pub const WINDOW: usize = 2_000;
+pub use conversation::{ConversationState, WINDOW};
 
-/// Messages that are taken out of the window together.
-const SLACK: usize = 200;
-
-/// Notices that are kept; the oldest go first.
+/// The most notices that are kept; the oldest go first.
 const NOTICES: usize = 200;
 
-/// The beginning of notices that are of no use any more once there is a connection.
+/// The beginning of notices that a new connection makes useless.
 const NOT_CONNECTED: &str = "not connected";
 
 /// Everything that the terminal shows.
@@ -35,91 +32,30 @@ pub struct State {
     pub numbers: Vec<Conversation>,
     /// The newest of the messages that the server has not stored yet.
     pub waiting: Vec<Waiting>,
-    /// What takes a while, while it does.
+    /// A description of the long task that is under way, if there is one.
     pub progress: Option<String>,
-    /// What was said to the user besides messages, oldest first.
+    /// Lines for the user that are not messages, oldest first.
     pub notices: VecDeque<Notice>,
-    /// The users who were online when it was last asked.
+    /// The users who were online at the last request for them.
     pub online: Vec<UserName>,
 }
 
-/// A conversation.
-#[derive(Debug, Clone)]
-pub struct ConversationState {
-    /// Its name.
-    pub name: Conversation,
-    /// What is loaded of it, in the order in which it is kept: a window of at most [`WINDOW`] and some more.
-    pub messages: Vec<Shown>,
-    /// Whether there are newer ones that are not loaded.
-    pub detached: bool,
-    /// Whether the user looks at older ones: then newer ones do not push them out.
-    pub held: bool,
-    /// The newest, by `seq`, without gaps, when what comes between is not there yet: see
-    /// [`Update::Newest`].
-    pub ahead: Vec<Shown>,
-    /// The newest `seq` that there is.
-    pub last: Seq,
-    /// The newest that the user has seen.
-    pub read: Seq,
-    /// Whether the first of `messages` is the first of the conversation.
-    pub complete: bool,
-    /// Whether older messages were asked for and have not come.
-    pub loading: bool,
-}
-
-impl ConversationState {
-    fn new(name: Conversation) -> Self {
-        Self {
-            name,
-            messages: Vec::new(),
-            detached: false,
-            held: false,
-            ahead: Vec::new(),
-            last: 0,
-            read: 0,
-            complete: false,
-            loading: false,
-        }
-    }
-
-    /// Puts a message behind the others; the oldest go when there are too many, or, while the user looks at those, the
-    /// new one is left to be read later.
-    fn push(&mut self, shown: Shown) {
-        let is_full = self.messages.len() >= WINDOW + SLACK;
-        if self.detached || (is_full && self.held) {
-            self.detached = true;
-            return;
-        }
-        if is_full {
-            self.messages.drain(..SLACK);
-            self.complete = false;
-        }
-        self.messages.push(shown);
-    }
-
-    /// Messages that the user has not seen.
-    pub fn unread(&self) -> u64 {
-        self.last.saturating_sub(self.read)
-    }
-}
-
-/// Something said to the user that is no message.
+/// A line for the user that is not a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)] // its names say it
 pub struct Notice {
-    /// Its kind.
     pub kind: NoticeKind,
-    /// Its text.
     pub text: String,
 }
 
 /// The kind of a notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoticeKind {
-    /// An answer.
+    /// An answer, or news.
     Info,
     /// Something was not done.
     Error,
-    /// What to do about that.
+    /// What to do about the error before it.
     Hint,
 }
 
@@ -155,7 +91,11 @@ impl State {
                 }
             }
             Update::Backlog(messages) => messages.into_iter().for_each(|shown| self.add(shown)),
-            Update::Judged(messages) => messages.iter().for_each(|shown| self.replace(shown)),
+            Update::Judged(messages) => {
+                for shown in &messages {
+                    self.conversation(&shown.conversation).replace(shown);
+                }
+            }
             Update::Message(shown) => self.add(*shown),
             Update::Outbox { newest, .. } => self.waiting = newest,
             Update::Notice(text) => self.say(NoticeKind::Info, text),
@@ -174,7 +114,7 @@ impl State {
             let is_over = |text: &str| text.trim_start_matches("error: ").starts_with(NOT_CONNECTED);
             self.notices.retain(|notice| !is_over(&notice.text));
         }
-        // While it is tried again the reason stays to be seen.
+        // During the next attempt the reason stays on the screen.
         let retrying = matches!(
             (&self.connection, &connection),
             (Some(Connection::Offline { .. }), Connection::Connecting { .. })
@@ -190,83 +130,31 @@ impl State {
     }
 
     fn add(&mut self, shown: Shown) {
-        let own = self.user.as_ref() == Some(&shown.from);
-        let conversation = self.conversation(&shown.conversation);
-        let seq = shown.seq;
-        match conversation.messages.last() {
-            Some(newest) if shown.place() <= newest.place() => return,
-            // A new generation stands below what was kept before.
-            Some(newest) if shown.generation > newest.generation => {}
-            Some(newest) if seq > newest.seq + 1 && !conversation.detached => conversation.messages.clear(),
-            _ => {}
-        }
-        if conversation.messages.is_empty() {
-            conversation.complete = shown.place() <= (0, 1);
-        }
-        // It has its place now.
-        conversation.ahead.retain(|ahead| ahead.seq > seq);
-        conversation.last = conversation.last.max(seq);
-        conversation.push(shown);
+        let own = self.is_own(&shown);
         if own {
-            conversation.read = conversation.read.max(seq);
+            // The report that it does not wait any more comes later.
+            self.waiting.retain(|waiting| waiting.id != shown.id);
         }
+        self.conversation(&shown.conversation).add(shown, own);
     }
 
-    /// Shows a message with its new verdict, where it is shown.
-    fn replace(&mut self, judged: &Shown) {
-        let ConversationState { messages, ahead, .. } = self.conversation(&judged.conversation);
-        for shown in messages.iter_mut().chain(ahead) {
-            if (shown.place(), shown.id) == (judged.place(), judged.id) {
-                *shown = judged.clone();
-            }
-        }
-    }
-
-    /// Shows a message that others come before which are not there yet.
     fn add_ahead(&mut self, shown: Shown) {
-        let own = self.user.as_ref() == Some(&shown.from);
-        let conversation = self.conversation(&shown.conversation);
-        let seq = shown.seq;
-        match conversation.ahead.last().or(conversation.messages.last()) {
-            Some(newest) if seq <= newest.seq => return,
-            Some(newest) if seq > newest.seq + 1 => conversation.ahead.clear(),
-            _ => {}
-        }
-        if conversation.ahead.len() >= WINDOW {
-            conversation.ahead.drain(..SLACK);
-        }
-        conversation.ahead.push(shown);
-        conversation.last = conversation.last.max(seq);
-        if own {
-            conversation.read = conversation.read.max(seq);
-        }
+        let own = self.is_own(&shown);
+        self.conversation(&shown.conversation).add_ahead(shown, own);
     }
 
-    /// Puts older messages in front of a conversation's.
+    fn is_own(&self, shown: &Shown) -> bool {
+        self.user.as_ref() == Some(&shown.from)
+    }
+
+    /// Puts older messages in front of a conversation's. `complete` is true if it begins with the first of them.
     pub fn add_older(&mut self, name: &Conversation, older: Vec<Shown>, complete: bool) {
-        let conversation = self.conversation(name);
-        conversation.loading = false;
-        let first = conversation.messages.first().map_or((u64::MAX, Seq::MAX), Shown::place);
-        let mut messages: Vec<Shown> = older.into_iter().filter(|shown| shown.place() < first).collect();
-        messages.append(&mut conversation.messages);
-        conversation.complete = complete || messages.first().is_some_and(|shown| shown.place() <= (0, 1));
-        if messages.len() > WINDOW + SLACK {
-            // The user looks at the older ones.
-            messages.truncate(WINDOW);
-            conversation.detached = true;
-        }
-        let newest = messages.iter().rev().find(|shown| !shown.set_aside);
-        conversation.last = conversation.last.max(newest.map_or(0, |shown| shown.seq));
-        conversation.messages = messages;
+        self.conversation(name).add_older(older, complete);
     }
 
     /// Goes back to the newest messages of a conversation.
     pub fn set_newest(&mut self, name: &Conversation, newest: Vec<Shown>, complete: bool) {
-        let conversation = self.conversation(name);
-        conversation.loading = false;
-        conversation.complete = complete;
-        conversation.detached = false;
-        conversation.messages = newest;
+        self.conversation(name).set_newest(newest, complete);
     }
 
     /// The conversation with this name, made if there is none.
@@ -291,15 +179,18 @@ impl State {
         Some(self.numbers.iter().position(|known| known == name)? + 1)
     }
 
-    /// The user has seen everything in a conversation; returns the newest `seq` if that is news.
-    pub fn mark_read(&mut self, name: &Conversation) -> Option<Seq> {
-        let conversation = self.conversation(name);
-        let news = conversation.read < conversation.last;
-        conversation.read = conversation.last;
-        news.then_some(conversation.last)
+    /// Takes away a conversation in which nothing was said. Its number is free again if it was the last one.
+    pub fn close(&mut self, name: &Conversation) {
+        self.conversations.retain(|conversation| conversation.name != *name);
+        self.numbers.pop_if(|last| last == name);
     }
 
-    /// Says something that is no message.
+    /// Marks everything in a conversation as read; returns the newest `seq` if it was not marked before.
+    pub fn mark_read(&mut self, name: &Conversation) -> Option<Seq> {
+        self.conversation(name).mark_read()
+    }
+
+    /// Adds a line that is not a message.
     pub fn say(&mut self, kind: NoticeKind, text: String) {
         while self.notices.len() >= NOTICES {
             self.notices.pop_front();
@@ -307,7 +198,7 @@ impl State {
         self.notices.push_back(Notice { kind, text });
     }
 
-    /// Says what was not done, and what to do about it.
+    /// Reports an error, and what to do about it.
     pub fn fail(&mut self, failure: &Failure) {
         self.progress = None;
         self.say(NoticeKind::Error, format!("error: {failure}"));
@@ -325,7 +216,7 @@ mod tests {
     use crate::link::LinkError;
     use crate::reading::shown::Verdict;
 
-    fn shown(conversation: &str, from: &str, seq: Seq) -> Shown {
+    pub(super) fn shown(conversation: &str, from: &str, seq: Seq) -> Shown {
         Shown {
             conversation: conversation.parse().unwrap(),
             seq,
@@ -350,94 +241,8 @@ mod tests {
         state
     }
 
-    fn seqs(state: &mut State) -> Vec<Seq> {
-        state.conversation(&Conversation::lobby()).messages.iter().map(|shown| shown.seq).collect()
-    }
-
     #[test]
-    fn each_message_is_there_once_and_in_order() {
-        let mut state = state();
-        state.apply(Update::Backlog(vec![shown("#lobby", "erik", 5), shown("#lobby", "erik", 6)]));
-        state.apply(Update::Message(Box::new(shown("#lobby", "erik", 6))));
-        state.apply(Update::Message(Box::new(shown("#lobby", "erik", 7))));
-        let older = vec![shown("#lobby", "erik", 4), shown("#lobby", "erik", 5)];
-        state.add_older(&Conversation::lobby(), older, false);
-        assert_eq!(seqs(&mut state), [4, 5, 6, 7]);
-    }
-
-    #[test]
-    fn what_is_read_ahead_stands_apart_until_what_comes_before_it_is_there() {
-        let mut state = state();
-        let newest = |messages: Vec<Shown>, settled| Update::Newest {
-            name: Conversation::lobby(),
-            messages,
-            read: 2,
-            settled,
-        };
-        state.apply(newest(vec![shown("#lobby", "erik", 1), shown("#lobby", "erik", 2)], true));
-        state.apply(newest(vec![shown("#lobby", "erik", 8), shown("#lobby", "erik", 9)], false));
-        // A live one goes on from there; what is known is not shown twice.
-        state.apply(newest(vec![shown("#lobby", "erik", 9)], false));
-        state.apply(newest(vec![shown("#lobby", "erik", 10)], false));
-        let ahead = |state: &mut State| -> Vec<Seq> {
-            state.conversation(&Conversation::lobby()).ahead.iter().map(|shown| shown.seq).collect()
-        };
-        assert_eq!((seqs(&mut state), ahead(&mut state)), (vec![1, 2], vec![8, 9, 10]));
-        assert_eq!(state.conversation(&Conversation::lobby()).unread(), 8);
-        for seq in 3..=9 {
-            let mut judged = shown("#lobby", "erik", seq);
-            judged.verdict = Verdict::Gap { missing: seq };
-            state.apply(Update::Message(Box::new(judged)));
-        }
-        assert_eq!((seqs(&mut state), ahead(&mut state)), ((1..=9).collect(), vec![10]));
-        // As it was judged in its turn.
-        let last = state.conversation(&Conversation::lobby()).messages.last().cloned().unwrap();
-        assert_eq!(last.verdict, Verdict::Gap { missing: 9 });
-    }
-
-    #[test]
-    fn what_is_loaded_is_a_window_and_older_or_newer_messages_stay_out_of_it() {
-        let mut state = state();
-        let lobby = Conversation::lobby();
-        let add = |state: &mut State, seqs: std::ops::RangeInclusive<Seq>| {
-            seqs.for_each(|seq| state.apply(Update::Message(Box::new(shown("#lobby", "erik", seq)))));
-        };
-        add(&mut state, 1..=10_000);
-        let loaded = seqs(&mut state);
-        assert!((WINDOW..=WINDOW + SLACK).contains(&loaded.len()), "{}", loaded.len());
-        assert!(loaded.iter().copied().eq(10_001 - loaded.len() as Seq..=10_000));
-        assert!(!state.conversation(&lobby).complete);
-        // Whoever looks at older ones keeps them.
-        state.conversation(&lobby).held = true;
-        let first = loaded[0];
-        add(&mut state, 10_001..=11_000);
-        assert_eq!(seqs(&mut state)[0], first + (10_000 - first + 1).saturating_sub(loaded.len() as Seq));
-        assert!(state.conversation(&lobby).detached && state.conversation(&lobby).last == 11_000);
-        let older = (first - 500..first).map(|seq| shown("#lobby", "erik", seq)).collect();
-        state.add_older(&lobby, older, false);
-        assert_eq!((seqs(&mut state)[0], seqs(&mut state).len()), (first - 500, WINDOW));
-        // And back.
-        let newest = (10_901..=11_000).map(|seq| shown("#lobby", "erik", seq)).collect();
-        state.set_newest(&lobby, newest, false);
-        add(&mut state, 11_001..=11_001);
-        assert_eq!((seqs(&mut state)[0], seqs(&mut state).len()), (10_901, 101));
-    }
-
-    #[test]
-    fn unread_counts_what_others_said_since_it_was_seen() {
-        let mut state = state();
-        let erik: Conversation = "@erik".parse().unwrap();
-        state.apply(Update::Message(Box::new(shown("@erik", "erik", 1))));
-        state.apply(Update::Message(Box::new(shown("@erik", "erik", 2))));
-        assert_eq!(state.conversation(&erik).unread(), 2);
-        assert_eq!(state.mark_read(&erik), Some(2));
-        assert_eq!(state.mark_read(&erik), None);
-        state.apply(Update::Message(Box::new(shown("@erik", "sam", 3))));
-        assert_eq!(state.conversation(&erik).unread(), 0);
-    }
-
-    #[test]
-    fn a_lost_connection_is_news_only_until_there_is_one_again() {
+    fn a_lost_connection_is_reported_until_there_is_one_again() {
         let mut state = state();
         let server: parlour_protocol::ServerAddress = "localhost".parse().unwrap();
         let offline = Connection::Offline { reason: LinkError::Lost.into(), retry: None };
@@ -458,7 +263,7 @@ mod tests {
         state.apply(Update::Message(Box::new(shown("@anna", "anna", 1))));
         let names: Vec<String> = state.conversations.iter().map(|c| c.name.to_string()).collect();
         assert_eq!(names, ["#lobby", "@anna", "@zoe"]);
-        // Numbers stay with whom they were given to.
+        // A number stays with the conversation that got it.
         assert_eq!(
             ["#lobby", "@zoe", "@anna"].map(|name| state.number(&name.parse().unwrap())),
             [1, 2, 3].map(Some)
@@ -466,11 +271,32 @@ mod tests {
     }
 
     #[test]
-    fn logging_out_leaves_nothing_of_the_user() {
+    fn a_message_stops_waiting_when_it_is_shown_as_stored() {
+        let mut state = state();
+        let waiting =
+            |id| Waiting { id: MessageId::from_bytes([id; 16]), to: Conversation::lobby(), text: "x".into() };
+        state.apply(Update::Outbox { count: 2, newest: vec![waiting(1), waiting(2)] });
+        state.apply(Update::Message(Box::new(shown("#lobby", "sam", 1))));
+        assert_eq!(state.waiting, [waiting(2)]);
+    }
+
+    #[test]
+    fn logging_out_removes_everything_of_the_user() {
         let mut state = state();
         state.apply(Update::Message(Box::new(shown("@erik", "erik", 1))));
         state.apply(Update::LoggedOut { reason: LinkError::Dismissed("revoked".into()).into() });
         assert!(state.user.is_none() && state.conversations.is_empty());
         assert_eq!(state.notices.len(), 1);
+    }
+
+    #[test]
+    fn a_conversation_that_is_closed_at_once_takes_no_number() {
+        let mut state = state();
+        let [erik, nobody, zoe] = ["@erik", "@nobody", "@zoe"].map(|name| name.parse().unwrap());
+        state.conversation(&erik);
+        state.conversation(&nobody);
+        state.close(&nobody);
+        state.conversation(&zoe);
+        assert_eq!([&erik, &nobody, &zoe].map(|name| state.number(name)), [Some(2), None, Some(3)]);
     }
 }

@@ -1,4 +1,4 @@
-//! The terminal itself: taken for as long as a [`Screen`] lives, and given back however that ends.
+//! The terminal itself: taken as long as a [`Screen`] lives, and given back however that ends.
 
 use std::io::{self, BufWriter, Stdout, Write as _, stdout};
 use std::sync::Once;
@@ -25,16 +25,16 @@ use super::ascii;
 use super::rows::{self, Rows};
 use crate::locale::Charset;
 
-/// Events that were not taken yet; with more, the terminal is not read.
+/// The most events that wait; after that the terminal is not read.
 const EVENTS: usize = 256;
 
-/// Bytes of a frame that are written at once.
+/// The most bytes of a frame that are written at once.
 const FRAME_BYTES: usize = 64 * 1024;
 
-/// Time for a stop signal to take effect; it comes to whichever thread the system chooses.
+/// The time for a stop signal to take effect, since the system chooses the thread that gets it.
 const STOPPING: Duration = Duration::from_millis(100);
 
-/// Whether the terminal is ours now.
+/// True while the terminal is ours.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The terminal, taken.
@@ -44,10 +44,10 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    /// Takes the terminal, which understands these characters.
+    /// Takes a terminal that understands these characters.
     pub(super) fn open(charset: Charset) -> io::Result<Self> {
         restore_on_panic();
-        // Made first, so that it is dropped whatever fails after it.
+        // Made first, so that it is dropped if a later step fails.
         let writer = BufWriter::with_capacity(FRAME_BYTES, stdout());
         let screen = Self { terminal: Terminal::new(Rows::new(writer))?, charset };
         take()?;
@@ -58,7 +58,7 @@ impl Screen {
         self.terminal.size()
     }
 
-    /// Draws what changed since the last time.
+    /// Draws the changes since the last call.
     pub(super) fn draw(&mut self, draw: impl Fn(&mut Frame<'_>)) -> io::Result<()> {
         queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
         let charset = self.charset;
@@ -82,9 +82,16 @@ impl Screen {
     /// Gives the terminal back to the shell until the user comes back.
     pub(super) fn suspend(&mut self) -> io::Result<()> {
         give_back();
-        // The whole job, as the terminal itself does it: `make` may stand between us and the shell.
+        // Stops the whole job, as the terminal itself does: `make` may be between us and the shell.
         kill(Pid::from_raw(0), Signal::SIGTSTP)?;
         std::thread::sleep(STOPPING);
+        self.take_again()
+    }
+
+    /// Takes the terminal from a shell that may have used it meanwhile, and makes the next draw a full one.
+    pub(super) fn take_again(&mut self) -> io::Result<()> {
+        // Otherwise crossterm, which does not ask the terminal, takes it for raw already.
+        disable_raw_mode()?;
         take()?;
         self.clear()
     }
@@ -92,7 +99,7 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        // What was not written yet must not come after the terminal is given back.
+        // Nothing may be written after the terminal is given back.
         let _ = self.terminal.backend_mut().flush();
         give_back();
     }
@@ -101,11 +108,11 @@ impl Drop for Screen {
 fn take() -> io::Result<()> {
     TAKEN.store(true, Ordering::SeqCst);
     enable_raw_mode()?;
-    // A cluster that takes more cells here than we count must not reach the next row.
+    // A cluster that is wider on this terminal than counted must not reach the next row.
     execute!(stdout(), EnterAlternateScreen, DisableLineWrap, EnableBracketedPaste, EnableFocusChange)
 }
 
-/// Does nothing when the terminal is not ours. What fails cannot be helped: the terminal may be gone.
+/// Does nothing if the terminal is not ours. Errors are ignored: the terminal may be gone.
 fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         leave_screen();
@@ -113,7 +120,7 @@ fn give_back() {
     }
 }
 
-/// Undoes what [`take`] has the terminal show, not how it takes keys.
+/// Undoes the changes of [`take`] to the screen, but not those to the keyboard's settings.
 pub(crate) fn leave_screen() {
     let _ = execute!(
         stdout(),
@@ -126,7 +133,7 @@ pub(crate) fn leave_screen() {
     );
 }
 
-/// A panic's message is to be read on the terminal as the user knows it.
+/// Gives the terminal back before a panic's message is written.
 fn restore_on_panic() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -138,8 +145,8 @@ fn restore_on_panic() {
     });
 }
 
-/// What the user does. It is read in a thread of its own: the reader does not return any more when the
-/// terminal is gone, and must not keep us from leaving then.
+/// The events of the terminal. They are read in a thread of its own, because the reader does not return once the
+/// terminal is gone, and must not delay the end of the client.
 pub(super) fn events() -> mpsc::Receiver<io::Result<Event>> {
     let (send, events) = mpsc::channel(EVENTS);
     tokio::task::spawn_blocking(move || {
@@ -154,11 +161,19 @@ pub(super) fn events() -> mpsc::Receiver<io::Result<Event>> {
     events
 }
 
-/// The signals that ask us to leave.
+/// The signals that the face acts on.
 pub(super) struct Signals {
     terminate: unix::Signal,
     hang_up: unix::Signal,
     interrupt: unix::Signal,
+    go_on: unix::Signal,
+}
+
+/// The meaning of a signal.
+pub(super) enum Order {
+    Leave,
+    /// The job was stopped and goes on: the shell may have used the terminal meanwhile.
+    GoOn,
 }
 
 impl Signals {
@@ -167,15 +182,17 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             hang_up: signal(SignalKind::hangup())?,
             interrupt: signal(SignalKind::interrupt())?,
+            go_on: signal(SignalKind::from_raw(Signal::SIGCONT as i32))?,
         })
     }
 
-    /// Waits for one of them.
-    pub(super) async fn come(&mut self) {
+    /// Waits for the next one.
+    pub(super) async fn next(&mut self) -> Order {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.hang_up.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Order::Leave,
+            _ = self.hang_up.recv() => Order::Leave,
+            _ = self.interrupt.recv() => Order::Leave,
+            _ = self.go_on.recv() => Order::GoOn,
         }
     }
 }

@@ -1,5 +1,4 @@
-//! What a user has before them besides the [`State`]: where they are, what they write, how far they
-//! scrolled.
+//! The user's view of the [`State`]: the open conversation, the text in the input, the scroll position.
 
 use std::collections::HashMap;
 
@@ -14,45 +13,45 @@ use super::state::{ConversationState, State};
 /// The view.
 #[derive(Debug, Clone)]
 pub(super) struct View {
-    /// The whole terminal.
+    /// The size of the terminal.
     pub(super) size: Size,
-    /// The conversation that is shown, and that a text goes to.
+    /// The conversation that is shown, and that gets the next text.
     pub(super) selected: Conversation,
-    /// The one before.
+    /// The conversation that was shown before.
     pub(super) previous: Conversation,
     pub(super) composer: Composer,
-    /// What is begun in other conversations.
+    /// The drafts in other conversations.
     drafts: HashMap<Conversation, Composer>,
     pub(super) history: History,
     pub(super) scroll: Scroll,
-    /// The newest message that was seen before; behind it stands what is new.
+    /// The newest message that was seen before; a line below it marks the new ones.
     pub(super) marker: Option<Seq>,
     /// How far the help is scrolled, while it is open.
     pub(super) help: Option<usize>,
-    /// Whether the terminal has the focus.
+    /// True while the terminal has the focus.
     pub(super) focused: bool,
     pub(super) completion: Option<Completion>,
-    /// Something to be said until the next key.
+    /// A hint that is shown until the next key.
     pub(super) hint: Option<&'static str>,
-    /// Where we are, or were, connected.
+    /// The server of this connection, or of the last one.
     pub(super) server: Option<ServerAddress>,
-    /// When the next try to connect comes.
+    /// The time of the next attempt to connect.
     pub(super) retry_at: Option<Timestamp>,
-    /// Whom a login is under way for.
+    /// The user whose login is under way.
     pub(super) logging_in: Option<UserName>,
     /// The users whose keys are on this machine.
     pub(super) profiles: Vec<UserName>,
 }
 
-/// What stands in the lowest row of the messages.
+/// The content of the lowest row of the messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Scroll {
-    /// Whatever is newest.
+    /// The newest message.
     #[default]
     Newest,
-    /// This row of this message. It stays there whatever comes in below or above.
+    /// This row of this message, which stays there when messages are added below or above.
     At {
-        /// The message; 0 is what stands above all, the greatest number what stands below all.
+        /// The message; 0 is the block above all messages, the greatest number the one below them.
         seq: Seq,
         /// The generation that the message is kept under.
         generation: u64,
@@ -62,7 +61,7 @@ pub(super) enum Scroll {
 }
 
 impl View {
-    /// A view of nothing yet.
+    /// An empty view.
     pub(super) fn new(profiles: Vec<UserName>) -> Self {
         Self {
             size: Size::new(80, 24),
@@ -84,12 +83,12 @@ impl View {
         }
     }
 
-    /// The conversation that is shown, as far as there is one.
+    /// The state of the selected conversation, if it exists.
     pub(super) fn conversation<'a>(&self, state: &'a State) -> Option<&'a ConversationState> {
         state.conversations.iter().find(|conversation| conversation.name == self.selected)
     }
 
-    /// Goes to a conversation. What was begun here stays here.
+    /// Goes to a conversation. The draft stays with the one that was open.
     pub(super) fn select(&mut self, name: &Conversation, state: &State) {
         if *name != self.selected {
             let draft = self.drafts.remove(name).unwrap_or_default();
@@ -104,13 +103,12 @@ impl View {
         self.mark(state);
     }
 
-    /// Puts the line between what was seen and what is new.
+    /// Sets the mark between seen and new messages.
     pub(super) fn mark(&mut self, state: &State) {
         self.marker = self.conversation(state).filter(|c| c.unread() > 0).map(|c| c.read);
     }
 
-    /// Puts a line back for the user to mend, unless they are writing something else there: then it is
-    /// among the lines sent before.
+    /// Brings a refused line back for correction, unless there is a new draft: then Up brings it back.
     pub(super) fn give_back(&mut self, to: &Conversation, line: &str) {
         let composer = if *to == self.selected {
             &mut self.composer
@@ -120,12 +118,12 @@ impl View {
         if composer.is_empty() {
             composer.give_back(line);
             if *to == self.selected {
-                self.hint = Some("the next text takes this line's place; Left or End keeps it");
+                self.hint = Some("typing replaces this line; press Left or End to edit it");
             }
         }
     }
 
-    /// Forgets what a user typed, for the next one.
+    /// Removes everything that one user typed, before another one logs in.
     pub(super) fn forget(&mut self) {
         self.composer = Composer::default();
         self.drafts.clear();
@@ -138,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_begun_in_a_conversation_stays_there() {
+    fn each_conversation_keeps_its_draft() {
         let (mut view, state) = (View::new(Vec::new()), State::default());
         let erik = "@erik".parse().unwrap();
         view.composer.insert("for all");
@@ -152,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_comes_back_only_where_nothing_is_begun() {
+    fn a_refused_line_comes_back_only_if_there_is_no_draft() {
         let mut view = View::new(Vec::new());
         let erik = "@erik".parse().unwrap();
         view.give_back(&erik, "hello");

@@ -1,45 +1,45 @@
-//! What somebody may have meant by a command that there is not.
+//! Guesses the command that was meant by an unknown one.
 
 use super::WORDS;
 
-/// Commands of other programs, and what does the same here.
-const ELSEWHERE: [(&[&str], &str); 7] = [
-    (&["/q", "/bye", "/logout", "/close", "/disconnect"], "/exit leaves"),
+/// Commands of other programs, and advice on doing the same here.
+const ELSEWHERE: [(&[&str], &str); 8] = [
+    (&["/q", "/bye", "/logout", "/close", "/disconnect"], "/exit ends the client"),
     (
         &["/query", "/chat", "/dm", "/pm", "/tell", "/whisper", "/w", "/m", "/privmsg"],
-        "@NAME TEXT says it to NAME alone; @NAME goes there (in the terminal)",
+        "@NAME TEXT says it to NAME alone; in the terminal, @NAME opens the conversation",
     ),
     (&["/me", "/action"], "there is no /me: say it in words"),
-    (&["/who", "/names", "/list", "/online", "/whois"], "/users says who is online"),
-    (&["/join", "/j", "/switch", "/go"], "/open #CHANNEL goes to a conversation (in the terminal)"),
-    (&["/nick", "/signup", "/name"], "/register NAME takes a name"),
-    (&["/say"], "a text without a command is said as it is"),
+    (&["/who", "/names", "/list", "/online", "/whois"], "/users lists the users who are online"),
+    (&["/join", "/j", "/switch", "/go"], "in the terminal, /open #CHANNEL opens a conversation"),
+    (&["/nick", "/name"], "a name cannot be changed; a guest takes one with /register NAME"),
+    (&["/signup"], "/register NAME takes a name"),
+    (&["/say"], "a line without a command is sent as it is"),
 ];
 
-/// The most letters that may be wrong.
+/// The most wrong letters in a mistyped command.
 const WRONG: usize = 2;
 
-/// A hint for a command that there is not.
+/// The hint for an unknown command.
 pub(super) fn meant(name: &str) -> String {
-    let rest = "/help lists the commands; //text sends a text that begins with a slash";
     let elsewhere = ELSEWHERE.iter().find(|(names, _)| names.contains(&name)).map(|(_, hint)| *hint);
     if let Some(hint) = elsewhere {
-        return format!("{hint}; {rest}");
+        return hint.to_owned();
     }
     let names = WORDS.iter().flat_map(|word| [Some(word.name), word.alias]).flatten();
     let nearest = names.map(|known| (distance(name, known), known)).min();
     match nearest {
-        // Of a short word most letters have to be right.
+        // Most letters of a short word have to be right.
         Some((wrong, known)) if wrong <= WRONG && 2 * wrong + 1 < name.chars().count() => {
-            format!("did you mean {known}? {rest}")
+            format!("did you mean {known}?")
         }
-        _ => rest.to_owned(),
+        _ => "/help lists the commands; //text sends a text that begins with a slash".to_owned(),
     }
 }
 
-/// Letters to be put in, taken out, replaced, or swapped with their neighbours, until one word is the other.
+/// The number of letters to insert, delete, replace or swap with a neighbour until one word is the other.
 fn distance(one: &str, other: &str) -> usize {
-    // Longer ones are no slips of the fingers.
+    // A longer word is not a mistyped command.
     let (one, other): (Vec<char>, Vec<char>) = (one.chars().take(16).collect(), other.chars().collect());
     let mut before: Vec<usize> = Vec::new();
     let mut above: Vec<usize> = (0..=other.len()).collect();
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slips_of_the_fingers_are_near() {
+    fn a_mistyped_command_is_near_the_real_one() {
         for (one, other, letters) in
             [("/users", "/users", 0), ("/user", "/users", 1), ("/qiut", "/quit", 1), ("/xyzzy", "/help", 5)]
         {

@@ -1,5 +1,5 @@
-//! What the broker keeps: it reads what looking up names reads, asks name servers, and makes sockets in the
-//! folders of profiles. It writes no file and reads no key.
+//! The broker's confinement: it may read the files of name services, ask name servers, and make sockets in the
+//! folders of profiles. It may not write a file or read a key.
 
 use std::path::{Path, PathBuf};
 
@@ -8,8 +8,8 @@ use parlour_sandbox::{Access, Confinement, Mode, Signals, SystemCalls};
 use crate::profile::{Profiles, make_private};
 use crate::start::StartError;
 
-/// Name services and their libraries, and addresses of name servers where others write them. `/etc` as a
-/// whole, since its files are replaced while the client runs.
+/// Name services with their libraries, and the places where other programs write the addresses of name servers.
+/// `/etc` as a whole, because its files are replaced while the client runs.
 const READ: [&str; 11] = [
     "/etc",
     "/lib",
@@ -24,20 +24,20 @@ const READ: [&str; 11] = [
     "/proc/sys/vm/overcommit_memory",
 ];
 
-/// Where name services have their sockets.
+/// The folders of name services' sockets.
 const NAME_SERVICES: [&str; 3] = ["/run", "/var/run", "/var/lib/sss/pipes"];
 
-/// Name servers are asked by TCP when an answer is long.
+/// The port of name servers, which send long answers by TCP.
 const DNS: u16 = 53;
 
-/// Folders that were made so that the client can write them.
+/// The broker's rules, and the folders that were made so that the client can write in them.
 pub(super) struct Confined {
     made: Vec<PathBuf>,
     paths: Vec<(PathBuf, Access)>,
 }
 
 impl Confined {
-    /// Makes the folder of keys, for there can be no rule for what is not there.
+    /// Makes the folder of keys if it is missing, because a rule needs an existing folder.
     pub(super) fn prepare(profiles: &Profiles, mode: Mode) -> Self {
         let made = if mode == Mode::Off { Vec::new() } else { make(profiles.folder()) };
         let with =
@@ -53,8 +53,8 @@ impl Confined {
         Self { made, paths }
     }
 
-    /// Confines this process, which has one thread; it may signal `client` alone. The client says what is
-    /// missing.
+    /// Confines this process, which has one thread; it may signal only `client`. The client warns about parts of the
+    /// sandbox that are missing.
     pub(super) fn apply(self, mode: Mode, client: u32) -> Result<Self, StartError> {
         let confinement = Confinement {
             paths: self.paths.clone(),
@@ -71,10 +71,10 @@ impl Confined {
         }
     }
 
-    /// Removes the folders that were made and are still empty: of a start that failed nothing is left.
+    /// Removes the folders that were made and are still empty, so that a failed start leaves nothing.
     pub(super) fn undo(self) {
         for folder in self.made {
-            // One that is not empty stays, and those above it.
+            // A folder that is not empty stays, and so do those above it.
             let _ = std::fs::remove_dir(folder);
         }
     }
@@ -84,6 +84,6 @@ impl Confined {
 fn make(folder: &Path) -> Vec<PathBuf> {
     let missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
     let made: Vec<PathBuf> = folder.ancestors().take_while(missing).map(Path::to_owned).collect();
-    // Where it cannot be made nothing can be registered, and that is when it is said.
+    // If this fails, registering will fail too, and that reports the reason.
     if make_private(folder).is_ok() { made } else { Vec::new() }
 }

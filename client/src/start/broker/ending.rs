@@ -1,8 +1,10 @@
-//! Signals on their way to the client, and ending as it ended.
+//! Passes signals on to the client, and ends this process as the client ended.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ExitCode, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use nix::errno::Errno;
 use nix::libc;
@@ -10,8 +12,9 @@ use nix::sys::signal::{SigSet, Signal, kill, raise};
 use nix::sys::signalfd::SignalFd;
 use nix::unistd::Pid;
 
-/// Those that are for the client. What stops a job stops this process too, so that the shell sees it.
-const PASSED_ON: [Signal; 7] = [
+/// Signals that are passed on. Signals that stop a job are not: they stop this process too, so that the shell
+/// notices. The one that continues it is, since the client redraws the screen then.
+const PASSED_ON: [Signal; 8] = [
     Signal::SIGINT,
     Signal::SIGTERM,
     Signal::SIGHUP,
@@ -19,17 +22,25 @@ const PASSED_ON: [Signal; 7] = [
     Signal::SIGUSR1,
     Signal::SIGUSR2,
     Signal::SIGWINCH,
+    Signal::SIGCONT,
 ];
 
-/// Ends at these are somebody's wish, and need no word.
-const WISHED: [Signal; 5] =
+/// Signals by which somebody ends the client on purpose; they need no report.
+const ON_PURPOSE: [Signal; 5] =
     [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGPIPE];
 
-/// The signals that this process takes instead of ending at them.
+/// Has the system report the end of the client and keep its exit status. A process that is started with `SIGCHLD`
+/// ignored, as some supervisors start theirs, is told neither. To be called before the client is started.
+pub(super) fn expect_client() -> io::Result<()> {
+    // Any handler ends the ignoring; the signal itself is read from `Signals`.
+    signal_hook::flag::register(Signal::SIGCHLD as i32, Arc::new(AtomicBool::new(false))).map(drop)
+}
+
+/// The signals that this process takes instead of ending by them.
 pub(super) struct Signals(SignalFd);
 
 impl Signals {
-    /// From now on. What is started after this has them blocked.
+    /// Takes signals from now on. Processes started after this begin with them blocked.
     pub(super) fn take() -> io::Result<Self> {
         let taken: SigSet = PASSED_ON.into_iter().chain([Signal::SIGCHLD]).collect();
         taken.thread_block()?;
@@ -40,7 +51,7 @@ impl Signals {
     pub(super) fn wait(&self, client: &mut Child) -> io::Result<ExitStatus> {
         let process = Pid::from_raw(i32::try_from(client.id()).map_err(io::Error::other)?);
         loop {
-            // Also one that ended before anybody waited.
+            // It may have ended before the first wait.
             if let Some(status) = client.try_wait()? {
                 return Ok(status);
             }
@@ -49,7 +60,7 @@ impl Signals {
                 Ok(None) | Err(Errno::EINTR) => continue,
                 Err(error) => return Err(error.into()),
             };
-            // What the terminal sends goes to the whole job, and so to the client.
+            // The terminal sends a signal to the whole job, including the client.
             let from_terminal = signal.ssi_code == libc::SI_KERNEL;
             let number = i32::try_from(signal.ssi_signo).map_err(io::Error::other)?;
             match Signal::try_from(number) {
@@ -62,13 +73,13 @@ impl Signals {
     }
 }
 
-/// Ends this process by the signal that ended the client, or gives its exit status.
+/// Ends this process by the signal that ended the client, or returns the client's exit status.
 pub(super) fn like(status: ExitStatus) -> ExitCode {
     let Some(number) = status.signal() else {
         return ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(2));
     };
     if let Ok(signal) = Signal::try_from(number) {
-        if !WISHED.contains(&signal) {
+        if !ON_PURPOSE.contains(&signal) {
             eprintln!("error: the client was ended by a signal ({signal})");
         }
         let mut alone = SigSet::empty();
@@ -76,6 +87,6 @@ pub(super) fn like(status: ExitStatus) -> ExitCode {
         // Does not return, unless this signal is ignored here.
         let _ = alone.thread_unblock().and_then(|()| raise(signal));
     }
-    // As a shell tells it.
+    // The status that a shell would report.
     ExitCode::from(u8::try_from(128 + number).unwrap_or(2))
 }

@@ -1,5 +1,5 @@
-//! Answering the client: names are looked up, and sockets made and found. A client that was taken over asks as
-//! well, so every argument is parsed here, and nobody is waited for.
+//! Answers the client's requests: looks names up, and makes and connects sockets. The client may be under an
+//! attacker's control, so every argument is parsed here, and sending an answer never blocks.
 
 use std::io;
 use std::net::ToSocketAddrs as _;
@@ -15,13 +15,13 @@ use crate::broker::{Answer, Request, receive, send};
 use crate::control;
 use crate::profile::Profiles;
 
-/// Requests at the same time; further ones are refused.
+/// The most requests at the same time; further ones are refused.
 const AT_ONCE: usize = 8;
 
-/// Addresses of one server that are told; a client tries them in turn.
+/// The most addresses of one server that are returned; a client tries them in turn.
 const ADDRESSES: usize = 16;
 
-/// Serves while the client lives.
+/// The answering side.
 pub(super) struct Serving {
     profiles: Arc<Profiles>,
 }
@@ -31,27 +31,27 @@ impl Serving {
         Self { profiles: Arc::new(profiles) }
     }
 
-    /// Serves from a thread of its own, which the end of this process ends.
+    /// Serves on a thread of its own, which ends with this process.
     pub(super) fn begin(self, client: OwnedFd) -> io::Result<()> {
         thread::Builder::new().name("requests".to_owned()).spawn(move || self.serve(&client)).map(drop)
     }
 
     fn serve(self, client: &OwnedFd) {
-        // Each request under way holds one more.
+        // Each request under way holds a reference.
         let running = Arc::new(());
-        // A client that does not keep to the form is not served any more.
+        // A malformed request ends the service.
         while let Ok(Some((request, Some(answers)))) = receive(client) {
             let Ok(request) = serde_json::from_slice::<Request>(&request) else { return };
             if Arc::strong_count(&running) > AT_ONCE {
-                tell(&answers, &Answer::Failed("too many requests at once".to_owned()), None);
+                reply(&answers, &Answer::Failed("too many requests at once".to_owned()), None);
                 continue;
             }
             let (profiles, place) = (Arc::clone(&self.profiles), Arc::clone(&running));
-            // Where there can be no thread, the channel for the answer closes.
+            // If no thread can be started, the channel for the answer closes.
             let _ = thread::Builder::new().spawn(move || {
                 match answer(&profiles, request) {
-                    Ok((answer, socket)) => tell(&answers, &answer, socket.as_ref()),
-                    Err(error) => tell(&answers, &Answer::Failed(error.to_string()), None),
+                    Ok((answer, socket)) => reply(&answers, &answer, socket.as_ref()),
+                    Err(error) => reply(&answers, &Answer::Failed(error.to_string()), None),
                 }
                 drop(place);
             });
@@ -72,8 +72,8 @@ fn answer(profiles: &Profiles, request: Request) -> io::Result<(Answer, Option<O
     })
 }
 
-fn tell(client: &OwnedFd, answer: &Answer, socket: Option<&OwnedFd>) {
-    // A client that does not wait any more needs none.
+fn reply(client: &OwnedFd, answer: &Answer, socket: Option<&OwnedFd>) {
+    // This fails if the client has stopped waiting.
     if let Ok(answer) = serde_json::to_vec(answer) {
         let _ = send(client, &answer, socket.map(AsFd::as_fd));
     }

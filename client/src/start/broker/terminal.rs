@@ -1,4 +1,4 @@
-//! Giving the terminal back when the client could not.
+//! Restores the terminal if the client could not.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp
 
 use crate::face::tui;
 
-/// How the terminal was before the client had it, if there is one.
+/// The terminal's settings before the client changed them, if there is a terminal.
 pub(super) struct Terminal(Option<Termios>);
 
 impl Terminal {
@@ -15,12 +15,12 @@ impl Terminal {
         Self(tcgetattr(io::stdin()).ok())
     }
 
-    /// Makes it as it was, if it takes keys one by one that it took in lines, and is ours.
+    /// Restores the settings, if the client left the terminal in raw mode and it is ours.
     pub(super) fn restore(&self) {
         let Some(before) = &self.0 else { return };
         let in_lines = |settings: &Termios| settings.local_modes.contains(LocalModes::ICANON);
         let left_raw = tcgetattr(io::stdin()).is_ok_and(|now| in_lines(before) && !in_lines(&now));
-        // A job in the background must do nothing to the shell's. One that no shell controls is ours.
+        // A job in the background must not touch the shell's terminal. One that no shell controls is ours.
         let is_ours = tcgetpgrp(io::stdin()).map_or(true, |job| job == getpgrp());
         if left_raw && is_ours {
             tui::leave_screen();

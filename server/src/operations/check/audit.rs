@@ -1,4 +1,4 @@
-//! Checks that the audit log is as the server wrote it.
+//! Checks that nobody changed the audit log.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use parlour_upkeep::Finding;
 
 use crate::store::{AuditFile, Verdict};
 
-/// Follows the chain of the log in this database.
+/// Checks the chain of the log in this database.
 pub(super) fn find(database: &Path) -> Finding {
     match AuditFile::open(database).and_then(|log| log.verify()) {
         Ok(verdict @ Verdict::Sound { .. }) => Finding::well("audit", verdict.to_string()),
@@ -15,6 +15,6 @@ pub(super) fn find(database: &Path) -> Finding {
     }
 }
 
-/// Nothing can put it right, and nothing else depends on it.
+/// Advice about a changed log. It cannot be repaired, and nothing else depends on it.
 const BROKEN: &str = "somebody or the disk has changed it: keep a copy of the database, and compare the log with the one \
     in an older backup";

@@ -28,18 +28,18 @@ pub(super) async fn find_metrics(metrics: Option<&str>, data: Option<&Path>) -> 
         .await
 }
 
-/// An address that somebody named.
+/// An address in the configuration.
 struct Port<'a> {
     what: &'static str,
-    /// The option by which.
+    /// The option that names it.
     option: &'static str,
-    /// Its place among those that a server notes.
+    /// Its place among the addresses that a server notes.
     place: usize,
     data: Option<&'a Path>,
 }
 
 impl Port<'_> {
-    /// Tries to listen, and lets go again.
+    /// Tries to listen on the address, and closes it again.
     async fn look(&self, address: Option<Result<SocketAddr, StartError>>) -> Finding {
         let Self { what, option, .. } = *self;
         let address = match address {
@@ -64,7 +64,7 @@ impl Port<'_> {
         }
     }
 
-    /// Our own server may be the one that listens.
+    /// A finding for an address in use, perhaps by our own server.
     fn taken(&self, address: SocketAddr) -> Finding {
         let another = format!("stop the program that listens there, or {}", self.other());
         let wrong = |fix| Finding::wrong(self.what, format!("another program listens on {address}"), fix);

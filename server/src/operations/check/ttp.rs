@@ -8,7 +8,7 @@ use tokio::net::UnixStream;
 
 use crate::accounts::ttp_client::TtpClient;
 
-/// Asks it for revocations that are still to come, which changes nothing.
+/// Asks it for later revocations than any, which changes nothing.
 pub(super) async fn find(socket: Option<&Path>) -> Finding {
     let Some(socket) = socket else {
         return Finding::not_checked("ttp", "no --ttp was given");

@@ -1,5 +1,6 @@
-//! Refuses requests that were not made for this machine. A web page from elsewhere can have its own name resolve to a
-//! loopback address, and would then read what is said here (DNS rebinding); but the browser says that name in `Host`.
+//! Refuses requests that were not made for this machine. A web page can have its own name resolve to a loopback
+//! address, to read these answers through a browser on this machine (DNS rebinding). But the browser sends that name
+//! in `Host`.
 
 use std::net::IpAddr;
 
@@ -9,11 +10,13 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-const ELSEWHERE: &str = "this is for requests to localhost, with the port that is listened on\n";
+const ELSEWHERE: &str = "only requests to localhost, with the port of this server, are answered\n";
 
-/// Passes on a request whose one `Host` names this machine, and this port if it names any.
+/// Passes on a request whose only `Host` names this machine, and this port if it names any. If the request names a
+/// host in its target as well, that one too.
 pub(super) async fn check(port: u16, request: Request, next: Next) -> Response {
-    if is_here(request.headers(), port) {
+    let target = request.uri().authority();
+    if is_here(request.headers(), port) && target.is_none_or(|authority| is_local(authority, port)) {
         next.run(request).await
     } else {
         (StatusCode::MISDIRECTED_REQUEST, ELSEWHERE).into_response()
@@ -26,11 +29,15 @@ fn is_here(headers: &HeaderMap, port: u16) -> bool {
     let Some(authority) = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()) else {
         return false;
     };
+    is_local(&authority, port)
+}
+
+fn is_local(authority: &Authority, port: u16) -> bool {
     let name = authority.host();
     let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
     let is_loopback = name.eq_ignore_ascii_case("localhost")
         || bare.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback());
-    // A name of a user in front does not belong here, and is no prefix.
+    // With a user's name in front, as in `a@localhost`, there is no such prefix.
     let rest = authority.as_str().strip_prefix(name);
     is_loopback && (rest == Some("") || rest == Some(format!(":{port}").as_str()))
 }
@@ -40,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_names_of_this_machine_with_this_port_or_none_are_here() {
+    fn only_loopback_names_with_this_port_or_none_are_accepted() {
         let is = |host: &str| {
             let mut headers = HeaderMap::new();
             headers.append(header::HOST, host.parse().unwrap());

@@ -1,4 +1,4 @@
-//! Values that are not counted, but looked at when somebody asks.
+//! Values that are not counted, but read at each request.
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use prometheus_client::registry::Unit;
 
 use crate::edge::entrance::Entrance;
 
-/// A look at the gate, the hub, the queues and the certificates.
+/// Reads the gate, the hub, the queues and the certificates.
 pub(super) struct Live {
     entrance: Arc<Entrance>,
 }
@@ -21,14 +21,14 @@ impl Live {
         Self { entrance }
     }
 
-    /// Sessions that are logged in, and guests.
+    /// The numbers of users' sessions and of guests'.
     fn sessions(&self) -> [(&'static str, u64); 2] {
         let users = count(self.entrance.services.hub.everyone().len());
         let all = u64::try_from(self.entrance.services.metrics.sessions.get()).unwrap_or(0);
         [("user", users), ("guest", all.saturating_sub(users))]
     }
 
-    /// Bytes that wait for sessions that are logged in: in all, and for the one for which most do.
+    /// The bytes that wait for users' sessions: for all together, and for the one that lags most.
     fn outgoing(&self) -> (u64, u64) {
         let everyone = self.entrance.services.hub.everyone();
         let each = everyone.iter().map(|peer| count(peer.outbox.on_their_way()));
@@ -51,10 +51,15 @@ impl Collector for Live {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let (outgoing, longest) = self.outgoing();
         for (name, help, unit, value) in [
-            ("connections", "Connections, also without TLS so far.", None, self.entrance.gate.connections()),
+            (
+                "connections",
+                "Connections, including those still in their handshake.",
+                None,
+                self.entrance.gate.connections(),
+            ),
             (
                 "handshakes_under_way",
-                "Handshakes being computed.",
+                "TLS handshakes under way.",
                 None,
                 self.entrance.gate.handshakes_under_way(),
             ),
@@ -81,7 +86,7 @@ impl Collector for Live {
         }
         let mut family = encoder.encode_descriptor(
             "certificate_expiry_timestamp",
-            "When the certificate runs out.",
+            "End of the certificate.",
             Some(&Unit::Seconds),
             MetricType::Gauge,
         )?;
@@ -93,7 +98,7 @@ impl Collector for Live {
 }
 
 impl Debug for Live {
-    /// Without what it looks at.
+    /// The server's parts are left out.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Live").finish_non_exhaustive()
     }

@@ -10,16 +10,16 @@ use tokio::time::timeout;
 
 use crate::session::services::Services;
 
-/// The time that the database has.
+/// The time that the database has to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The time for which a finding holds, so that frequent questions make no work for the disk.
+/// The time for which a result is reused, so that frequent requests do not load the disk.
 const HOLDS: Duration = Duration::from_secs(1);
 
-/// Looks, one at a time.
+/// Checks the database, one check at a time.
 pub(super) struct Readiness {
     services: Arc<Services>,
-    /// The time of the last look at the database, and what was wrong then.
+    /// The time and the result of the last check.
     last: Mutex<Option<(Instant, Vec<String>)>>,
 }
 
@@ -28,7 +28,7 @@ impl Readiness {
         Self { services, last: Mutex::default() }
     }
 
-    /// The reasons why it cannot; none if it can.
+    /// The reasons why the server is not ready; none if it is.
     pub(super) async fn reasons(&self) -> Vec<String> {
         let mut reasons = self.of_database().await;
         if self.services.stopping.is_cancelled() {
@@ -55,7 +55,7 @@ impl Readiness {
     }
 }
 
-/// Says what is wrong, if it fails or takes too long.
+/// Describes the fault if `look` fails or takes too long.
 async fn in_time<A, E: Display>(what: &str, look: impl Future<Output = Result<A, E>>) -> Option<String> {
     match timeout(PATIENCE, look).await {
         Ok(Ok(_)) => None,

@@ -1,5 +1,5 @@
-//! HTTP for a few programs that ask rarely: one request a connection, with bounds on everything. A program that connects
-//! and does not ask keeps no other from asking.
+//! HTTP for a few programs that ask rarely: one request a connection, with limits on everything. Connections without a
+//! request keep no other out.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,25 +18,25 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-/// Connections at once; for a further one the oldest is ended.
+/// The most connections at once. For a further one an old one ends.
 const CONNECTIONS: usize = 16;
 
-/// Time for a request's head.
+/// The time for a request's head.
 const HEAD: Duration = Duration::from_secs(5);
 
-/// Time for a connection in all.
+/// The time for a whole connection.
 const CONNECTION: Duration = Duration::from_secs(10);
 
-/// Time for answers that are under way when the server stops.
+/// The time for answers under way when the server stops.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Bytes of a request's head; a longer one is refused.
+/// The longest head of a request, in bytes.
 const HEAD_BYTES: usize = 8 * 1024;
 
 /// The pause after the system could not accept, for instance because files ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until it is told to stop. What is left of connections then ends with this.
+/// Serves until it is told to stop. Connections that are left then end with this.
 pub(super) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
     let mut connections = Connections::default();
     loop {
@@ -61,7 +61,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
     let _ = timeout(LAST_WORDS, ended).await;
 }
 
-/// Those that are served, at most [`CONNECTIONS`].
+/// The connections that are served, at most [`CONNECTIONS`].
 #[derive(Default)]
 struct Connections {
     tasks: JoinSet<()>,
@@ -72,7 +72,7 @@ struct Connections {
 /// The place of one connection.
 struct Place {
     task: AbortHandle,
-    /// True once it has asked, so that its answer is under way.
+    /// True once its request has come.
     has_asked: Arc<AtomicBool>,
 }
 
@@ -83,8 +83,8 @@ impl Connections {
         self.places.push(Place { task, has_asked });
     }
 
-    /// When all places are taken, ends the oldest connection that has not asked so far: an honest one asks at
-    /// once, and would have to be the oldest of all by then. If all have asked, the oldest does not take its answer.
+    /// If all places are taken, ends the oldest connection without a request: an honest client sends it at once. If
+    /// all have sent one, ends the oldest connection, which does not read its answer.
     async fn make_room(&mut self) {
         self.places.retain(|place| !place.task.is_finished());
         if self.places.len() < CONNECTIONS {

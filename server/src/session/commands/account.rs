@@ -1,4 +1,4 @@
-//! `account`: a user's account certificate, and which devices are revoked.
+//! `account`: a user's account certificate and revoked devices.
 
 use parlour_protocol::{AccountInfo, Refusal, Reply, UserName};
 

@@ -1,4 +1,4 @@
-//! `conversations`: the conversations that a user has, and how far each goes.
+//! `conversations`: a user's conversations, each with its newest `seq`.
 
 use parlour_protocol::{Refusal, Reply};
 

@@ -7,7 +7,7 @@ use crate::delivery::{Posting, read_refusal};
 use crate::session::rights::{Actor, Deed, User, may};
 use crate::store::{ConversationKey, Store};
 
-/// The page that is asked for.
+/// The page that is wanted.
 pub(super) struct Asked<'a> {
     pub conversation: &'a Conversation,
     pub range: HistoryRange,

@@ -1,4 +1,4 @@
-//! `login`: the session becomes a user's, if certificate and signature hold.
+//! `login`: the session becomes a user's, if certificate and signature are valid.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use crate::session::connection::LoggedIn;
 use crate::session::credentials::{CredentialFault, Credentials};
 use crate::store::ReadError;
 
-/// The pause between looks at an older session while it may answer.
+/// The time between checks for the answer of an older session.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Why a login failed. The client hears `invalid credentials`, or that the fault is ours.
+/// The reasons why a login fails. The client gets `invalid credentials`, or an error that says the fault is ours.
 #[derive(Debug, Error)]
 enum LoginError {
     #[error(transparent)]
@@ -59,7 +59,7 @@ pub(super) async fn run(caller: &Caller<'_>, name: &UserName, signature: &[u8]) 
             let time = caller.services.clock.now();
             Outcome { answer: Ok(Reply::LoggedIn { user, device, time }), effect: Effect::LogIn(login) }
         }
-        // Each guess at a login costs a handshake.
+        // The connection ends, so that every further attempt costs a handshake.
         Err(Refusal::InvalidCredentials) => {
             Outcome { answer: Err(Refusal::InvalidCredentials), effect: Effect::Leave }
         }
@@ -73,7 +73,7 @@ async fn log_in(caller: &Caller<'_>, name: &UserName, signature: &[u8]) -> Resul
     let device = caller.connection.device.as_ref();
     device.map_or(Ok(()), |device| services.attempts.may_login(address.ip(), device)).map_err(|seconds| {
         services.metrics.limits.count(Bound::LockoutSeconds);
-        // Without the name, which is not even looked at.
+        // Without the name, which was not checked.
         services.recorder.record(caller.event(Kind::RateLimit).because("login while locked out"));
         Refusal::TooMany { seconds }
     })?;
@@ -109,7 +109,7 @@ async fn enter(
         services.metrics.login_failures.count(LoginFault::AlreadyLoggedIn);
         services.recorder.record(attempt.clone().because(refusal));
     })?;
-    // Only now: a revocation that comes later finds the session in the hub, and ends it.
+    // Checked last: a later revocation finds the session in the hub, and ends it.
     match services.directory.is_revoked(name, device).await {
         Ok(false) => Ok(presence),
         Ok(true) => Err(refusal(caller, attempt, &LoginError::Revoked)),
@@ -117,7 +117,7 @@ async fn enter(
     }
 }
 
-/// Checks all that can be checked before the session enters the hub.
+/// Does all checks that are possible before the session enters the hub.
 async fn check(caller: &Caller<'_>, name: &UserName, signature: &[u8]) -> Result<DeviceId, LoginError> {
     let services = caller.services;
     let connection = caller.connection;
@@ -132,7 +132,7 @@ async fn check(caller: &Caller<'_>, name: &UserName, signature: &[u8]) -> Result
     Ok(certificate.device().clone())
 }
 
-/// The refusal that the client hears. The real reason goes to the logs alone.
+/// The refusal that the client gets. The real reason goes to the logs alone.
 fn refusal(caller: &Caller<'_>, attempt: SecurityEvent, error: &LoginError) -> Refusal {
     let services = caller.services;
     let recorder = &services.recorder;
@@ -147,7 +147,7 @@ fn refusal(caller: &Caller<'_>, attempt: SecurityEvent, error: &LoginError) -> R
         warn!(user = %name, peer = %address, fault = %error, "login failed");
     }
     recorder.record(attempt.because(error));
-    // Without a device's certificate no login can succeed, so nothing can be guessed and nothing is counted.
+    // Without a device's certificate no login can succeed, so nothing is counted.
     let Some(device) = &caller.connection.device else { return Refusal::InvalidCredentials };
     if let Some(wait) = services.attempts.login_failed(address.ip(), device) {
         let seconds = wait.as_secs();
@@ -159,8 +159,8 @@ fn refusal(caller: &Caller<'_>, attempt: SecurityEvent, error: &LoginError) -> R
     Refusal::InvalidCredentials
 }
 
-/// Takes the device's place in the hub. An older session that lives keeps it; one that does not answer
-/// a ping in time, or cannot because it speaks plain, gives way.
+/// Takes the device's place in the hub. An older session that answers a ping in time keeps it; any other gives way,
+/// also one in the plain dialect, which has no pings.
 async fn claim(caller: &Caller<'_>, name: &UserName, device: &DeviceId) -> Result<Presence, Refusal> {
     let services = caller.services;
     let patience = Duration::from_secs(services.limits.takeover_seconds);
@@ -179,7 +179,7 @@ async fn claim(caller: &Caller<'_>, name: &UserName, device: &DeviceId) -> Resul
     }
 }
 
-/// Pings the session, and returns whether it says anything in time.
+/// Pings the session. Returns true if it sends anything in time.
 async fn answers(older: &Arc<Peer>, patience: Duration) -> bool {
     let asked = Instant::now();
     older.tell(&Encoded::new(&Event::Ping));
@@ -203,14 +203,14 @@ mod tests {
         outbox.push(|_, lines| lines.extend_from_slice(text.as_bytes()), |_, _| ());
     }
 
-    fn heard(outbox: &Outbox) -> String {
+    fn sent(outbox: &Outbox) -> String {
         let mut lines = Vec::new();
         outbox.take(&mut lines);
         String::from_utf8(lines).unwrap()
     }
 
     #[tokio::test]
-    async fn a_session_that_does_not_enter_hears_nothing_of_what_it_would_have_heard() {
+    async fn a_session_that_fails_to_log_in_receives_none_of_the_events_held_back() {
         let outbox = Outbox::new(1_000);
         for refusal in [Refusal::InvalidCredentials, Refusal::Internal { incident: "1".to_owned() }] {
             let entering = async {
@@ -218,7 +218,7 @@ mod tests {
                 Err::<(), _>(refusal.clone())
             };
             assert_eq!(holding(&outbox, entering).await, Err(refusal.clone()));
-            assert_eq!(heard(&outbox), "");
+            assert_eq!(sent(&outbox), "");
         }
         // A later login is not affected.
         let entering = async {
@@ -228,6 +228,6 @@ mod tests {
         assert_eq!(holding(&outbox, entering).await, Ok(()));
         outbox.push_reply(|_, lines| lines.extend_from_slice(b"reply "));
         outbox.release(true);
-        assert_eq!(heard(&outbox), "reply event");
+        assert_eq!(sent(&outbox), "reply event");
     }
 }

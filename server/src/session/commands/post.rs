@@ -13,8 +13,8 @@ use crate::session::posts::Posts;
 use crate::session::rights::{Actor, Deed, may};
 use crate::store::{Account, NewMessage};
 
-/// Hands the message to the store. The reply is queued when it is durable; what is returned is only
-/// why it was not even tried.
+/// Hands the message to the store. The reply is queued when it is durable; an error here means that the message was
+/// not handed over.
 pub(super) async fn run(
     caller: &Caller<'_>,
     posts: &Posts,
@@ -34,7 +34,7 @@ pub(super) async fn run(
     if let (Conversation::Direct(to), Body::Sealed(sealed)) = (&post.to, &post.body) {
         let recipient = account(&services.directory, to).await?;
         let sender = account(&services.directory, user.name).await?;
-        // Wrapped to other keys, the message could not be read by those whom it is for.
+        // Sealed to other keys, the message could not be read by its sender or its recipient.
         if sealed.key1().kid != recipient.kid || sealed.key2().kid != sender.kid {
             return Err(Refusal::WrongKeys);
         }

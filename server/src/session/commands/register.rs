@@ -18,7 +18,7 @@ use crate::store::Account;
 pub(super) async fn run(caller: &Caller<'_>, name: &UserName, request: String) -> Result<Reply, Refusal> {
     let recorder = &caller.services.recorder;
     let refused = caller.event(Kind::RegistrationRefused);
-    // A name is kept only if somebody has at least signed a request for it.
+    // The audit log gets a name only if there is a request for it.
     match requested_name(&request) {
         None => {
             recorder.record(refused.because("not a request"));
@@ -47,12 +47,12 @@ async fn enrol(caller: &Caller<'_>, name: &UserName, request: String) -> Result<
     let issued = services.ttp.ask(&TtpRequest::Enrol { request }).await;
     let issued = issued.map_err(|error| Refused::by_ttp(&error))?;
     let Some(account_certificate) = issued.account_certificate else {
-        return Err(internal(&"the authority issued no account certificate").into());
+        return Err(internal(&"the TTP issued no account certificate").into());
     };
     let certificate =
         AccountCertificate::from_der(&account_certificate.0).map_err(|error| internal(&error))?;
     if issued.name != *name || certificate.user() != name {
-        return Err(internal(&"the authority issued a certificate for another name").into());
+        return Err(internal(&"the TTP issued a certificate for another name").into());
     }
     let account = Account {
         name: name.clone(),
@@ -62,7 +62,7 @@ async fn enrol(caller: &Caller<'_>, name: &UserName, request: String) -> Result<
     };
     let entry = services.recorder.entry(caller.event(Kind::Registration).of(name)).await;
     services.store.create_account(account, entry).await.map_err(|failure| {
-        error!(user = %name, %failure, "the authority and the store disagree about an account");
+        error!(user = %name, %failure, "the TTP and the store disagree about an account");
         create_account_refusal(&failure)
     })?;
     services.metrics.registrations.inc();

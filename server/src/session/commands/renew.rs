@@ -20,7 +20,7 @@ pub(super) async fn run(caller: &Caller<'_>, request: String) -> Result<Reply, R
         recorder.record(caller.event(Kind::RateLimit).because("too many renewals"));
         Refusal::TooMany { seconds }
     })?;
-    // By device as well, once the request proves whose it is: nobody uses up another's renewals.
+    // Counted by device as well, once the request has proven the device's key: nobody can use up another's renewals.
     let Some(device) = proven_device(&request) else {
         recorder.record(caller.event(Kind::RenewalRefused).because("the renewal request does not hold"));
         return Err(Refusal::RequestRefused);
@@ -43,7 +43,7 @@ pub(super) async fn run(caller: &Caller<'_>, request: String) -> Result<Reply, R
     Ok(Reply::Renewed { device_certificate: issued.device_certificate.0 })
 }
 
-/// The device whose key signed the request. The TTP looks whether it is one of the user's.
+/// The device whose key signed the request. The TTP checks that it is one of the user's.
 fn proven_device(request: &str) -> Option<DeviceId> {
     let renewal = VerifiedRenewal::read(request, &AwsLc).ok()?;
     Some(device_id(&renewal.device_spki))

@@ -1,4 +1,4 @@
-//! What came of actions.
+//! The answers to actions.
 
 use parlour_protocol::{Conversation, Refusal, Timestamp, UserName};
 
@@ -9,10 +9,10 @@ use crate::face::tui::state::NoticeKind;
 use crate::face::why;
 use crate::failure::{Failure, Kind};
 
-/// What an action was for; `line` is what the user typed, to be given back when nothing comes of it.
+/// The purpose of an action; `line` is the typed line, which comes back to the input if the action fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// A guest's connection; `quiet` when trying again.
+    /// A guest's connection; `quiet` for a repeated attempt.
     Connect {
         quiet: bool,
     },
@@ -36,11 +36,11 @@ pub(crate) enum Purpose {
     Older {
         conversation: Conversation,
     },
-    /// The newest page, after older ones were looked at.
+    /// The newest page, after the user looked at older ones.
     Newest {
         conversation: Conversation,
     },
-    /// Whether there can be such a conversation.
+    /// A new conversation, which may turn out not to exist.
     Open {
         conversation: Conversation,
     },
@@ -52,7 +52,7 @@ pub(crate) enum Purpose {
 }
 
 impl App {
-    /// Takes what came of an action.
+    /// Takes the outcome of an action.
     pub(in crate::face::tui) fn answer(
         &mut self,
         purpose: Purpose,
@@ -81,7 +81,7 @@ impl App {
             Purpose::Older { conversation } => self.older(&conversation, outcome),
             Purpose::Newest { conversation } => self.newest(&conversation, outcome),
             Purpose::Open { conversation } => self.opened(&conversation, outcome),
-            // What is trusted now came as a notice.
+            // The success was reported by a notice.
             Purpose::Trust { line } => {
                 if let Err(failure) = outcome {
                     self.refused(&failure, &line);
@@ -96,7 +96,7 @@ impl App {
                 Ok(_) => {}
                 Err(failure) => self.state.fail(&failure),
             },
-            // It is said again with the next one.
+            // The next mark includes it.
             Purpose::MarkRead => {}
         }
         self.settle();
@@ -112,7 +112,7 @@ impl App {
         }
     }
 
-    /// Says once why, and plans another try when that can help.
+    /// Shows the reason once, and plans another attempt if that can help.
     fn not_connected(&mut self, failure: &Failure, quiet: bool, now: Timestamp) {
         if !matches!(self.state.connection, Some(Connection::Offline { .. } | Connection::Guest { .. })) {
             self.state.connection = Some(Connection::Offline { reason: failure.clone(), retry: None });
@@ -124,14 +124,14 @@ impl App {
             self.retry_after(GUEST_RETRY, now);
         }
         if !quiet || !failure.is_absence() {
-            // Said once is enough.
+            // The same error is shown once.
             let known = failure.to_string();
             self.state.notices.retain(|notice| !notice.text.ends_with(&known));
             self.state.fail(failure);
         }
     }
 
-    /// Why there was no connection is of no use any more.
+    /// Removes errors about a connection that is now there.
     fn forget_failures(&mut self) {
         self.state.notices.retain(|notice| notice.kind == NoticeKind::Info);
     }
@@ -167,7 +167,7 @@ impl App {
                     self.forget_failures();
                 }
                 self.marks_known = true;
-                // A patient login is answered, too, while the server is away.
+                // A patient login also succeeds while the server cannot be reached.
                 let is_offline = matches!(self.state.connection, Some(Connection::Offline { .. }));
                 let said = if is_offline {
                     "not connected yet: what is kept on this machine is shown"
@@ -183,7 +183,7 @@ impl App {
                     self.wanted = None;
                 }
                 if self.state.user.is_some() {
-                    // It had begun well: nothing of it may stay.
+                    // The login had begun; nothing of it may stay.
                     self.state.apply(Update::LoggedOut { reason: failure });
                     self.connect(true);
                 } else {
@@ -197,11 +197,11 @@ impl App {
     }
 
     fn said(&mut self, to: &Conversation, at: &Conversation, line: &str, outcome: Result<Answer, Failure>) {
-        // The message itself came as an update.
+        // The message itself comes as an update.
         let Err(failure) = outcome else { return };
         self.state.fail(&failure);
         if *failure.kind() == Kind::PutOff {
-            // It waits, and is shown as waiting: to type it again would say it twice.
+            // The message waits and is shown as waiting: typing it again would send it twice.
             return;
         }
         let nobody =
@@ -249,7 +249,7 @@ impl App {
             return;
         }
         if self.view.selected == *conversation && !self.view.composer.is_empty() {
-            // What was begun there can be had again with Up.
+            // The draft can be brought back with Up.
             let begun = self.view.composer.take();
             self.view.history.push(&begun);
         }
@@ -257,12 +257,12 @@ impl App {
         self.close_if_empty(conversation, &previous);
     }
 
-    /// Takes a conversation away in which nothing was said, and goes back if it is shown.
+    /// Closes a conversation without messages, and goes to `back` if it is the one on the screen.
     fn close_if_empty(&mut self, name: &Conversation, back: &Conversation) -> bool {
         let is_empty = self.state.conversations.iter().any(|c| c.name == *name && c.last == 0)
             && self.state.waiting.iter().all(|waiting| waiting.to != *name);
         if is_empty {
-            self.state.conversations.retain(|conversation| conversation.name != *name);
+            self.state.close(name);
             if self.view.selected == *name {
                 self.view.select(back, &self.state);
             }

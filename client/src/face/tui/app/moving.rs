@@ -1,4 +1,4 @@
-//! Going from one conversation to another, and up and down in one.
+//! Moves from one conversation to another, and scrolls.
 
 use parlour_protocol::Conversation;
 
@@ -8,7 +8,7 @@ use crate::face::tui::draw::{self, Transcript};
 use crate::face::tui::keys::Press;
 use crate::face::tui::view::Scroll;
 
-/// Messages that are asked for at once.
+/// The number of messages in one request.
 pub(super) const PAGE: usize = 100;
 
 impl App {
@@ -26,7 +26,7 @@ impl App {
                 self.view.composer.edit(crate::face::tui::composer::Edit::LineEnd);
             }
             Press::End => self.view.scroll = Scroll::Newest,
-            // Meant for the input or the face as a whole.
+            // These are for the input or the whole face.
             Press::Insert(_)
             | Press::Edit(_)
             | Press::Send
@@ -61,7 +61,7 @@ impl App {
         };
     }
 
-    /// Goes to a conversation that there may not be yet.
+    /// Opens a conversation, which may be new.
     pub(super) fn open(&mut self, name: &Conversation) {
         let is_new = !self.state.conversations.iter().any(|known| known.name == *name);
         let conversation = self.state.conversation(name);
@@ -89,7 +89,7 @@ impl App {
         }
     }
 
-    /// The conversation with this number, counted from 0, as long as it is there.
+    /// Opens the conversation with this number, counted from 0, if it still exists.
     fn select_number(&mut self, number: usize) {
         let name = self.state.numbers.get(number).cloned();
         if let Some(name) = name.filter(|name| self.state.conversations.iter().any(|c| c.name == *name)) {
@@ -102,7 +102,7 @@ impl App {
         self.select((self.position() + if back { count - 1 } else { 1 }) % count);
     }
 
-    /// The next one after this, all around.
+    /// Opens the next unread conversation, starting again at the top after the last one.
     fn next_unread(&mut self) {
         let count = self.state.conversations.len();
         let here = self.position();

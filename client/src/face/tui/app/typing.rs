@@ -1,4 +1,4 @@
-//! The keyboard: writing, and what a sent line means.
+//! The keyboard: editing, and carrying out a sent line.
 
 use parlour_protocol::limits::TEXT_BYTES;
 use parlour_protocol::{Conversation, SafeText};
@@ -12,7 +12,7 @@ use crate::face::tui::state::NoticeKind;
 use crate::face::tui::view::Scroll;
 use crate::face::words::{self, Intent, LineError};
 
-/// The most bytes that the input takes: far more than a message, so that it can be cut down there.
+/// The most bytes of the input: far more than a message, so that a long text can be shortened there.
 const INPUT_BYTES: usize = 8 * TEXT_BYTES;
 
 impl App {
@@ -47,7 +47,7 @@ impl App {
         }
     }
 
-    /// A pasted text is never sent by itself, whatever line breaks are in it.
+    /// Inserts a pasted text. It is not sent, even if it contains line breaks.
     pub(super) fn paste(&mut self, text: &str) {
         self.view.completion = None;
         let text = text.replace("\r\n", "\n");
@@ -63,7 +63,7 @@ impl App {
 
     fn insert(&mut self, text: &str) {
         if self.view.composer.text().len() + text.len() > INPUT_BYTES {
-            self.view.hint = Some("that is far longer than a message can be (8,192 bytes)");
+            self.view.hint = Some("too long to paste: a message has at most 8,192 bytes");
         } else {
             self.view.composer.insert(text);
         }
@@ -131,7 +131,7 @@ impl App {
             }
             Intent::Help => self.view.help = Some(0),
             Intent::Json => {
-                let text = "json is for use without a terminal: start parlour --json for that".to_owned();
+                let text = "JSON is for scripts: start the client with --json".to_owned();
                 self.state.say(NoticeKind::Info, text);
             }
             Intent::Exit => self.effects.push(Effect::Leave),

@@ -1,11 +1,11 @@
-//! Where everything stands.
+//! The places of the screen's parts.
 
 use ratatui::layout::Rect;
 
-/// The rows that the input takes at most.
+/// The most rows of the input.
 pub(crate) const INPUT_ROWS: u16 = 5;
 
-/// Fewer columns leave no room for the list of conversations.
+/// The fewest columns that leave room for the list of conversations.
 const LIST_FROM: u16 = 60;
 
 /// The places; some are empty when the terminal is small.
@@ -35,7 +35,7 @@ impl Areas {
         let input = input.clamp(1, INPUT_ROWS).min((all.height / 2).max(1)).min(all.height);
         let status = (all.height - input).min(1);
         let upper = all.height - input - status;
-        // What must be said is said, also in place of the last row of messages.
+        // Notices are shown even in place of the last row of messages.
         let notices = notices.min((upper / 2).max(1)).min(upper);
         let list = list_columns(all.width, list);
         let divider = list.min(1);

@@ -3,7 +3,7 @@
 use parlour_protocol::UserName;
 use ratatui::style::{Color, Modifier, Style};
 
-/// Colours of names. Red is kept for what is wrong.
+/// Colours of names. Red is reserved for errors.
 const NAMES: [Color; 10] = [
     Color::Cyan,
     Color::Magenta,
@@ -17,19 +17,19 @@ const NAMES: [Color; 10] = [
     Color::LightBlue,
 ];
 
-/// What matters less.
+/// For secondary text.
 pub(crate) const DIM: Style = Style::new().add_modifier(Modifier::DIM);
 
-/// What is wrong.
+/// For errors.
 pub(crate) const BAD: Style = Style::new().fg(Color::Red);
 
-/// What wants to be noticed.
+/// For news.
 pub(crate) const NEWS: Style = Style::new().fg(Color::Yellow).add_modifier(Modifier::BOLD);
 
-/// What is as it should be.
+/// For a good state.
 pub(crate) const GOOD: Style = Style::new().fg(Color::Green);
 
-/// What stands out.
+/// For emphasis.
 pub(crate) const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
 
 /// The style of a user's name: the same on every machine and every day.

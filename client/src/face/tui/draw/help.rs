@@ -15,7 +15,7 @@ use crate::face::words::{OpenTo, WORDS};
 /// The columns of the left side.
 const LEFT: usize = 28;
 
-/// Below this, explanations stand under what they explain.
+/// In fewer columns, explanations stand below the commands and keys.
 const NARROW: usize = 60;
 
 pub(crate) fn draw(frame: &mut Frame<'_>, scrolled: usize, user: Option<&UserName>) {
@@ -29,7 +29,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, scrolled: usize, user: Option<&UserNam
     }
 }
 
-/// How far it can be scrolled.
+/// The most rows that it can be scrolled.
 pub(crate) fn most_scrolled(columns: u16, height: u16) -> usize {
     rows(usize::from(columns), None).len().saturating_sub(usize::from(height))
 }

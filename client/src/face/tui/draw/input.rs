@@ -12,7 +12,7 @@ use crate::face::tui::composer::Composer;
 use crate::face::tui::state::State;
 use crate::face::tui::view::View;
 
-/// A text laid out in rows, and where its cursor is.
+/// A text laid out in rows, and its cursor's place.
 struct Layout {
     rows: Vec<String>,
     /// Row and column.
@@ -31,7 +31,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, view: &View
     let Layout { rows, cursor: (row, column) } =
         layout(&view.composer, usize::from(area.width).saturating_sub(indent));
     let height = usize::from(area.height);
-    // The cursor's row is always among those that are seen.
+    // The cursor's row is always visible.
     let skipped = (row + 1).saturating_sub(height).max(rows.len().saturating_sub(height).min(row));
     let lines = rows.into_iter().enumerate().skip(skipped).take(height);
     for ((index, text), y) in lines.zip(area.top()..) {
@@ -47,7 +47,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, view: &View
     }
 }
 
-/// Says where a text goes, while there is room for that.
+/// The prompt, which names the conversation that gets the text, if there is room.
 fn prompt(state: &State, view: &View, columns: u16) -> String {
     let columns = usize::from(columns);
     if columns < 8 {
@@ -57,7 +57,7 @@ fn prompt(state: &State, view: &View, columns: u16) -> String {
     format!("{}> ", shorten(&to, columns / 4))
 }
 
-/// Breaks the text at the end of a row and behind line breaks, which are shown.
+/// Breaks the text at the end of a row and after line breaks, which are shown.
 fn layout(composer: &Composer, columns: usize) -> Layout {
     let columns = columns.max(1);
     let mut rows = vec![String::new()];
@@ -88,7 +88,7 @@ fn layout(composer: &Composer, columns: usize) -> Layout {
     for grapheme in composer.after().graphemes(true) {
         put(grapheme, &mut rows);
     }
-    // Behind a full row the cursor stands in the next one.
+    // After a full row the cursor is in the next one.
     if cursor.1 >= columns {
         cursor = (cursor.0 + 1, 0);
         if cursor.0 == rows.len() {

@@ -1,4 +1,4 @@
-//! The list of conversations, with what is unread in them.
+//! The list of conversations, with their unread counts.
 
 use parlour_protocol::Conversation;
 use ratatui::Frame;

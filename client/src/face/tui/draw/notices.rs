@@ -1,5 +1,4 @@
-//! What is said besides messages: answers, errors, what to do about them, what takes a while, and what
-//! Tab offers. It stands above the status line until it is dismissed.
+//! The lines above the status line: answers, errors with their hints, progress, and the candidates of Tab.
 
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
@@ -10,7 +9,7 @@ use crate::face::tui::completion::Completion;
 use crate::face::tui::state::{NoticeKind, State};
 use crate::face::tui::view::View;
 
-/// The most rows that are made; of more, the newest are shown.
+/// The most rows; if there are more, the newest are shown.
 const ROWS: usize = 100;
 
 /// All rows, oldest first.
@@ -24,7 +23,7 @@ pub(crate) fn rows(state: &State, view: &View, columns: u16) -> Vec<Line<'static
             NoticeKind::Error => BAD.add_modifier(Modifier::BOLD),
             NoticeKind::Hint => DIM,
         };
-        let group = told(&notice.text, style, cells);
+        let group = bullet(&notice.text, style, cells);
         count += group.len();
         groups.push(group);
         if count >= ROWS {
@@ -34,10 +33,10 @@ pub(crate) fn rows(state: &State, view: &View, columns: u16) -> Vec<Line<'static
     let mut rows: Vec<Line<'static>> = groups.into_iter().rev().flatten().collect();
     rows.drain(..rows.len().saturating_sub(ROWS));
     if let Some(progress) = &state.progress {
-        rows.append(&mut told(&format!("{progress} …"), DIM, cells));
+        rows.append(&mut bullet(&format!("{progress} …"), DIM, cells));
     }
     if let Some(hint) = view.hint {
-        rows.append(&mut told(hint, NEWS, cells));
+        rows.append(&mut bullet(hint, NEWS, cells));
     }
     if let Some(completion) = view.completion.as_ref().filter(|completion| completion.candidates.len() > 1) {
         rows.push(offered(completion, cells));
@@ -45,7 +44,7 @@ pub(crate) fn rows(state: &State, view: &View, columns: u16) -> Vec<Line<'static
     rows
 }
 
-fn told(text: &str, style: Style, cells: usize) -> Vec<Line<'static>> {
+fn bullet(text: &str, style: Style, cells: usize) -> Vec<Line<'static>> {
     let mark = if cells > 12 { "* " } else { "" };
     let room = cells - width(mark);
     let marks = std::iter::once(mark.to_owned()).chain(std::iter::repeat(" ".repeat(width(mark))));
@@ -56,7 +55,7 @@ fn told(text: &str, style: Style, cells: usize) -> Vec<Line<'static>> {
         .collect()
 }
 
-/// The candidates in a row, begun so that the chosen one is seen.
+/// The candidates in a row that begins so that the chosen one is visible.
 fn offered(completion: &Completion, cells: usize) -> Line<'static> {
     let mut spans = Vec::new();
     let mut left = cells;

@@ -1,5 +1,5 @@
-//! The line between messages and input: how it stands with the server, who we are there, and what
-//! protects this conversation. In a narrow terminal what matters most stays.
+//! The status line between messages and input: the connection, the user, and the protection of this conversation. A
+//! narrow terminal shows the most important parts.
 
 use parlour_protocol::{Conversation, Timestamp};
 use ratatui::style::Style;
@@ -11,10 +11,10 @@ use crate::asking::update::Connection;
 use crate::face::tui::state::{ConversationState, State};
 use crate::face::tui::view::{Scroll, View};
 
-/// How much is left out, from nothing to nearly all.
+/// The levels of leaving out, from nothing to nearly everything.
 const LEVELS: std::ops::Range<u8> = 0..6;
 
-/// The status line of so many cells.
+/// The status line in this number of cells.
 pub(crate) fn line(
     state: &State,
     view: &View,
@@ -48,7 +48,7 @@ pub(crate) fn line(
     Line::from(spans)
 }
 
-/// The cells beside the news.
+/// The cells that the news leave free.
 fn room(cells: usize, news: Option<&String>) -> usize {
     cells.saturating_sub(news.map_or(0, |news| width(news) + 2))
 }
@@ -100,7 +100,7 @@ fn protection(conversation: &Conversation, long: bool) -> String {
     }
 }
 
-/// What wants to be noticed and cannot be seen.
+/// News that are not on the screen: new messages below, or in other conversations.
 fn news(state: &State, view: &View, list_is_seen: bool, level: u8) -> Option<String> {
     let selected = view.conversation(state)?;
     let short = level >= 3;

@@ -1,5 +1,5 @@
-//! A conversation as rows: what stands above it, each message with what must be known about it, and what
-//! waits to be stored. Only the rows that are looked at are made.
+//! A conversation as rows: its head, each message with its remarks, and the messages that wait to be stored. Only the
+//! visible rows are made.
 
 use jiff::Zoned;
 use jiff::tz::TimeZone;
@@ -15,10 +15,10 @@ use crate::face::tui::view::{Scroll, View};
 use crate::face::wording;
 use crate::reading::shown::{Shown, Verdict};
 
-/// Cells of the time and the blank behind it.
+/// The cells of the time and the blank after it.
 const TIME: usize = 6;
 
-/// A row: `row` of the block number `block`. Block 0 stands above all messages, the last one below.
+/// The place of a row: `row` in the block with number `block`. Block 0 is above all messages, the last one below them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     block: usize,
@@ -28,10 +28,10 @@ pub(crate) struct Place {
 /// The first row of all.
 const TOP: Place = Place { block: 0, row: 0 };
 
-/// A conversation, to be drawn in so many cells.
+/// A conversation, to be drawn in this number of cells.
 pub(crate) struct Transcript<'a> {
     conversation: &'a ConversationState,
-    /// Those that have their places, then those ahead of what is not there yet.
+    /// The messages that are judged in order, then those that were opened ahead.
     messages: Vec<&'a Shown>,
     waiting: Vec<&'a Waiting>,
     me: Option<&'a UserName>,
@@ -55,7 +55,7 @@ impl<'a> Transcript<'a> {
         })
     }
 
-    /// The rows of a window of this height whose lowest row is at `scroll`, or as near as can be.
+    /// The rows of a window of this height with its lowest row at `scroll`, or as near as possible.
     pub(crate) fn window(&self, scroll: Scroll, height: usize) -> Vec<Line<'static>> {
         let bottom = self.bottom(scroll, height);
         let mut blocks = Vec::new();
@@ -85,7 +85,7 @@ impl<'a> Transcript<'a> {
         self.scroll(self.down(self.bottom(scroll, height), rows))
     }
 
-    /// Whether the window shows the first row of all.
+    /// True if the window shows the first row of all.
     pub(crate) fn is_at_top(&self, scroll: Scroll, height: usize) -> bool {
         self.up(self.bottom(scroll, height), height.saturating_sub(1)) == TOP
     }
@@ -257,7 +257,7 @@ impl<'a> Transcript<'a> {
         rows
     }
 
-    /// `09:30 erik: text`, with what does not fit into the row below the text's beginning.
+    /// `09:30 erik: text`, with further rows below the beginning of the text.
     fn said(
         &self,
         time: Span<'static>,
@@ -281,7 +281,7 @@ impl<'a> Transcript<'a> {
 
     fn remark(&self, text: &str, style: Style) -> Vec<Line<'static>> {
         let indent = self.indent();
-        // The mark stands further left than a text can reach.
+        // No text can reach as far left as this mark.
         let mark = match indent {
             TIME.. => "    ! ",
             2.. => "! ",
@@ -295,7 +295,7 @@ impl<'a> Transcript<'a> {
             .collect()
     }
 
-    /// How far texts stand in below the first row.
+    /// The indent of a text's further rows.
     fn indent(&self) -> usize {
         match self.cells {
             0..4 => 0,
@@ -310,7 +310,7 @@ impl<'a> Transcript<'a> {
         Line::styled(text + &rest, style)
     }
 
-    /// Whether a text names the user.
+    /// True if a text names the user.
     fn is_addressed(&self, text: &str) -> bool {
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         self.me
@@ -327,7 +327,7 @@ impl<'a> Transcript<'a> {
     }
 }
 
-/// What stands above messages that were read ahead of what comes before them.
+/// The line above messages that were opened ahead of those before them.
 fn missing(before: Option<&Shown>, first: &Shown) -> Option<String> {
     match first.seq - before.map_or(0, |before| before.seq) {
         ..=1 => None,
@@ -337,7 +337,7 @@ fn missing(before: Option<&Shown>, first: &Shown) -> Option<String> {
     }
 }
 
-/// What stands between messages that do not simply follow each other.
+/// The line between two messages of different generations.
 fn boundary(before: &Shown, shown: &Shown) -> Option<String> {
     match (before.set_aside, shown.set_aside) {
         (false, true) => Some("set aside: the server does not have this (/why)".to_owned()),

@@ -1,4 +1,4 @@
-//! What a guest sees.
+//! The welcome that a guest sees.
 
 use ratatui::style::Style;
 use ratatui::text::Line;
@@ -9,7 +9,7 @@ use crate::asking::update::Connection;
 use crate::face::tui::state::State;
 use crate::face::tui::view::View;
 
-/// The welcome, in rows of so many cells.
+/// The welcome in rows of this number of cells.
 pub(crate) fn rows(state: &State, view: &View, columns: u16) -> Vec<Line<'static>> {
     let cells = usize::from(columns).max(1);
     let mut rows = Vec::new();
@@ -46,8 +46,8 @@ fn paragraphs(state: &State, view: &View) -> Vec<(String, Style)> {
         (keys, Style::new()),
         gap(),
         (
-            "What is said in #lobby, all users and the server can read. What is said to @NAME is end-to-end \
-          encrypted: nobody but the two of you can read it."
+            "All users and the server can read #lobby. Messages to @NAME are end-to-end encrypted: nobody but the \
+             two of you can read them."
                 .to_owned(),
             DIM,
         ),

@@ -12,7 +12,7 @@ use super::*;
 const COLUMNS: u16 = 40;
 const ROWS: u16 = 4;
 
-/// What was written.
+/// The bytes that were written.
 #[derive(Clone, Default)]
 struct Written(Rc<RefCell<Vec<u8>>>);
 
@@ -26,7 +26,7 @@ impl Write for Written {
     }
 }
 
-/// A terminal of another making: vt100 counts characters, where we count clusters.
+/// A terminal that counts otherwise: vt100 counts characters, where the client counts clusters.
 struct Seen {
     terminal: Terminal<Rows<Written>>,
     writer: Written,
@@ -68,7 +68,7 @@ impl Seen {
 const FAMILY: &str = "👩\u{200d}👩\u{200d}👧\u{200d}👦";
 
 #[test]
-fn nothing_stays_of_clusters_that_are_counted_otherwise() {
+fn clusters_that_are_counted_otherwise_leave_nothing_on_the_screen() {
     let odd = [
         format!("emoji {FAMILY}{FAMILY} end"),
         "flags 🇩🇪🇫🇷🇩🇪 end".to_owned(),
@@ -91,7 +91,7 @@ fn nothing_stays_of_clusters_that_are_counted_otherwise() {
 }
 
 #[test]
-fn what_stands_behind_such_a_cluster_is_where_we_count_it() {
+fn text_behind_such_a_cluster_is_where_the_client_counts_it() {
     let mut seen = Seen::new();
     let text = format!("{FAMILY}{FAMILY}│e\u{301}e\u{301}│");
     seen.draw(&[&text]);
@@ -100,19 +100,19 @@ fn what_stands_behind_such_a_cluster_is_where_we_count_it() {
 }
 
 #[test]
-fn such_a_row_is_erased_before_it_is_written_and_once() {
+fn such_a_row_is_erased_once_before_it_is_written() {
     let mut seen = Seen::new();
     seen.draw(&["", "a e\u{301} b"]);
     let written = seen.written();
     assert!(written.contains("\u{1b}[2;1H\u{1b}[K\u{1b}[2;1Ha e\u{301}"), "{written:?}");
     assert_eq!(written.matches("e\u{301}").count(), 1, "{written:?}");
-    // What stays is not written again.
+    // Unchanged cells are not written again.
     seen.draw(&["", "a e\u{301} b"]);
     assert!(!seen.written().contains('a'), "{:?}", seen.written());
     // The change is behind the cluster.
     seen.draw(&["", "a e\u{301} c"]);
     assert!(seen.written().contains("\u{1b}[2;1H\u{1b}[K\u{1b}[2;1Ha e\u{301}"), "{:?}", seen.written());
-    // The last time that there was one.
+    // It had one until now.
     seen.draw(&["", "a b"]);
     assert!(seen.written().contains("\u{1b}[2;1H\u{1b}[K\u{1b}[2;1Ha b"), "{:?}", seen.written());
     seen.draw(&["", "a c"]);
@@ -143,7 +143,7 @@ fn rows_without_such_clusters_are_written_as_before() {
 }
 
 #[test]
-fn at_the_right_edge_marks_are_left_out() {
+fn marks_are_left_out_at_the_right_edge() {
     let mut seen = Seen::new();
     let text = format!("{}e\u{301}", "x".repeat(39));
     seen.draw(&[&text]);

@@ -1,4 +1,4 @@
-//! `parlour-server audit`: prints entries, and checks the chain.
+//! `parlour-server audit`: prints entries of the audit log, and checks the chain.
 
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write};
@@ -11,20 +11,11 @@ use crate::clock::Clock;
 use crate::operations::cli::{AuditArguments, AuditCommand, AuditVerifyArguments};
 use crate::store::{AuditFile, AuditFileError, AuditFilter, AuditRow, Verdict, hex};
 
-/// The result of the command, which becomes the exit status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Finding {
-    /// Nothing is wrong.
-    Sound,
-    /// The log was changed, or is not the expected one.
-    Broken,
-}
-
-/// Runs `parlour-server audit`, and prints to `out`.
-pub fn run(arguments: AuditArguments, out: &mut impl Write) -> Result<Finding, AuditFileError> {
+/// Runs `parlour-server audit`, and prints to `out`. Returns false if the log was changed or is not the expected one.
+pub fn run(arguments: AuditArguments, out: &mut impl Write) -> Result<bool, AuditFileError> {
     match arguments.command {
         Some(AuditCommand::Verify(arguments)) => verify(&arguments, out),
-        None => print(arguments, out).map(|()| Finding::Sound),
+        None => print(arguments, out).map(|()| true),
     }
 }
 
@@ -53,17 +44,17 @@ fn print(arguments: AuditArguments, out: &mut impl Write) -> Result<(), AuditFil
     }
 }
 
-fn verify(arguments: &AuditVerifyArguments, out: &mut impl Write) -> Result<Finding, AuditFileError> {
+fn verify(arguments: &AuditVerifyArguments, out: &mut impl Write) -> Result<bool, AuditFileError> {
     let verdict = open(&arguments.data)?.verify()?;
-    let (finding, said) = match (&verdict, &arguments.expect) {
-        (Verdict::Broken { .. }, _) => (Finding::Broken, verdict.to_string()),
+    let (is_well, said) = match (&verdict, &arguments.expect) {
+        (Verdict::Broken { .. }, _) => (false, verdict.to_string()),
         (Verdict::Sound { newest, .. }, Some(expected)) if !expected.eq_ignore_ascii_case(&hex(newest)) => {
-            (Finding::Broken, format!("the newest hash is {}, not the expected one", hex(newest)))
+            (false, format!("the newest hash is {}, not the expected one", hex(newest)))
         }
-        (Verdict::Sound { .. }, _) => (Finding::Sound, verdict.to_string()),
+        (Verdict::Sound { .. }, _) => (true, verdict.to_string()),
     };
     writeln!(out, "{said}").and_then(|()| out.flush())?;
-    Ok(finding)
+    Ok(is_well)
 }
 
 /// An entry as it is printed, cleaned so that nothing in the file can control a terminal or forge a line.

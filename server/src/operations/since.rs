@@ -1,4 +1,4 @@
-//! The time from which entries are printed, as the operator writes it.
+//! The time from which entries of the audit log are printed, as the operator writes it.
 
 use std::str::FromStr;
 

@@ -1,4 +1,4 @@
-//! Takes events as they happen, and writes them in the background.
+//! Takes security events as they happen, and writes them to the audit log in the background.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,13 +7,13 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use super::{Entry, Repeats, SecurityEvent};
+use crate::audit::{Entry, Repeats, SecurityEvent};
 use crate::clock::Clock;
 use crate::delivery::Posting;
 use crate::metrics::Metrics;
 use crate::store::{AuditError, Store, WriteError};
 
-/// How long entries are collected before they are written together. A crash can lose this much of the log.
+/// The time for which entries are collected before they are written together. A crash can lose this much of the log.
 const GATHER: Duration = Duration::from_millis(50);
 
 /// The time between two searches for repetitions whose minute is over.
@@ -68,7 +68,7 @@ impl Recorder {
         let recorder = Arc::clone(self);
         // In a separate task: if the caller is cancelled, the waiting entries must not be lost.
         if tokio::spawn(async move { recorder.flush().await }).await.is_err() {
-            error!("writing the audit log had panicked");
+            error!("the task that writes the audit log has panicked");
         }
         Entry { time: self.clock.now(), event, times: 1 }
     }
