@@ -6,7 +6,7 @@
 //! Bites: where a generation began by deleting what it replaced, 60 messages were gone after most of the kills; where
 //! it moved them in two transactions, they were gone after those between the two.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use nix::errno::Errno;
@@ -47,6 +47,56 @@ impl Run {
     }
 }
 
+fn copy_records(from: &Path, to: &Path) -> Result<()> {
+    for file in FILES {
+        let (from, to) = (from.join(file), to.join(file));
+        if to.exists() {
+            std::fs::remove_file(&to)?;
+        }
+        if from.exists() {
+            std::fs::copy(from, to)?;
+        }
+    }
+    Ok(())
+}
+
+/// Everything of a conversation is among these, marked as it should be.
+fn check(messages: &[Value], kind: &str) -> Result<()> {
+    all_there(messages, kind, HELD, |number| number > LEFT)?;
+    let since: Vec<&str> = texts(messages).into_iter().filter(|text| text.starts_with("since")).collect();
+    ensure!(since.len() as u64 == SINCE, "{since:?}");
+    Ok(())
+}
+
+/// Looks at what a client shows while its disk fails. False when it ends before it shows anything.
+fn talk_with(sam: &mut Client, said: &mut Vec<String>) -> Result<bool> {
+    let mut until = |sam: &mut Client, ends: &dyn Fn(&Value) -> bool| -> Result<Option<Value>> {
+        while let Some(line) = sam.process.out.next_or_end()? {
+            said.push(line.clone());
+            let line: Value = serde_json::from_str(&line).with_context(|| line.clone())?;
+            if ends(&line) {
+                return Ok(Some(line));
+            }
+        }
+        Ok(None)
+    };
+    let is_backlog = |line: &Value| line["event"] == "backlog" || line.get("error").is_some();
+    match until(sam, &is_backlog)? {
+        Some(line) if line["event"] == "backlog" => {}
+        _ => return Ok(false),
+    }
+    for (name, kind) in CONVERSATIONS {
+        let ask = json!({"id": name, "do": "history", "conversation": name, "limit": 400});
+        // A client that is killed takes no more lines.
+        if sam.type_line(&ask.to_string()).is_err() {
+            return Ok(true);
+        }
+        let Some(mut page) = until(sam, &|line| line["id"] == name)? else { return Ok(true) };
+        check(list(&mut page, "messages"), kind)?;
+    }
+    Ok(true)
+}
+
 impl Scene {
     fn new() -> Result<Self> {
         let (mut world, mut erik) = read_by_sam(LEFT, HELD)?;
@@ -55,7 +105,7 @@ impl Scene {
         let disk = world.disk("client")?;
         std::fs::create_dir(world.path("held"))?;
         let scene = Self { world, disk };
-        scene.copy_records(scene.records(), scene.world.path("held"))?;
+        copy_records(&scene.records(), &scene.world.path("held"))?;
         Ok(scene)
     }
 
@@ -63,28 +113,15 @@ impl Scene {
         self.world.profile("sam")
     }
 
-    fn copy_records(&self, from: PathBuf, to: PathBuf) -> Result<()> {
-        for file in FILES {
-            let (from, to) = (from.join(file), to.join(file));
-            if to.exists() {
-                std::fs::remove_file(&to)?;
-            }
-            if from.exists() {
-                std::fs::copy(from, to)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Runs the client once, from the records of before, on a disk that fails in these ways.
     fn run(&self, ways: &[Failing]) -> Result<Run> {
-        self.copy_records(self.world.path("held"), self.records())?;
+        copy_records(&self.world.path("held"), &self.records())?;
         self.disk.fails(ways)?;
         let mut command = self.world.client_command("sam")?;
         let mut command = self.disk.under(command.args(["--json", "--user", "sam"]))?;
         let mut sam = Client::start("sam", &mut command)?;
         let mut said = Vec::new();
-        let shown = self.talk_with(&mut sam, &mut said);
+        let shown = talk_with(&mut sam, &mut said);
         sam.close();
         sam.process.wait()?;
         said.extend(sam.process.out.rest()?);
@@ -93,48 +130,12 @@ impl Scene {
         Ok(Run { shown, said })
     }
 
-    /// Looks at what a client shows while its disk fails. False when it ends before it shows anything.
-    fn talk_with(&self, sam: &mut Client, said: &mut Vec<String>) -> Result<bool> {
-        let mut until = |sam: &mut Client, ends: &dyn Fn(&Value) -> bool| -> Result<Option<Value>> {
-            while let Some(line) = sam.process.out.next_or_end()? {
-                said.push(line.clone());
-                let line: Value = serde_json::from_str(&line).with_context(|| line.clone())?;
-                if ends(&line) {
-                    return Ok(Some(line));
-                }
-            }
-            Ok(None)
-        };
-        let is_backlog = |line: &Value| line["event"] == "backlog" || line.get("error").is_some();
-        match until(sam, &is_backlog)? {
-            Some(line) if line["event"] == "backlog" => {}
-            _ => return Ok(false),
-        }
-        for (name, kind) in CONVERSATIONS {
-            let ask = json!({"id": name, "do": "history", "conversation": name, "limit": 400});
-            // A client that is killed takes no more lines.
-            if sam.type_line(&ask.to_string()).is_err() {
-                return Ok(true);
-            }
-            let Some(mut page) = until(sam, &|line| line["id"] == name)? else { return Ok(true) };
-            self.check(list(&mut page, "messages"), kind)?;
-        }
-        Ok(true)
-    }
-
-    fn check(&self, messages: &[Value], kind: &str) -> Result<()> {
-        all_there(messages, kind, HELD, |number| number > LEFT)?;
-        let since: Vec<&str> = texts(messages).into_iter().filter(|text| text.starts_with("since")).collect();
-        ensure!(since.len() as u64 == SINCE, "{since:?}");
-        Ok(())
-    }
-
     /// Everything that the next client shows, on a disk that works.
     fn look_again(&self) -> Result<()> {
         let mut sam = self.world.robot("sam", &["--user", "sam"])?;
         sam.process.out.event("backlog")?;
         for (name, kind) in CONVERSATIONS {
-            self.check(&history(&mut sam, name)?, kind)?;
+            check(&history(&mut sam, name)?, kind)?;
             let why = why(&mut sam, name)?;
             let aside: u64 = why.iter().filter_map(|ended| ended["set_aside"].as_u64()).sum();
             ensure!(aside == HELD - LEFT, "{why:?}");
@@ -149,7 +150,7 @@ impl Scene {
     fn rows(&self) -> Result<u64> {
         let copy = self.world.path("looked-at");
         std::fs::create_dir_all(&copy)?;
-        self.copy_records(self.records(), copy.clone())?;
+        copy_records(&self.records(), &copy)?;
         let database = rusqlite::Connection::open(copy.join("local.db"))?;
         Ok(database.query_row("SELECT count(*) FROM messages", [], |row| row.get(0))?)
     }

@@ -328,7 +328,8 @@ fn leaping(world: &World, leaps: u64) -> Result<Client> {
             leapt += 1;
             let mut event = message(number + 1);
             event["event"] = json!("message");
-            out += &format!("{event}\n");
+            out.push_str(&event.to_string());
+            out.push('\n');
         }
         out.into_bytes()
     })?;
