@@ -81,7 +81,10 @@ def vectors() -> None:
             seed("envelope", f"{stem}-signed", case["jws"])
             signed_header, claims, _ = case["jws"].split(".")
             seed("envelope", stem, part(signed_header) + b"\n" + part(claims))
-            seed("certificate", f"{stem}-leaf", base64.b64decode(case["sender"]["certificate"]))
+            if stem == "message-first":
+                refused(json.loads(part(signed_header)), json.loads(part(claims)))
+            if "sender" in case:
+                seed("certificate", f"{stem}-leaf", base64.b64decode(case["sender"]["certificate"]))
         if "compact" in case:
             request_header, payload, _ = case["compact"].split(".")
             seed("request", stem, case["compact"])
@@ -91,6 +94,23 @@ def vectors() -> None:
                 if name in json.loads(part(payload)):
                     seed("pkcs10", f"{stem}-{name}", part(json.loads(part(payload))[name]))
             leaf(stem, case)
+
+
+def refused(header: dict, claims: dict) -> None:
+    """Claims that list refused messages, in the right form and in others."""
+    hashed = base64.urlsafe_b64encode(bytes(32)).decode().rstrip("=")
+    for name, n, prev, void in [
+        ("first", 2, "", [0, 1]),
+        ("later", 9, hashed, [7, 8]),
+        ("longest", 1_000, "", list(range(1_000))),
+        ("too-long", 1_001, "", list(range(1_001))),
+        ("empty", 9, hashed, []),
+        ("with-gap", 9, hashed, [6, 8]),
+        ("beyond", 1, "", [0, 1]),
+        ("no-list", 1, "", None),
+    ]:
+        body = claims | {"n": n, "prev": prev, "void": void}
+        seed("envelope", f"void-{name}", compact(header) + "\n" + compact(body))
 
 
 def leaf(stem: str, case: dict) -> None:

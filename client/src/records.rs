@@ -25,8 +25,8 @@ use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
 pub use bounds::{CONVERSATIONS, PUBLIC_BYTES};
-pub(crate) use chains::Learned;
-pub use chains::PageChains;
+pub(crate) use chains::Burnt;
+pub use chains::{Learned, OwnChain, PageChains};
 use disk::{Left, sqlite};
 pub use error::RecordsError;
 pub use generations::{Generation, Parent, Reason};
@@ -35,7 +35,7 @@ pub use revocations::KnownRevocation;
 use schema::{migrate, vault};
 use sealing::{Kind, context, device_label, message_context};
 
-use crate::reading::judge::{Chain, ChainKey};
+use crate::reading::chain::ChainKey;
 use crate::reading::shown::Shown;
 
 /// How far a conversation is known here.
@@ -64,6 +64,9 @@ pub struct Extent {
     /// Whether the user was told that old messages are left out.
     #[serde(default)]
     pub told_of_bound: bool,
+    /// The number of messages that the server delivered although it had refused them.
+    #[serde(default)]
+    pub refused: u64,
 }
 
 impl Extent {
@@ -80,7 +83,13 @@ impl Extent {
             parent: None,
             bytes: Some(0),
             told_of_bound: false,
+            refused: 0,
         }
+    }
+
+    /// The same with so many more messages that were refused and delivered.
+    fn with_refused(&self, more: usize) -> Self {
+        Self { refused: self.refused.saturating_add(more as u64), ..self.clone() }
     }
 
     /// The same without any message that counts; the next ones will begin with `first`.
@@ -96,17 +105,6 @@ impl Extent {
         }
         self
     }
-}
-
-/// Our own chain in a conversation: what the next message will follow.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct OwnChain {
-    /// 16 random bytes in base64url.
-    pub chain: String,
-    /// The next message's counter.
-    pub n: u64,
-    /// The hash of the message before it; empty at 0.
-    pub prev: String,
 }
 
 /// The records of one profile.
@@ -180,23 +178,25 @@ impl Records {
     }
 
     /// Keeps messages of one conversation under its present generation, and what was learned with them, all or
-    /// nothing.
+    /// nothing. Returns the messages that were kept before and turn out to be refused.
     pub fn keep(
         &mut self,
         extent: &Extent,
         messages: &[Shown],
-        chains: &[(ChainKey, Chain)],
-    ) -> Result<(), RecordsError> {
-        let trimmed = self.write(|records| {
+        learned: &Learned,
+    ) -> Result<Vec<Shown>, RecordsError> {
+        let (trimmed, marked) = self.write(|records| {
             let transaction = records.connection.unchecked_transaction().map_err(sqlite)?;
             let bytes = records.set_messages(extent.generation, messages)?;
-            records.set_chains(extent.generation, chains)?;
-            let trimmed = records.bounded(extent, bytes)?;
+            records.set_chains(extent.generation, &learned.chains)?;
+            let marked = records.mark_refused(extent, &learned.refused, messages)?;
+            let refused = messages.iter().filter(|shown| shown.refused).count() + marked.len();
+            let trimmed = records.bounded(&extent.with_refused(refused), bytes)?;
             transaction.commit().map_err(sqlite)?;
-            Ok(trimmed)
+            Ok((trimmed, marked))
         })?;
         self.notices.extend(trimmed);
-        Ok(())
+        Ok(marked)
     }
 
     /// Returns how many bytes they take.
@@ -240,26 +240,6 @@ impl Records {
     /// Makes an account key the known one for a user.
     pub fn set_pin(&mut self, name: &UserName, kid: &str) -> Result<(), RecordsError> {
         self.write(|records| records.set_fact(Kind::Pin, name.as_str(), &kid))
-    }
-
-    /// Our own chain in a conversation.
-    pub fn own_chain(&self, name: &Conversation) -> Result<Option<OwnChain>, RecordsError> {
-        self.fact(Kind::OwnChain, &name.to_string())
-    }
-
-    /// Notes that our own chain has gone on to `next`, which the server's history shows: these records may
-    /// be an older copy. Another chain, or one that is as far, is left alone.
-    pub fn advance_own_chain(&mut self, name: &Conversation, next: &OwnChain) -> Result<(), RecordsError> {
-        match self.own_chain(name)? {
-            Some(own) if own.chain == next.chain && own.n < next.n => {
-                self.write(|records| records.set_own_chain(name, next))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn set_own_chain(&self, name: &Conversation, chain: &OwnChain) -> Result<(), RecordsError> {
-        self.set_fact(Kind::OwnChain, &name.to_string(), chain)
     }
 
     fn knows_device(&self, key: &ChainKey) -> Result<bool, RecordsError> {

@@ -40,18 +40,20 @@ fn main() -> Outcome<()> {
 }
 
 fn messages(sam: &Person, erik: &Person) -> Outcome<()> {
-    let first = sam.seal_to(erik, 1, "hey how are you?", "")?;
+    let first = sam.seal_to(erik, 1, "hey how are you?", (0, 0, ""))?;
     write("message-first", "The first message of a chain.", &first)?;
     let prev = jws_hash(first["jws"].as_str().unwrap_or_default());
-    let second = sam.seal_to(erik, 2, "Zeile 1\nLine 2 \u{1f600} \"\\/\u{2028}", &prev)?;
+    let second = sam.seal_to(erik, 2, "Zeile 1\nLine 2 \u{1f600} \"\\/\u{2028}", (1, 0, &prev))?;
     write("message-second", "The next one, with line break, quotes and characters beyond ASCII.", &second)?;
-    let own = sam.seal_to(sam, 3, "note to self", "")?;
+    let after = sam.seal_to(erik, 5, "after two that were refused", (3, 2, &prev))?;
+    write("message-after-refused", "It follows the first one: the two between were refused.", &after)?;
+    let own = sam.seal_to(sam, 3, "note to self", (0, 0, ""))?;
     write("message-to-oneself", "Sender and recipient are the same: both keys are too.", &own)
 }
 
 /// Messages that must not open, made from a good one by changing the envelope.
 fn refused(sam: &Person, erik: &Person) -> Outcome<()> {
-    let good = sam.seal_to(erik, 4, "hello", "")?;
+    let good = sam.seal_to(erik, 4, "hello", (0, 0, ""))?;
     let spoil = |name: &str, about: &str, error: &str, change: &dyn Fn(&mut Value)| -> Outcome<()> {
         let mut jwe: Value = serde_json::from_str(good["jwe"].as_str().unwrap_or_default())?;
         change(&mut jwe);
@@ -178,8 +180,9 @@ impl Person {
         Ok(Self { name, device, seal, account, leaf, root: root.der.clone() })
     }
 
-    /// The case of a message from this person, which begins a chain if `prev` is empty.
-    fn seal_to(&self, recipient: &Self, number: u8, text: &str, prev: &str) -> Outcome<Value> {
+    /// The case of a message from this person; `place` is `n`, the number of refused ones, and `prev`.
+    fn seal_to(&self, recipient: &Self, number: u8, text: &str, place: (u64, u64, &str)) -> Outcome<Value> {
+        let (n, void, prev) = place;
         let id = format!("0197741c-9a80-7000-8000-0000000000{number:02x}");
         let draft = Draft {
             from: self.name,
@@ -188,8 +191,9 @@ impl Person {
             time: TIME + i64::from(number),
             content: Content::Text(text.to_owned()),
             chain: CHAIN,
-            n: u64::from(!prev.is_empty()),
+            n,
             prev,
+            void,
         };
         let (to, own) = (recipient.account.public(), self.account.public());
         let sealed = message::seal(&mut rand::rng(), &self.device, &self.leaf, draft, to, own)?;

@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         chain: "AAAAAAAAAAAAAAAAAAAAAA",
         n: 0,
         prev: "",
+        void: 0,
     };
     let mut seal =
         || message::seal(&mut rng, &device, &leaf, draft.clone(), recipient.public(), own.public());

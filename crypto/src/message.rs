@@ -36,8 +36,11 @@ pub struct Draft<'a> {
     pub chain: &'a str,
     /// The place in the chain, counted from 0.
     pub n: u64,
-    /// [`jws_hash`](parlour_envelope::statement::jws_hash) of the message before it in the chain; empty at `n` = 0.
+    /// [`jws_hash`](parlour_envelope::statement::jws_hash) of the message that it follows in the chain; empty if it
+    /// follows none.
     pub prev: &'a str,
+    /// The number of counters right before `n` whose messages the server refused.
+    pub void: u64,
 }
 
 /// A message ready to be sent.
@@ -108,6 +111,7 @@ impl Draft<'_> {
             chain: self.chain.to_owned(),
             n: self.n,
             prev: self.prev.to_owned(),
+            void: self.void,
             franking_key,
         }
     }

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use parlour_protocol::MessageId;
+use parlour_protocol::limits::VOID_COUNTERS;
 use parlour_protocol::object::from_object;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::base64url;
 use crate::franking::FrankingKey;
@@ -43,8 +44,11 @@ pub struct Claims {
     pub chain: String,
     /// The place in the chain, from 0 to [`MAX_COUNTER`].
     pub n: u64,
-    /// The SHA-256, in base64url, of the JWS before it in the chain; empty at `n` = 0.
+    /// The SHA-256, in base64url, of the JWS that it follows in the chain; empty if it follows none.
     pub prev: String,
+    /// The number of counters right before `n` whose messages the server refused, up to [`VOID_COUNTERS`]. The member
+    /// `void` lists these counters.
+    pub void: u64,
     /// The key of the commitment, the member `fk`.
     pub franking_key: FrankingKey,
 }
@@ -61,8 +65,8 @@ pub enum ClaimsError {
     /// `id` is not the canonical form of a UUID.
     #[error("the claim `id` is not a message id")]
     Id,
-    /// `chain`, `n` and `prev` are malformed, or do not fit together.
-    #[error("the claims `chain`, `n` and `prev` do not fit together")]
+    /// `chain`, `n`, `prev` and `void` are malformed, or do not fit together.
+    #[error("the claims `chain`, `n`, `prev` and `void` do not fit together")]
     Chain,
     /// The content is not of a kind that can be sealed here.
     #[error("the content is of a kind that is not known")]
@@ -81,7 +85,14 @@ struct Wire {
     chain: String,
     n: u64,
     prev: String,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    void: Option<Vec<u64>>,
     fk: FrankingKey,
+}
+
+/// A member that is there is a list, and not `null`.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<u64>>, D::Error> {
+    Vec::deserialize(deserializer).map(Some)
 }
 
 impl Claims {
@@ -94,18 +105,24 @@ impl Claims {
             return Err(ClaimsError::Id);
         }
         let chain_fits = base64url::decode_array::<16>(&self.chain).is_some();
-        let prev_fits = match self.n {
-            0 => self.prev.is_empty(),
-            1..=MAX_COUNTER => base64url::decode_array::<32>(&self.prev).is_some(),
-            _ => false,
+        let n_fits = self.n <= MAX_COUNTER && self.void <= self.n.min(VOID_COUNTERS);
+        let prev_fits = match self.predecessor() {
+            None => self.prev.is_empty(),
+            Some(_) => base64url::decode_array::<32>(&self.prev).is_some(),
         };
-        if chain_fits && prev_fits { Ok(()) } else { Err(ClaimsError::Chain) }
+        if chain_fits && n_fits && prev_fits { Ok(()) } else { Err(ClaimsError::Chain) }
+    }
+
+    /// The counter of the message that this one follows, if there is one.
+    pub fn predecessor(&self) -> Option<u64> {
+        self.n.checked_sub(self.void)?.checked_sub(1)
     }
 
     /// Reads the JSON that was signed.
     pub fn from_json(json: &[u8]) -> Result<Self, ClaimsError> {
         let json = str::from_utf8(json).map_err(|_| ClaimsError::Malformed)?;
         let wire: Wire = from_object(json).map_err(|_| ClaimsError::Malformed)?;
+        let void = wire.void.as_deref().map_or(Ok(0), |void| void_length(void, wire.n))?;
         let claims = Self {
             from: wire.from,
             to: wire.to,
@@ -115,6 +132,7 @@ impl Claims {
             chain: wire.chain,
             n: wire.n,
             prev: wire.prev,
+            void,
             franking_key: wire.fk,
         };
         claims.check()?;
@@ -133,10 +151,19 @@ impl Claims {
             chain: self.chain.clone(),
             n: self.n,
             prev: self.prev.clone(),
+            void: (self.void > 0).then(|| (self.n.saturating_sub(self.void)..self.n).collect()),
             fk: self.franking_key.clone(),
         };
         serde_json::to_vec(&wire).map_err(|_| ClaimsError::Malformed)
     }
+}
+
+/// The number of counters in a list that is there: not empty, and exactly those right before `n`.
+fn void_length(void: &[u64], n: u64) -> Result<u64, ClaimsError> {
+    let length = void.len() as u64;
+    let first = n.checked_sub(length).ok_or(ClaimsError::Chain)?;
+    let fits = !void.is_empty() && void.iter().copied().eq(first..n);
+    if fits { Ok(length) } else { Err(ClaimsError::Chain) }
 }
 
 impl fmt::Debug for Content {
@@ -160,6 +187,87 @@ impl fmt::Debug for Claims {
             .field("chain", &self.chain)
             .field("n", &self.n)
             .field("prev", &self.prev)
+            .field("void", &self.void)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// Claims as JSON, with these three members in the chain.
+    fn json(n: u64, prev: &str, void: Option<Value>) -> Vec<u8> {
+        let mut claims = json!({
+            "from": "sam", "to": "erik", "id": "0190a5e0-7d4c-7c3e-8f00-000000000001", "time": 1, "text": "hi",
+            "chain": "AAECAwQFBgcICQoLDA0ODw", "n": n, "prev": prev, "fk": base64url::encode([9; 32]),
+        });
+        if let Some(void) = void {
+            claims["void"] = void;
+        }
+        claims.to_string().into_bytes()
+    }
+
+    fn hash() -> String {
+        base64url::encode([7; 32])
+    }
+
+    #[test]
+    fn void_lists_all_counters_between_a_message_and_the_one_that_it_follows() {
+        let all: Vec<u64> = (1..=1_000).collect();
+        for (n, prev, void, predecessor) in [
+            (0, String::new(), None, None),
+            (1, hash(), None, Some(0)),
+            (1, String::new(), Some(json!([0])), None),
+            (3, String::new(), Some(json!([0, 1, 2])), None),
+            (3, hash(), Some(json!([2])), Some(1)),
+            (1_001, hash(), Some(json!(all)), Some(0)),
+            (MAX_COUNTER, hash(), Some(json!([MAX_COUNTER - 1])), Some(MAX_COUNTER - 2)),
+        ] {
+            let claims = Claims::from_json(&json(n, &prev, void.clone())).unwrap();
+            assert_eq!(claims.predecessor(), predecessor, "{n} {void:?}");
+            let written: Value = serde_json::from_slice(&claims.to_json().unwrap()).unwrap();
+            assert_eq!(written.get("void"), void.as_ref());
+            assert_eq!(Claims::from_json(&claims.to_json().unwrap()), Ok(claims));
+        }
+    }
+
+    #[test]
+    fn the_claims_are_written_in_the_order_of_their_specification() {
+        let claims = Claims::from_json(&json(1, "", Some(json!([0])))).unwrap();
+        let written = String::from_utf8(claims.to_json().unwrap()).unwrap();
+        let places: Vec<usize> = ["from", "to", "id", "time", "text", "chain", "n", "prev", "void", "fk"]
+            .iter()
+            .map(|name| written.find(&format!("\"{name}\":")).unwrap())
+            .collect();
+        assert!(places.is_sorted(), "{written}");
+    }
+
+    #[test]
+    fn any_other_void_is_refused() {
+        let many: Vec<u64> = (0..1_001).collect();
+        for (n, prev, void) in [
+            (1, hash(), json!([])),
+            (1, hash(), json!([0])),
+            (1, String::new(), json!([1])),
+            (2, String::new(), json!([0])),
+            (3, hash(), json!([1])),
+            (3, hash(), json!([2, 1])),
+            (3, hash(), json!([1, 1])),
+            (3, hash(), json!([2, 3])),
+            (3, hash(), json!([0, 2])),
+            (2, String::new(), json!([0, 1, 2])),
+            (1_001, String::new(), json!(many)),
+            (1_002, hash(), json!((1..1_002).collect::<Vec<u64>>())),
+        ] {
+            let read = Claims::from_json(&json(n, &prev, Some(void.clone())));
+            assert_eq!(read, Err(ClaimsError::Chain), "{n} {void}");
+        }
+        for void in [json!(null), json!(0), json!("0"), json!(["0"]), json!([-1]), json!([0.0]), json!({})] {
+            let read = Claims::from_json(&json(1, "", Some(void.clone())));
+            assert_eq!(read, Err(ClaimsError::Malformed), "{void}");
+        }
     }
 }

@@ -36,6 +36,9 @@ pub const HISTORY_PAGE: u16 = 100;
 /// The difference between a signed time and the server's time, in milliseconds, above which both are shown.
 pub const CLOCK_TOLERANCE_MS: i64 = 5 * 60 * 1000;
 
+/// The most counters in the claim `void` of a private message.
+pub const VOID_COUNTERS: u64 = 1_000;
+
 /// The most combining marks and joiners in a row that are shown.
 pub const MARKS: usize = 4;
 

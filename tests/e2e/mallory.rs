@@ -15,6 +15,7 @@ mod m06_trusting_a_folder;
 mod m07_downgrading;
 mod m08_reading_as_the_server;
 mod m09_swapping_a_key;
+mod m11_delivering_what_was_refused;
 mod m11_dropping_and_reordering;
 mod m15_using_a_stolen_device;
 mod m16_reading_a_stolen_disk;

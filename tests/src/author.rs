@@ -86,6 +86,7 @@ impl Author {
             chain: "AAAAAAAAAAAAAAAAAAAAAA",
             n: self.n,
             prev: &self.prev,
+            void: 0,
         };
         change(&mut draft);
         let (recipient, own) = (to.account.public(), self.account.public());

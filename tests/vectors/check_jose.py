@@ -255,6 +255,10 @@ def sealed_cases(base):
     yield message("bad-zip", "Malformed", zip="DEF")
     yield message("bad-extra-header", "Malformed", typ="JOSE")
     yield message("bad-signed-header", "Malformed", signed_header=own | {"kid": "x"})
+    yield message("good-void", other_claims={"n": 4, "void": [2, 3]})
+    yield message("good-void-all", other_claims={"n": 2, "void": [0, 1], "prev": ""})
+    yield message("bad-void-gap", "Malformed", other_claims={"n": 4, "void": [1, 3]})
+    yield message("bad-void-empty", "Malformed", other_claims={"void": []})
     yield message("bad-chain", "Malformed", other_claims={"n": 0})
     yield message("bad-fk", "Malformed", other_claims={"fk": b64u(os.urandom(33))})
 

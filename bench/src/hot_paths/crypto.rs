@@ -47,6 +47,7 @@ impl Person {
             chain: "AAAAAAAAAAAAAAAAAAAAAA",
             n: 0,
             prev: "",
+            void: 0,
         };
         let account = self.account.public();
         Ok(message::seal(rng, &self.device, &self.certificate, draft, account, account)?.jwe)

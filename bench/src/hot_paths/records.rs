@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use anyhow::Result;
 use parlour_client::reading::shown::{Shown, Verdict};
-use parlour_client::records::{Extent, Records};
+use parlour_client::records::{Extent, Learned, Records};
 use parlour_protocol::{Conversation, Seq, Timestamp};
 use tempfile::TempDir;
 
@@ -23,7 +23,7 @@ pub(super) fn open(messages: u32) -> Result<Work> {
         let last = Seq::from(batch.last().copied().unwrap_or_default());
         let extent = Extent { last, read: last, ..Extent::new(lobby.clone(), 1) };
         let said = batch.iter().map(|number| shown(&lobby, *number)).collect::<Result<Vec<Shown>>>()?;
-        records.keep(&extent, &said, &[])?;
+        records.keep(&extent, &said, &Learned::default())?;
     }
     drop(records);
     Ok(Box::new(move || {
@@ -47,6 +47,7 @@ fn shown(conversation: &Conversation, number: u32) -> Result<Shown> {
         backwards: false,
         generation: 0,
         set_aside: false,
+        refused: false,
         signer: None,
     })
 }

@@ -104,7 +104,13 @@ pub enum Answer {
         ended: Vec<Ended>,
     },
     /// The changes to a conversation's kept messages, the newest first.
-    Why { conversation: Conversation, ended: Vec<Ended> },
+    Why {
+        conversation: Conversation,
+        ended: Vec<Ended>,
+        /// The number of messages that the server delivered although it had refused them.
+        #[serde(default)]
+        refused: u64,
+    },
 }
 
 /// A generation of a conversation that came to its end on this machine, and what became of it.

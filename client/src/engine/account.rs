@@ -1,6 +1,7 @@
 //! The user who is logged in: keys, records, and messages under way.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use parlour_protocol::{Conversation, Message, UserName};
@@ -13,10 +14,10 @@ use super::revocations::Revocations;
 use crate::asking::asker::Answering;
 use crate::asking::update::Waiting;
 use crate::profile::{Profile, ProfileLock};
-use crate::reading::judge::ChainKey;
+use crate::reading::chain::ChainKey;
 use crate::reading::opening::Opener;
 use crate::reading::shown::Shown;
-use crate::records::{Learned, Outgoing, OwnChain, Records, RecordsError};
+use crate::records::{Burnt, Learned, Outgoing, OutgoingBody, OwnChain, Records, RecordsError};
 
 /// Messages that wait to be sent and are shown at most.
 const WAITING_SHOWN: usize = 200;
@@ -100,16 +101,56 @@ impl Account {
         ContactError::KeyChanged { name: name.clone(), kid: kid.to_owned() }
     }
 
+    /// The name of a chain of ours.
+    fn own_key(&self, name: &Conversation, chain: &str) -> ChainKey {
+        ChainKey {
+            conversation: name.clone(),
+            from: self.profile.name.clone(),
+            device: self.profile.device.device().clone(),
+            chain: chain.to_owned(),
+        }
+    }
+
     /// Our own chain goes on from what was read of it.
     pub(super) fn advance_own(&mut self, name: &Conversation, learned: &Learned) -> Result<(), RecordsError> {
-        let own =
-            |key: &ChainKey| key.from == self.profile.name && key.device == *self.profile.device.device();
-        for (key, chain) in learned.iter().filter(|(key, _)| own(key)) {
-            let next =
-                OwnChain { chain: key.chain.clone(), n: chain.last_n + 1, prev: chain.last_hash.clone() };
-            self.records.advance_own_chain(name, &next)?;
+        for (key, chain) in &learned.chains {
+            // A message that is under way may be refused although it was read here: its answer decides.
+            if *key == self.own_key(name, &key.chain) && !self.is_under_way(key, chain.last_n) {
+                let (n, prev) = (chain.last_n + 1, chain.last_hash.clone());
+                let next = OwnChain { chain: key.chain.clone(), n, prev, void: 0 };
+                self.records.advance_own_chain(name, &next)?;
+            }
         }
         Ok(())
+    }
+
+    /// Whether the message in this place of a chain of ours was not answered yet.
+    fn is_under_way(&self, key: &ChainKey, place: u64) -> bool {
+        self.sending.iter().map(|sending| &sending.outgoing).any(|outgoing| match &outgoing.body {
+            OutgoingBody::Sealed { chain, n, .. } => {
+                (&outgoing.to, chain, *n) == (&key.conversation, &key.chain, place)
+            }
+            OutgoingBody::Text(_) => false,
+        })
+    }
+
+    /// Our own chain in a conversation, with the counters in it of which we were told that they were refused.
+    pub(super) fn own_refused(
+        &self,
+        name: &Conversation,
+    ) -> Result<Option<(ChainKey, Range<u64>)>, RecordsError> {
+        let own = self.records.own_chain(name)?;
+        Ok(own.map(|own| (self.own_key(name, &own.chain), own.refused())))
+    }
+
+    /// The place in our chain that a message has, if it is sealed.
+    pub(super) fn burnt(&self, outgoing: &Outgoing) -> Option<Burnt> {
+        match &outgoing.body {
+            OutgoingBody::Sealed { chain, n, hash, .. } => {
+                Some(Burnt { key: self.own_key(&outgoing.to, chain), n: *n, hash: hash.clone() })
+            }
+            OutgoingBody::Text(_) => None,
+        }
     }
 
     /// No answer will come to what was asked on the lost connection.

@@ -3,7 +3,8 @@
 use parlour_protocol::{Body, Conversation, RevokedDevice, Timestamp, UserName};
 
 use super::{Account, Engine};
-use crate::reading::judge::{ChainKey, judge};
+use crate::reading::chain::ChainKey;
+use crate::reading::judge::judge;
 use crate::reading::opening::Opened;
 use crate::reading::shown::Shown;
 use crate::records::{Extent, Learned, PageChains, RecordsError};
@@ -57,11 +58,13 @@ pub(super) fn judged_newer(
     let records = &account.records;
     let before = records.message(&extent.name, extent.last)?;
     let known = records.known_again(extent, page)?;
-    let mut chains =
-        if anew { PageChains::older(extent.first <= 1) } else { PageChains::newer(records, extent) };
+    let chains = if anew { PageChains::older(extent.first <= 1) } else { PageChains::newer(records, extent) };
+    let mut chains = chains.with_own(account.own_refused(&extent.name)?);
     let mut shown = judged(&account.profile.name, page, revoked, &known, &mut chains);
+    let learned = chains.learned();
+    learned.mark(&mut shown);
     mark_times(before.map(|before| before.time), &mut shown);
-    Ok((shown, chains.learned()))
+    Ok((shown, learned))
 }
 
 /// Judges a page that others come before which have not been read.
@@ -72,15 +75,17 @@ pub(super) fn judged_ahead(
     revoked: &Revoked,
 ) -> Result<Vec<Shown>, RecordsError> {
     let generation = account.records.extent(name)?.map_or(0, |extent| extent.generation);
-    let mut chains = PageChains::ahead(&account.records, generation);
+    let own = account.own_refused(name)?;
+    let mut chains = PageChains::ahead(&account.records, generation).with_own(own);
     let mut shown = judged(&account.profile.name, page, revoked, &[], &mut chains);
+    let learned = chains.learned();
+    learned.mark(&mut shown);
     mark_times(None, &mut shown);
     for shown in &mut shown {
         shown.generation = generation;
     }
     // What is said from now on follows what we have said already, also when these records are an older
     // copy and do not know of it.
-    let learned = chains.learned();
     account.advance_own(name, &learned)?;
     Ok(shown)
 }

@@ -9,6 +9,7 @@ use super::sync::SyncError;
 use super::{Account, Engine};
 use crate::asking::update::Update;
 use crate::link::LinkError;
+use crate::reading::shown::Shown;
 use crate::records::{Records, RecordsError};
 
 /// Users of whom the server says without proof that a device was revoked; with more, it is flooding us.
@@ -177,22 +178,12 @@ impl Engine {
     /// Keeps a revocation for good, and judges again what is kept of the device's messages. Returns whether it is new.
     async fn remember_revocation(&mut self, signed: &SignedRevocation) -> Result<bool, SyncError> {
         let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
-        let Account { profile, records, revocations, untold, .. } = account;
+        let Account { profile, records, revocations, .. } = account;
         let Some(judged) = records.add_revocation(&profile.name, signed)? else { return Ok(false) };
         let number = signed.number;
         let is_taken = records.revocations()?.iter().filter(|known| known.number == number).count() > 1;
         revocations.add(signed.name.clone(), signed.device.clone(), signed.time);
-        for changed in &judged {
-            let same = |shown: &&mut crate::reading::shown::Shown| {
-                shown.conversation == changed.conversation && shown.seq == changed.seq
-            };
-            if let Some(shown) = untold.iter_mut().find(same) {
-                *shown = changed.clone();
-            }
-        }
-        if !judged.is_empty() {
-            self.tell(Update::Judged(judged)).await;
-        }
+        self.tell_judged(judged).await;
         if is_taken {
             let notice = format!(
                 "the certificate authority has signed two revocations as number {number}: it was set back, or \
@@ -201,6 +192,22 @@ impl Engine {
             self.tell_of_revocations(Some(number), notice).await;
         }
         Ok(true)
+    }
+
+    /// Tells the new verdicts of messages that are kept.
+    pub(super) async fn tell_judged(&mut self, judged: Vec<Shown>) {
+        let Some(account) = &mut self.account else { return };
+        for changed in &judged {
+            let same = |shown: &&mut Shown| {
+                (&shown.conversation, shown.place()) == (&changed.conversation, changed.place())
+            };
+            if let Some(shown) = account.untold.iter_mut().find(same) {
+                *shown = changed.clone();
+            }
+        }
+        if !judged.is_empty() {
+            self.tell(Update::Judged(judged)).await;
+        }
     }
 
     async fn tell_of_revocations(&mut self, about: Option<u64>, notice: String) {

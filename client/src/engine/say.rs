@@ -176,11 +176,12 @@ impl Engine {
         let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let conversation = Conversation::Direct(to.clone());
         let own = match account.records.own_chain(&conversation)? {
-            Some(chain) => chain,
-            None => OwnChain {
+            Some(chain) if chain.can_go_on() => chain,
+            _ => OwnChain {
                 chain: URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>()),
                 n: 0,
                 prev: String::new(),
+                void: 0,
             },
         };
         let profile = &account.profile;
@@ -193,6 +194,7 @@ impl Engine {
             chain: &own.chain,
             n: own.n,
             prev: &own.prev,
+            void: own.void,
         };
         let sealed = message::seal(
             &mut rand::rng(),
@@ -269,7 +271,9 @@ impl Engine {
         let sending = account.sending.remove(index);
         let conversation = sending.outgoing.to.clone();
         let next = match sending.outgoing.body {
-            OutgoingBody::Sealed { hash, chain, n, .. } => Some(OwnChain { chain, n: n + 1, prev: hash }),
+            OutgoingBody::Sealed { hash, chain, n, .. } => {
+                Some(OwnChain { chain, n: n + 1, prev: hash, void: 0 })
+            }
             OutgoingBody::Text(_) => None,
         };
         if let Err(failure) = account.records.sent(sending.position, &conversation, next.as_ref()) {
@@ -306,16 +310,21 @@ impl Engine {
             })
     }
 
-    /// A message will not be sent; its chain does not move on.
+    /// A message will not be sent. The counter of a sealed one is burnt: the server may have it, and can deliver it.
     async fn give_up(&mut self, index: usize, failure: SayError) {
         let Some(account) = &mut self.account else { return };
-        if index >= account.sending.len() {
-            return;
-        }
+        let Some(sending) = account.sending.get(index) else { return };
+        let burnt = account.burnt(&sending.outgoing);
+        let marked = match account.records.give_up_outgoing(sending.position, burnt.as_ref()) {
+            Ok(marked) => marked,
+            Err(failure) => {
+                // It stays, with its counter, and is sent again as it is: no other message may get that counter.
+                self.put_off(index);
+                return self.tell(Update::Notice(format!("the outbox: {failure}"))).await;
+            }
+        };
         let sending = account.sending.remove(index);
-        if let Err(failure) = account.records.remove_outgoing(sending.position) {
-            self.tell(Update::Notice(format!("the outbox: {failure}"))).await;
-        }
+        self.tell_judged(marked).await;
         self.tell_outbox().await;
         if let Some(answer) = sending.answer {
             let _ = answer.send(Err(failure.into()));

@@ -154,11 +154,10 @@ impl Engine {
     /// What happened to what is kept of a conversation.
     pub(super) fn why(&self, conversation: Conversation) -> Result<Answer, SyncError> {
         let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
-        let ended = match account.records.extent(&conversation)? {
-            Some(extent) => account.ended(&extent)?,
-            None => Vec::new(),
+        let Some(extent) = account.records.extent(&conversation)? else {
+            return Ok(Answer::Why { conversation, ended: Vec::new(), refused: 0 });
         };
-        Ok(Answer::Why { conversation, ended })
+        Ok(Answer::Why { conversation, ended: account.ended(&extent)?, refused: extent.refused })
     }
 }
 

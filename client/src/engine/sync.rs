@@ -222,13 +222,14 @@ impl Engine {
         for shown in &mut shown {
             shown.generation = extent.generation;
         }
-        account.records.keep(&extent, &shown, &learned)?;
+        let judged = account.records.keep(&extent, &shown, &learned)?;
         account.advance_own(&extent.name, &learned)?;
         let notices = account.records.take_notices();
         // Before the backlog was told, that has them.
         if account.told {
             account.untold.extend(shown);
         }
+        self.tell_judged(judged).await;
         for notice in notices {
             self.tell(Update::Notice(notice)).await;
         }
@@ -257,9 +258,11 @@ impl Engine {
         let revoked = self.revoked(&page);
         let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let oldest = account.records.oldest_generation(&extent)?;
-        let mut chains = PageChains::older(first <= 1 && parent.is_none());
+        let own = account.own_refused(name)?;
+        let mut chains = PageChains::older(first <= 1 && parent.is_none()).with_own(own);
         let mut shown = judged(&me, &page, &revoked, &[], &mut chains);
         let (joined, broken) = account.records.join_older(oldest, chains.learned());
+        joined.mark(&mut shown);
         mark_broken(&mut shown, &broken);
         let before = parent.map(|parent| account.records.message_of(name, parent.generation, parent.last));
         let before = before.transpose()?.flatten().map(|before| before.time);
@@ -331,6 +334,7 @@ pub(super) mod tests {
             backwards: false,
             generation: 0,
             set_aside: false,
+            refused: false,
         }
     }
 

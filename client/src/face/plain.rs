@@ -203,10 +203,12 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
     }
 
     async fn why(&mut self, conversation: Conversation) -> Result<(), Failure> {
-        let Answer::Why { conversation, ended } = self.wait_for(Action::Why { conversation }).await? else {
+        let Answer::Why { conversation, ended, refused } =
+            self.wait_for(Action::Why { conversation }).await?
+        else {
             return Err(AskError::Ending.into());
         };
-        for line in why::lines(&conversation, &ended, &self.zone) {
+        for line in why::lines(&conversation, &ended, refused, &self.zone) {
             self.print(&line).await?;
         }
         Ok(())

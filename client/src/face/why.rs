@@ -8,11 +8,21 @@ use crate::face::wording::moment;
 use crate::records::Reason;
 
 /// A line for each change, the newest first; one line if there was none.
-pub fn lines(conversation: &Conversation, ended: &[Ended], zone: &TimeZone) -> Vec<String> {
-    if ended.is_empty() {
+pub fn lines(conversation: &Conversation, ended: &[Ended], refused: u64, zone: &TimeZone) -> Vec<String> {
+    if ended.is_empty() && refused == 0 {
         return vec![format!("{conversation}: all messages kept here agree with the server's")];
     }
-    ended.iter().map(|ended| line(conversation, ended, zone)).collect()
+    let refused = (refused > 0).then(|| on_refused(conversation, refused));
+    refused.into_iter().chain(ended.iter().map(|ended| line(conversation, ended, zone))).collect()
+}
+
+fn on_refused(conversation: &Conversation, refused: u64) -> String {
+    let messages = if refused == 1 { "a message".to_owned() } else { format!("{refused} messages") };
+    format!(
+        "{conversation}: the server delivered {messages} that it had refused, as the remark there says; the sender was \
+         told that nobody got it: tell the sender that you have it, and ask the operator what happened, since a server \
+         must not do that"
+    )
 }
 
 fn line(conversation: &Conversation, ended: &Ended, zone: &TimeZone) -> String {

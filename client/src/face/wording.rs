@@ -40,8 +40,9 @@ pub fn line(shown: &Shown, zone: &TimeZone) -> String {
 pub fn remarks(shown: &Shown, zone: &TimeZone) -> Vec<String> {
     let signed = shown.signed.map(|signed| format!("signed {}", moment(signed, zone)));
     let time = shown.remark_on_time().map(str::to_owned);
+    let refused = shown.remark_on_refusal().map(str::to_owned);
     let aside = shown.set_aside.then(|| "set aside".to_owned());
-    shown.verdict.remark().into_iter().chain(signed).chain(time).chain(aside).collect()
+    shown.verdict.remark().into_iter().chain(refused).chain(signed).chain(time).chain(aside).collect()
 }
 
 #[cfg(test)]
@@ -65,6 +66,7 @@ mod tests {
             backwards: false,
             generation: 0,
             set_aside: false,
+            refused: false,
             signer: None,
         }
     }
@@ -90,11 +92,17 @@ mod tests {
                 format!("2019-11-01 09:30:00 erik: #lobby {}", clean(text))
             );
         }
+        let mut refused = shown("@sam", Some("hi"), Verdict::Good);
+        refused.refused = true;
+        assert_eq!(
+            line(&refused),
+            "2019-11-01 09:30:00 erik [the server told the sender that this message was refused]: @sam hi"
+        );
         let mut late = shown("@sam", Some("a\nb"), Verdict::Gap { missing: 2 });
         late.signed = Some(Timestamp::from_millis(0));
         assert_eq!(
             line(&late),
-            "2019-11-01 09:30:00 erik [2 messages before this one are missing] \
+            "2019-11-01 09:30:00 erik [up to 2 messages before this one are missing] \
              [signed 1970-01-01 00:00:00]: @sam a ⏎ b"
         );
     }

@@ -47,6 +47,8 @@ pub(crate) struct Believed {
     pub(crate) chain: String,
     pub(crate) n: u64,
     pub(crate) prev: String,
+    /// The number of refused messages right before it.
+    pub(crate) void: u64,
     pub(crate) hash: String,
 }
 
@@ -115,6 +117,7 @@ impl Opener {
             chain: claims.chain.clone(),
             n: claims.n,
             prev: claims.prev.clone(),
+            void: claims.void,
             hash: jws_hash(&jws),
         })
     }

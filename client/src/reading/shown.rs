@@ -35,6 +35,9 @@ pub struct Shown {
     /// True if it does not fit the server's messages any more, and is set aside.
     #[serde(default, skip_serializing_if = "is_default")]
     pub set_aside: bool,
+    /// True if the server told the sender that this message was refused, and delivered it all the same.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub refused: bool,
     /// The device that signed it, and the time by its clock. Older versions did not keep these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signer: Option<Signer>,
@@ -51,10 +54,16 @@ impl Shown {
         self.backwards.then_some("time runs backwards")
     }
 
+    /// The remark on a message that was refused.
+    pub fn remark_on_refusal(&self) -> Option<&'static str> {
+        self.refused.then_some("the server told the sender that this message was refused")
+    }
+
     /// Withdraws the text, because its device had been revoked when it signed this.
     pub fn withdraw(&mut self) {
         self.text = None;
         self.signed = None;
+        self.refused = false;
         self.verdict = Verdict::Bad { reason: REVOKED.to_owned() };
     }
 }
@@ -71,7 +80,7 @@ pub struct Signer {
 pub const REVOKED: &str = "bad signature: the device had been revoked";
 
 /// True for a value that is left out.
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
@@ -87,13 +96,13 @@ pub enum Verdict {
     Restarted,
     /// Good, but messages of the sender's device are missing before it.
     Gap {
-        /// The number of messages that are missing.
+        /// The number of messages that are missing, at most.
         missing: u64,
     },
     /// Signed by a device that has since been revoked: the date in it is earlier, but it came later, so that nothing
     /// proves the date.
     DateNotProved {
-        /// The number of messages that are missing before it.
+        /// The number of messages that are missing before it, at most.
         #[serde(default, skip_serializing_if = "is_default")]
         missing: u64,
     },
@@ -111,7 +120,8 @@ impl Verdict {
             Self::Public | Self::Good => None,
             Self::Restarted => Some("the sender's device began a new chain of messages".to_owned()),
             Self::Gap { missing: 1 } => Some("a message before this one is missing".to_owned()),
-            Self::Gap { missing } => Some(format!("{missing} messages before this one are missing")),
+            // Some of these may have been refused.
+            Self::Gap { missing } => Some(format!("up to {missing} messages before this one are missing")),
             Self::DateNotProved { missing } => {
                 let gap = Self::Gap { missing: *missing }.remark().filter(|_| *missing > 0);
                 let remark = "date not proved: the device was revoked, and its thief can sign with any date";

@@ -1,14 +1,69 @@
 //! The chains that are remembered, as a judge sees them while it reads a page.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
+use parlour_protocol::limits::VOID_COUNTERS;
 use parlour_protocol::{Conversation, DeviceId, UserName};
+use serde::{Deserialize, Serialize};
 
 use super::{Extent, Kind, Records, RecordsError};
-use crate::reading::judge::{Chain, ChainKey, Chains};
+use crate::reading::chain::{Chain, ChainKey, Chains, Place};
+use crate::reading::shown::{Shown, is_default};
 
-/// Chains, and how far each was seen.
-pub(crate) type Learned = Vec<(ChainKey, Chain)>;
+/// Our own chain in a conversation: what the next message will follow.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OwnChain {
+    /// 16 random bytes in base64url.
+    pub chain: String,
+    /// The next message's counter.
+    pub n: u64,
+    /// The hash of the newest message that was not refused; empty if there is none.
+    pub prev: String,
+    /// The number of refused messages since. Older versions used their counters again.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub void: u64,
+}
+
+impl OwnChain {
+    /// The counters of the messages that were refused since one was not.
+    pub(crate) const fn refused(&self) -> Range<u64> {
+        self.n.saturating_sub(self.void)..self.n
+    }
+
+    /// True if a message can still list all that were refused.
+    pub(crate) const fn can_go_on(&self) -> bool {
+        self.void <= VOID_COUNTERS
+    }
+}
+
+/// One of our messages that was refused, after it had got its place in a chain.
+pub(crate) struct Burnt {
+    /// Its chain, as readers name it.
+    pub(crate) key: ChainKey,
+    /// Its counter.
+    pub(crate) n: u64,
+    /// Its hash.
+    pub(crate) hash: String,
+}
+
+/// What a page taught.
+#[derive(Debug, Default)]
+pub struct Learned {
+    /// Chains, and how far each was seen.
+    pub chains: Vec<(ChainKey, Chain)>,
+    /// The places of messages that were refused, as their senders say in the page.
+    pub refused: Vec<Place>,
+}
+
+impl Learned {
+    /// Marks the messages among these that were refused.
+    pub(crate) fn mark(&self, shown: &mut [Shown]) {
+        for shown in shown {
+            shown.refused |= self.refused.contains(&Place { seq: shown.seq, id: shown.id });
+        }
+    }
+}
 
 /// Chains that do not run on, and how many messages are missing.
 pub(crate) type Broken = Vec<(ChainKey, u64)>;
@@ -26,6 +81,9 @@ pub struct PageChains<'a> {
     /// Whether that is so for chains that were seen in earlier generations alone.
     is_apart: bool,
     learned: HashMap<ChainKey, Chain>,
+    refused: Vec<Place>,
+    /// Our own chain, and the counters in it of which we were told that they were refused.
+    own: Option<(ChainKey, Range<u64>)>,
 }
 
 impl<'a> PageChains<'a> {
@@ -37,26 +95,38 @@ impl<'a> PageChains<'a> {
             from_beginning: extent.first <= 1,
             skips: false,
             is_apart: extent.generation > 0 && extent.parent.is_none(),
-            learned: HashMap::new(),
+            ..Self::older(false)
         }
     }
 
     /// For a page in front of what is kept. `from_beginning` when it is the first of the conversation.
     pub fn older(from_beginning: bool) -> Self {
-        let learned = HashMap::new();
-        Self { records: None, generation: 0, from_beginning, skips: false, is_apart: false, learned }
+        Self {
+            records: None,
+            generation: 0,
+            from_beginning,
+            skips: false,
+            is_apart: false,
+            learned: HashMap::new(),
+            refused: Vec::new(),
+            own: None,
+        }
     }
 
     /// For a page that is read before what lies between it and what is kept. What it teaches is not kept.
     pub fn ahead(records: &'a Records, generation: u64) -> Self {
-        let learned = HashMap::new();
-        let records = Some(records);
-        Self { records, generation, from_beginning: false, skips: true, is_apart: false, learned }
+        Self { records: Some(records), generation, skips: true, ..Self::older(false) }
     }
 
-    /// The chains of the page, as far as it was read.
+    /// With our own chain, and the counters in it of which we were told that they were refused.
+    #[must_use]
+    pub(crate) fn with_own(self, own: Option<(ChainKey, Range<u64>)>) -> Self {
+        Self { own, ..self }
+    }
+
+    /// What the page taught, as far as it was read.
     pub(crate) fn learned(self) -> Learned {
-        self.learned.into_iter().collect()
+        Learned { chains: self.learned.into_iter().collect(), refused: self.refused }
     }
 }
 
@@ -98,8 +168,16 @@ impl Chains for PageChains<'_> {
         self.skips || (self.is_apart && is_new_here())
     }
 
+    fn told_refused(&self, key: &ChainKey, n: u64) -> bool {
+        self.own.as_ref().is_some_and(|(own, refused)| own == key && refused.contains(&n))
+    }
+
     fn remember(&mut self, key: ChainKey, chain: Chain) {
         self.learned.insert(key, chain);
+    }
+
+    fn refuse(&mut self, place: Place) {
+        self.refused.push(place);
     }
 }
 
@@ -124,7 +202,7 @@ impl Records {
         chains: &[(ChainKey, Chain)],
     ) -> Result<(), RecordsError> {
         for (key, chain) in chains {
-            if generation > 0 && self.newest_chain(key)?.is_none_or(|newest| newest.last_n < chain.last_n) {
+            if generation > 0 && self.newest_chain(key)?.is_none_or(|newest| newest.last_n <= chain.last_n) {
                 self.set_fact(Kind::NewestChain, &chain_label(key, 0), chain)?;
             }
             self.set_fact(Kind::Chain, &chain_label(key, generation), chain)?;
@@ -136,22 +214,89 @@ impl Records {
     /// Joins what an older page taught to what is kept in its generation: each chain must run on from the page into
     /// what is kept. Returns what to keep, and the chains that do not, with how many messages are missing.
     pub(crate) fn join_older(&self, generation: u64, learned: Learned) -> (Learned, Broken) {
+        let Learned { chains, mut refused } = learned;
         let mut broken = Vec::new();
-        let joined = learned
+        let chains = chains
             .into_iter()
             .map(|(key, older)| match self.chain(&key, generation).ok().flatten() {
                 None => (key, older),
                 Some(kept) => {
-                    let follows = kept.first_n == older.last_n + 1 && kept.first_prev == older.last_hash;
-                    if !follows {
-                        let missing = kept.first_n.saturating_sub(older.last_n + 1);
-                        broken.push((key.clone(), missing.max(1)));
+                    let (whole, places, missing) = Chain::join(older, kept);
+                    refused.extend(places);
+                    if missing > 0 {
+                        broken.push((key.clone(), missing));
                     }
-                    (key, Chain { first_n: older.first_n, first_prev: older.first_prev, ..kept })
+                    (key, whole)
                 }
             })
             .collect();
-        (joined, broken)
+        (Learned { chains, refused }, broken)
+    }
+
+    /// Our own chain in a conversation.
+    pub fn own_chain(&self, name: &Conversation) -> Result<Option<OwnChain>, RecordsError> {
+        self.fact(Kind::OwnChain, &name.to_string())
+    }
+
+    /// Notes that our own chain has gone on to `next`, which the server's history shows: these records may
+    /// be an older copy. Another chain, or one that is as far, is left alone.
+    pub fn advance_own_chain(&mut self, name: &Conversation, next: &OwnChain) -> Result<(), RecordsError> {
+        match self.own_chain(name)? {
+            Some(own) if own.chain == next.chain && own.n < next.n => {
+                self.write(|records| records.set_own_chain(name, next))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn set_own_chain(&self, name: &Conversation, chain: &OwnChain) -> Result<(), RecordsError> {
+        self.set_fact(Kind::OwnChain, &name.to_string(), chain)
+    }
+
+    /// Burns the counter of a refused message: the next one in its conversation gets another, and lists this one.
+    pub(super) fn burn(&self, burnt: &Burnt) -> Result<(), RecordsError> {
+        let Burnt { key, n, .. } = burnt;
+        let own = self.own_chain(&key.conversation)?.filter(|own| own.chain == key.chain);
+        let next = match own {
+            Some(own) if own.n == *n => OwnChain { n: n + 1, void: own.void + 1, ..own },
+            // It was the first of a new chain.
+            None if *n == 0 => OwnChain { chain: key.chain.clone(), n: 1, prev: String::new(), void: 1 },
+            // These records are an older copy, or have lost the chain: the next message follows something else.
+            _ => return Ok(()),
+        };
+        self.set_own_chain(&key.conversation, &next)
+    }
+
+    /// The place of a message of ours that was delivered before we heard that it was refused.
+    pub(super) fn delivered(&self, extent: &Extent, burnt: &Burnt) -> Result<Option<Place>, RecordsError> {
+        let chain = self.chain(&burnt.key, extent.generation)?;
+        let is_it = |chain: &Chain| (chain.last_n, &chain.last_hash) == (burnt.n, &burnt.hash);
+        Ok(chain.filter(is_it).and_then(|chain| chain.last_place))
+    }
+
+    /// Marks kept messages that were refused, except for those of a page that is being kept. Returns those that were
+    /// not marked before.
+    pub(super) fn mark_refused(
+        &self,
+        extent: &Extent,
+        places: &[Place],
+        page: &[Shown],
+    ) -> Result<Vec<Shown>, RecordsError> {
+        let mut marked = Vec::new();
+        for Place { seq, id } in places {
+            let is_it = |shown: &Shown| (shown.seq, shown.id) == (*seq, *id);
+            if page.iter().any(is_it) {
+                continue;
+            }
+            let Some(found) = self.find_kept(extent, std::iter::once((*seq, *id)))? else { continue };
+            let shown = self.message_of(&extent.name, found.generation, found.last)?;
+            if let Some(mut shown) = shown.filter(|shown| !shown.refused) {
+                shown.refused = true;
+                self.set_messages(found.generation, std::slice::from_ref(&shown))?;
+                marked.push(shown);
+            }
+        }
+        Ok(marked)
     }
 }
 

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::failure::Explain as _;
-use crate::reading::judge::{Chain, Chains as _};
+use crate::reading::chain::{Chain, Chains as _};
 use crate::reading::shown::Verdict;
 
 const CONVERSATIONS: [&str; 2] = ["@erik", "@anna"];
@@ -43,6 +43,7 @@ fn shown(conversation: &str, seq: Seq) -> Shown {
         backwards: false,
         generation: 0,
         set_aside: false,
+        refused: false,
         signer: None,
     }
 }
@@ -63,8 +64,9 @@ fn fill(folder: &Path) {
     for name in CONVERSATIONS {
         let extent = Extent { last: 40, read: 5, ..Extent::new(name.parse().unwrap(), 1) };
         let messages: Vec<Shown> = (1..=40).map(|seq| shown(name, seq)).collect();
-        let chain = Chain { first_n: 0, first_prev: String::new(), last_n: 9, last_hash: "h".to_owned() };
-        records.keep(&extent, &messages, &[(chain_key(), chain)]).unwrap();
+        let chain = Chain { last_n: 9, last_hash: "h".to_owned(), ..Chain::default() };
+        let learned = Learned { chains: vec![(chain_key(), chain)], refused: vec![] };
+        records.keep(&extent, &messages, &learned).unwrap();
         records.set_pin(&name[1..].parse().unwrap(), &format!("kid of {name}")).unwrap();
     }
     for number in 1..=6 {

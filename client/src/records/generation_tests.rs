@@ -34,13 +34,13 @@ fn present(records: &Records) -> Extent {
 fn set_back(folder: &Path) -> Records {
     let mut records = Records::open(folder).unwrap();
     let messages: Vec<Shown> = (1..=10).map(shown).collect();
-    records.keep(&extent(1, 10), &messages, &[]).unwrap();
+    records.keep(&extent(1, 10), &messages, &Learned::default()).unwrap();
     let ended = present(&records);
     let parent = records.find_kept(&ended, ids(1..=4).into_iter()).unwrap();
     assert_eq!(parent, Some(Parent { generation: 0, last: 4 }));
     let begun = records.begin_generation(&ended, (Reason::SetBack, NOW, 4), parent, 1).unwrap();
     assert_eq!((begun.first, begun.last, begun.generation, begun.begins), (1, 4, 1, 5));
-    records.keep(&Extent { last: 6, ..begun }, &others(5..=6), &[]).unwrap();
+    records.keep(&Extent { last: 6, ..begun }, &others(5..=6), &Learned::default()).unwrap();
     records
 }
 
@@ -72,7 +72,7 @@ fn what_was_set_aside_counts_again_when_the_server_has_it_again() {
     let begun = records.begin_generation(&ended, (Reason::OtherMessage, NOW, 12), parent, 5).unwrap();
     assert_eq!((begun.first, begun.last, begun.begins), (1, 10, 11));
     let newer: Vec<Shown> = (11..=12).map(shown).collect();
-    records.keep(&Extent { last: 12, ..begun }, &newer, &[]).unwrap();
+    records.keep(&Extent { last: 12, ..begun }, &newer, &Learned::default()).unwrap();
     let aside: Vec<(u64, Seq)> = all(&records)
         .into_iter()
         .filter(|(.., aside)| *aside)
@@ -87,22 +87,22 @@ fn a_gap_leaves_what_was_kept_where_it_is_and_is_closed_from_above() {
     let folder = tempfile::tempdir().unwrap();
     let mut records = Records::open(folder.path()).unwrap();
     let messages: Vec<Shown> = (1..=5).map(shown).collect();
-    records.keep(&extent(1, 5), &messages, &[]).unwrap();
+    records.keep(&extent(1, 5), &messages, &Learned::default()).unwrap();
     let ended = present(&records);
     let begun = records.begin_generation(&ended, (Reason::Gap, NOW, 20), None, 16).unwrap();
     assert_eq!((begun.first, begun.last), (16, 15));
     let newest: Vec<Shown> = (16..=20).map(shown).collect();
-    records.keep(&Extent { last: 20, ..begun }, &newest, &[]).unwrap();
+    records.keep(&Extent { last: 20, ..begun }, &newest, &Learned::default()).unwrap();
     assert_eq!(present(&records).first, 16);
     assert!(all(&records).iter().all(|(.., aside)| !aside), "{:?}", all(&records));
     // Two pages backwards; the second reaches what is kept.
     let older: Vec<Shown> = (9..=15).map(shown).collect();
-    let now = records.keep_older(&present(&records), &older, &Vec::new(), None).unwrap();
+    let now = records.keep_older(&present(&records), &older, &Learned::default(), None).unwrap();
     assert_eq!(now.first, 9);
     let parent = records.find_kept(&now, ids(4..=8).into_iter()).unwrap();
     assert_eq!(parent, Some(Parent { generation: 0, last: 5 }));
     let older: Vec<Shown> = (6..=8).map(shown).collect();
-    let now = records.keep_older(&now, &older, &Vec::new(), parent).unwrap();
+    let now = records.keep_older(&now, &older, &Learned::default(), parent).unwrap();
     assert_eq!((now.first, now.last), (1, 20));
     assert_eq!(
         all(&records).iter().map(|(_, seq, _)| *seq).collect::<Vec<_>>(),
@@ -116,10 +116,10 @@ fn a_gap_leaves_what_was_kept_where_it_is_and_is_closed_from_above() {
 fn damage_takes_what_the_server_has_and_leaves_what_is_set_aside() {
     let folder = tempfile::tempdir().unwrap();
     let mut records = Records::open(folder.path()).unwrap();
-    records.keep(&extent(1, 3), &(1..=3).map(shown).collect::<Vec<_>>(), &[]).unwrap();
+    records.keep(&extent(1, 3), &(1..=3).map(shown).collect::<Vec<_>>(), &Learned::default()).unwrap();
     let ended = present(&records);
     let begun = records.begin_generation(&ended, (Reason::SetBack, NOW, 2), None, 1).unwrap();
-    records.keep(&Extent { last: 2, ..begun }, &others(1..=2), &[]).unwrap();
+    records.keep(&Extent { last: 2, ..begun }, &others(1..=2), &Learned::default()).unwrap();
     let damage = "UPDATE messages SET body = zeroblob(60) WHERE generation = 1 AND seq = 1";
     records.connection.execute(damage, []).unwrap();
     drop(records);
@@ -129,7 +129,7 @@ fn damage_takes_what_the_server_has_and_leaves_what_is_set_aside() {
     let now = present(&records);
     assert_eq!((now.generation, now.last), (2, 0));
     // What is fetched again is kept beside it.
-    records.keep(&Extent { last: 2, ..now }, &others(1..=2), &[]).unwrap();
+    records.keep(&Extent { last: 2, ..now }, &others(1..=2), &Learned::default()).unwrap();
     drop(records);
     let mut records = Records::open(folder.path()).unwrap();
     assert!(records.take_damages().is_empty());

@@ -373,17 +373,19 @@ impl Records {
         &mut self,
         extent: &Extent,
         messages: &[Shown],
-        chains: &Learned,
+        learned: &Learned,
         parent: Option<Parent>,
     ) -> Result<Extent, RecordsError> {
         let oldest = self.oldest_generation(extent)?;
         let first = messages.iter().map(|shown| shown.seq).min().unwrap_or(extent.first).min(extent.first);
         self.write(|records| {
             let transaction = records.connection.unchecked_transaction().map_err(sqlite)?;
-            let mut extent = extent.clone();
+            // One after the page may be among them; it has been counted.
+            let refused = messages.iter().filter(|shown| shown.refused && shown.seq < extent.first).count();
+            let mut extent = extent.with_refused(refused);
             let bytes = records.set_messages(oldest, messages)?;
             extent.bytes = extent.bytes.map(|before| before.saturating_add(bytes));
-            records.set_chains(oldest, chains)?;
+            records.set_chains(oldest, &learned.chains)?;
             if oldest == extent.generation {
                 (extent.begins, extent.parent) = (first, parent.or(extent.parent));
             } else if let Some(generation) = records.generation(&extent.name, oldest)? {

@@ -15,7 +15,7 @@ fn flood(records: &mut Records, count: u64) {
     let lobby = Conversation::lobby();
     let extent = records.extent(&lobby).unwrap().unwrap_or_else(|| Extent::new(lobby, 1));
     let messages: Vec<Shown> = (extent.last + 1..=extent.last + count).map(public).collect();
-    records.keep(&Extent { last: extent.last + count, ..extent }, &messages, &[]).unwrap();
+    records.keep(&Extent { last: extent.last + count, ..extent }, &messages, &Learned::default()).unwrap();
 }
 
 #[test]
@@ -24,7 +24,7 @@ fn the_oldest_public_messages_go_and_their_space_is_used_again() {
     let folder = tempfile::tempdir().unwrap();
     let mut records = Records::open(folder.path()).unwrap();
     records.bound_public(BOUND);
-    records.keep(&extent(1, 50), &(1..=50).map(shown).collect::<Vec<_>>(), &[]).unwrap();
+    records.keep(&extent(1, 50), &(1..=50).map(shown).collect::<Vec<_>>(), &Learned::default()).unwrap();
     let mut sizes = Vec::new();
     for _ in 0..40 {
         flood(&mut records, 100);

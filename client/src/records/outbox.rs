@@ -7,8 +7,8 @@ use parlour_protocol::{Conversation, MessageId};
 use rusqlite::{OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 
-use super::RecordsError;
-use super::{Kind, Records, sqlite};
+use super::{Burnt, Kind, Records, RecordsError, sqlite};
+use crate::reading::shown::Shown;
 
 /// A message on its way.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -171,12 +171,28 @@ impl Records {
         })
     }
 
-    /// Forgets a message that was refused.
-    pub fn remove_outgoing(&mut self, position: i64) -> Result<(), RecordsError> {
+    /// Forgets a message that will not be sent. When it is sealed its counter is burnt in the same transaction: it may
+    /// have left this machine. Returns the message, marked as refused, if the server delivered it all the same.
+    pub(crate) fn give_up_outgoing(
+        &mut self,
+        position: i64,
+        burnt: Option<&Burnt>,
+    ) -> Result<Vec<Shown>, RecordsError> {
         self.write(|records| {
             let transaction = records.connection.unchecked_transaction().map_err(sqlite)?;
             records.take_out(position)?;
-            transaction.commit().map_err(sqlite)
+            let mut marked = Vec::new();
+            if let Some(burnt) = burnt {
+                records.burn(burnt)?;
+                if let Some(extent) = records.extent(&burnt.key.conversation)?
+                    && let Some(place) = records.delivered(&extent, burnt)?
+                {
+                    marked = records.mark_refused(&extent, &[place], &[])?;
+                    records.set_extent(&extent.with_refused(marked.len()))?;
+                }
+            }
+            transaction.commit().map_err(sqlite)?;
+            Ok(marked)
         })
     }
 

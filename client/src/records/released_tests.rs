@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::tests::id;
 use super::*;
 use crate::profile::write_private;
-use crate::reading::judge::Chains as _;
+use crate::reading::chain::{Chain, Chains as _};
 use crate::reading::shown::Verdict;
 
 /// The key of all these files. It is public, and seals nothing but them: `test key of Parlour: worthless 1`.
@@ -39,6 +39,7 @@ fn said(conversation: &str, seq: Seq, verdict: Verdict) -> Shown {
         backwards: false,
         generation: 0,
         set_aside: false,
+        refused: false,
         signer: None,
     }
 }
@@ -64,7 +65,7 @@ fn holds_what_was_written(records: &Records) {
     let chain = PageChains::newer(records, &extent).seen(&chain_key()).unwrap();
     assert_eq!((chain.first_n, chain.last_n, chain.last_hash.as_str()), (2, 4, "h"));
     assert!(records.knows_device(&chain_key()).unwrap());
-    let next = OwnChain { chain: "own".into(), n: 7, prev: "h1".into() };
+    let next = OwnChain { chain: "own".into(), n: 7, prev: "h1".into(), void: 0 };
     assert_eq!(records.own_chain(&erik).unwrap(), Some(next));
     let waiting: Vec<Outgoing> =
         records.outgoing().unwrap().into_iter().map(|(_, outgoing)| outgoing).collect();
@@ -82,12 +83,14 @@ fn a_file_of_the_first_schema_is_read_and_goes_on() {
     holds_what_was_written(&records);
     let now = records.extent(&"@erik".parse().unwrap()).unwrap().unwrap();
     assert_eq!((now.first, now.last, now.read, now.generation, now.begins), (3, 5, 4, 0, 3));
-    records.keep(&Extent { last: 6, ..now }, &[said("@erik", 6, Verdict::Good)], &[]).unwrap();
+    records
+        .keep(&Extent { last: 6, ..now }, &[said("@erik", 6, Verdict::Good)], &Learned::default())
+        .unwrap();
     let outgoing =
         Outgoing { id: id(9), to: "@erik".parse().unwrap(), body: OutgoingBody::Text("waits 9".into()) };
     let position = records.push_outgoing(&outgoing).unwrap();
     assert_eq!(position, 4, "a place in the outbox was given twice");
-    records.remove_outgoing(position).unwrap();
+    records.sent(position, &outgoing.to, None).unwrap();
     drop(records);
     let mut records = Records::open(folder.path()).unwrap();
     assert_eq!(records.take_damages(), [""; 0]);
@@ -132,12 +135,19 @@ fn a_file_of_the_second_schema_is_read_with_what_is_set_aside_and_what_was_revok
 /// How `schema-2.sql` was written, by the client of its time.
 fn write_second_schema(folder: &Path) {
     let mut records = Records::open(folder).unwrap();
-    let chain = Chain { first_n: 2, first_prev: "p".to_owned(), last_n: 4, last_hash: "h".to_owned() };
+    let chain = Chain {
+        first_n: 2,
+        first_prev: "p".to_owned(),
+        last_n: 4,
+        last_hash: "h".to_owned(),
+        ..Chain::default()
+    };
+    let learned = Learned { chains: vec![(chain_key(), chain)], refused: Vec::new() };
     let extent = |name: &str, first, last| Extent { last, ..Extent::new(name.parse().unwrap(), first) };
     let letters: Vec<Shown> = (3..=5).map(|seq| said("@erik", seq, Verdict::Good)).collect();
-    records.keep(&extent("@erik", 3, 5), &letters, &[(chain_key(), chain)]).unwrap();
+    records.keep(&extent("@erik", 3, 5), &letters, &learned).unwrap();
     let public: Vec<Shown> = (1..=4).map(|seq| said("#lobby", seq, Verdict::Public)).collect();
-    records.keep(&extent("#lobby", 1, 4), &public, &[]).unwrap();
+    records.keep(&extent("#lobby", 1, 4), &public, &Learned::default()).unwrap();
     records.mark_read(&"@erik".parse().unwrap(), 4).unwrap();
     records.set_pin(&"erik".parse().unwrap(), "kid").unwrap();
     let to: Conversation = "@erik".parse().unwrap();
@@ -151,17 +161,17 @@ fn write_second_schema(folder: &Path) {
         n: 7,
     };
     records.update_outgoing(positions[1], &Outgoing { body: sealed, ..outgoing(2) }).unwrap();
-    let next = OwnChain { chain: "own".into(), n: 7, prev: "h1".into() };
+    let next = OwnChain { chain: "own".into(), n: 7, prev: "h1".into(), void: 0 };
     records.sent(positions[0], &to, Some(&next)).unwrap();
     // A conversation that goes on in another generation, and a device that was revoked.
     let letters: Vec<Shown> = (1..=3).map(|seq| said("@anna", seq, Verdict::Good)).collect();
-    records.keep(&extent("@anna", 1, 3), &letters, &[]).unwrap();
+    records.keep(&extent("@anna", 1, 3), &letters, &Learned::default()).unwrap();
     let ended = records.extent(&"@anna".parse().unwrap()).unwrap().unwrap();
     let noticed = Timestamp::from_millis(1_793_999_100_000);
     let parent = Some(Parent { generation: 0, last: 2 });
     let begun = records.begin_generation(&ended, (Reason::SetBack, noticed, 2), parent, 1).unwrap();
     let since = Shown { id: id(1_003), generation: 1, ..said("@anna", 3, Verdict::Good) };
-    records.keep(&Extent { last: 3, ..begun }, &[since], &[]).unwrap();
+    records.keep(&Extent { last: 3, ..begun }, &[since], &Learned::default()).unwrap();
     let revocation = parlour_keylog::SignedRevocation {
         number: 1,
         name: "anna".parse().unwrap(),

@@ -61,7 +61,7 @@ fn what_a_device_signed_after_its_revocation_is_judged_again_and_no_other() {
     let mut records = Records::open(folder.path()).unwrap();
     let messages =
         [signed(1, 'a', REVOCATION - 1), signed(2, 'a', REVOCATION), signed(3, 'b', REVOCATION + 1)];
-    records.keep(&extent(1, 3), &messages, &[]).unwrap();
+    records.keep(&extent(1, 3), &messages, &Learned::default()).unwrap();
     assert_eq!(add(&mut records, &revocation(1, 'a')), Some(vec![2]));
     assert_eq!(add(&mut records, &revocation(1, 'a')), None);
     drop(records);
@@ -80,7 +80,7 @@ fn a_message_that_was_kept_without_its_signer_is_taken_for_the_revoked_devices()
         unsigned(3, within + 1_000, Some(REVOCATION - 1)),
         unsigned(4, REVOCATION - 1_000, Some(REVOCATION)),
     ];
-    records.keep(&extent(1, 4), &messages, &[]).unwrap();
+    records.keep(&extent(1, 4), &messages, &Learned::default()).unwrap();
     assert_eq!(add(&mut records, &revocation(1, 'a')), Some(vec![2, 4]));
     assert_eq!(withdrawn(&records), [2, 4]);
 }
@@ -89,7 +89,7 @@ fn a_message_that_was_kept_without_its_signer_is_taken_for_the_revoked_devices()
 fn a_damaged_revocation_is_told_and_taken_again_and_what_it_judged_stays_judged() {
     let folder = tempfile::tempdir().unwrap();
     let mut records = Records::open(folder.path()).unwrap();
-    records.keep(&extent(1, 1), &[signed(1, 'a', REVOCATION)], &[]).unwrap();
+    records.keep(&extent(1, 1), &[signed(1, 'a', REVOCATION)], &Learned::default()).unwrap();
     let all = [revocation(1, 'a'), revocation(2, 'b'), revocation(3, 'c')];
     for signed in &all {
         assert!(add(&mut records, signed).is_some());
@@ -116,7 +116,7 @@ fn two_statements_under_one_number_both_hold() {
     let folder = tempfile::tempdir().unwrap();
     let mut records = Records::open(folder.path()).unwrap();
     let messages = [signed(1, 'a', REVOCATION), signed(2, 'b', REVOCATION), signed(3, 'c', REVOCATION)];
-    records.keep(&extent(1, 3), &messages, &[]).unwrap();
+    records.keep(&extent(1, 3), &messages, &Learned::default()).unwrap();
     for letter in ['a', 'b'] {
         assert!(add(&mut records, &revocation(1, letter)).is_some());
     }

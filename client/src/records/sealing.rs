@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::disk::sqlite;
 use super::{Records, RecordsError};
-use crate::reading::judge::ChainKey;
+use crate::reading::chain::ChainKey;
 
 /// The kind of fact that a row holds; its encryption is bound to it.
 #[derive(Clone, Copy)]

@@ -143,9 +143,9 @@ fn print(answer: &Answer, json: bool) -> Result<(), Failure> {
             writeln!(out, "{}", users.iter().map(UserName::as_str).collect::<Vec<_>>().join(" "))
         }
         Answer::History { messages, .. } => messages.iter().try_for_each(|m| writeln!(out, "{}", line(m))),
-        Answer::Why { conversation, ended } => {
-            why::lines(conversation, ended, &zone).iter().try_for_each(|line| writeln!(out, "{line}"))
-        }
+        Answer::Why { conversation, ended, refused } => why::lines(conversation, ended, *refused, &zone)
+            .iter()
+            .try_for_each(|line| writeln!(out, "{line}")),
         Answer::Done | Answer::Registered { .. } | Answer::LoggedIn { .. } => Ok(()),
     };
     written.map_err(|error| Failure::usage(format!("standard output: {error}")))

@@ -13,13 +13,15 @@ use parlour_envelope::base64url;
 use parlour_envelope::claims::{MAX_COUNTER, MAX_TIME};
 use parlour_envelope::p256::P256KeyError;
 use parlour_envelope::statement::jws_hash;
+use parlour_protocol::limits::{SEALED_BYTES, TEXT_BYTES, VOID_COUNTERS};
 
 const CHAIN: &str = "AAECAwQFBgcICQoLDA0ODw";
 const ID: &str = "0190a5e0-7d4c-7c3e-8f00-000000000001";
 
 fn draft(text: &str) -> Draft<'static> {
     let content = Content::Text(text.to_owned());
-    Draft { from: "sam", to: "erik", id: ID, time: 1_720_000_000_123, content, chain: CHAIN, n: 0, prev: "" }
+    let time = 1_720_000_000_123;
+    Draft { from: "sam", to: "erik", id: ID, time, content, chain: CHAIN, n: 0, prev: "", void: 0 }
 }
 
 fn seal_by_sam(draft: Draft<'_>) -> Result<Sealed, SealError> {
@@ -108,6 +110,15 @@ fn the_next_message_names_the_one_before_by_its_hash() {
 }
 
 #[test]
+fn the_longest_text_fits_into_a_message_beside_the_longest_void() {
+    let (text, prev) = ("\"".repeat(TEXT_BYTES), jws_hash(""));
+    let n = 10_000_000;
+    let sealed = seal_by_sam(Draft { n, prev: &prev, void: VOID_COUNTERS, ..draft(&text) }).unwrap();
+    assert!(sealed.jwe.len() <= SEALED_BYTES, "{}", sealed.jwe.len());
+    assert_eq!(open_by_erik(&sealed.jwe).unwrap().claims.void, VOID_COUNTERS);
+}
+
+#[test]
 fn a_draft_that_nobody_would_take_is_not_sealed() {
     let hash = jws_hash("");
     let bad = [
@@ -118,6 +129,10 @@ fn a_draft_that_nobody_would_take_is_not_sealed() {
         (Draft { n: 1, ..draft("") }, ClaimsError::Chain),
         (Draft { prev: &hash, ..draft("") }, ClaimsError::Chain),
         (Draft { n: 1 << 53, prev: &hash, ..draft("") }, ClaimsError::Chain),
+        (Draft { void: 1, ..draft("") }, ClaimsError::Chain),
+        (Draft { n: 2, void: 1, ..draft("") }, ClaimsError::Chain),
+        (Draft { n: 1, void: 1, prev: &hash, ..draft("") }, ClaimsError::Chain),
+        (Draft { n: 2_000, void: 1_001, prev: &hash, ..draft("") }, ClaimsError::Chain),
     ];
     for (draft, error) in bad {
         assert_eq!(seal_by_sam(draft).err(), Some(SealError::Claims(error)));
@@ -268,12 +283,13 @@ fn other_entry(role: Role) -> std::ops::Range<usize> {
 
 proptest! {
     #[test]
-    fn what_was_sealed_opens(text in ".{0,300}", n in 1..=MAX_COUNTER) {
-        let prev = jws_hash(&text);
-        let sealed = seal_by_sam(Draft { n, prev: &prev, ..draft(&text) }).unwrap();
+    fn what_was_sealed_opens(text in ".{0,300}", n in 1..=MAX_COUNTER, void in 0..=VOID_COUNTERS) {
+        let void = void.min(n);
+        let prev = if void == n { String::new() } else { jws_hash(&text) };
+        let sealed = seal_by_sam(Draft { n, prev: &prev, void, ..draft(&text) }).unwrap();
         let opened = open_by_erik(&sealed.jwe).unwrap();
         prop_assert_eq!(opened.claims.content, Content::Text(text));
-        prop_assert_eq!(opened.claims.n, n);
+        prop_assert_eq!((opened.claims.n, opened.claims.void), (n, void));
     }
 
     #[test]

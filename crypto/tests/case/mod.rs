@@ -55,6 +55,8 @@ fn check_claims(opened: &Opened, case: &Value) {
     }
     assert_eq!(case.pointer("/claims/time"), Some(&claims.time.into()));
     assert_eq!(case.pointer("/claims/n"), Some(&claims.n.into()));
+    let void: Vec<u64> = (claims.n - claims.void..claims.n).collect();
+    assert_eq!(case.pointer("/claims/void"), (!void.is_empty()).then(|| void.into()).as_ref());
     let (signing_input, _) = opened.jws.rsplit_once('.').unwrap();
     let commitment = URL_SAFE_NO_PAD.encode(claims.franking_key.commit(signing_input));
     assert_eq!(commitment, string(case, "/cmt"));

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use parlour_client::reading::judge::{Chain, ChainKey, Chains, judge};
+use parlour_client::reading::chain::{Chain, ChainKey, Chains, Place};
+use parlour_client::reading::judge::judge;
 use parlour_client::reading::opening::Opener;
 use parlour_crypto::AccountKey;
 use parlour_envelope::AwsLc;
@@ -41,7 +42,13 @@ impl Chains for Nothing {
         false
     }
 
+    fn told_refused(&self, _: &ChainKey, _: u64) -> bool {
+        false
+    }
+
     fn remember(&mut self, _: ChainKey, _: Chain) {}
+
+    fn refuse(&mut self, _: Place) {}
 }
 
 /// Reads lines from the server as the client does.

@@ -12,6 +12,7 @@ use parlour_crypto::{Role, message};
 use parlour_envelope::Content;
 use parlour_envelope::statement::jws_hash;
 use parlour_protocol::SealedMessage;
+use parlour_protocol::limits::VOID_COUNTERS;
 use serde_json::{Value, json};
 
 use super::is_one_line;
@@ -60,7 +61,8 @@ pub fn envelope(bytes: &[u8]) {
     let claims = &opened.claims;
     assert_eq!(*opened.jws, jws);
     assert_eq!(claims.id, ID);
-    assert!(claims.time >= 0 && (claims.n == 0) == claims.prev.is_empty());
+    assert!(claims.time >= 0 && claims.void <= claims.n.min(VOID_COUNTERS));
+    assert!((claims.n == claims.void) == claims.prev.is_empty());
     // A text signed by our key has its certificate, or another one for the same key.
     if bytes.starts_with(b"{") {
         let key = people.device.public_spki();

@@ -230,6 +230,7 @@ mod tests {
             backwards: false,
             generation: 0,
             set_aside: false,
+            refused: false,
             signer: None,
         }
     }

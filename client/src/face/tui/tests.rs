@@ -43,6 +43,7 @@ pub(super) fn message(conversation: &str, from: &str, seq: Seq, minutes: i64, te
         backwards: false,
         generation: 0,
         set_aside: false,
+        refused: false,
         signer: None,
     }
 }

@@ -88,8 +88,8 @@ impl App {
                 }
             }
             Purpose::Why => match outcome {
-                Ok(Answer::Why { conversation, ended }) => {
-                    for line in why::lines(&conversation, &ended, &self.zone) {
+                Ok(Answer::Why { conversation, ended, refused }) => {
+                    for line in why::lines(&conversation, &ended, refused, &self.zone) {
                         self.state.say(NoticeKind::Info, line);
                     }
                 }

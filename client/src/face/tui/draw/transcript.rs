@@ -230,6 +230,7 @@ impl<'a> Transcript<'a> {
         };
         let mut remarks: Vec<(String, Style)> =
             shown.verdict.remark().into_iter().map(|text| (text, style)).collect();
+        remarks.extend(shown.remark_on_refusal().map(|text| (text.to_owned(), BAD)));
         remarks.extend(
             shown.signed.map(|signed| (format!("signed {}", wording::moment(signed, self.zone)), DIM)),
         );
