@@ -253,11 +253,13 @@ impl Engine {
             return Err(LinkError::protocol(format!("messages are missing in {name}")).into());
         }
         let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
+        let oldest = account.records.oldest_generation(&extent)?;
+        // What only a later generation has is kept once more: no generation goes on from a later one.
         let parent = account.records.find_kept(&extent, places(&page))?;
+        let parent = parent.filter(|parent| parent.generation < oldest);
         page.retain(|opened| parent.is_none_or(|parent| opened.message.seq > parent.last));
         let revoked = self.revoked(&page);
         let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
-        let oldest = account.records.oldest_generation(&extent)?;
         let own = account.own_refused(name)?;
         let mut chains = PageChains::older(first <= 1 && parent.is_none()).with_own(own);
         let mut shown = judged(&me, &page, &revoked, &[], &mut chains);

@@ -135,3 +135,37 @@ fn damage_takes_what_the_server_has_and_leaves_what_is_set_aside() {
     assert!(records.take_damages().is_empty());
     assert_eq!(all(&records).len(), 5);
 }
+
+#[test]
+fn generations_that_follow_each_other_in_a_circle_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut records = set_back(folder.path());
+    let extent = present(&records);
+    let circle = Some(Parent { generation: 1, last: 4 });
+    records.keep_older(&Extent { first: 3, ..extent }, &[shown(2)], &Learned::default(), circle).unwrap();
+    let ended = records.generations(&present(&records)).next().unwrap().unwrap();
+    assert_eq!((ended.number, ended.parent), (0, circle));
+    assert_eq!(all(&records).len(), 12);
+}
+
+#[test]
+fn what_was_set_aside_twice_counts_again_page_by_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut records = Records::open(folder.path()).unwrap();
+    let first: Vec<Shown> = (1..=30).map(shown).collect();
+    records.keep(&extent(1, 30), &first, &Learned::default()).unwrap();
+    for (newest, pages) in [(31, [1..=17, 18..=31]), (32, [1..=17, 18..=32])] {
+        let begun = records.begin_generation(&present(&records), (Reason::SetBack, NOW, 0), None, 1).unwrap();
+        assert_eq!((begun.first, begun.last), (1, 0));
+        assert!(all(&records).iter().all(|(.., aside)| *aside));
+        for page in pages {
+            let parent = records.find_kept(&present(&records), ids(page).into_iter()).unwrap().unwrap();
+            let adopted = records.adopt(&present(&records), parent).unwrap();
+            assert_eq!(adopted.first, 1, "{parent:?} {adopted:?}");
+        }
+        let now = present(&records);
+        records.keep(&Extent { last: newest, ..now }, &[shown(newest)], &Learned::default()).unwrap();
+        assert!(all(&records).iter().all(|(.., aside)| !aside), "{:?}", all(&records));
+        assert_eq!((present(&records).first, all(&records).len() as u64), (1, newest));
+    }
+}
