@@ -267,7 +267,7 @@ async fn greeting(
             Some(Ok(r#"{"dialect":"json"}"#)) => return Ok(()),
             Some(Ok(line)) => {
                 return Err(match line.strip_prefix("goodbye: ") {
-                    Some(reason) => LinkError::Dismissed(parlour_protocol::clean(reason).into_owned()),
+                    Some(reason) => LinkError::Dismissed(parlour_protocol::told(reason)),
                     None => LinkError::Protocol("it does not speak json".to_owned()),
                 });
             }

@@ -66,6 +66,9 @@ pub enum Refusal {
 /// The most characters of an unknown command that are quoted, not counting its slash.
 const WORD_CHARS: usize = 64;
 
+/// The most characters of the other side's own words that are shown.
+const TOLD_CHARS: usize = 500;
+
 impl Refusal {
     /// An unknown command. It is quoted cleaned, and cut off when it is long.
     pub fn unknown(word: &str) -> Self {
@@ -76,9 +79,9 @@ impl Refusal {
 
     /// A refusal of a newer server, with its code and its words, if it has any.
     pub(crate) fn newer(code: &str, message: Option<&str>) -> Self {
-        let code = clean(code).into_owned();
+        let code = told(code);
         let message = match message {
-            Some(words) if !words.is_empty() => clean(words).into_owned(),
+            Some(words) if !words.is_empty() => told(words),
             _ => format!("refused for a reason that this version does not know: {code}"),
         };
         Self::Unknown { code, message }
@@ -151,9 +154,16 @@ impl Refusal {
     }
 }
 
-/// Cleans text from the other side, which is shown as it is.
 fn words(text: Option<&str>) -> String {
-    clean(text.unwrap_or_default()).into_owned()
+    told(text.unwrap_or_default())
+}
+
+/// Text from the other side, to be shown as it is: cleaned, and cut off when it is long.
+pub fn told(text: &str) -> String {
+    match text.char_indices().nth(TOLD_CHARS) {
+        Some((end, _)) => clean(text.get(..end).unwrap_or_default()).into_owned() + "…",
+        None => clean(text).into_owned(),
+    }
 }
 
 /// The members of a json error besides its code and text.

@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn no_sandbox_goes_before_a_mode() {
+    fn no_sandbox_takes_precedence_over_a_mode() {
         let mode = |line: &[&str]| Line::try_parse_from(line).unwrap().sandbox.mode(Some(Mode::On));
         assert_eq!(mode(&["x", "--sandbox", "required"]), Mode::Required);
         assert_eq!(mode(&["x", "--sandbox", "required", "--no-sandbox"]), Mode::Off);
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_goes_before_the_file_and_the_default_is_on() {
+    fn the_command_line_wins_over_the_file_and_the_default_is_on() {
         let typed = |sandbox, no_sandbox| SandboxArguments { sandbox, no_sandbox };
         assert_eq!(typed(None, false).mode(None), Mode::On);
         assert_eq!(typed(None, false).mode(Some(Mode::Required)), Mode::Required);

@@ -147,22 +147,8 @@ pub async fn run(
     info!(%address, millis = begun.elapsed().as_millis(), "ready");
     ready(listening);
 
-    let delivers = loop {
-        match heard(&mut signals, &mut delivery).await {
-            Heard::Reload => reload(&entrance, &settings),
-            Heard::Stop => break true,
-            Heard::NoDelivery => break false,
-        }
-    };
-    info!("stopping");
-    services.stopping.cancel();
-    workers.close();
-    workers.wait().await;
-    sessions.close();
-    let drain = Duration::from_secs(services.limits.drain_seconds);
-    if tokio::time::timeout(drain, sessions.wait()).await.is_err() {
-        warn!(left = sessions.len(), "some sessions did not end in time");
-    }
+    let delivers = serve_until_stopped(&mut signals, &mut delivery, &entrance, &settings).await;
+    end_sessions(&services, &workers, &sessions).await;
     unwatched.cancel();
     monitoring.close();
     monitoring.wait().await;
@@ -174,6 +160,35 @@ pub async fn run(
     }
     info!("stopped");
     Ok(())
+}
+
+/// Serves, and reloads when it is told to. Returns true when it is told to stop, and false when delivery has ended.
+async fn serve_until_stopped(
+    signals: &mut Signals,
+    delivery: &mut JoinHandle<()>,
+    entrance: &Entrance,
+    settings: &Settings,
+) -> bool {
+    loop {
+        match next_event(signals, delivery).await {
+            Awaited::Reload => reload(entrance, settings),
+            Awaited::Stop => return true,
+            Awaited::NoDelivery => return false,
+        }
+    }
+}
+
+/// Tells sessions and workers to stop, and waits for them; for sessions only as long as the limit says.
+async fn end_sessions(services: &Services, workers: &TaskTracker, sessions: &TaskTracker) {
+    info!("stopping");
+    services.stopping.cancel();
+    workers.close();
+    workers.wait().await;
+    sessions.close();
+    let drain = Duration::from_secs(services.limits.drain_seconds);
+    if tokio::time::timeout(drain, sessions.wait()).await.is_err() {
+        warn!(left = sessions.len(), "some sessions did not end in time");
+    }
 }
 
 /// Refuses unsafe settings, unless they are allowed by name.
@@ -225,7 +240,7 @@ fn reload(entrance: &Entrance, settings: &Settings) {
 
 /// An event that a running server waits for.
 #[derive(Debug, PartialEq, Eq)]
-enum Heard {
+enum Awaited {
     Stop,
     Reload,
     /// The delivery task has ended, through a fault of ours.
@@ -234,12 +249,12 @@ enum Heard {
 
 /// Waits for a signal, or for the end of the delivery task. Without delivery nobody would be answered, so the server
 /// must not go on.
-async fn heard(signals: &mut Signals, delivery: &mut JoinHandle<()>) -> Heard {
+async fn next_event(signals: &mut Signals, delivery: &mut JoinHandle<()>) -> Awaited {
     tokio::select! {
-        heard = signals.next() => heard,
+        event = signals.next() => event,
         ended = delivery => {
             error!(panicked = ended.is_err(), "delivery has ended: the server stops");
-            Heard::NoDelivery
+            Awaited::NoDelivery
         }
     }
 }
@@ -260,11 +275,11 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Heard {
+    async fn next(&mut self) -> Awaited {
         tokio::select! {
-            _ = self.terminate.recv() => Heard::Stop,
-            _ = self.interrupt.recv() => Heard::Stop,
-            _ = self.hangup.recv() => Heard::Reload,
+            _ = self.terminate.recv() => Awaited::Stop,
+            _ = self.interrupt.recv() => Awaited::Stop,
+            _ = self.hangup.recv() => Awaited::Reload,
         }
     }
 }
@@ -277,8 +292,8 @@ mod tests {
     async fn the_server_notices_that_the_delivery_task_has_ended_or_panicked() {
         let mut signals = Signals::new().unwrap();
         let mut ended = tokio::spawn(async {});
-        assert_eq!(heard(&mut signals, &mut ended).await, Heard::NoDelivery);
+        assert_eq!(next_event(&mut signals, &mut ended).await, Awaited::NoDelivery);
         let mut panicked = tokio::spawn(async { panic!("a fault in delivery") });
-        assert_eq!(heard(&mut signals, &mut panicked).await, Heard::NoDelivery);
+        assert_eq!(next_event(&mut signals, &mut panicked).await, Awaited::NoDelivery);
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, ensure};
-use parlour_tests::{Client, Terminal, World, run_to_end};
+use parlour_tests::{Client, Terminal, World, run_to_end, wait_until};
 
 /// The servers that a client with its plain face has connected to.
 fn turned_to(errors: &str) -> Vec<&str> {
@@ -84,11 +84,10 @@ fn a_command_that_is_not_for_now_or_not_for_lines_says_so() -> Result<()> {
         sam.ask(line, "error: command not currently available")?;
     }
     sam.ask("/users", "sam")?;
+    // Hints come by another pipe than answers.
+    let hint = "hint: you are logged in as sam; /exit, and start again";
+    wait_until("both hints", || Ok(sam.process.errors().matches(hint).count() == 2))?;
     let errors = sam.process.errors();
-    ensure!(
-        errors.matches("hint: you are logged in as sam; /exit, and start again").count() == 2,
-        "{errors}"
-    );
     ensure!(!errors.contains("/login NAME"), "{errors}");
     // There was none before the first, and the second finds the same.
     for (line, said) in [

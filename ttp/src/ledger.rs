@@ -142,7 +142,7 @@ impl Ledger {
     }
 
     /// Opens a database, and brings it up to this program's version. SQLite's log beside it is not copied before
-    /// [`settle`](Self::settle): it could belong to another database.
+    /// `settle`: it could belong to another database.
     pub fn open(path: &Path) -> Result<Self, LedgerError> {
         refuse_missing(path)?;
         let mut connection = connect(path)?;

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_told_by_the_folder_that_is_full() {
+    fn a_full_disk_is_reported_with_its_folder() {
         let full = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_FULL), None);
         assert_eq!(write_fault_text(&full, Path::new("data/chat.db")), "no space left on data");
         assert_eq!(write_fault_text(&full, Path::new("chat.db")), "no space left on .");

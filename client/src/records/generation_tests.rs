@@ -1,5 +1,6 @@
 //! What is kept stays, whatever the server says.
 
+use parlour_keylog::SignedRevocation;
 use parlour_protocol::{MessageId, Timestamp};
 
 use super::tests::{extent, id, shown};
@@ -110,6 +111,25 @@ fn a_gap_leaves_what_was_kept_where_it_is_and_is_closed_from_above() {
     );
     drop(records);
     assert!(Records::open(folder.path()).unwrap().take_damages().is_empty());
+}
+
+#[test]
+fn what_is_judged_again_is_told_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut records = set_back(folder.path());
+    let signed = SignedRevocation {
+        number: 1,
+        name: "erik".parse().unwrap(),
+        device: "0123456789abcdef".parse().unwrap(),
+        time: Timestamp::from_millis(-1_000_000),
+        statement: String::new(),
+    };
+    let judged = records.add_revocation(&"sam".parse().unwrap(), &signed).unwrap().unwrap();
+    let places = |messages: &[Shown]| -> Vec<(u64, Seq, bool)> {
+        messages.iter().map(|shown| (shown.generation, shown.seq, shown.set_aside)).collect()
+    };
+    assert_eq!(places(&judged), all(&records));
+    assert!(judged.iter().all(|shown| shown.text.is_none()));
 }
 
 #[test]

@@ -93,6 +93,7 @@ impl Records {
         judged: &mut Vec<Shown>,
     ) -> Result<(), RecordsError> {
         let tag = self.conversation_tag(name);
+        let path = self.extent(name)?.map(|extent| self.path(&extent)).transpose()?.unwrap_or_default();
         let mut select = self
             .connection
             .prepare_cached(
@@ -120,7 +121,8 @@ impl Records {
                 )
                 .and_then(|mut update| update.execute(params![tag, generation, seq, body]))
                 .map_err(sqlite)?;
-            judged.push(shown);
+            // Where it stands now, as whoever shows it knows it.
+            judged.push(Shown { generation, set_aside: !path.has(generation, seq), ..shown });
         }
         Ok(())
     }

@@ -384,3 +384,26 @@ fn the_words_of_a_server_come_clean() {
         assert!(said.contains('\u{fffd}') && crate::clean(&said) == said, "{line}: {said:?}");
     }
 }
+
+#[test]
+fn a_servers_own_words_are_cut_off_when_they_are_long() {
+    let long = "x".repeat(100_000);
+    for line in [
+        format!(r#"{{"id":1,"error":{{"code":"of-tomorrow","message":"{long}"}}}}"#),
+        format!(r#"{{"id":1,"error":{{"code":"{long}"}}}}"#),
+        format!(r#"{{"id":1,"error":{{"code":"internal","incident":"{long}"}}}}"#),
+        format!(r#"{{"id":1,"error":{{"code":"unknown_command","word":"{long}"}}}}"#),
+        format!(r#"{{"id":1,"ok":"{long}"}}"#),
+        format!(r#"{{"event":"{long}"}}"#),
+        format!(r#"{{"event":"goodbye","reason":"of-tomorrow","message":"{long}"}}"#),
+        format!(r#"{{"id":1,"ok":"users","users":["{long}"]}}"#),
+    ] {
+        let shown = match parse_server_line(&line) {
+            Ok(ServerLine::Reply { reply: Err(refusal), .. }) => refusal.to_string(),
+            Ok(ServerLine::UnknownEvent(words) | ServerLine::UnknownFarewell(words)) => words,
+            Err(error) => error.to_string(),
+            other => panic!("{other:?}"),
+        };
+        assert!(shown.chars().count() < 1_000, "{} characters", shown.chars().count());
+    }
+}

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_revocation_holds_whether_the_account_was_remembered_before_or_not() {
+    async fn a_revocation_is_in_force_whether_or_not_the_account_was_cached() {
         let folder = tempfile::tempdir().unwrap();
         let (told, _outcomes) = outcome_queue();
         let store: Arc<dyn Store<Posting>> = Arc::new(

@@ -31,9 +31,20 @@ struct Counts {
 struct Address {
     connections: u64,
     guests: Vec<Arc<Peer>>,
+    /// Those that came with a certificate and had not logged in when this was last looked at.
+    unproven: Vec<Arc<Peer>>,
 }
 
 impl Address {
+    /// Ends the oldest of those with a certificate that have not logged in; false when there are none.
+    fn dismiss_unproven(&mut self) -> bool {
+        self.unproven.retain(|peer| !peer.is_logged_in());
+        let places = self.unproven.iter().enumerate();
+        let Some((oldest, _)) = places.min_by_key(|(_, peer)| peer.id) else { return false };
+        self.unproven.swap_remove(oldest).dismiss(Farewell::TooManyConnections);
+        true
+    }
+
     /// Takes out the guest with this number, if it is here.
     fn remove_guest(&mut self, id: u64) -> Option<Arc<Peer>> {
         let place = self.guests.iter().position(|peer| peer.id == id)?;
@@ -68,13 +79,15 @@ impl Gate {
     }
 
     /// Counts a connection, or returns the limit that keeps it out. At a limit the oldest connection that is still in
-    /// its handshake makes room; it ends a moment later.
+    /// its handshake makes room, or of one address the oldest that has not logged in with its certificate; it ends a
+    /// moment later.
     pub fn enter(self: &Arc<Self>, address: IpAddr) -> Result<Pass, Full> {
         let address = network(address);
         let mut counts = self.counts();
         let from_address = counts.by_address.get(&address).map_or(0, |entry| entry.connections);
         if from_address >= self.limits.connections_per_address {
-            if !self.handshakes.end_oldest_from(address) {
+            let mut unproven = || counts.by_address.get_mut(&address).is_some_and(Address::dismiss_unproven);
+            if !self.handshakes.end_oldest_from(address) && !unproven() {
                 return Err(Full::FromAddress);
             }
         } else if counts.all >= self.limits.connections && !self.handshakes.end_oldest() {
@@ -82,7 +95,7 @@ impl Gate {
         }
         counts.by_address.entry(address).or_default().connections += 1;
         counts.all += 1;
-        Ok(Pass { gate: Arc::clone(self), address, guest: None })
+        Ok(Pass { gate: Arc::clone(self), address, guest: None, unproven: None })
     }
 
     /// The number of connections.
@@ -135,12 +148,20 @@ pub struct Pass {
     address: IpAddr,
     /// The number of the guest's session.
     guest: Option<u64>,
+    /// The number of the session that came with a certificate.
+    unproven: Option<u64>,
 }
 
 impl Pass {
     /// A place for the TLS handshake of this connection.
     pub fn handshake(&self) -> Underway {
         self.gate.handshakes.begin(self.address, self.gate.limits.handshakes)
+    }
+
+    /// Notes that the connection came with a certificate. Until it logs in, it makes room for others of its address.
+    pub fn expect_login(&mut self, peer: &Arc<Peer>) {
+        self.gate.counts().by_address.entry(self.address).or_default().unproven.push(Arc::clone(peer));
+        self.unproven = Some(peer.id);
     }
 
     /// Counts the connection as a guest's. At a limit the guest who has been silent longest makes room, and the limit
@@ -171,6 +192,7 @@ impl Drop for Pass {
         counts.all = counts.all.saturating_sub(1);
         let Some(entry) = counts.by_address.get_mut(&self.address) else { return };
         entry.connections = entry.connections.saturating_sub(1);
+        entry.unproven.retain(|peer| Some(peer.id) != self.unproven);
         // A guest who made room for another is no longer in the list.
         let was_guest = self.guest.is_some_and(|id| entry.remove_guest(id).is_some());
         if entry.connections == 0 {

@@ -116,9 +116,9 @@ async fn welcome(
     services.metrics.handshakes.inc();
     let (wire, incoming) = wire::split(stream, Arc::clone(&services.metrics));
     let peer = Arc::new(Peer::new(number, outgoing, Some(wire)));
-    if certificate.is_none()
-        && let Some(full) = pass.become_guest(&peer)
-    {
+    if certificate.is_some() {
+        pass.expect_login(&peer);
+    } else if let Some(full) = pass.become_guest(&peer) {
         services.metrics.limits.count(full.into());
         let event = SecurityEvent::new(Kind::RateLimit).from(address.ip());
         services.recorder.record(event.because(full));

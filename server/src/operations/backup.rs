@@ -181,3 +181,23 @@ fn audit(log: Result<AuditFile, AuditFileError>) -> Result<String, String> {
         verdict @ Verdict::Broken { .. } => Err(verdict.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn the_folder_of_a_killed_restore_is_replaced_and_then_removed() {
+        let data = tempfile::tempdir().unwrap();
+        let left = data.path().join(".restore");
+        fs::create_dir(&left).unwrap();
+        fs::write(left.join(DATABASE), "half of a database").unwrap();
+        let unfinished = Unfinished::new(data.path()).unwrap();
+        assert_eq!(fs::read_dir(&unfinished.folder).unwrap().count(), 0);
+        assert_eq!(fs::metadata(&left).unwrap().permissions().mode() & 0o777, 0o700);
+        drop(unfinished);
+        assert!(!left.exists());
+    }
+}

@@ -70,7 +70,8 @@ fn no_private_text_and_no_users_key_is_in_the_memory_of_the_server() -> Result<(
     let mut world = World::peopled()?;
     let mut sam = world.logged_in("sam")?;
     let mut erik = world.logged_in("erik")?;
-    let (private, public) = ("canary-a21c-in-private", "canary-9b3d-in-public");
+    // They agree in no place, so that a terminal that shows one after the other is sent every character.
+    let (private, public) = ("PRIVATE+A21C+QUARTZ", "canary-9b3d-in-public");
     sam.ask(&format!("@erik {private}"), &format!("{{}} sam: @erik {private}"))?;
     erik.expect(&format!("{{}} sam: @erik {private}"))?;
     sam.ask(public, &format!("{{}} sam: {public}"))?;

@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn malformed_requests_are_told_from_a_closed_connection() {
+    async fn malformed_requests_are_distinguished_from_a_closed_connection() {
         assert_eq!(read(&b""[..]).await, Err(NoRequest::Gone));
         for bytes in
             [&b"\n"[..], b"{}\n", b"\xff\n", b"[1]\n", b"{\"op\":\"watch\",\"after\":-1}\n", b"{\"op\""]

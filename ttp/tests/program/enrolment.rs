@@ -108,7 +108,7 @@ fn of_a_hundred_at_once_exactly_one_gets_the_name() {
 }
 
 #[test]
-fn kills_in_the_middle_of_a_storm_lose_no_answer_and_double_no_name() {
+fn kills_in_the_middle_of_a_storm_lose_no_answer_and_give_no_name_twice() {
     let world = World::new();
     let people: Vec<Person> = (0..6).map(Person::numbered).collect();
     // Two for each name, so that a name could be lost to a second one.

@@ -107,7 +107,7 @@ fn names_outside_the_grammar_are_refused() {
 }
 
 #[test]
-fn requests_that_were_touched_are_refused() {
+fn changed_requests_are_refused() {
     let world = World::new();
     let (serving, person) = (world.serve(), Person::new());
     let good = person.enrolment("sam");

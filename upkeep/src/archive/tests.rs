@@ -121,7 +121,7 @@ fn headers_that_would_be_read_into_memory_are_refused_unread() {
 }
 
 #[test]
-fn only_so_much_of_a_manifest_is_read() {
+fn a_manifest_is_read_only_up_to_a_bound() {
     let (error, count) = refused(tar::EntryType::Regular, MANIFEST, 1 << 40);
     assert!(error.contains("damaged") && count <= 512 + MANIFEST_BYTES, "{error}, {count} bytes");
 }
