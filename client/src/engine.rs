@@ -7,6 +7,7 @@ mod contacts;
 mod fetch;
 mod held;
 mod history;
+mod judging;
 mod login;
 mod reconnect;
 mod register;

@@ -63,8 +63,13 @@ pub enum Update {
     Judged(Vec<Shown>),
     /// A message that is new here.
     Message(Box<Shown>),
-    /// All messages that wait to be stored by the server, oldest first.
-    Outbox(Vec<Waiting>),
+    /// The messages that wait to be stored by the server.
+    Outbox {
+        /// How many there are.
+        count: usize,
+        /// The newest of them, oldest first.
+        newest: Vec<Waiting>,
+    },
     /// A message that waited was refused, and nobody here was waiting for its answer any more. It is not sent again;
     /// its text goes back to the user.
     NotSent(Box<NotSent>),

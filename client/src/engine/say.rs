@@ -336,9 +336,14 @@ impl Engine {
     }
 
     pub(super) async fn tell_outbox(&mut self) {
-        if let Some(account) = &self.account {
-            self.tell(Update::Outbox(account.waiting())).await;
+        let Some(account) = &mut self.account else { return };
+        let (count, newest) = (account.sending.len(), account.waiting());
+        let was_long = std::mem::replace(&mut account.is_outbox_long, count > newest.len());
+        if count > newest.len() && !was_long {
+            let notice = format!("many messages wait to be sent: only the newest {} are shown", newest.len());
+            self.tell(Update::Notice(notice)).await;
         }
+        self.tell(Update::Outbox { count, newest }).await;
     }
 }
 

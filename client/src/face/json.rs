@@ -151,7 +151,7 @@ fn event(update: &Update) -> Option<Value> {
         Update::Backlog(messages) => json!({"event": "backlog", "messages": messages}),
         Update::Judged(messages) => json!({"event": "judged", "messages": messages}),
         Update::Message(message) => json!({"event": "message", "message": message}),
-        Update::Outbox(waiting) => json!({"event": "outbox", "waiting": waiting.len()}),
+        Update::Outbox { count, .. } => json!({"event": "outbox", "waiting": count}),
         Update::NotSent(not_sent) => json!({
             "event": "not_sent", "to": not_sent.to, "text": not_sent.text,
             "error": ErrorObject::new(&not_sent.reason),

@@ -274,7 +274,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
             | Update::LoggedIn { .. }
             | Update::Backlog(_)
             | Update::Conversation { .. }
-            | Update::Outbox(_) => Ok(()),
+            | Update::Outbox { .. } => Ok(()),
         }
     }
 

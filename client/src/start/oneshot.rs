@@ -119,7 +119,7 @@ async fn done_somewhere(action: Action, setup: Setup, user: UserName) -> Result<
         // The engine waits until its updates are taken.
         while let Some(update) = updates.recv().await {
             match update {
-                Update::Outbox(messages) => drop(tell.send_replace(messages.len())),
+                Update::Outbox { count, .. } => drop(tell.send_replace(count)),
                 Update::NotSent(not_sent) => report(&not_sent),
                 _ => {}
             }

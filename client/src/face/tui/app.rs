@@ -192,7 +192,7 @@ impl App {
             | Update::Backlog(_)
             | Update::Judged(_)
             | Update::Message(_)
-            | Update::Outbox(_)
+            | Update::Outbox { .. }
             | Update::Progress(_)
             | Update::Notice(_) => {}
         }
