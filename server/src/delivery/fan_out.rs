@@ -1,7 +1,8 @@
 //! Brings each stored message to everyone who may hear it, and the answer to its sender.
 
-use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+mod broadcast;
+
+use std::sync::Arc;
 
 use parlour_protocol::json::RequestId;
 use parlour_protocol::{Conversation, Event, Message, Refusal, Reply};
@@ -9,9 +10,9 @@ use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 
+use self::broadcast::Broadcast;
 use crate::delivery::append_refusal;
 use crate::delivery::hub::Hub;
-use crate::delivery::outbox::InJson;
 use crate::delivery::peer::{Encoded, Peer, append_event};
 use crate::metrics::{Audience, Metrics};
 use crate::store::{Appended, Outcome, OutcomeQueue};
@@ -118,37 +119,50 @@ fn runs(batch: Vec<Outcome<Posting>>) -> Vec<Run> {
 /// Brings direct messages to both users' sessions, and each answer to the session that waits for it.
 async fn bring_each(hub: &Hub, run: Vec<Announcement>, metrics: &Metrics) {
     let mut touched = Vec::with_capacity(2 * run.len());
+    let mut hearers = Vec::new();
     let (mut messages, mut deliveries) = (0, 0);
     for told in &run {
         let writer = &told.posting.peer;
         if let (Some(event), Some(Message { to: Conversation::Direct(to), from, .. })) =
             (&told.event, told.message())
         {
-            messages += 1;
-            let encoded = Encoded::new(event);
-            let mut tell = |peer: &Arc<Peer>| {
+            let mut hear = |peer: &Arc<Peer>| {
                 if peer.id != writer.id {
-                    peer.queue(|in_json, lines| lines.extend_from_slice(encoded.line(in_json)));
-                    touch(&mut touched, peer);
-                    deliveries += 1;
+                    hearers.push(Arc::clone(peer));
                 }
             };
-            hub.visit(to, &mut tell);
+            hub.visit(to, &mut hear);
             if to != from {
-                hub.visit(from, &mut tell);
+                hub.visit(from, &mut hear);
             }
+            queue_for(&hearers, event);
+            messages += 1;
+            deliveries += count(hearers.len());
+            hearers.drain(..).for_each(|peer| touch(&mut touched, peer));
         }
         if let Err(refusal) = &told.answer {
             metrics.refused(refusal);
         }
         writer.answer(told.posting.id.as_ref(), &told.answer);
-        touch(&mut touched, writer);
+        touch(&mut touched, Arc::clone(writer));
     }
     metrics.messages.add(Audience::Private, messages);
     metrics.deliveries.add(Audience::Private, deliveries);
     touched.sort_unstable_by_key(|peer| peer.id);
     touched.dedup_by_key(|peer| peer.id);
     flush(touched).await;
+}
+
+/// Queues an event for each of these sessions.
+fn queue_for(hearers: &[Arc<Peer>], event: &Event) {
+    if let [peer] = hearers {
+        // Written right into its outbox.
+        return peer.queue(|in_json, lines| append_event(event, in_json, lines));
+    }
+    let encoded = Encoded::new(event);
+    for peer in hearers {
+        peer.queue(|in_json, lines| lines.extend_from_slice(encoded.line(in_json)));
+    }
 }
 
 /// Sends what is queued for these, on as many cores as there are.
@@ -174,119 +188,16 @@ fn is_alone() -> bool {
 }
 
 /// Notes that there is something to be sent; when much has gathered, it is sent at once.
-fn touch(touched: &mut Vec<Arc<Peer>>, peer: &Arc<Peer>) {
+fn touch(touched: &mut Vec<Arc<Peer>>, peer: Arc<Peer>) {
     if peer.outbox.waiting() > BURST {
         peer.flush();
     } else {
-        touched.push(Arc::clone(peer));
+        touched.push(peer);
     }
 }
 
 fn count(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
-}
-
-/// Messages in one channel on their way to all who are in it.
-struct Broadcast {
-    run: Vec<Announcement>,
-    audience: Arc<[Arc<Peer>]>,
-    /// The sessions that said something in it: they hear an answer instead of their own message.
-    writers: Vec<Arc<Peer>>,
-    metrics: Arc<Metrics>,
-    plain: OnceLock<Lines>,
-    json: OnceLock<Lines>,
-}
-
-/// All lines of a run in one dialect.
-struct Lines {
-    bytes: Vec<u8>,
-    /// The place of each line.
-    lines: Vec<Range<usize>>,
-}
-
-impl Broadcast {
-    fn new(hub: &Hub, run: Vec<Announcement>, metrics: &Arc<Metrics>) -> Self {
-        let mut writers: Vec<Arc<Peer>> = run.iter().map(|told| Arc::clone(&told.posting.peer)).collect();
-        writers.sort_unstable_by_key(|peer| peer.id);
-        writers.dedup_by_key(|peer| peer.id);
-        Self {
-            run,
-            audience: hub.everyone(),
-            writers,
-            metrics: Arc::clone(metrics),
-            plain: OnceLock::new(),
-            json: OnceLock::new(),
-        }
-    }
-
-    /// Sends to everyone, on as many cores as there are.
-    async fn bring(self: Arc<Self>) {
-        self.metrics.messages.add(Audience::Public, count(self.run.len()));
-        for writer in &self.writers {
-            self.bring_to_writer(writer);
-        }
-        let everyone = 0..self.audience.len();
-        if everyone.len() <= SHARE || is_alone() {
-            return self.bring_to(everyone);
-        }
-        let mut tasks = JoinSet::new();
-        for begin in everyone.clone().step_by(SHARE) {
-            let broadcast = Arc::clone(&self);
-            let share = begin..everyone.end.min(begin + SHARE);
-            tasks.spawn(async move { broadcast.bring_to(share) });
-        }
-        tasks.join_all().await;
-    }
-
-    fn bring_to(&self, share: Range<usize>) {
-        let writers: Vec<u64> = self.writers.iter().map(|peer| peer.id).collect();
-        let mut others = 0;
-        for peer in self.audience.get(share).unwrap_or_default() {
-            if !writers.contains(&peer.id) {
-                peer.queue(|in_json, lines| lines.extend_from_slice(&self.lines(in_json).bytes));
-                peer.flush();
-                others += 1;
-            }
-        }
-        self.metrics.deliveries.add(Audience::Public, others * count(self.run.len()));
-    }
-
-    fn bring_to_writer(&self, writer: &Peer) {
-        let mut told_of_others = 0;
-        for (index, told) in self.run.iter().enumerate() {
-            if told.posting.peer.id == writer.id {
-                writer.answer(told.posting.id.as_ref(), &told.answer);
-            } else {
-                writer.queue(|in_json, lines| lines.extend_from_slice(self.lines(in_json).line(index)));
-                told_of_others += 1;
-            }
-        }
-        self.metrics.deliveries.add(Audience::Public, told_of_others);
-        writer.flush();
-    }
-
-    fn lines(&self, in_json: InJson) -> &Lines {
-        let lines = if in_json { &self.json } else { &self.plain };
-        lines.get_or_init(|| Lines::write(&self.run, in_json))
-    }
-}
-
-impl Lines {
-    fn write(run: &[Announcement], in_json: InJson) -> Self {
-        let (mut bytes, mut lines) = (Vec::new(), Vec::with_capacity(run.len()));
-        for told in run {
-            let begin = bytes.len();
-            if let Some(event) = &told.event {
-                append_event(event, in_json, &mut bytes);
-            }
-            lines.push(begin..bytes.len());
-        }
-        Self { bytes, lines }
-    }
-
-    fn line(&self, index: usize) -> &[u8] {
-        self.lines.get(index).and_then(|line| self.bytes.get(line.clone())).unwrap_or_default()
-    }
 }
 
 #[cfg(test)]

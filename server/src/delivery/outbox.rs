@@ -1,10 +1,13 @@
 //! Lines that wait to be sent to one session: bounded, and closed with a reason when full.
 
-use std::collections::VecDeque;
+mod pieces;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use parlour_protocol::Farewell;
 use tokio::sync::Notify;
+
+use self::pieces::Pieces;
 
 /// Why no more is sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,20 +20,6 @@ pub enum Closing {
 
 /// True for json, false for plain.
 pub type InJson = bool;
-
-/// Room for lines that is kept for the next ones, in bytes: a short message is passed on without asking
-/// for memory, and a session that was busy once does not hold more for ever.
-const KEPT: usize = 512;
-
-/// Bytes after which the next lines begin a piece of their own: more than is usually sent at once. One piece
-/// that grows on would be moved again and again, and leave holes of memory behind it.
-const FIRST_PIECE: usize = 62 * 1024;
-
-/// Bytes of memory of each further piece; there are such pieces only for a slow reader.
-const PIECE: usize = 16 * 1024;
-
-/// Bytes of a piece that stay free, for a line that is longer than the rest of the piece.
-const SPARE: usize = 1_024;
 
 /// Whole lines on their way, and the dialect that they are in. Anyone may put lines in, and whoever sends
 /// takes all that is there at once.
@@ -45,30 +34,11 @@ pub struct Outbox {
     closing: Notify,
 }
 
-/// Lines, one after the other, that are sent together.
-#[derive(Default)]
-struct Piece {
-    lines: Vec<u8>,
-    /// Bytes of them that are events; replies do not count against the limit.
-    events: usize,
-}
-
 #[derive(Default)]
 struct State {
-    /// Pieces that are full, oldest first.
-    full: VecDeque<Piece>,
-    /// The piece after them.
-    last: Piece,
-    /// Bytes of all pieces.
-    bytes: usize,
-    /// Bytes of them that are events.
-    events: usize,
+    pieces: Pieces,
     /// Events that wait for a reply to go before them; `None` while none have to.
     held: Option<Vec<u8>>,
-    /// Bytes that were taken and are being written.
-    writing: usize,
-    /// Bytes of those that are events.
-    writing_events: usize,
     closing: Option<Closing>,
     in_json: InJson,
 }
@@ -151,7 +121,7 @@ impl Outbox {
 
     fn end(&self, state: &mut State, closing: Closing, write: impl FnOnce(InJson, &mut Vec<u8>)) {
         if closing == Closing::Said(Farewell::SlowReader) {
-            state.forget_waiting();
+            state.pieces.forget_waiting();
         }
         state.append(write, false);
         state.closing = Some(closing);
@@ -169,34 +139,15 @@ impl Outbox {
     /// there are many. What was taken before was sent by now. Returns false when there are none.
     pub fn take(&self, buffer: &mut Vec<u8>) -> bool {
         let mut state = self.state();
-        if state.writing > 0 {
-            state.writing = 0;
-            state.writing_events = 0;
+        if state.pieces.written() {
             self.room.notify_one();
         }
-        if let Some(piece) = state.full.pop_front() {
-            *buffer = piece.lines;
-            state.writing_events = piece.events;
-        } else if state.last.lines.is_empty() {
-            return false;
-        } else {
-            if state.last.lines.capacity() <= KEPT {
-                buffer.clear();
-                buffer.append(&mut state.last.lines);
-            } else {
-                *buffer = std::mem::take(&mut state.last.lines);
-            }
-            state.writing_events = std::mem::take(&mut state.last.events);
-        }
-        state.writing = buffer.len();
-        state.bytes -= state.writing;
-        state.events -= state.writing_events;
-        true
+        state.pieces.take(buffer)
     }
 
     /// Bytes that nobody has taken yet.
     pub fn waiting(&self) -> usize {
-        self.state().bytes
+        self.state().pieces.waiting()
     }
 
     /// Bytes on their way: those, and what the system has not taken yet.
@@ -255,12 +206,16 @@ impl Outbox {
 impl State {
     /// Bytes on their way.
     fn used(&self) -> usize {
-        self.bytes + self.held.as_ref().map_or(0, Vec::len) + self.writing
+        self.pieces.used() + self.held_bytes()
     }
 
     /// Bytes on their way that count against the limit.
     fn used_by_events(&self) -> usize {
-        self.events + self.held.as_ref().map_or(0, Vec::len) + self.writing_events
+        self.pieces.used_by_events() + self.held_bytes()
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.held.as_ref().map_or(0, Vec::len)
     }
 
     /// As [`append`](Self::append), counted as an event; to what is held back while events are.
@@ -272,27 +227,8 @@ impl State {
     }
 
     fn append(&mut self, write: impl FnOnce(InJson, &mut Vec<u8>), is_event: bool) {
-        let before = self.last.lines.len();
-        write(self.in_json, &mut self.last.lines);
-        let count = self.last.lines.len() - before;
-        self.bytes += count;
-        if is_event {
-            self.events += count;
-            self.last.events += count;
-        }
-        let most = if self.full.is_empty() { FIRST_PIECE } else { PIECE - SPARE };
-        if self.last.lines.len() >= most {
-            let next = Piece { lines: Vec::with_capacity(PIECE), events: 0 };
-            self.full.push_back(std::mem::replace(&mut self.last, next));
-        }
-    }
-
-    /// Drops what nobody has taken yet.
-    fn forget_waiting(&mut self) {
-        self.full = VecDeque::new();
-        self.last = Piece::default();
-        self.bytes = 0;
-        self.events = 0;
+        let in_json = self.in_json;
+        self.pieces.append(|lines| write(in_json, lines), is_event);
     }
 }
 
@@ -352,9 +288,9 @@ mod tests {
             taken.extend_from_slice(&buffer);
         }
         assert_eq!(taken, expected);
-        assert!(pieces > expected.len() / FIRST_PIECE, "{pieces} pieces");
+        assert!(pieces > expected.len() / (64 * 1024), "{pieces} pieces");
         let state = outbox.state();
-        assert_eq!((state.used(), state.used_by_events(), state.bytes, state.events), (0, 0, 0, 0));
+        assert_eq!((state.used(), state.used_by_events(), state.pieces.waiting()), (0, 0, 0));
     }
 
     #[tokio::test]

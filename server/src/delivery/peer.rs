@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parlour_protocol::json::{self, RequestId};
-use parlour_protocol::{Event, Farewell, Refusal, Reply, plain};
+use parlour_protocol::{Body, Event, Farewell, Message, Refusal, Reply, plain};
 
 use crate::delivery::outbox::{Closing, InJson, Outbox};
 use crate::delivery::wire::{Sent, Wire};
@@ -164,8 +164,21 @@ impl<'a> Encoded<'a> {
     }
 }
 
+/// Bytes that a message's line takes besides its body, about.
+const FRAME: usize = 256;
+
+/// Makes room for a message's line, which is otherwise moved as it grows.
+fn reserve_for(message: &Message, lines: &mut Vec<u8>) {
+    if let Body::Sealed(sealed) = &message.body {
+        lines.reserve(sealed.as_json().len() + FRAME);
+    }
+}
+
 /// Appends an event's line; nothing where plain says nothing.
 pub fn append_event(event: &Event, in_json: InJson, lines: &mut Vec<u8>) {
+    if let Event::Message(message) = event {
+        reserve_for(message, lines);
+    }
     if in_json {
         json::write_event(lines, event);
     } else if !plain::write_event(lines, event) {
@@ -181,6 +194,9 @@ pub fn append_answer(
     in_json: InJson,
     lines: &mut Vec<u8>,
 ) {
+    if let Ok(Reply::Posted(message)) = answer {
+        reserve_for(message, lines);
+    }
     match (answer, in_json) {
         (Ok(reply), true) => json::write_reply(lines, id, reply),
         (Ok(reply), false) if !plain::write_reply(lines, reply) => return,

@@ -31,6 +31,10 @@ use crate::metrics::Commits;
 /// transaction may add.
 const LOG_BYTES: usize = 6 << 20;
 
+/// The most memory for pages of the database: enough for all pages of one transaction. Pages that do not fit are
+/// written to the log before its end and read again.
+const CACHE_KIB: i64 = 8 << 10;
+
 /// The most writes in one transaction.
 const BATCH: usize = 1_024;
 
@@ -92,6 +96,7 @@ impl<T> Writer<T> {
         commits: Commits,
     ) -> rusqlite::Result<Self> {
         let log = LogCopier::take_over(&mut connection)?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         let mut audit = AuditLog::new(bounds.audit);
         audit.probe(&connection)?;
         let memory = Memory {
