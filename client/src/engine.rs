@@ -7,6 +7,7 @@ mod contacts;
 mod fetch;
 mod held;
 mod history;
+mod judging;
 mod login;
 mod reconnect;
 mod register;
@@ -20,12 +21,13 @@ mod sync;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parlour_protocol::{Command, Event, Farewell, Refusal, Reply, ServerAddress, UserName};
+use parlour_protocol::{Command, Event, Refusal, Reply, ServerAddress, UserName};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
 pub use account::Account;
 pub use contacts::ContactError;
+pub use history::HistoryError;
 pub use login::LoginError;
 pub use register::RegisterError;
 pub use renew::RenewError;
@@ -39,8 +41,9 @@ use crate::engine::setup::{Home, HomeError, Setup};
 use crate::failure::{Explain, Explanation, Failure};
 use crate::link::trust::{RootPin, Tls};
 use crate::link::{Heard, Link, LinkError};
-use catch_up::{Behind, Joining, next_page};
+use catch_up::{Behind, next_page};
 use fetch::Fetched;
+use login::Joining;
 use reconnect::Reconnect;
 use revocations::Claimed;
 
@@ -238,42 +241,6 @@ impl Engine {
             Heard::Event(Event::Ping | Event::Goodbye(_)) => {}
             Heard::Reply(id, reply) => self.hear_reply(id, reply).await,
             Heard::Closed(failure) => self.lost(failure).await,
-        }
-    }
-
-    /// The connection is over.
-    pub(super) async fn lost(&mut self, failure: LinkError) {
-        self.disconnect().await;
-        if let Some(joining) = self.joining.take() {
-            return self.not_joined(joining, failure.into()).await;
-        }
-        self.has_expired |= failure == LinkError::Dismissed(Farewell::CertificateExpired.to_string());
-        let final_word = [Farewell::Revoked, Farewell::TakenOver]
-            .into_iter()
-            .any(|farewell| failure == LinkError::Dismissed(farewell.to_string()));
-        if self.account.is_some() {
-            if final_word {
-                self.account = None;
-                self.tell(Update::LoggedOut { reason: failure.into() }).await;
-            } else {
-                let pause = self.reconnect.again();
-                self.tell(Update::Connection(Connection::Offline {
-                    reason: failure.into(),
-                    retry: Some(pause),
-                }))
-                .await;
-            }
-        } else {
-            self.tell(Update::Connection(Connection::Offline { reason: failure.into(), retry: None })).await;
-        }
-    }
-
-    /// Lets go of the connection; what has come over it is kept.
-    async fn disconnect(&mut self) {
-        self.link = None;
-        self.stop_catching_up().await;
-        if let Some(account) = &mut self.account {
-            account.offline();
         }
     }
 

@@ -15,7 +15,7 @@ pub trait Explain: fmt::Display {
 
     /// True if the connection is over: the request can be made again on the next one.
     fn is_over(&self) -> bool {
-        self.explain().kind == Kind::Over
+        matches!(self.explain().kind, Kind::Over | Kind::Barred)
     }
 
     /// True if no server was there to answer.
@@ -66,6 +66,8 @@ pub enum Kind {
     Unreachable,
     /// There was a connection, and it has ended.
     Over,
+    /// The server has ended the connection, and there must be no other unless the user asks for it.
+    Barred,
     /// Something on this machine or in its settings is wrong, and no command can correct it.
     Broken,
     /// One request failed; everything else goes on.
@@ -88,7 +90,7 @@ impl Kind {
                     | Refusal::NotStored
                     | Refusal::Internal { .. }
             ),
-            Self::LoggedIn | Self::Broken | Self::Failed => false,
+            Self::LoggedIn | Self::Barred | Self::Broken | Self::Failed => false,
         }
     }
 }
@@ -112,6 +114,12 @@ impl Failure {
         Self { explanation: self.explanation.hint(hint), ..self }
     }
 
+    /// Says first what it was that came to nothing.
+    #[must_use]
+    pub fn of(self, what: &str) -> Self {
+        Self { fact: format!("{what}: {}", self.fact), ..self }
+    }
+
     /// Adds the user or channel that was not found, which the fixed words of a refusal do not name.
     #[must_use]
     pub fn about(self, subject: &Conversation) -> Self {
@@ -123,9 +131,14 @@ impl Failure {
         }
     }
 
-    /// The error of another client on this machine, in its own words.
-    pub fn elsewhere(code: String, fact: String, hint: Option<String>) -> Self {
-        let kind = Refusal::from_code(&code, &Detail::default()).map_or(Kind::Failed, Kind::Refused);
+    /// The error of another client on this machine, in its own words. `refused` tells what the server said from what
+    /// came of itself; an older client leaves it out.
+    pub fn elsewhere(code: String, fact: String, hint: Option<String>, refused: bool) -> Self {
+        let kind = match Refusal::from_code(&code, &Detail::default()) {
+            Some(refusal) => Kind::Refused(refusal),
+            None if refused => Kind::Refused(Refusal::Unknown { code: code.clone(), message: fact.clone() }),
+            None => Kind::Failed,
+        };
         Self { fact, explanation: Explanation { code: code.into(), kind, hint } }
     }
 
@@ -189,6 +202,9 @@ impl Explain for Refusal {
             Self::NotStored => "its disk is full or fails; its operator finds the reason in its log",
             Self::UserExists => {
                 "choose another name: this one, or one that looks like it, has an account; with its keys, /login"
+            }
+            Self::Unknown { .. } => {
+                "the server is newer than this client: a newer client may know more of it"
             }
             _ => "",
         };

@@ -1,23 +1,22 @@
 //! A connection to the server: TLS, the json dialect, and the value that binds a login to it.
 
 mod error;
+mod requests;
 pub mod trust;
 mod waiting;
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use parlour_keylog::RootCertificate;
 use parlour_protocol::json::{self, RequestId, ServerLine};
 use parlour_protocol::{
-    Command, EXPORTER_BYTES, EXPORTER_LABEL, Event, LineSplitter, Refusal, Reply, ServerAddress,
+    Command, EXPORTER_BYTES, EXPORTER_LABEL, Event, Farewell, LineSplitter, Refusal, Reply, ServerAddress,
 };
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf, split};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -29,6 +28,8 @@ use crate::link::trust::Tls;
 use waiting::Waiting;
 
 pub use error::LinkError;
+pub use requests::Requests;
+use requests::Waiter;
 
 /// How long connecting and the first answer may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -68,67 +69,6 @@ struct Queued {
     bytes: usize,
     /// Its room in the queue, given back when it is taken out.
     _room: Option<OwnedSemaphorePermit>,
-}
-
-/// Those who wait for an answer, by its number; `None` when the connection is over.
-type Expected = Arc<Mutex<Option<HashMap<u64, Waiter>>>>;
-
-/// A part of the client that waits for an answer.
-enum Waiter {
-    /// The owner of the link, who hears it in its place among events.
-    Reader,
-    /// A task beside it.
-    Other(Answering),
-}
-
-type Answering = oneshot::Sender<Result<Reply, Refusal>>;
-
-/// Asks over a link beside its owner.
-#[derive(Clone)]
-pub struct Requests {
-    next_id: Arc<AtomicU64>,
-    out: mpsc::Sender<String>,
-    expected: Expected,
-}
-
-impl Requests {
-    /// Sends a command and waits for its answer.
-    pub async fn ask(&self, command: &Command) -> Result<Reply, LinkError> {
-        let (answer, answered) = oneshot::channel();
-        let id = self.next_id();
-        self.expect(id, Waiter::Other(answer))?;
-        // When it cannot be sent the reading side sees the end as well, and knows why.
-        let _ = self.send(id, command).await;
-        match timeout(ANSWER, answered).await {
-            Ok(Ok(reply)) => reply.map_err(LinkError::Refused),
-            Ok(Err(_)) | Err(_) => Err(LinkError::Lost),
-        }
-    }
-
-    /// Tells everyone who waits for an answer that none will come.
-    fn close(&self) {
-        self.expected.lock().unwrap_or_else(PoisonError::into_inner).take();
-    }
-
-    fn expect(&self, id: u64, waiter: Waiter) -> Result<(), LinkError> {
-        let mut expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
-        expected.as_mut().ok_or(LinkError::Lost)?.insert(id, waiter);
-        Ok(())
-    }
-
-    /// Takes out the one who waits for this answer, if it was asked for and did not come yet.
-    fn waiter(&self, id: u64) -> Option<Waiter> {
-        self.expected.lock().unwrap_or_else(PoisonError::into_inner).as_mut()?.remove(&id)
-    }
-
-    fn next_id(&self) -> u64 {
-        self.next_id.fetch_add(1, Ordering::Relaxed)
-    }
-
-    async fn send(&self, id: u64, command: &Command) -> Result<(), LinkError> {
-        let line = json::encode_command(&RequestId::Number(id), command);
-        self.out.send(line).await.map_err(|_| LinkError::Lost)
-    }
 }
 
 /// A live connection. Dropping it closes it.
@@ -192,12 +132,7 @@ impl Link {
         let mut tasks = JoinSet::new();
         tasks.spawn(write_lines(write, outgoing));
         let patience = if user { SILENCE } else { GUEST_SILENCE };
-        let requests = Requests {
-            // Number 0 is for answers to pings, which nobody waits for.
-            next_id: Arc::new(AtomicU64::new(1)),
-            out,
-            expected: Arc::new(Mutex::new(Some(HashMap::new()))),
-        };
+        let requests = Requests::new(out);
         tasks.spawn(read_lines(read, lines, tell, requests.clone(), patience));
         let server = server.clone();
         Ok(Self { server, exporter, root, requests, heard, waiting: Waiting::default(), _tasks: tasks })
@@ -264,10 +199,10 @@ async fn greeting(
     let mut chunk = vec![0; 4_096];
     loop {
         match lines.next_line() {
-            Some(Ok(r#"{"dialect":"json"}"#)) => return Ok(()),
+            Some(Ok(line)) if json::is_begun(line) => return Ok(()),
             Some(Ok(line)) => {
                 return Err(match line.strip_prefix("goodbye: ") {
-                    Some(reason) => LinkError::Dismissed(parlour_protocol::told(reason)),
+                    Some(words) => dismissed(words),
                     None => LinkError::Protocol("it does not speak json".to_owned()),
                 });
             }
@@ -280,6 +215,12 @@ async fn greeting(
             _ => return Err(LinkError::Lost),
         }
     }
+}
+
+/// A goodbye of the plain dialect, which has only its words.
+fn dismissed(words: &str) -> LinkError {
+    let known = Farewell::ALL.into_iter().find(|farewell| farewell.to_string() == words);
+    known.map_or_else(|| LinkError::DismissedAnew(parlour_protocol::excerpt(words)), LinkError::Dismissed)
 }
 
 async fn write_lines(mut write: WriteHalf<TlsStream<TcpStream>>, mut outgoing: mpsc::Receiver<String>) {
@@ -338,9 +279,9 @@ async fn drain(
                 continue;
             }
             ServerLine::Event(Event::Goodbye(farewell)) => {
-                return Err(LinkError::Dismissed(farewell.to_string()));
+                return Err(LinkError::Dismissed(farewell));
             }
-            ServerLine::UnknownFarewell(words) => return Err(LinkError::Dismissed(words)),
+            ServerLine::UnknownFarewell(words) => return Err(LinkError::DismissedAnew(words)),
             ServerLine::Event(event) => Heard::Event(event),
             ServerLine::Reply { id: Some(RequestId::Number(id)), reply } => {
                 match requests.waiter(id) {

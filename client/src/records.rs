@@ -13,78 +13,30 @@ mod generations;
 mod mending;
 mod outbox;
 mod revocations;
+mod schema;
+mod sealing;
 
 use std::path::Path;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parlour_crypto::Vault;
 use parlour_protocol::{Conversation, Seq, UserName};
-use rusqlite::{Connection, OptionalExtension as _, params};
-use serde::de::DeserializeOwned;
+use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
-pub use bounds::PUBLIC_BYTES;
+pub use bounds::{CONVERSATIONS, PUBLIC_BYTES};
 pub(crate) use chains::Burnt;
 pub use chains::{Learned, OwnChain, PageChains};
 use disk::{Left, sqlite};
-use error::DAMAGED;
 pub use error::RecordsError;
 pub use generations::{Generation, Parent, Reason};
 pub use outbox::{Outgoing, OutgoingBody};
 pub use revocations::KnownRevocation;
+use schema::{migrate, vault};
+use sealing::{Kind, context, device_label, message_context};
 
-use crate::profile::{ProfileError, read_key, write_private};
 use crate::reading::chain::ChainKey;
 use crate::reading::shown::Shown;
-
-const SCHEMA: &[&str] = &["
-    CREATE TABLE facts (tag BLOB NOT NULL PRIMARY KEY, kind INTEGER NOT NULL, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
-    CREATE INDEX facts_by_kind ON facts (kind);
-    CREATE TABLE messages (
-        conversation BLOB NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL,
-        PRIMARY KEY (conversation, seq)
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE outbox (position INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL) STRICT;
-", "
-    CREATE TABLE kept (
-        conversation BLOB NOT NULL, generation INTEGER NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL,
-        PRIMARY KEY (conversation, generation, seq)
-    ) STRICT, WITHOUT ROWID;
-    INSERT INTO kept SELECT conversation, 0, seq, body FROM messages;
-    DROP TABLE messages;
-    ALTER TABLE kept RENAME TO messages;
-"];
-
-/// The kind of fact that a row holds; its encryption is bound to it.
-#[derive(Clone, Copy)]
-enum Kind {
-    Conversation = 1,
-    Chain = 2,
-    Device = 3,
-    Pin = 4,
-    OwnChain = 5,
-    Outbox = 6,
-    Generation = 7,
-    NewestChain = 8,
-    Revocation = 9,
-}
-
-impl Kind {
-    const ALL: [Self; 9] = [
-        Self::Conversation,
-        Self::Chain,
-        Self::Device,
-        Self::Pin,
-        Self::OwnChain,
-        Self::Outbox,
-        Self::Generation,
-        Self::NewestChain,
-        Self::Revocation,
-    ];
-}
 
 /// How far a conversation is known here.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -293,105 +245,6 @@ impl Records {
     fn knows_device(&self, key: &ChainKey) -> Result<bool, RecordsError> {
         Ok(self.fact::<bool>(Kind::Device, &device_label(key))?.unwrap_or(false))
     }
-
-    fn fact<T: DeserializeOwned>(&self, kind: Kind, label: &str) -> Result<Option<T>, RecordsError> {
-        let tag = self.tag(kind, label);
-        let body: Option<Vec<u8>> = self
-            .connection
-            .prepare_cached("SELECT body FROM facts WHERE tag = ?1")
-            .and_then(|mut select| select.query_row([tag.as_slice()], |row| row.get(0)).optional())
-            .map_err(sqlite)?;
-        body.map(|body| self.unseal(&context(kind, &tag), &body)).transpose()
-    }
-
-    fn set_fact<T: Serialize>(&self, kind: Kind, label: &str, fact: &T) -> Result<(), RecordsError> {
-        let tag = self.tag(kind, label);
-        let body = self.seal(&context(kind, &tag), fact)?;
-        self.connection
-            .prepare_cached("INSERT OR REPLACE INTO facts (tag, kind, body) VALUES (?1, ?2, ?3)")
-            .and_then(|mut insert| insert.execute(params![tag, kind as u8, body]))
-            .map_err(sqlite)?;
-        Ok(())
-    }
-
-    fn conversation_tag(&self, name: &Conversation) -> Vec<u8> {
-        self.tag(Kind::Conversation, &name.to_string())
-    }
-
-    fn tag(&self, kind: Kind, label: &str) -> Vec<u8> {
-        let mut bytes = vec![kind as u8];
-        bytes.extend_from_slice(label.as_bytes());
-        self.vault.tag(&bytes).to_vec()
-    }
-
-    fn seal<T: Serialize>(&self, context: &[u8], value: &T) -> Result<Vec<u8>, RecordsError> {
-        let json =
-            Zeroizing::new(serde_json::to_vec(value).map_err(|e| RecordsError::Unusable(e.to_string()))?);
-        self.vault.seal(&mut rand::rng(), context, &json).map_err(|e| RecordsError::Unusable(e.to_string()))
-    }
-
-    fn unseal<T: DeserializeOwned>(&self, context: &[u8], body: &[u8]) -> Result<T, RecordsError> {
-        let damaged = || RecordsError::Damaged("a value in it does not open with local.key".to_owned());
-        let json = self.vault.open(context, body).map_err(|_| damaged())?;
-        serde_json::from_slice(&json).map_err(|_| damaged())
-    }
-}
-
-fn device_label(key: &ChainKey) -> String {
-    format!("{} {} {}", key.conversation, key.from, key.device)
-}
-
-/// A sealed fact opens in its own place alone.
-fn context(kind: Kind, tag: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![kind as u8];
-    bytes.extend_from_slice(tag);
-    bytes
-}
-
-/// A kept message opens in its own place alone. The first generation is sealed as it was before there were more.
-fn message_context(tag: &[u8], generation: u64, seq: Seq) -> Vec<u8> {
-    let mut bytes = vec![0];
-    bytes.extend_from_slice(tag);
-    bytes.extend_from_slice(&seq.to_be_bytes());
-    if generation > 0 {
-        bytes.extend_from_slice(&generation.to_be_bytes());
-    }
-    bytes
-}
-
-fn migrate(connection: &mut Connection) -> Result<(), RecordsError> {
-    let found: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
-    if found > SCHEMA.len() {
-        return Err(RecordsError::Unusable("local.db was written by a newer version of parlour".to_owned()));
-    }
-    for (done, step) in SCHEMA.iter().enumerate().skip(found) {
-        let transaction = connection.transaction().map_err(sqlite)?;
-        transaction.execute_batch(step).map_err(sqlite)?;
-        transaction.pragma_update(None, "user_version", done + 1).map_err(sqlite)?;
-        transaction.commit().map_err(sqlite)?;
-    }
-    Ok(())
-}
-
-/// The key of the records: read, or made on the first use. Records without theirs are left alone.
-fn vault(path: &Path, records: &Path) -> Result<Vault, RecordsError> {
-    let wrong = |reason: &str| ProfileError::File { path: path.to_owned(), reason: reason.to_owned() };
-    if path.exists() {
-        let text = Zeroizing::new(read_key(path)?);
-        let bytes = URL_SAFE_NO_PAD.decode(text.trim()).map(Zeroizing::new).ok();
-        let key: Option<[u8; 32]> = bytes.and_then(|bytes| bytes.as_slice().try_into().ok());
-        let key = Zeroizing::new(key.ok_or_else(|| wrong("holds no key"))?);
-        return Vault::from_key(*key).map_err(|error| wrong(&error.to_string()).into());
-    }
-    if std::fs::metadata(records).is_ok_and(|records| records.len() > 0) {
-        let reason = "is missing, and local.db does not open without it".to_owned();
-        let hint = format!("put it back from a copy; if there is none, {DAMAGED}");
-        return Err(ProfileError::Keys { path: path.to_owned(), reason, hint }.into());
-    }
-    let vault = Vault::generate(&mut rand::rng()).map_err(|error| wrong(&error.to_string()))?;
-    let text = Zeroizing::new(URL_SAFE_NO_PAD.encode(vault.key_bytes().as_slice()));
-    write_private(path, text.as_bytes())?;
-    Ok(vault)
 }
 
 #[cfg(test)]
@@ -400,5 +253,9 @@ mod damage_tests;
 mod generation_tests;
 #[cfg(test)]
 mod growth_tests;
+#[cfg(test)]
+mod released_tests;
+#[cfg(test)]
+mod revocation_tests;
 #[cfg(test)]
 mod tests;

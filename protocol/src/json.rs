@@ -19,7 +19,7 @@ use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::text::has_control;
 
-pub use decode::{parse, parse_server_line};
+pub use decode::{is_begun, parse, parse_server_line};
 pub use encode::{encode_command, write_event, write_refusal, write_reply};
 
 /// The client's id for a command, which the reply repeats.

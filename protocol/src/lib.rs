@@ -40,7 +40,7 @@ pub use login::{EXPORTER_BYTES, EXPORTER_LABEL, login_transcript};
 pub use message::{Body, Message, Seq, UNKNOWN_CONTENT};
 pub use message_id::MessageId;
 pub use name::{DeviceId, NameError, UserName};
-pub use refusal::{Detail, Refusal, told};
+pub use refusal::{Detail, Refusal, excerpt};
 pub use reply::{AccountInfo, ConversationHead, Reply, RevokedDevice};
 pub use sealed::{SealedError, SealedMessage, SealedParts, WrappedKey};
 pub use text::{SafeText, TextError};

@@ -67,7 +67,7 @@ pub enum Refusal {
 const WORD_CHARS: usize = 64;
 
 /// The most characters of the other side's own words that are shown.
-const TOLD_CHARS: usize = 500;
+const EXCERPT_CHARS: usize = 500;
 
 impl Refusal {
     /// An unknown command. It is quoted cleaned, and cut off when it is long.
@@ -79,9 +79,9 @@ impl Refusal {
 
     /// A refusal of a newer server, with its code and its words, if it has any.
     pub(crate) fn newer(code: &str, message: Option<&str>) -> Self {
-        let code = told(code);
+        let code = excerpt(code);
         let message = match message {
-            Some(words) if !words.is_empty() => told(words),
+            Some(words) if !words.is_empty() => excerpt(words),
             _ => format!("refused for a reason that this version does not know: {code}"),
         };
         Self::Unknown { code, message }
@@ -155,12 +155,12 @@ impl Refusal {
 }
 
 fn words(text: Option<&str>) -> String {
-    told(text.unwrap_or_default())
+    excerpt(text.unwrap_or_default())
 }
 
 /// Text from the other side, to be shown as it is: cleaned, and cut off when it is long.
-pub fn told(text: &str) -> String {
-    match text.char_indices().nth(TOLD_CHARS) {
+pub fn excerpt(text: &str) -> String {
+    match text.char_indices().nth(EXCERPT_CHARS) {
         Some((end, _)) => clean(text.get(..end).unwrap_or_default()).into_owned() + "…",
         None => clean(text).into_owned(),
     }

@@ -7,6 +7,7 @@ mod check;
 mod delivery;
 mod faults;
 mod flood;
+mod growth;
 mod limits;
 mod mallory;
 mod monitoring;

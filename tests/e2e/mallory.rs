@@ -24,6 +24,7 @@ mod m22_driving_a_terminal;
 mod m22_miscounted_clusters;
 mod m23_crashing_a_program;
 mod m24_exhausting;
+mod m24_flooding_a_client;
 mod m25_spamming;
 mod m26_learning_who_exists;
 mod m27_confined;

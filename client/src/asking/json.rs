@@ -63,6 +63,9 @@ pub struct ErrorObject {
     /// What the user can do about it, for people.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub hint: Option<String>,
+    /// Whether it was refused, rather than failed. Older clients leave it out.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub refused: bool,
 }
 
 impl Request {
@@ -109,8 +112,8 @@ impl Response {
     pub fn outcome(self) -> Option<Result<Answer, Failure>> {
         match (self.answer, self.error) {
             (Some(answer), _) => Some(Ok(answer)),
-            (None, Some(ErrorObject { code, message, hint })) => {
-                Some(Err(Failure::elsewhere(code, message, hint)))
+            (None, Some(ErrorObject { code, message, hint, refused })) => {
+                Some(Err(Failure::elsewhere(code, message, hint, refused)))
             }
             (None, None) => None,
         }
@@ -124,6 +127,7 @@ impl ErrorObject {
             code: failure.code().to_owned(),
             message: failure.to_string(),
             hint: failure.hint().map(str::to_owned),
+            refused: failure.is_refusal(),
         }
     }
 }

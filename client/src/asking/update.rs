@@ -63,8 +63,16 @@ pub enum Update {
     Judged(Vec<Shown>),
     /// A message that is new here.
     Message(Box<Shown>),
-    /// All messages that wait to be stored by the server, oldest first.
-    Outbox(Vec<Waiting>),
+    /// The messages that wait to be stored by the server.
+    Outbox {
+        /// How many there are.
+        count: usize,
+        /// The newest of them, oldest first.
+        newest: Vec<Waiting>,
+    },
+    /// A message that waited was refused, and nobody here was waiting for its answer any more. It is not sent again;
+    /// its text goes back to the user.
+    NotSent(Box<NotSent>),
     /// Something the user should know.
     Notice(String),
 }
@@ -86,6 +94,29 @@ pub enum Connection {
         /// The time until the next attempt, if there will be one by itself.
         retry: Option<Duration>,
     },
+}
+
+/// A message that will not be sent, and why.
+#[derive(Clone, PartialEq, Eq)]
+#[allow(missing_docs)] // its names say it
+pub struct NotSent {
+    pub to: Conversation,
+    pub text: String,
+    pub reason: Failure,
+}
+
+impl NotSent {
+    /// What the user is told, besides the text.
+    pub fn failure(&self) -> Failure {
+        self.reason.clone().of(&format!("a message to {} was not sent", self.to))
+    }
+}
+
+/// Leaves its text out.
+impl std::fmt::Debug for NotSent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "NotSent({}: {})", self.to, self.reason)
+    }
 }
 
 /// A message that the server has not stored yet.

@@ -19,6 +19,9 @@ use crate::reading::opening::Opener;
 use crate::reading::shown::Shown;
 use crate::records::{Burnt, Learned, Outgoing, OutgoingBody, OwnChain, Records, RecordsError};
 
+/// Messages that wait to be sent and are shown at most.
+const WAITING_SHOWN: usize = 200;
+
 /// A message on its way, in memory.
 pub(super) struct Sending {
     pub(super) position: i64,
@@ -39,6 +42,10 @@ pub struct Account {
     pub(super) revocations: Revocations,
     /// In the order in which they were written.
     pub(super) sending: Vec<Sending>,
+    /// Whether more messages wait than are shown.
+    pub(super) is_outbox_long: bool,
+    /// Whether the user was told that there are too many conversations.
+    pub(super) told_of_conversations: bool,
     /// The backlog was told: what is new after that is told message by message.
     pub(super) told: bool,
     /// Messages in the records that no face has heard of yet.
@@ -76,6 +83,8 @@ impl Account {
             contacts: Contacts::default(),
             revocations,
             sending,
+            is_outbox_long: false,
+            told_of_conversations: false,
             told: false,
             untold: Vec::new(),
             shown_ahead: HashSet::new(),
@@ -177,10 +186,12 @@ impl Account {
         })
     }
 
-    /// The messages that wait, as a face shows them.
+    /// The newest messages that wait, as a face shows them.
     pub(super) fn waiting(&self) -> Vec<Waiting> {
+        let hidden = self.sending.len().saturating_sub(WAITING_SHOWN);
         self.sending
             .iter()
+            .skip(hidden)
             .map(|sending| Waiting {
                 id: sending.outgoing.id,
                 to: sending.outgoing.to.clone(),

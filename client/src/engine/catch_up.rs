@@ -5,13 +5,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use parlour_protocol::{Command, Conversation, ConversationHead, Message, Refusal, Reply, UserName};
+use parlour_protocol::{Command, Conversation, ConversationHead, Message, Refusal, Reply};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::Engine;
 use super::fetch::{BACKLOG, Errand, Fetched, Fetcher, Page, Part, fetch};
 use super::held::Held;
+use super::login::Joining;
 use super::sync::{SyncError, Taken};
 use crate::asking::action::Answer;
 use crate::asking::asker::Answering;
@@ -39,13 +40,6 @@ pub(super) struct Behind {
     _task: JoinSet<()>,
 }
 
-/// A login that is answered when everything was fetched.
-pub(super) struct Joining {
-    pub(super) name: UserName,
-    pub(super) patient: bool,
-    pub(super) answer: Answering,
-}
-
 /// The next page of what is being fetched, opened; nothing at the end. Waits for ever when nothing is
 /// being fetched. It can be given up and waited for again.
 pub(super) async fn next_page(behind: &mut Option<Behind>) -> Option<Fetched> {
@@ -67,16 +61,42 @@ impl Engine {
         let Reply::Conversations(heads) = self.ask_online(&Command::Conversations).await? else {
             return Err(LinkError::protocol("it does not say which conversations there are").into());
         };
+        let heads = self.with_those_left_out(heads)?;
         self.fetch_missed(heads).await?;
         self.tell_complete().await
+    }
+
+    /// With those conversations that are kept here and that the server does not name: it has no message of them.
+    fn with_those_left_out(
+        &self,
+        mut heads: Vec<ConversationHead>,
+    ) -> Result<Vec<ConversationHead>, SyncError> {
+        let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
+        let named: HashSet<Conversation> = heads.iter().map(|head| head.name.clone()).collect();
+        let extents = account.records.extents()?.into_iter();
+        let left_out = extents.filter(|extent| !named.contains(&extent.name));
+        heads.extend(left_out.map(|extent| ConversationHead { name: extent.name, last: 0 }));
+        Ok(heads)
     }
 
     /// Begins to fetch what is missing up to these heads.
     pub(super) async fn fetch_missed(&mut self, heads: Vec<ConversationHead>) -> Result<(), SyncError> {
         let mut errands = Vec::new();
+        let mut room = self.room_for_conversations()?;
         for head in heads {
-            let extent = self.extent(&head.name)?;
-            self.tell_loss(&head, extent.as_ref()).await;
+            let extent = match self.extent(&head.name)? {
+                Some(extent) if head.last == 0 && extent.last > 0 => {
+                    self.set_all_aside(&extent).await?;
+                    continue;
+                }
+                None if head.last > 0 && room == 0 && head.name != Conversation::lobby() => {
+                    self.leave_conversation_out().await;
+                    continue;
+                }
+                extent => extent,
+            };
+            room = room.saturating_sub(u64::from(extent.is_none() && head.last > 0));
+            self.tell_of_gap(&head, extent.as_ref()).await;
             errands.extend(self.errand(head, extent.as_ref()));
         }
         let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
@@ -90,24 +110,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Says when the server and this machine are too far apart for what is kept here.
-    async fn tell_loss(&mut self, head: &ConversationHead, extent: Option<&Extent>) {
+    /// Says when more was missed than is fetched.
+    async fn tell_of_gap(&mut self, head: &ConversationHead, extent: Option<&Extent>) {
         let ConversationHead { name, last } = head;
-        match extent.map(|extent| extent.last) {
-            Some(kept) if kept > *last => {
-                let notice = format!(
-                    "the server knows {last} messages of {name}, this machine {kept}: the server has lost some; \
-                     nothing is deleted here, /why says more"
-                );
-                self.tell(Update::Notice(notice)).await;
-            }
-            Some(kept) if last - kept > LONGEST_GAP => {
-                let notice = format!(
-                    "{name}: too much was missed to fetch it all; what is older is fetched when you go there"
-                );
-                self.tell(Update::Notice(notice)).await;
-            }
-            _ => {}
+        if extent.is_some_and(|extent| last.saturating_sub(extent.last) > LONGEST_GAP) {
+            let notice = format!(
+                "{name}: too much was missed to fetch it all; what is older is fetched when you go there"
+            );
+            self.tell(Update::Notice(notice)).await;
         }
     }
 
@@ -216,6 +226,9 @@ impl Engine {
             );
         }
         self.take_held(failed).await;
+        if self.account.as_ref().is_some_and(|account| !account.sending.is_empty()) {
+            self.tell_outbox().await;
+        }
         self.send_waiting().await;
         self.renew_in_time().await;
     }

@@ -100,7 +100,6 @@ impl Engine {
                 Ok(_) => {}
                 Err(SyncError::Link(failure)) => return Err(failure.into()),
                 Err(SyncError::Records(failure)) => return Err(failure.into()),
-                Err(SyncError::Contact(failure)) => return Err(failure),
             }
         }
         Ok(contact)

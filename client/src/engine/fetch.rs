@@ -91,7 +91,7 @@ impl Fetcher {
         let Some(mut page) = self.page(errand, HistoryRange::Newest).await? else { return Ok(()) };
         let (Some(first), Some(last)) = (first(&page), last(&page)) else {
             errand.end();
-            return Ok(());
+            return self.fail(errand, "new").await;
         };
         let part = match errand.kept {
             None if anew => Part::Anew,

@@ -4,14 +4,48 @@ use parlour_protocol::limits::HISTORY_PAGE;
 use parlour_protocol::{Command, Conversation, HistoryRange, Message, Refusal, Reply, Seq};
 
 use super::Engine;
+use super::contacts::ContactError;
 use super::fetch::BACKLOG;
 use super::sync::{SyncError, merged_by_time};
 use crate::asking::action::Answer;
 use crate::asking::update::Update;
-use crate::failure::Explain as _;
+use crate::failure::{Explain, Explanation};
 use crate::link::LinkError;
 use crate::reading::shown::Shown;
-use crate::records::Extent;
+use crate::records::{Extent, RecordsError};
+use thiserror::Error;
+
+/// Why a page was not handed out.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum HistoryError {
+    /// What is kept, or what is fetched to it.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+    /// Nothing is kept, and the user with whom it would be is not there.
+    #[error(transparent)]
+    Contact(#[from] ContactError),
+}
+
+impl From<LinkError> for HistoryError {
+    fn from(error: LinkError) -> Self {
+        Self::Sync(error.into())
+    }
+}
+
+impl From<RecordsError> for HistoryError {
+    fn from(error: RecordsError) -> Self {
+        Self::Sync(error.into())
+    }
+}
+
+impl Explain for HistoryError {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::Sync(error) => error.explain(),
+            Self::Contact(error) => error.explain(),
+        }
+    }
+}
 
 impl Engine {
     /// The newest messages of every conversation that are kept here, merged by the server's time.
@@ -32,7 +66,7 @@ impl Engine {
         before: Option<Seq>,
         generation: Option<u64>,
         limit: usize,
-    ) -> Result<Answer, SyncError> {
+    ) -> Result<Answer, HistoryError> {
         if self.account.is_none() {
             return Err(LinkError::Refused(Refusal::NotNow).into());
         }
@@ -64,7 +98,7 @@ impl Engine {
         // What is kept here is better than nothing, whatever the server does.
         if let Some(failure) = not_fetched {
             if messages.is_empty() {
-                return Err(failure);
+                return Err(failure.into());
             }
             self.tell(Update::Notice(format!(
                 "older messages of {conversation} were not fetched: {failure}"

@@ -3,7 +3,6 @@
 
 use parlour_protocol::{Command, Refusal, Reply, UserName, login_transcript};
 
-use super::catch_up::Joining;
 use super::renew::RenewError;
 use super::setup::OtherRoot;
 use super::sync::SyncError;
@@ -45,6 +44,18 @@ pub enum LoginError {
     Sync(#[from] SyncError),
 }
 
+impl LoginError {
+    /// What went wrong with the connection, if that is it.
+    pub(super) const fn link(&self) -> Option<&LinkError> {
+        match self {
+            Self::Link(error) | Self::Renew(RenewError::Link(error)) | Self::Sync(SyncError::Link(error)) => {
+                Some(error)
+            }
+            _ => None,
+        }
+    }
+}
+
 impl Explain for LoginError {
     fn explain(&self) -> Explanation {
         match self {
@@ -56,6 +67,30 @@ impl Explain for LoginError {
             Self::Records(error) => error.explain(),
             Self::Sync(error) => error.explain(),
         }
+    }
+}
+
+/// How often a login that is not patient is tried again when the server ends it halfway: about six seconds long.
+const TRIES: u32 = 5;
+
+/// A login that is answered when everything was fetched.
+pub(super) struct Joining {
+    pub(super) name: UserName,
+    pub(super) patient: bool,
+    pub(super) answer: Answering,
+    /// The server has let the user in once.
+    accepted: bool,
+    /// How often it was tried again.
+    tries: u32,
+}
+
+impl Joining {
+    /// Whether a new try can mend this. A server that has let the user in, or says goodbye for a reason that passes, is
+    /// there; one that cannot be reached at all is told at once. A patient login is answered meanwhile, and the user
+    /// comes back like one who was logged in.
+    fn may_try_again(&self, failure: &LoginError) -> bool {
+        let goodbye = matches!(failure.link(), Some(LinkError::Dismissed(_) | LinkError::DismissedAnew(_)));
+        !self.patient && self.tries < TRIES && failure.is_absence() && (self.accepted || goodbye)
     }
 }
 
@@ -80,15 +115,20 @@ impl Engine {
         }
         // From here on the guest's connection is gone; when the login fails there will be a new one.
         self.link = None;
-        self.joining = Some(Joining { name, patient, answer });
+        self.joining = Some(Joining { name, patient, answer, accepted: false, tries: 0 });
         if let Err(failure) = self.go_online().await {
             self.not_online(failure).await;
         }
     }
 
     /// A login came to nothing, or waits for a better time.
-    pub(super) async fn not_joined(&mut self, joining: Joining, failure: LoginError) {
-        let Joining { name, patient, answer } = joining;
+    pub(super) async fn not_joined(&mut self, mut joining: Joining, failure: LoginError) {
+        if joining.may_try_again(&failure) {
+            joining.tries += 1;
+            self.joining = Some(joining);
+            return self.come_back_later(failure).await;
+        }
+        let Joining { name, patient, answer, .. } = joining;
         let outcome = match failure {
             failure if patient && failure.is_absence() => match self.wait_offline(failure.into()).await {
                 Ok(()) => {
@@ -99,6 +139,7 @@ impl Engine {
             failure => {
                 self.account = None;
                 self.link = None;
+                self.reconnect.succeeded();
                 // Back to a guest, as far as the server can be reached.
                 let _ = self.guest().await;
                 Err(failure.into())
@@ -167,6 +208,9 @@ impl Engine {
             return Err(LinkError::protocol("it takes us for somebody else").into());
         }
         self.link = Some(link);
+        if let Some(joining) = &mut self.joining {
+            joining.accepted = true;
+        }
         self.tell(Update::Connection(Connection::Online { server })).await;
         self.tell(Update::LoggedIn { user, device }).await;
         Ok(self.catch_up().await?)

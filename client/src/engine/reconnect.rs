@@ -1,14 +1,16 @@
-//! Coming back after the connection was lost, and sending again what the server could not store: later each time,
+//! The end of a connection, coming back after it, and sending again what the server could not store: later each time,
 //! and not all clients at once.
 
 use std::time::Duration;
 
+use parlour_protocol::Farewell;
 use tokio::time::Instant;
 
 use super::Engine;
 use super::login::LoginError;
 use crate::asking::update::{Connection, Update};
-use crate::failure::Explain as _;
+use crate::failure::{Explain as _, Kind};
+use crate::link::LinkError;
 
 const SHORTEST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(15);
@@ -66,24 +68,46 @@ impl Engine {
         }
     }
 
-    /// Being online as the user came to nothing.
+    /// The connection is over. A user comes back, unless the server has said that this must not be.
+    pub(super) async fn lost(&mut self, failure: LinkError) {
+        let comes_back = failure.explain().kind != Kind::Barred;
+        self.end(failure.into(), comes_back).await;
+    }
+
+    /// Being online as the user came to nothing. That is tried again where it can help.
     pub(super) async fn not_online(&mut self, failure: LoginError) {
-        self.disconnect().await;
+        let comes_back = failure.passes();
+        self.end(failure, comes_back).await;
+    }
+
+    async fn end(&mut self, failure: LoginError, comes_back: bool) {
+        self.disconnect(&failure).await;
         if let Some(joining) = self.joining.take() {
             self.not_joined(joining, failure).await;
-        } else if failure.passes() {
-            let retry = Some(self.reconnect.again());
-            self.tell(Update::Connection(Connection::Offline { reason: failure.into(), retry })).await;
+        } else if self.account.is_none() {
+            self.tell(Update::Connection(Connection::Offline { reason: failure.into(), retry: None })).await;
+        } else if comes_back {
+            self.come_back_later(failure).await;
         } else {
-            self.log_out(failure).await;
+            self.account = None;
+            self.tell(Update::LoggedOut { reason: failure.into() }).await;
         }
     }
 
-    /// The server does not take this user any more.
-    async fn log_out(&mut self, failure: LoginError) {
+    /// Plans to be online again, and says why and when.
+    pub(super) async fn come_back_later(&mut self, failure: LoginError) {
+        let retry = Some(self.reconnect.again());
+        self.tell(Update::Connection(Connection::Offline { reason: failure.into(), retry })).await;
+    }
+
+    /// Lets go of the connection; what has come over it is kept.
+    async fn disconnect(&mut self, failure: &LoginError) {
+        self.has_expired |= failure.link() == Some(&LinkError::Dismissed(Farewell::CertificateExpired));
         self.link = None;
-        self.account = None;
-        self.tell(Update::LoggedOut { reason: failure.into() }).await;
+        self.stop_catching_up().await;
+        if let Some(account) = &mut self.account {
+            account.offline();
+        }
     }
 }
 

@@ -64,9 +64,13 @@ impl Revocations {
 
 impl Engine {
     /// Asks for the revocations that are not known yet. A server that cannot tell them keeps nobody from reading.
+    ///
+    /// The newest known one is asked for once more: when it does not come again, the TTP was set back and may have
+    /// given known numbers to other revocations, and so all are asked for.
     pub(super) async fn fetch_revocations(&mut self) -> Result<(), SyncError> {
         let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
-        let mut after = account.records.revocations_known()?;
+        let mut after = account.records.revocations_known()?.saturating_sub(1);
+        let mut is_first = true;
         loop {
             let reply = match self.ask_online(&Command::Revocations { after }).await {
                 Ok(reply) => reply,
@@ -84,6 +88,10 @@ impl Engine {
             let Reply::Revocations { statements, more } = reply else {
                 return Err(LinkError::protocol("it does not say what was revoked").into());
             };
+            if std::mem::take(&mut is_first) && after > 0 && !self.is_kept(statements.first())? {
+                after = 0;
+                continue;
+            }
             let reached = self.take_statements(&statements, after).await?;
             if !more {
                 return Ok(());
@@ -95,6 +103,15 @@ impl Engine {
             }
             after = reached;
         }
+    }
+
+    /// Whether a statement says what is known already.
+    fn is_kept(&self, statement: Option<&String>) -> Result<bool, SyncError> {
+        let Some(signed) = statement.and_then(|statement| self.verify_statement(statement)) else {
+            return Ok(false);
+        };
+        let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
+        Ok(account.records.knows_revocation(&signed)?)
     }
 
     /// Takes a page of statements after the number `after`; returns the number of the last one that holds.
@@ -163,8 +180,17 @@ impl Engine {
         let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let Account { profile, records, revocations, .. } = account;
         let Some(judged) = records.add_revocation(&profile.name, signed)? else { return Ok(false) };
+        let number = signed.number;
+        let is_taken = records.revocations()?.iter().filter(|known| known.number == number).count() > 1;
         revocations.add(signed.name.clone(), signed.device.clone(), signed.time);
         self.tell_judged(judged).await;
+        if is_taken {
+            let notice = format!(
+                "the certificate authority has signed two revocations as number {number}: it was set back, or \
+                 somebody else has its key; both count"
+            );
+            self.tell_of_revocations(Some(number), notice).await;
+        }
         Ok(true)
     }
 

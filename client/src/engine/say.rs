@@ -15,7 +15,7 @@ use super::contacts::ContactError;
 use super::sync::{SyncError, Taken};
 use crate::asking::action::Answer;
 use crate::asking::asker::Answering;
-use crate::asking::update::Update;
+use crate::asking::update::{NotSent, Update};
 use crate::failure::{Explain, Explanation, Failure, Kind};
 use crate::link::LinkError;
 use crate::reading::shown::Shown;
@@ -326,18 +326,24 @@ impl Engine {
         let sending = account.sending.remove(index);
         self.tell_judged(marked).await;
         self.tell_outbox().await;
-        if let Some(answer) = sending.answer {
-            let _ = answer.send(Err(failure.into()));
-        } else {
-            let notice = format!("a message to {} was not sent: {failure}", sending.outgoing.to);
-            self.tell(Update::Notice(notice)).await;
+        let reason = Failure::from(failure);
+        let heard = sending.answer.is_some_and(|answer| answer.send(Err(reason.clone())).is_ok());
+        if !heard {
+            let Outgoing { to, body, .. } = sending.outgoing;
+            let text = body.text().to_owned();
+            self.tell(Update::NotSent(Box::new(NotSent { to, text, reason }))).await;
         }
     }
 
     pub(super) async fn tell_outbox(&mut self) {
-        if let Some(account) = &self.account {
-            self.tell(Update::Outbox(account.waiting())).await;
+        let Some(account) = &mut self.account else { return };
+        let (count, newest) = (account.sending.len(), account.waiting());
+        let was_long = std::mem::replace(&mut account.is_outbox_long, count > newest.len());
+        if count > newest.len() && !was_long {
+            let notice = format!("many messages wait to be sent: only the newest {} are shown", newest.len());
+            self.tell(Update::Notice(notice)).await;
         }
+        self.tell(Update::Outbox { count, newest }).await;
     }
 }
 

@@ -1,7 +1,7 @@
 //! What becomes of what is kept of a conversation when the server has something else: it is set aside, never deleted.
 //! See [`records::generations`](crate::records::Generation).
 
-use parlour_protocol::{Conversation, Refusal};
+use parlour_protocol::{Conversation, Refusal, Seq};
 
 use super::Engine;
 use super::fetch::BACKLOG;
@@ -38,8 +38,22 @@ impl Engine {
             None => first == ended.last + 1,
         };
         if is_newest {
-            // It fits after all.
+            // After damage nothing counts, and the server's messages simply come again.
+            if ended.last > 0 {
+                let notice = format!(
+                    "the server named another number of messages of {name} than it has: nothing is missing here"
+                );
+                self.tell(Update::Notice(notice)).await;
+            }
             return self.keep_newer(ended, page, false).await;
+        }
+        if ended.begins > ended.last
+            && let Some(parent) = parent.filter(|parent| parent.last > ended.last)
+        {
+            // What was set aside before counts again.
+            let adopted = account.records.adopt(&ended, parent)?;
+            self.tell_regrouped(&adopted).await?;
+            return self.keep_newer(adopted, page, false).await;
         }
         if parent.is_none() && ended.last == 0 {
             // Nothing that counts was kept.
@@ -58,12 +72,34 @@ impl Engine {
             Reason::OtherMessage
         };
         let begun = account.records.begin_generation(&ended, (reason, now, last), parent, first)?;
-        if reason == Reason::OtherMessage {
-            let notice = format!("the server has other messages of {name} than this machine");
-            self.tell(Update::Notice(notice)).await;
+        match reason {
+            Reason::SetBack => self.tell_loss(name, last, ended.last).await,
+            Reason::OtherMessage => {
+                let notice = format!("the server has other messages of {name} than this machine");
+                self.tell(Update::Notice(notice)).await;
+            }
+            Reason::Gap => {}
         }
         self.tell_regrouped(&begun).await?;
         self.keep_newer(begun, page, false).await
+    }
+
+    /// The server says that it has no message of a conversation: all that counted is set aside, under a new
+    /// generation without messages.
+    pub(super) async fn set_all_aside(&mut self, ended: &Extent) -> Result<(), SyncError> {
+        let now = self.setup.clock.now();
+        let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
+        let begun = account.records.begin_generation(ended, (Reason::SetBack, now, 0), None, 1)?;
+        self.tell_loss(&ended.name, 0, ended.last).await;
+        self.tell_regrouped(&begun).await
+    }
+
+    async fn tell_loss(&mut self, name: &Conversation, last: Seq, kept: Seq) {
+        let notice = format!(
+            "the server knows {last} messages of {name}, this machine {kept}: the server has lost some; nothing is \
+             deleted here, /why says more"
+        );
+        self.tell(Update::Notice(notice)).await;
     }
 
     /// Messages that should follow what is kept; the first may be the newest that is kept, once more.

@@ -2,22 +2,17 @@
 
 use std::collections::HashMap;
 
-use parlour_protocol::{
-    Body, Conversation, ConversationHead, Message, MessageId, Refusal, RevokedDevice, Seq, Timestamp,
-    UserName,
-};
+use parlour_protocol::{Conversation, ConversationHead, Message, MessageId, Refusal, Seq, UserName};
 
-use super::contacts::ContactError;
+use super::Engine;
 use super::fetch::BACKLOG;
-use super::{Account, Engine};
+use super::judging::{judged, judged_ahead, judged_newer, mark_broken, mark_times};
 use crate::asking::update::Update;
 use crate::failure::{Explain, Explanation};
 use crate::link::LinkError;
-use crate::reading::chain::ChainKey;
-use crate::reading::judge::judge;
 use crate::reading::opening::Opened;
 use crate::reading::shown::Shown;
-use crate::records::{Extent, Learned, PageChains, RecordsError};
+use crate::records::{CONVERSATIONS, Extent, PageChains, RecordsError};
 use thiserror::Error;
 
 /// Why messages of a conversation were not taken or handed out.
@@ -29,19 +24,6 @@ pub enum SyncError {
     /// The local history.
     #[error(transparent)]
     Records(#[from] RecordsError),
-    /// The account of somebody who takes part in it.
-    #[error(transparent)]
-    Contact(ContactError),
-}
-
-impl From<ContactError> for SyncError {
-    fn from(error: ContactError) -> Self {
-        match error {
-            ContactError::Link(error) => Self::Link(error),
-            ContactError::Records(error) => Self::Records(error),
-            error => Self::Contact(error),
-        }
-    }
 }
 
 impl Explain for SyncError {
@@ -49,7 +31,6 @@ impl Explain for SyncError {
         match self {
             Self::Link(error) => error.explain(),
             Self::Records(error) => error.explain(),
-            Self::Contact(error) => error.explain(),
         }
     }
 }
@@ -71,6 +52,14 @@ impl Engine {
         let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let name = message.conversation(&account.profile.name);
         let seq = message.seq;
+        if name != Conversation::lobby()
+            && self.extent(&name)?.is_none()
+            && self.room_for_conversations()? == 0
+        {
+            self.leave_conversation_out().await;
+            return Ok(Taken::Now(None));
+        }
+        let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let opened = account.opener.open(message.clone());
         if self.behind.is_some() {
             // Seen at once; whatever does not fit shows when it is taken.
@@ -94,6 +83,24 @@ impl Engine {
         };
         self.tell_untold().await;
         outcome.map(|()| Taken::Now(own.map(Box::new)))
+    }
+
+    /// How many conversations more can be kept.
+    pub(super) fn room_for_conversations(&self) -> Result<u64, SyncError> {
+        let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
+        Ok(account.records.room_for_conversations()?)
+    }
+
+    /// Says, once, that there are more conversations than are kept.
+    pub(super) async fn leave_conversation_out(&mut self) {
+        let Some(account) = &mut self.account else { return };
+        if !std::mem::replace(&mut account.told_of_conversations, true) {
+            let notice = format!(
+                "there are more than {CONVERSATIONS} conversations: what is said in further ones is not kept or \
+                 shown here"
+            );
+            self.tell(Update::Notice(notice)).await;
+        }
     }
 
     /// Whether a message that has its place among what is kept is what is kept there. What is older than all that is
@@ -231,11 +238,13 @@ impl Engine {
             return Err(LinkError::protocol(format!("messages are missing in {name}")).into());
         }
         let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
+        let oldest = account.records.oldest_generation(&extent)?;
+        // What only a later generation has is kept once more: no generation goes on from a later one.
         let parent = account.records.find_kept(&extent, places(&page))?;
+        let parent = parent.filter(|parent| parent.generation < oldest);
         page.retain(|opened| parent.is_none_or(|parent| opened.message.seq > parent.last));
         let revoked = self.revoked(&page);
         let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
-        let oldest = account.records.oldest_generation(&extent)?;
         let own = account.own_refused(name)?;
         let mut chains = PageChains::older(first <= 1 && parent.is_none()).with_own(own);
         let mut shown = judged(&me, &page, &revoked, &[], &mut chains);
@@ -251,85 +260,6 @@ impl Engine {
         account.records.keep_older(&extent, &shown, &joined, parent)?;
         Ok(())
     }
-
-    /// The revoked devices of everyone who sealed something in this page.
-    fn revoked(&self, page: &[Opened]) -> Revoked {
-        let mut revoked = Revoked::new();
-        let Some(account) = &self.account else { return revoked };
-        for message in page.iter().map(|opened| &opened.message) {
-            let is_known = revoked.iter().any(|(name, _)| *name == message.from);
-            if matches!(message.body, Body::Sealed(_)) && !is_known {
-                revoked.push((message.from.clone(), account.revocations.of(&message.from).to_vec()));
-            }
-        }
-        revoked
-    }
-}
-
-/// The revoked devices of some users.
-type Revoked = Vec<(UserName, Vec<RevokedDevice>)>;
-
-/// Judges a page in its order, except for what is `known` here already as it is.
-fn judged(
-    me: &UserName,
-    page: &[Opened],
-    revoked: &Revoked,
-    known: &[Shown],
-    chains: &mut PageChains<'_>,
-) -> Vec<Shown> {
-    let of = |name: &UserName| revoked.iter().find(|(user, _)| user == name);
-    page.iter()
-        .map(|opened| {
-            if let Some(known) = known.iter().find(|known| known.seq == opened.message.seq) {
-                return known.clone();
-            }
-            let devices = of(&opened.message.from).map_or(&[][..], |(_, devices)| devices.as_slice());
-            judge(me, opened, devices, chains)
-        })
-        .collect()
-}
-
-/// Judges a page that follows what is kept.
-fn judged_newer(
-    account: &Account,
-    extent: &Extent,
-    page: &[Opened],
-    revoked: &Revoked,
-    anew: bool,
-) -> Result<(Vec<Shown>, Learned), RecordsError> {
-    let records = &account.records;
-    let before = records.message(&extent.name, extent.last)?;
-    let known = records.known_again(extent, page)?;
-    let chains = if anew { PageChains::older(extent.first <= 1) } else { PageChains::newer(records, extent) };
-    let mut chains = chains.with_own(account.own_refused(&extent.name)?);
-    let mut shown = judged(&account.profile.name, page, revoked, &known, &mut chains);
-    let learned = chains.learned();
-    learned.mark(&mut shown);
-    mark_times(before.map(|before| before.time), &mut shown);
-    Ok((shown, learned))
-}
-
-/// Judges a page that others come before which have not been read.
-fn judged_ahead(
-    account: &mut Account,
-    name: &Conversation,
-    page: &[Opened],
-    revoked: &Revoked,
-) -> Result<Vec<Shown>, RecordsError> {
-    let generation = account.records.extent(name)?.map_or(0, |extent| extent.generation);
-    let own = account.own_refused(name)?;
-    let mut chains = PageChains::ahead(&account.records, generation).with_own(own);
-    let mut shown = judged(&account.profile.name, page, revoked, &[], &mut chains);
-    let learned = chains.learned();
-    learned.mark(&mut shown);
-    mark_times(None, &mut shown);
-    for shown in &mut shown {
-        shown.generation = generation;
-    }
-    // What is said from now on follows what we have said already, also when these records are an older
-    // copy and do not know of it.
-    account.advance_own(name, &learned)?;
-    Ok(shown)
 }
 
 /// A page must be of its conversation and without gaps: otherwise the server has dropped, moved or
@@ -345,25 +275,6 @@ pub(super) fn continuous(
         .zip(first..)
         .all(|(Opened { message, .. }, seq)| message.seq == seq && message.conversation(me) == *name);
     if fits { Ok(()) } else { Err(LinkError::Protocol(format!("messages are missing in {name}"))) }
-}
-
-/// Marks the newest of an older page when its sender's chain does not run on into what is kept.
-fn mark_broken(shown: &mut [Shown], broken: &[(ChainKey, u64)]) {
-    for (key, missing) in broken {
-        let last = shown.iter_mut().rev().find(|shown| shown.from == key.from && shown.verdict.is_believed());
-        if let Some(last) = last {
-            last.verdict = last.verdict.clone().after_gap(*missing);
-        }
-    }
-}
-
-/// Marks every message to which the server gives an earlier time than to the one before it.
-fn mark_times(before: Option<Timestamp>, shown: &mut [Shown]) {
-    let mut newest = before;
-    for shown in shown {
-        shown.backwards = newest.is_some_and(|newest| shown.time.as_millis() < newest.as_millis());
-        newest = Some(shown.time);
-    }
 }
 
 /// Merges messages of several conversations by the server's time. Those of one conversation keep their order, whatever
@@ -389,11 +300,13 @@ pub(super) fn places(page: &[Opened]) -> impl DoubleEndedIterator<Item = (Seq, M
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use parlour_protocol::Timestamp;
+
     use super::*;
     use crate::reading::shown::Verdict;
 
-    fn shown(conversation: &str, seq: Seq, time: i64) -> Shown {
+    pub(crate) fn shown(conversation: &str, seq: Seq, time: i64) -> Shown {
         Shown {
             conversation: conversation.parse().unwrap(),
             seq,
@@ -428,13 +341,5 @@ mod tests {
         let expected =
             [("#lobby", 1), ("@erik", 1), ("#lobby", 2), ("#lobby", 3), ("@erik", 2), ("#lobby", 4)];
         assert_eq!(order, expected.map(|(name, seq)| (name.to_owned(), seq)));
-    }
-
-    #[test]
-    fn each_time_that_runs_backwards_is_marked() {
-        let mut page =
-            vec![shown("#lobby", 1, 10), shown("#lobby", 2, 5), shown("#lobby", 3, 5), shown("#lobby", 4, 4)];
-        mark_times(Some(Timestamp::from_millis(11)), &mut page);
-        assert_eq!(page.iter().map(|shown| shown.backwards).collect::<Vec<_>>(), [true, true, false, true]);
     }
 }

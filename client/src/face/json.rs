@@ -90,6 +90,7 @@ pub async fn serve(
             update = next(&mut updates) => match update {
                 Some(update) => {
                     patience.note(&update);
+                    all_done &= !matches!(update, Update::NotSent(_));
                     if let Some(event) = event(&update) {
                         say(&mut output, &event).await?;
                     }
@@ -150,7 +151,11 @@ fn event(update: &Update) -> Option<Value> {
         Update::Backlog(messages) => json!({"event": "backlog", "messages": messages}),
         Update::Judged(messages) => json!({"event": "judged", "messages": messages}),
         Update::Message(message) => json!({"event": "message", "message": message}),
-        Update::Outbox(waiting) => json!({"event": "outbox", "waiting": waiting.len()}),
+        Update::Outbox { count, .. } => json!({"event": "outbox", "waiting": count}),
+        Update::NotSent(not_sent) => json!({
+            "event": "not_sent", "to": not_sent.to, "text": not_sent.text,
+            "error": ErrorObject::new(&not_sent.reason),
+        }),
         Update::Notice(text) => json!({"event": "notice", "text": text}),
     })
 }

@@ -257,6 +257,10 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
                 }
                 Ok(())
             }
+            Update::NotSent(not_sent) => {
+                self.refuse(&not_sent.failure()).await?;
+                self.report(&format!("its text was: {}", not_sent.text)).await
+            }
             Update::Progress(text) | Update::Notice(text) => self.report(&text).await,
             Update::Connection(connection) => self.report_connection(connection).await,
             Update::LoggedOut { reason } => {
@@ -270,7 +274,7 @@ impl<O: AsyncWrite + Unpin, E: AsyncWrite + Unpin> Plain<O, E> {
             | Update::LoggedIn { .. }
             | Update::Backlog(_)
             | Update::Conversation { .. }
-            | Update::Outbox(_) => Ok(()),
+            | Update::Outbox { .. } => Ok(()),
         }
     }
 

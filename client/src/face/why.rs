@@ -7,7 +7,8 @@ use crate::asking::action::Ended;
 use crate::face::wording::moment;
 use crate::records::Reason;
 
-/// A line for each change, the newest first; one line if there was none.
+/// A line about refused messages, if there are any, and one for each change, the newest first; one line if there is
+/// nothing to say.
 pub fn lines(conversation: &Conversation, ended: &[Ended], refused: u64, zone: &TimeZone) -> Vec<String> {
     if ended.is_empty() && refused == 0 {
         return vec![format!("{conversation}: all messages kept here agree with the server's")];

@@ -1,6 +1,6 @@
 //! Why there is no connection, or no answer over it.
 
-use parlour_protocol::{Refusal, ServerAddress};
+use parlour_protocol::{Farewell, Refusal, ServerAddress};
 use thiserror::Error;
 
 use crate::failure::{Explain, Explanation, Kind};
@@ -40,9 +40,12 @@ pub enum LinkError {
     /// What the server says is not the protocol.
     #[error("the server says something that is not understood: {0}")]
     Protocol(String),
-    /// The server ended the connection and said why.
+    /// The server closed the connection and said why.
     #[error("the server closed the connection: {0}")]
-    Dismissed(String),
+    Dismissed(Farewell),
+    /// The server closed the connection for a reason that this version does not know, in these words.
+    #[error("the server closed the connection: {0}")]
+    DismissedAnew(String),
 }
 
 impl LinkError {
@@ -67,7 +70,12 @@ impl Explain for LinkError {
             Self::Key(_) => Explanation::new("key", Kind::Broken),
             Self::Lost | Self::Flooded | Self::NotConnected => Explanation::new("lost", Kind::Over),
             Self::Protocol(_) => Explanation::new("protocol", Kind::Failed),
-            Self::Dismissed(_) => Explanation::new("dismissed", Kind::Over),
+            Self::Dismissed(Farewell::Revoked) => {
+                Explanation::new("dismissed", Kind::Barred).hint("these keys cannot log in any more")
+            }
+            Self::Dismissed(Farewell::TakenOver) => Explanation::new("dismissed", Kind::Barred)
+                .hint("another client with the same keys is logged in: end that one before you log in here"),
+            Self::Dismissed(_) | Self::DismissedAnew(_) => Explanation::new("dismissed", Kind::Over),
         }
     }
 }

@@ -4,7 +4,7 @@
 use parlour_protocol::limits::CLOCK_TOLERANCE_MS;
 use parlour_protocol::{Body, Conversation, RevokedDevice, Timestamp, UNKNOWN_CONTENT, UserName};
 
-use crate::reading::chain::{ChainKey, Chains, Followed, Place, follow};
+use crate::reading::chain::{ChainKey, Chains, Place, follow};
 use crate::reading::opening::{Believed, Inside, Opened};
 use crate::reading::shown::{REVOKED, Shown, Signer, Verdict};
 
@@ -13,7 +13,7 @@ use crate::reading::shown::{REVOKED, Shown, Signer, Verdict};
 pub fn judge(me: &UserName, opened: &Opened, revoked: &[RevokedDevice], chains: &mut impl Chains) -> Shown {
     let message = &opened.message;
     let conversation = message.conversation(me);
-    let mut was_refused = false;
+    let mut refused = false;
     let (text, signed, verdict) = match &message.body {
         Body::Text(text) => match &message.to {
             Conversation::Channel(_) => (Some(text.as_str().to_owned()), None, Verdict::Public),
@@ -29,10 +29,10 @@ pub fn judge(me: &UserName, opened: &Opened, revoked: &[RevokedDevice], chains: 
                     device: believed.device.clone(),
                     chain: believed.chain.clone(),
                 };
-                let Followed { verdict, refused } = follow(&key, believed, place, chains);
-                was_refused = refused;
+                let followed = follow(&key, believed, place, chains);
+                refused = followed.refused;
                 let was_revoked = revoked.iter().any(|revoked| revoked.device == believed.device);
-                let verdict = if was_revoked { verdict.undated() } else { verdict };
+                let verdict = if was_revoked { followed.verdict.undated() } else { followed.verdict };
                 match &believed.text {
                     Ok(text) if verdict.is_believed() => (Some(text.clone()), Some(believed.signed), verdict),
                     Err(reason) if verdict.is_believed() => (None, Some(believed.signed), bad(reason)),
@@ -58,7 +58,7 @@ pub fn judge(me: &UserName, opened: &Opened, revoked: &[RevokedDevice], chains: 
         backwards: false,
         generation: 0,
         set_aside: false,
-        refused: was_refused,
+        refused,
         signer: opened
             .inside
             .as_ref()

@@ -1,13 +1,17 @@
-//! What a public conversation may take on the disk. The oldest messages go when it is more: the server has them, and
+//! How many conversations are kept, and what a public one may take on the disk. The oldest messages go when it is more: the server has them, and
 //! anyone in the channel. What is private never goes by itself.
 
 use parlour_protocol::{Conversation, Seq};
 use rusqlite::params;
 
-use super::{Extent, Records, RecordsError, sqlite};
+use super::{Extent, Kind, Records, RecordsError, sqlite};
 
 /// The bytes that a public conversation may take, unless the user says otherwise.
 pub const PUBLIC_BYTES: u64 = 64 * 1_024 * 1_024;
+
+/// Conversations that are kept at most. A server can invent any number of them; a person who has more hears that the
+/// newest are left out.
+pub const CONVERSATIONS: u64 = 1_000;
 
 /// What a message takes besides its content.
 pub(super) const ROW: u64 = 64;
@@ -22,6 +26,17 @@ impl Records {
     /// Sets how many bytes a public conversation may take.
     pub const fn bound_public(&mut self, bytes: u64) {
         self.public_bytes = bytes;
+    }
+
+    /// How many conversations more can be kept.
+    pub fn room_for_conversations(&self) -> Result<u64, RecordsError> {
+        let count = "SELECT count(*) FROM facts WHERE kind = ?1";
+        let count = self
+            .connection
+            .prepare_cached(count)
+            .and_then(|mut select| select.query_row([Kind::Conversation as u8], |row| row.get::<_, u64>(0)))
+            .map_err(sqlite)?;
+        Ok(CONVERSATIONS.saturating_sub(count))
     }
 
     /// What the user has to know of what was left out. It is said once for each conversation.

@@ -1,4 +1,4 @@
-//! What is kept stays, whatever the server says; and records of older versions are read.
+//! What is kept stays, whatever the server says.
 
 use parlour_keylog::SignedRevocation;
 use parlour_protocol::{MessageId, Timestamp};
@@ -157,55 +157,35 @@ fn damage_takes_what_the_server_has_and_leaves_what_is_set_aside() {
 }
 
 #[test]
-fn records_of_the_first_version_are_read_and_go_on() {
+fn generations_that_follow_each_other_in_a_circle_end() {
     let folder = tempfile::tempdir().unwrap();
-    // As the first version wrote them.
-    let records = Records::open(folder.path()).unwrap();
-    let seal = |context: &[u8], value: &serde_json::Value| records.seal(context, value).unwrap();
-    let old = Connection::open(folder.path().join("old.db")).unwrap();
-    old.execute_batch(SCHEMA[0]).unwrap();
-    old.pragma_update(None, "user_version", 1).unwrap();
-    let fact = |kind: Kind, label: &str, value: serde_json::Value| {
-        let tag = records.tag(kind, label);
-        let body = seal(&context(kind, &tag), &value);
-        old.execute("INSERT INTO facts VALUES (?1, ?2, ?3)", params![tag, kind as u8, body]).unwrap();
-    };
-    fact(Kind::Conversation, "@erik", serde_json::json!({"name": "@erik", "first": 3, "last": 5, "read": 4}));
-    fact(Kind::Pin, "erik", serde_json::json!("kid"));
-    fact(Kind::Outbox, "", serde_json::json!([id(2), id(1), id(9)]));
-    let tag = records.conversation_tag(&erik());
-    for seq in 3..=5_u64 {
-        let text = format!("canary {seq}");
-        let value = serde_json::json!({"conversation": "@erik", "seq": seq, "id": id(seq), "from": "erik",
-            "to": "@sam", "time": 1_000, "signed": null, "text": text, "verdict": {"is": "good"}});
-        let mut place = vec![0];
-        place.extend_from_slice(&tag);
-        place.extend_from_slice(&seq.to_be_bytes());
-        old.execute("INSERT INTO messages VALUES (?1, ?2, ?3)", params![tag, seq, seal(&place, &value)])
-            .unwrap();
-    }
-    for number in 1..=2 {
-        let value = serde_json::json!({"id": id(number), "to": "@erik", "body": {"text": "waits"}});
-        old.execute("INSERT INTO outbox (body) VALUES (?1)", [seal(b"outbox", &value)]).unwrap();
-    }
-    drop((records, old));
-    for ending in ["local.db-wal", "local.db-shm"] {
-        let _ = std::fs::remove_file(folder.path().join(ending));
-    }
-    std::fs::rename(folder.path().join("old.db"), folder.path().join("local.db")).unwrap();
+    let mut records = set_back(folder.path());
+    let extent = present(&records);
+    let circle = Some(Parent { generation: 1, last: 4 });
+    records.keep_older(&Extent { first: 3, ..extent }, &[shown(2)], &Learned::default(), circle).unwrap();
+    let ended = records.generations(&present(&records)).next().unwrap().unwrap();
+    assert_eq!((ended.number, ended.parent), (0, circle));
+    assert_eq!(all(&records).len(), 12);
+}
 
+#[test]
+fn what_was_set_aside_twice_counts_again_page_by_page() {
+    let folder = tempfile::tempdir().unwrap();
     let mut records = Records::open(folder.path()).unwrap();
-    // The one that was noted and is not there is missed, once.
-    let told = records.take_damages();
-    assert!(told.len() == 1 && told[0].contains("1 messages that waited to be sent"), "{told:?}");
-    assert_eq!(records.messages(&erik(), None, 10).unwrap(), (3..=5).map(shown).collect::<Vec<_>>());
-    let now = present(&records);
-    assert_eq!((now.first, now.last, now.read, now.generation, now.begins), (3, 5, 4, 0, 3));
-    let waiting: Vec<MessageId> = records.outgoing().unwrap().into_iter().map(|(_, o)| o.id).collect();
-    assert_eq!(waiting, [id(2), id(1)]);
-    records.keep(&Extent { last: 6, ..now }, &[shown(6)], &Learned::default()).unwrap();
-    drop(records);
-    let mut records = Records::open(folder.path()).unwrap();
-    assert!(records.take_damages().is_empty());
-    assert_eq!(all(&records).len(), 4);
+    let first: Vec<Shown> = (1..=30).map(shown).collect();
+    records.keep(&extent(1, 30), &first, &Learned::default()).unwrap();
+    for (newest, pages) in [(31, [1..=17, 18..=31]), (32, [1..=17, 18..=32])] {
+        let begun = records.begin_generation(&present(&records), (Reason::SetBack, NOW, 0), None, 1).unwrap();
+        assert_eq!((begun.first, begun.last), (1, 0));
+        assert!(all(&records).iter().all(|(.., aside)| *aside));
+        for page in pages {
+            let parent = records.find_kept(&present(&records), ids(page).into_iter()).unwrap().unwrap();
+            let adopted = records.adopt(&present(&records), parent).unwrap();
+            assert_eq!(adopted.first, 1, "{parent:?} {adopted:?}");
+        }
+        let now = present(&records);
+        records.keep(&Extent { last: newest, ..now }, &[shown(newest)], &Learned::default()).unwrap();
+        assert!(all(&records).iter().all(|(.., aside)| !aside), "{:?}", all(&records));
+        assert_eq!((present(&records).first, all(&records).len() as u64), (1, newest));
+    }
 }

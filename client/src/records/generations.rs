@@ -92,6 +92,11 @@ impl Path {
         self.0.iter().filter(|s| s.generation == generation).map(|s| s.last + 1 - s.first).sum()
     }
 
+    /// The newest message that counts.
+    fn newest(&self) -> Option<Seq> {
+        self.0.first().map(|stretch| stretch.last)
+    }
+
     /// The oldest stretch of those that reach the newest message without a gap.
     fn bottom(&self) -> Option<Stretch> {
         let mut stretches = self.0.iter();
@@ -172,8 +177,10 @@ impl Records {
                     None => None,
                 },
             };
-            let Some((generation, newest)) = next else { return Ok(Path(path)) };
-            // Each step leads further back, also in records that somebody has made up.
+            // Each step leads to an earlier generation and further back, also in records that somebody has made up.
+            let Some((generation, newest)) = next.filter(|(generation, _)| generation.number < number) else {
+                return Ok(Path(path));
+            };
             let newest = newest.min(first.saturating_sub(1));
             if newest == 0 || generation.first > newest && generation.parent.is_none() {
                 return Ok(Path(path));
@@ -327,10 +334,10 @@ impl Records {
 
     /// With the oldest message of those that reach the newest one without a gap.
     pub(super) fn joined(&self, extent: Extent) -> Result<Extent, RecordsError> {
-        let bottom = self.path(&extent)?.bottom();
+        let path = self.path(&extent)?;
         // An empty generation with nothing before it reaches nothing that was kept before a gap.
-        let reaches = |bottom: &Stretch| extent.begins <= extent.last || bottom.last == extent.last;
-        let first = bottom.filter(reaches).map_or(extent.begins, |bottom| bottom.first);
+        let reaches = path.newest() == Some(extent.last);
+        let first = path.bottom().filter(|_| reaches).map_or(extent.begins, |bottom| bottom.first);
         Ok(Extent { first, ..extent })
     }
 

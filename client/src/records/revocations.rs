@@ -45,6 +45,11 @@ impl Records {
         Ok(numbers.into_iter().fold(0, |known, number| if number == known + 1 { number } else { known }))
     }
 
+    /// Whether a revocation is known under its number.
+    pub fn knows_revocation(&self, signed: &SignedRevocation) -> Result<bool, RecordsError> {
+        Ok(self.fact::<KnownRevocation>(Kind::Revocation, &label(signed))?.is_some())
+    }
+
     /// Keeps a revocation, and gives what is kept of the device's messages its new verdict, all or nothing. Returns
     /// the messages whose verdict changed; nothing when the revocation was known. `me` is whose records these are.
     pub fn add_revocation(
@@ -53,11 +58,10 @@ impl Records {
         signed: &SignedRevocation,
     ) -> Result<Option<Vec<Shown>>, RecordsError> {
         let SignedRevocation { number, name, device, time, statement } = signed;
-        // Two revocations under one number both hold.
-        let label = format!("{number} {name} {device} {}", time.as_millis());
-        if self.fact::<KnownRevocation>(Kind::Revocation, &label)?.is_some() {
+        if self.knows_revocation(signed)? {
             return Ok(None);
         }
+        let label = label(signed);
         let known = KnownRevocation {
             number: *number,
             name: name.clone(),
@@ -122,6 +126,12 @@ impl Records {
         }
         Ok(())
     }
+}
+
+/// The name of a revocation's fact. Two revocations under one number both hold.
+fn label(signed: &SignedRevocation) -> String {
+    let SignedRevocation { number, name, device, time, .. } = signed;
+    format!("{number} {name} {device} {}", time.as_millis())
 }
 
 /// Whether a kept message was good so far and the device had been revoked when it signed. Versions that kept no

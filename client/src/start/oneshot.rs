@@ -2,14 +2,17 @@
 //! log in for the moment.
 
 use std::io::{Read as _, Write as _};
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use parlour_protocol::limits::TEXT_BYTES;
 use parlour_protocol::{Conversation, Refusal, SafeText, TextError, UserName};
+use tokio::sync::watch;
 
 use crate::asking::action::{Action, Answer};
 use crate::asking::advice;
 use crate::asking::asker::{AskError, Asker, PATIENCE};
+use crate::asking::update::{NotSent, Update};
 use crate::control;
 use crate::engine;
 use crate::engine::setup::Setup;
@@ -17,9 +20,13 @@ use crate::face::paper::Paper;
 use crate::face::why;
 use crate::face::wording;
 use crate::failure::Failure;
+use crate::locale::Charset;
 use crate::profile::{ProfileError, ProfileLock};
 use crate::reading::shown::Shown;
 use crate::start::cli::OneShot;
+
+/// How long the answers to messages of an earlier run are waited for.
+const LEAVING: Duration = Duration::from_secs(2);
 
 /// Carries out a command, and prints the result.
 pub async fn run(command: OneShot, setup: Setup, user: Option<UserName>) -> Result<(), Failure> {
@@ -107,13 +114,39 @@ async fn done_somewhere(action: Action, setup: Setup, user: UserName) -> Result<
     let door = control::door(setup.broker.clone());
     let (engine, asker, mut updates) = engine::new(setup, door);
     let running = tokio::spawn(engine.run());
-    // The updates are not needed here, but the engine waits until they are taken.
-    let ignoring = tokio::spawn(async move { while updates.recv().await.is_some() {} });
+    let (tell, mut waiting) = watch::channel(0);
+    let hearing = tokio::spawn(async move {
+        // The engine waits until its updates are taken.
+        while let Some(update) = updates.recv().await {
+            match update {
+                Update::Outbox { count, .. } => drop(tell.send_replace(count)),
+                Update::NotSent(not_sent) => report(&not_sent),
+                _ => {}
+            }
+        }
+    });
     let outcome = logged_in(&asker, action, user).await;
+    // What an earlier run left is stored or refused by now, or soon; otherwise the next run sends it.
+    let _ = tokio::time::timeout(LEAVING, waiting.wait_for(|count| *count == 0)).await;
     let _ = asker.ask(Action::Quit).await;
     let _ = running.await;
-    ignoring.abort();
+    // It ends with the engine, which has said everything by then.
+    let _ = hearing.await;
     outcome
+}
+
+/// Gives a message back that an earlier run had left to be sent.
+fn report(not_sent: &NotSent) {
+    let charset = Charset::of_process();
+    let failure = not_sent.failure();
+    let lines = [
+        Some(format!("error: {failure}")),
+        failure.hint().map(|hint| format!("hint: {hint}")),
+        Some(format!("its text was: {}", not_sent.text)),
+    ];
+    for line in lines.into_iter().flatten() {
+        eprintln!("{}", charset.line(&parlour_protocol::clean(&line)));
+    }
 }
 
 async fn logged_in(asker: &Asker, action: Action, user: UserName) -> Result<Answer, Failure> {

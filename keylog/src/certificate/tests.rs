@@ -1,10 +1,10 @@
-//! Each rule of the profiles, broken by itself.
+//! Each rule of the profiles of root, devices and accounts, broken by itself.
 
 pub(crate) mod authority;
+mod log;
+mod server;
 
-use authority::{
-    Authority, MOMENT, account_params, device_key, device_params, log_key, log_params, raw_rsa, rsa_key, uri,
-};
+use authority::{Authority, MOMENT, account_params, device_key, device_params, raw_rsa, rsa_key, uri};
 use parlour_envelope::AwsLc;
 use proptest::prelude::*;
 use rcgen::string::Ia5String;
@@ -13,10 +13,7 @@ use rcgen::{
     KeyUsagePurpose, PublicKeyData as _, SanType,
 };
 
-use super::{
-    AccountCertificate, CertificateError, DeviceCertificate, LogCertificate, RootCertificate,
-    ServerCertificate, device_id,
-};
+use super::{AccountCertificate, CertificateError, DeviceCertificate, RootCertificate, device_id};
 
 const COMMON_NAME: [u64; 4] = [2, 5, 4, 3];
 
@@ -353,38 +350,6 @@ fn no_changed_byte_goes_unnoticed() {
     }
 }
 
-#[test]
-fn a_server_certificate_follows_its_profile() {
-    let authority = Authority::new();
-    let key = device_key();
-    let read = |change: fn(&mut CertificateParams)| {
-        let mut params = device_params("localhost", &key);
-        params.subject_alt_names = vec![
-            SanType::DnsName("localhost".try_into().unwrap()),
-            SanType::IpAddress([127, 0, 0, 1].into()),
-        ];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        change(&mut params);
-        ServerCertificate::from_der(&authority.issue(&params, &key))
-    };
-    let certificate = read(|_| ()).unwrap();
-    let hosts: Vec<String> = certificate.hosts().iter().map(ToString::to_string).collect();
-    assert_eq!(hosts, ["localhost", "127.0.0.1"]);
-    assert_eq!(certificate.spki_der(), key.subject_public_key_info());
-    assert_eq!(certificate.verify(&authority.root(), MOMENT), Ok(()));
-    for (error, change) in [
-        (CertificateError::AlternativeName, (|p| p.subject_alt_names.clear()) as fn(&mut CertificateParams)),
-        (CertificateError::AlternativeName, |p| p.subject_alt_names.push(uri("parlour:sam"))),
-        (CertificateError::ExtendedKeyUsage, |p| {
-            p.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth);
-        }),
-        (CertificateError::KeyUsage, |p| p.key_usages.push(KeyUsagePurpose::KeyCertSign)),
-        (CertificateError::BasicConstraints, |p| p.is_ca = IsCa::NoCa),
-    ] {
-        assert_eq!(read(change), Err(error));
-    }
-}
-
 proptest! {
     #[test]
     fn no_bytes_make_a_reader_panic(
@@ -407,46 +372,4 @@ proptest! {
         let expected = if name == "sam" { CertificateError::DeviceMismatch } else { CertificateError::NameMismatch };
         prop_assert_eq!(error, expected);
     }
-}
-
-fn log_with(change: impl FnOnce(&mut CertificateParams)) -> Result<LogCertificate, CertificateError> {
-    let mut params = log_params();
-    change(&mut params);
-    LogCertificate::from_der(&Authority::new().issue(&params, &log_key()))
-}
-
-#[test]
-fn a_log_certificate_of_the_profile_is_read_and_verifies() {
-    let (authority, key) = (Authority::new(), log_key());
-    let certificate = LogCertificate::from_der(&authority.issue(&log_params(), &key)).unwrap();
-    assert_eq!(certificate.public_key().as_slice(), key.public_key_raw());
-    assert_eq!((certificate.not_before(), certificate.not_after()), (MOMENT - 300, MOMENT + 630_720_000));
-    assert_eq!(certificate.verify(&authority.root(), MOMENT), Ok(()));
-    assert_eq!(certificate.verify(&authority.root(), MOMENT - 301), Err(CertificateError::NotYetValid));
-    assert_eq!(certificate.verify(&Authority::new().root(), MOMENT), Err(CertificateError::Signature));
-}
-
-#[test]
-fn a_log_certificate_that_leaves_its_profile_is_refused() {
-    type Change = fn(&mut CertificateParams);
-    let changes: [(Change, CertificateError); 7] = [
-        (|params| params.distinguished_name.push(DnType::CommonName, "sam"), CertificateError::CommonName),
-        (|params| params.distinguished_name.push(DnType::OrganizationName, "x"), CertificateError::Subject),
-        (
-            |params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained),
-            CertificateError::BasicConstraints,
-        ),
-        (|params| params.is_ca = IsCa::NoCa, CertificateError::BasicConstraints),
-        (|params| params.key_usages.push(KeyUsagePurpose::CrlSign), CertificateError::KeyUsage),
-        (
-            |params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth],
-            CertificateError::ExtendedKeyUsage,
-        ),
-        (|params| params.subject_alt_names = vec![uri("parlour:log")], CertificateError::AlternativeName),
-    ];
-    for (change, error) in changes {
-        assert_eq!(log_with(change).unwrap_err(), error);
-    }
-    let other_key = LogCertificate::from_der(&Authority::new().issue(&log_params(), &device_key()));
-    assert_eq!(other_key.unwrap_err(), CertificateError::PublicKey);
 }

@@ -176,4 +176,25 @@ fn the_golden_statement_is_verified() {
         certificates: Vec::new(),
     };
     assert_eq!(leaf.encode(), text("leaf").as_bytes());
+    // Our own code writes the same, up to the signature.
+    let certificate = LogCertificate::from_der(&STANDARD.decode(text("log_certificate")).unwrap()).unwrap();
+    let input = revocation_signing_input(signed.number, &leaf, &certificate);
+    assert_eq!(input, text("jws").rsplit_once('.').unwrap().0);
+}
+
+/// A vector with the key of the log. Ed25519 draws no random numbers: our own code writes the whole statement, byte for byte.
+#[test]
+fn the_statement_of_a_known_key_is_written_byte_for_byte() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/revocation-with-key.json");
+    let case: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let text = |name: &str| case[name].as_str().unwrap();
+    let root = RootCertificate::from_der(&STANDARD.decode(text("root")).unwrap(), &AwsLc).unwrap();
+    let certificate = LogCertificate::from_der(&STANDARD.decode(text("log_certificate")).unwrap()).unwrap();
+    let leaf = Leaf::decode(text("leaf").as_bytes()).unwrap();
+    let key = KeyPair::from_pem(text("log_key")).unwrap();
+    let input = revocation_signing_input(case["number"].as_u64().unwrap(), &leaf, &certificate);
+    let statement = format!("{input}.{}", URL_SAFE_NO_PAD.encode(key.sign(input.as_bytes()).unwrap()));
+    assert_eq!(statement, text("jws"));
+    let signed = SignedRevocation::verify(&statement, &root, case["now"].as_i64().unwrap()).unwrap();
+    assert_eq!((signed.name.as_str(), signed.device.as_str()), (text("name"), text("device")));
 }

@@ -307,7 +307,7 @@ fn commands_from_the_future_are_read_as_far_as_they_are_known() {
             Ok(Ok(_)) => "known",
             Ok(Err(Refusal::Format)) => "format",
             Ok(Err(Refusal::MustBeSealed)) => "must_be_sealed",
-            other => panic!("{}: {:?}", lines[0], other.map(|command| command.err())),
+            other => panic!("{}: {:?}", lines[0], other.map(Result::err)),
         };
         assert_eq!(found, *expected, "{}", lines[0]);
         // The reply follows from the command alone, unless it is known.

@@ -3,8 +3,8 @@
 //!
 //! Every so many calls of the client are tried, and all of them with `PARLOUR_FAULTS=all` (`make soak-aside`).
 //!
-//! Bites: where a generation began by deleting what it replaced, 60 messages were gone after most of the kills; where
-//! it moved them in two transactions, they were gone after those between the two.
+//! Bites: where a generation began by deleting what it replaces, 60 messages were gone at the first point that was tried;
+//! where it moved them in two transactions, 30 were gone after a kill, or a full disk, between the two.
 
 use std::path::{Path, PathBuf};
 

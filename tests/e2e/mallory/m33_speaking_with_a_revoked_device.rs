@@ -5,8 +5,15 @@
 use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, ensure};
-use parlour_keylog::DeviceCertificate;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use parlour_keylog::{DeviceCertificate, Leaf, LeafKind, LogCertificate, revocation_signing_input};
+use parlour_protocol::Timestamp;
 use parlour_tests::{Author, Client, Line, Logins, Operator, World, edited, wait_until};
+use rcgen::{KeyPair, SigningKey as _};
+use rusqlite::Connection;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 
 const HOUR: i64 = 60 * 60 * 1_000;
@@ -179,4 +186,110 @@ fn a_statement_under_another_number_or_for_another_device_proves_nothing() -> Re
     wait_until("the claim is told", || Ok(erik.process.out.event("notice")?["text"] == claim))?;
     erik.leave()?;
     Ok(())
+}
+
+/// A statement that a device was revoked, by the log's own key.
+fn statement(world: &World, number: u64, name: &str, device: &str, time: i64) -> Result<String> {
+    let leaf = Leaf {
+        kind: LeafKind::Revocation { name: name.parse()?, device: device.parse()? },
+        time: Timestamp::from_millis(time),
+        certificates: Vec::new(),
+    };
+    let certificate = CertificateDer::from_pem_file(world.path("keys/ttp/log.crt"))?;
+    let input = revocation_signing_input(number, &leaf, &LogCertificate::from_der(&certificate)?);
+    let key = KeyPair::from_pem(&std::fs::read_to_string(world.path("keys/ttp/log.key"))?)?;
+    Ok(format!("{input}.{}", URL_SAFE_NO_PAD.encode(key.sign(input.as_bytes())?)))
+}
+
+#[test]
+fn a_number_that_the_ttp_gives_again_is_noticed_and_both_revocations_count() -> Result<()> {
+    let world = World::peopled()?;
+    let (mut sam, to) = (Author::of(&world, "sam")?, Author::of(&world, "erik")?);
+    let mut line = world.json_line("sam")?;
+    write(&mut line, &mut sam, &to, "before", 0)?;
+    write(&mut line, &mut sam, &to, "ahead", HOUR)?;
+    let device = DeviceCertificate::from_der(&sam.leaf)?.device().to_string();
+    let others = |number| statement(&world, number, "anna", &format!("{number:016x}"), 1);
+    let known = json!([others(1)?, others(2)?, others(3)?]);
+    let mut erik = erik_before(&world, move |line| {
+        if line["ok"] == "revocations" {
+            line["revocations"] = known.clone();
+        }
+    })?;
+    let good = pairs(&[("before", "good"), ("ahead", "good")]);
+    let backlog = erik.process.out.event("backlog")?;
+    ensure!(verdicts(&backlog["messages"])? == good, "{backlog}");
+    erik.leave()?;
+    // The TTP was set back to one revocation, and gave the next number to sam's device: after the third, of which the
+    // client asks first, it has nothing.
+    let again = json!([others(1)?, statement(&world, 2, "sam", &device, now()?)?]);
+    let mut answers = [json!([]), again].into_iter();
+    let mut erik = erik_before(&world, move |line| {
+        if line["ok"] == "revocations" {
+            line["revocations"] = answers.next().unwrap_or_else(|| json!([]));
+        }
+    })?;
+    let judged = erik.process.out.event("judged")?;
+    ensure!(verdicts(&judged["messages"])? == pairs(&[("-", REVOKED)]), "{judged}");
+    let notice = erik.process.out.event("notice")?;
+    let said = notice["text"].as_str().unwrap_or_default();
+    ensure!(said.contains("has signed two revocations as number 2"), "{notice}");
+    erik.leave()?;
+    let expected = pairs(&[("before", "good"), ("-", REVOKED)]);
+    ensure!(history(&world)? == expected, "{:?}", history(&world)?);
+    Ok(())
+}
+
+/// Turns the TTP's folder into one of the first version: its database has the schema of that time, and the log's key has
+/// no certificate.
+fn make_first_version(world: &World) -> Result<()> {
+    let (path, later) = (world.path("keys/ttp/ttp.db"), world.path("keys/ttp/later.db"));
+    std::fs::rename(&path, &later)?;
+    std::fs::remove_file(world.path("keys/ttp/log.crt"))?;
+    let database = Connection::open(&path)?;
+    database.execute_batch(include_str!("../../../ttp/src/ledger/migrations/0001_begin.sql"))?;
+    database.execute("ATTACH ?1 AS later", [later.to_string_lossy()])?;
+    database.execute_batch(
+        "INSERT INTO accounts SELECT name, account_key, created FROM later.accounts;
+         INSERT INTO devices SELECT * FROM later.devices;
+         INSERT INTO certificates SELECT * FROM later.certificates WHERE kind <> 'log';
+         INSERT INTO leaves SELECT * FROM later.leaves;
+         INSERT INTO answers SELECT * FROM later.answers;
+         INSERT INTO revocations SELECT * FROM later.revocations;
+         DETACH later;
+         PRAGMA application_id = 0x50545450;
+         PRAGMA user_version = 1;",
+    )?;
+    drop(database);
+    std::fs::set_permissions(&path, std::fs::metadata(&later)?.permissions())?;
+    Ok(std::fs::remove_file(later)?)
+}
+
+#[test]
+fn a_ttp_of_the_first_version_proves_what_it_revoked_before_it_had_statements() -> Result<()> {
+    let mut world = World::peopled()?;
+    let (mut sam, to) = (Author::of(&world, "sam")?, Author::of(&world, "erik")?);
+    let mut line = world.json_line("sam")?;
+    write(&mut line, &mut sam, &to, "before", 0)?;
+    write(&mut line, &mut sam, &to, "ahead", HOUR)?;
+    world.run_ttp(&["revoke", "sam"])?;
+    line.lines.event("goodbye")?;
+    world.stop_server()?;
+    world.stop_ttp()?;
+    make_first_version(&world)?;
+    // Nor did the server of that time keep any.
+    let database = Connection::open(world.database())?;
+    database.execute("UPDATE revocations SET statement = NULL", [])?;
+    drop(database);
+    world.start_ttp()?;
+    world.start_server()?;
+    ensure!(world.path("keys/ttp/log.crt").exists(), "the log's key has no certificate");
+    wait_until("the server has the statement", || {
+        let database = Connection::open(world.database())?;
+        let count = "SELECT count(*) FROM revocations WHERE statement IS NOT NULL";
+        Ok(database.query_row(count, [], |row| row.get::<_, u64>(0))? == 1)
+    })?;
+    let expected = pairs(&[("before", "date_not_proved"), ("-", REVOKED)]);
+    ensure!(history(&world)? == expected, "{:?}", history(&world)?);
+    world.run_ttp(&["check"]).map(|_| ())
 }

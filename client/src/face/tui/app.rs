@@ -181,13 +181,18 @@ impl App {
                 self.typist = Some(user.clone());
             }
             Update::LoggedOut { .. } => self.marks_known = false,
+            Update::NotSent(not_sent) => {
+                // Up brings it back where something else is being typed.
+                self.view.history.push(&not_sent.text);
+                self.view.give_back(&not_sent.to, &not_sent.text);
+            }
             Update::Conversation { .. }
             | Update::Regrouped { .. }
             | Update::Newest { .. }
             | Update::Backlog(_)
             | Update::Judged(_)
             | Update::Message(_)
-            | Update::Outbox(_)
+            | Update::Outbox { .. }
             | Update::Progress(_)
             | Update::Notice(_) => {}
         }

@@ -131,13 +131,11 @@ fn offline_the_status_line_shows_the_next_attempt() {
 fn waiting_messages_are_shown_as_waiting() {
     let mut app = online(lobby());
     let waiting = |to: &str, text: &str| Waiting { id: WAITING, to: to.parse().unwrap(), text: text.into() };
-    app.update(
-        Update::Outbox(vec![
-            waiting("#lobby", "I will be a little late,\nplease begin without me"),
-            waiting("@erik", "not here"),
-        ]),
-        NOW,
-    );
+    let newest = vec![
+        waiting("#lobby", "I will be a little late,\nplease begin without me"),
+        waiting("@erik", "not here"),
+    ];
+    app.update(Update::Outbox { count: newest.len(), newest }, NOW);
     app.update(Update::Notice("not connected; it will be sent".into()), NOW);
     assert_snapshot!("waiting_80x24", screen(&mut app, 80, 24));
 }
@@ -337,7 +335,8 @@ proptest! {
         }
         let mut app = online(messages);
         let waiting = waiting.into_iter().map(|text| Waiting { id: WAITING, to: "#lobby".parse().unwrap(), text });
-        app.update(Update::Outbox(waiting.collect()), NOW);
+        let newest: Vec<Waiting> = waiting.collect();
+        app.update(Update::Outbox { count: newest.len(), newest }, NOW);
         for notice in notices {
             app.update(Update::Notice(notice.clone()), NOW);
             app.update(Update::Progress(notice), NOW);

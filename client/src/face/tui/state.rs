@@ -30,7 +30,7 @@ pub struct State {
     pub conversations: Vec<ConversationState>,
     /// Conversations in the order in which they were first seen. Their places are their numbers, which stay.
     pub numbers: Vec<Conversation>,
-    /// Messages that the server has not stored yet.
+    /// The newest of the messages that the server has not stored yet.
     pub waiting: Vec<Waiting>,
     /// A description of the long task that is under way, if there is one.
     pub progress: Option<String>,
@@ -97,7 +97,8 @@ impl State {
                 }
             }
             Update::Message(shown) => self.add(*shown),
-            Update::Outbox(waiting) => self.waiting = waiting,
+            Update::Outbox { newest, .. } => self.waiting = newest,
+            Update::NotSent(not_sent) => self.fail(&not_sent.failure()),
             Update::Notice(text) => self.say(NoticeKind::Info, text),
         }
     }
@@ -210,7 +211,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use parlour_protocol::{MessageId, Timestamp};
+    use parlour_protocol::{Farewell, MessageId, Timestamp};
 
     use super::*;
     use crate::link::LinkError;
@@ -276,7 +277,7 @@ mod tests {
         let mut state = state();
         let waiting =
             |id| Waiting { id: MessageId::from_bytes([id; 16]), to: Conversation::lobby(), text: "x".into() };
-        state.apply(Update::Outbox(vec![waiting(1), waiting(2)]));
+        state.apply(Update::Outbox { count: 2, newest: vec![waiting(1), waiting(2)] });
         state.apply(Update::Message(Box::new(shown("#lobby", "sam", 1))));
         assert_eq!(state.waiting, [waiting(2)]);
     }
@@ -285,7 +286,7 @@ mod tests {
     fn logging_out_removes_everything_of_the_user() {
         let mut state = state();
         state.apply(Update::Message(Box::new(shown("@erik", "erik", 1))));
-        state.apply(Update::LoggedOut { reason: LinkError::Dismissed("revoked".into()).into() });
+        state.apply(Update::LoggedOut { reason: LinkError::Dismissed(Farewell::SlowReader).into() });
         assert!(state.user.is_none() && state.conversations.is_empty());
         assert_eq!(state.notices.len(), 1);
     }

@@ -8,13 +8,13 @@ mod typing;
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use jiff::tz::TimeZone;
-use parlour_protocol::{Conversation, MessageId, Refusal, Seq, Timestamp, UserName};
+use parlour_protocol::{Conversation, Farewell, MessageId, Refusal, Seq, Timestamp, UserName};
 
 use super::FirstLogin;
 use super::app::{App, Effect, Purpose};
 use super::view::Scroll;
 use crate::asking::action::{Action, Answer};
-use crate::asking::update::{Connection, Update};
+use crate::asking::update::{Connection, NotSent, Update};
 use crate::engine::{ContactError, SayError};
 use crate::failure::Failure;
 use crate::link::LinkError;

@@ -9,14 +9,13 @@ use serde_json::value::RawValue;
 
 use super::MOST;
 use crate::conversation::Conversation;
-use crate::display::clean;
 use crate::event::{Event, Farewell};
 use crate::json::{RequestId, ServerLine, ServerLineError};
 use crate::message::{Body, Message, Seq};
 use crate::message_id::MessageId;
 use crate::name::{DeviceId, UserName};
 use crate::object::from_object;
-use crate::refusal::{Detail, Refusal, if_known};
+use crate::refusal::{Detail, Refusal, excerpt, if_known};
 use crate::reply::{AccountInfo, ConversationHead, Reply, RevokedDevice};
 use crate::sealed::SealedMessage;
 use crate::text::SafeText;
@@ -167,7 +166,7 @@ pub fn parse_server_line(line: &str) -> Result<ServerLine, ServerLineError> {
             Ok(ServerLine::Reply { id, reply: Err(refusal) })
         }
         (None, None, Some(name)) => match event(&name, line) {
-            Err(Unread::Newer(what)) => Ok(ServerLine::UnknownEvent(clean(&what).into_owned())),
+            Err(Unread::Newer(what)) => Ok(ServerLine::UnknownEvent(excerpt(&what))),
             Err(Unread::Faulty(error)) => Err(error),
             Ok(line) => Ok(line),
         },
@@ -182,9 +181,14 @@ pub fn parse_server_line(line: &str) -> Result<ServerLine, ServerLineError> {
     }
 }
 
+/// Returns true for the line with which a server answers `/dialect json`: what follows is json.
+pub fn is_begun(line: &str) -> bool {
+    from_object::<DialectObject>(line).is_ok_and(|object| object.dialect == "json")
+}
+
 fn object<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, ServerLineError> {
     // The error quotes the line, so it is cleaned.
-    from_object(line).map_err(|error| ServerLineError(clean(&error.to_string()).into_owned()))
+    from_object(line).map_err(|error| ServerLineError(excerpt(&error.to_string())))
 }
 
 fn certificate(text: &str) -> Result<Vec<u8>, ServerLineError> {
@@ -208,7 +212,7 @@ impl From<ServerLineError> for Unread {
 /// A refusal that stands for an unknown reply of a newer server: it is neither a success nor a fault of the line.
 fn unknown_reply(what: &str) -> Refusal {
     let message =
-        format!("the server answered with something that this version does not know: {}", clean(what));
+        format!("the server answered with something that this version does not know: {}", excerpt(what));
     Refusal::Unknown { code: "unknown_reply".to_owned(), message }
 }
 
@@ -270,7 +274,7 @@ fn event(name: &str, line: &str) -> Result<ServerLine, Unread> {
             let GoodbyeObject { reason, message } = object(line)?;
             let Some(farewell) = farewell(&reason) else {
                 let words = message.unwrap_or(reason);
-                return Ok(ServerLine::UnknownFarewell(clean(&words).into_owned()));
+                return Ok(ServerLine::UnknownFarewell(excerpt(&words)));
             };
             Event::Goodbye(farewell)
         }

@@ -89,7 +89,7 @@ fn the_next_user_finds_nothing_of_what_the_last_one_typed() {
     let mut app = online(Vec::new());
     send(&mut app, "said by sam");
     type_text(&mut app, "begun by sam");
-    app.update(Update::LoggedOut { reason: LinkError::Dismissed("device revoked".into()).into() }, NOW);
+    app.update(Update::LoggedOut { reason: LinkError::Dismissed(Farewell::Revoked).into() }, NOW);
     assert_eq!(actions(&app.effects()), [Action::Connect]);
     app.update(Update::LoggedIn { user: name("zoe"), device: "0123456789abcdef".parse().unwrap() }, NOW);
     assert!(app.view.composer.is_empty());

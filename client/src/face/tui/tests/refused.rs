@@ -103,3 +103,25 @@ fn a_line_that_comes_back_does_not_overwrite_a_newer_draft() {
     press(&mut app, KeyCode::Down);
     assert_eq!(app.view.composer.text(), "two");
 }
+
+#[test]
+fn the_text_of_a_message_that_was_refused_when_it_was_sent_again_comes_back() {
+    let mut app = online(Vec::new());
+    let not_sent = |text: &str| {
+        let reason = Refusal::AccountFull.into();
+        Update::NotSent(Box::new(NotSent { to: "#lobby".parse().unwrap(), text: text.to_owned(), reason }))
+    };
+    app.update(not_sent("first"), NOW);
+    assert_eq!(app.view.composer.text(), "first");
+    assert!(
+        notices(&app)
+            .contains(&"error: a message to #lobby was not sent: no room for more messages of yours")
+    );
+    // What is being typed stays.
+    press(&mut app, KeyCode::End);
+    type_text(&mut app, " and more");
+    app.update(not_sent("second"), NOW);
+    assert_eq!(app.view.composer.text(), "first and more");
+    press(&mut app, KeyCode::Up);
+    assert_eq!(app.view.composer.text(), "second");
+}
