@@ -215,7 +215,7 @@ impl Engine {
 
     /// Everything was fetched.
     async fn caught_up(&mut self) {
-        let Some(Behind { failed, .. }) = self.behind.take() else { return };
+        let Some(Behind { names, failed, .. }) = self.behind.take() else { return };
         if let Err(failure) = self.tell_all().await {
             return self.not_online(failure.into()).await;
         }
@@ -225,7 +225,7 @@ impl Engine {
                 self.backlog().map(|backlog| Answer::LoggedIn { name, backlog }).map_err(Failure::from),
             );
         }
-        self.take_held(failed).await;
+        self.take_held(&names, &failed).await;
         if self.account.as_ref().is_some_and(|account| !account.sending.is_empty()) {
             self.tell_outbox().await;
         }
@@ -247,13 +247,23 @@ impl Engine {
         self.tell_extents().await
     }
 
-    /// Takes the messages that came meanwhile.
-    async fn take_held(&mut self, failed: HashMap<Conversation, SyncError>) {
+    /// Takes the messages that came while these were fetched.
+    async fn take_held(
+        &mut self,
+        fetched: &HashSet<Conversation>,
+        failed: &HashMap<Conversation, SyncError>,
+    ) {
         let Some(account) = &mut self.account else { return };
         let me = account.profile.name.clone();
         for Held { message, answer } in account.held.take() {
-            let outcome = match failed.get(&message.conversation(&me)) {
+            let name = message.conversation(&me);
+            let outcome = match failed.get(&name) {
                 Some(failure) => Err(failure.clone()),
+                // Fetched once more it would be the same, again and again.
+                None if fetched.contains(&name) && self.knows(&name, &message).is_ok_and(|known| !known) => {
+                    let failure = format!("it has another message of {name} in place of one that it sent");
+                    Err(LinkError::Protocol(failure).into())
+                }
                 None => self.take(&message).await,
             };
             match (outcome, answer) {

@@ -18,6 +18,8 @@ const UNPROVED: usize = 1_000;
 /// The revocations that were proved, and what was said about others.
 pub(super) struct Revocations {
     of: HashMap<UserName, Vec<RevokedDevice>>,
+    /// Their numbers.
+    numbers: HashSet<u64>,
     /// Users whose devices the server calls revoked without proof; it is said once for each.
     unproved: HashSet<UserName>,
     /// What the user was told: that the server cannot show revocations, that one of a number is withheld.
@@ -45,9 +47,14 @@ impl Claimed<'_> {
 impl Revocations {
     /// Those that are kept.
     pub(super) fn kept(records: &Records) -> Result<Self, RecordsError> {
-        let mut revocations = Self { of: HashMap::new(), unproved: HashSet::new(), told: HashSet::new() };
+        let mut revocations = Self {
+            of: HashMap::new(),
+            numbers: HashSet::new(),
+            unproved: HashSet::new(),
+            told: HashSet::new(),
+        };
         for known in records.revocations()? {
-            revocations.add(known.name, known.device, known.time);
+            revocations.add(known.number, known.name, known.device, known.time);
         }
         Ok(revocations)
     }
@@ -57,8 +64,10 @@ impl Revocations {
         self.of.get(name).map_or(&[], Vec::as_slice)
     }
 
-    fn add(&mut self, name: UserName, device: DeviceId, time: Timestamp) {
+    /// Returns whether its number is that of another one.
+    fn add(&mut self, number: u64, name: UserName, device: DeviceId, time: Timestamp) -> bool {
         self.of.entry(name).or_default().push(RevokedDevice { device, time, statement: None });
+        !self.numbers.insert(number)
     }
 }
 
@@ -181,8 +190,7 @@ impl Engine {
         let Account { profile, records, revocations, .. } = account;
         let Some(judged) = records.add_revocation(&profile.name, signed)? else { return Ok(false) };
         let number = signed.number;
-        let is_taken = records.revocations()?.iter().filter(|known| known.number == number).count() > 1;
-        revocations.add(signed.name.clone(), signed.device.clone(), signed.time);
+        let is_taken = revocations.add(number, signed.name.clone(), signed.device.clone(), signed.time);
         self.tell_judged(judged).await;
         if is_taken {
             let notice = format!(

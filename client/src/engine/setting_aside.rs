@@ -85,10 +85,17 @@ impl Engine {
     }
 
     /// The server says that it has no message of a conversation: all that counted is set aside, under a new
-    /// generation without messages.
+    /// generation without messages. Not when it says so too often: then what is kept stays as it is.
     pub(super) async fn set_all_aside(&mut self, ended: &Extent) -> Result<(), SyncError> {
         let now = self.setup.clock.now();
         let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
+        if account.records.begins_too_often(ended, now)? {
+            let name = &ended.name;
+            let notice =
+                format!("the server says again and again that {name} is empty: nothing is set aside now");
+            self.tell(Update::Notice(notice)).await;
+            return Ok(());
+        }
         let begun = account.records.begin_generation(ended, (Reason::SetBack, now, 0), None, 1)?;
         self.tell_loss(&ended.name, 0, ended.last).await;
         self.tell_regrouped(&begun).await

@@ -105,7 +105,7 @@ impl Engine {
 
     /// Whether a message that has its place among what is kept is what is kept there. What is older than all that is
     /// kept is known as well.
-    fn knows(&self, name: &Conversation, message: &Message) -> Result<bool, SyncError> {
+    pub(super) fn knows(&self, name: &Conversation, message: &Message) -> Result<bool, SyncError> {
         let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
         Ok(account.records.message(name, message.seq)?.is_none_or(|kept| kept.id == message.id))
     }

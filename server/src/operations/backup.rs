@@ -82,7 +82,7 @@ pub fn verify(arguments: &VerifyArguments, out: &mut impl Write) -> Result<(), B
     let mut database = NamelessDatabase::new()?;
     let manifest = database.fill(|contents| unpack(&arguments.file, &identities, contents))?;
     backups::agree(&manifest, database.inspect())?;
-    let log = audit(database.audit()).map_err(|fault| BackupFault::Unsound(format!("audit log: {fault}")))?;
+    let log = database.audit(audit).map_err(|fault| BackupFault::Unsound(format!("audit log: {fault}")))?;
     writeln!(out, "{} is good, made {}", arguments.file.display(), manifest.made)?;
     backups::describe(&manifest, out)?;
     writeln!(out, "audit log: {log}")?;
