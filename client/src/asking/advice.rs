@@ -44,7 +44,7 @@ pub fn not_found(conversation: &Conversation) -> String {
     }
 }
 
-/// The name that a text is in lower case, if it is one.
+/// The name that a text becomes in lower case, if it becomes one.
 fn lower(text: &str) -> Option<UserName> {
     text.to_ascii_lowercase().parse().ok()
 }

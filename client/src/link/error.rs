@@ -5,12 +5,12 @@ use thiserror::Error;
 
 use crate::failure::{Explain, Explanation, Kind};
 
-/// Why nothing came of a connection, or of a command over it.
+/// Why a connection, or a command over it, failed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 // Each variant's text says what its fields are.
 #[allow(missing_docs)]
 pub enum LinkError {
-    /// The server says no.
+    /// The server refused.
     #[error("{0}")]
     Refused(Refusal),
     /// The server cannot be reached.
@@ -31,13 +31,13 @@ pub enum LinkError {
     /// The connection was lost before the answer came.
     #[error("the connection was lost before the answer came")]
     Lost,
-    /// The server said more than can be kept here until it is handled.
+    /// The server sent more than can be kept here until it is handled.
     #[error("the server sent more at once than this client keeps in memory")]
     Flooded,
     /// There is no connection now.
     #[error("not connected to the server")]
     NotConnected,
-    /// What the server says is not the protocol.
+    /// The server's words are not the protocol.
     #[error("the server says something that is not understood: {0}")]
     Protocol(String),
     /// The server closed the connection and said why.
@@ -49,7 +49,7 @@ pub enum LinkError {
 }
 
 impl LinkError {
-    /// What the server says is not the protocol.
+    /// The error for words of the server that are not the protocol.
     pub fn protocol(what: impl Into<String>) -> Self {
         Self::Protocol(what.into())
     }

@@ -14,7 +14,7 @@ struct Memory {
     skipped: Vec<ChainKey>,
     /// The places of messages that were refused, as later ones say.
     refused: Vec<Seq>,
-    /// Counters of which our own device was told that they were refused.
+    /// The counters that the server told our own device it refused.
     told: Vec<u64>,
 }
 
@@ -142,7 +142,7 @@ fn a_new_chain_of_a_known_device_is_a_restart() {
     assert_eq!(verdicts(&mut memory, &chain), [Verdict::Good, Verdict::Restarted, Verdict::Good]);
 }
 
-/// What an honest device seals when the server stores these of its messages, and refuses the others.
+/// The messages that an honest device seals when the server stores some of its messages and refuses the others.
 fn sealed(stored: &[bool]) -> Vec<Believed> {
     let (mut prev, mut void) = (String::new(), 0);
     let sealed = stored.iter().enumerate().map(|(n, stored)| {
@@ -154,8 +154,8 @@ fn sealed(stored: &[bool]) -> Vec<Believed> {
     sealed.collect()
 }
 
-/// What a reader sees in the end of these messages, which follow what was read in `memory`: `good`, `bad`, or the
-/// number of messages that are missing before it, and whether it was refused.
+/// The reader's final view of these messages, which follow those in `memory`: `good`, `bad`, or the number of messages
+/// missing before it, and true if it was refused.
 fn seen_after(memory: &mut Memory, messages: &[Believed], first: Seq) -> Vec<(String, bool)> {
     let followed = followed(memory, messages, first);
     let words = |verdict: &Verdict| match verdict {
@@ -167,7 +167,7 @@ fn seen_after(memory: &mut Memory, messages: &[Believed], first: Seq) -> Vec<(St
     followed.iter().zip(first..).map(|(f, seq)| (words(&f.verdict), f.refused || later(seq))).collect()
 }
 
-/// The same, of these messages out of `sealed`, by somebody who reads from the beginning.
+/// The same for these messages out of `sealed`, for somebody who reads from the beginning.
 fn seen(sealed: &[Believed], delivered: &[usize]) -> Vec<(String, bool)> {
     let mut memory = Memory { from_beginning: true, ..Memory::default() };
     let delivered: Vec<Believed> = delivered.iter().map(|index| sealed[*index].clone()).collect();
@@ -194,7 +194,7 @@ fn what_was_refused_is_marked_in_whatever_order_it_comes_and_never_missed() {
         (&[0, 4, 5], &[good, ("3", true), ("3", false)]),
         (&[3], &[("1", false)]),
         (&[1, 2, 3], &[("1", true), ("1", true), ("1", false)]),
-        // What nothing follows yet is not known to be refused.
+        // A message that nothing follows yet is not known to be refused.
         (&[0, 1], &[good, good]),
     ] {
         assert_eq!(seen(&sealed, delivered), words(expected), "{delivered:?}");
@@ -256,7 +256,7 @@ fn our_own_refused_message_is_marked_at_once() {
 #[test]
 fn an_older_page_is_joined_with_what_the_newer_part_calls_refused() {
     let sealed = sealed(&[true, false, false, true, false, true]);
-    // Where the newer part begins; what the older page has; how many are missing between; which are refused.
+    // The start of the newer part, the messages of the older page, the number missing between, and the refused ones.
     for (begins, older, missing, refused) in [
         (3, [0].as_slice(), 0, [].as_slice()),
         (3, &[0, 1], 0, &[2]),
@@ -323,7 +323,7 @@ fn a_hostile_sender_cannot_make_a_chain_large() {
 }
 
 proptest! {
-    /// Whatever a server delivers of an honest device's messages, in whatever order.
+    /// A server delivers an honest device's messages in any order.
     #[test]
     fn nothing_is_hidden_by_what_was_refused(
         stored in prop::collection::vec(any::<bool>(), 1..12),
@@ -356,7 +356,7 @@ proptest! {
                 let missing = (newest.map_or(0, |newest| newest + 1)..*index).filter(|n| stored[*n]).count();
                 prop_assert!(verdict.parse().unwrap_or(0) >= missing);
             }
-            // What is known to be refused is marked: the next message that was taken says so.
+            // A message that is known to be refused is marked: the next message that was taken says so.
             let says_so = |other: &usize| {
                 let voids = sealed[*other].n - sealed[*other].void..sealed[*other].n;
                 voids.contains(&(*index as u64))
