@@ -73,10 +73,10 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Whether a channel's text needs its conversation in front where lines of several conversations stand below each
+/// True if a channel's text needs its conversation in front where lines of several conversations stand below each
 /// other: without it, a text that begins with one of `@ # & * [ \` passes for a private message, another
-/// conversation's, a notice or a remark. `shown` is the text as [`clean`] makes it. What has no ink (blanks of all
-/// kinds, the mark of a line break) counts for nothing at the beginning, and the wide and small forms of those signs
+/// conversation's, a notice or a remark. `shown` is the text as [`clean`] makes it. Invisible characters at the
+/// beginning (blanks of all kinds, the mark of a line break) are skipped, and the wide and small forms of those signs
 /// count as the signs.
 pub fn needs_conversation(shown: &str) -> bool {
     let has_no_ink = |c: char| c.is_whitespace() || matches!(c, '\u{2800}' | '⏎');

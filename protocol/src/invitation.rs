@@ -33,7 +33,7 @@ pub struct ServerAddress {
 }
 
 impl ServerAddress {
-    /// Whether it is on this very machine.
+    /// True if the server is on this very machine.
     pub fn is_loopback(&self) -> bool {
         self.host.eq_ignore_ascii_case("localhost")
             || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())

@@ -26,9 +26,9 @@ pub struct Chain {
     /// The place of that message; older versions kept none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_place: Option<Place>,
-    /// The newest message before it that counts; it is used for comparison if the last one was refused. Two are enough: a
-    /// seals nothing before it knows what became of its last message, and the next one lists that if it was refused. So
-    /// no message of an honest sender calls more than the last one refused.
+    /// The newest message before it that counts; it is used for comparison if the last one was refused. Two are enough:
+    /// a sender seals nothing before it knows the fate of its last message, and the next one lists that if it was
+    /// refused. So no message of an honest sender calls more than the last one refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Taken>,
     /// Counters of messages that were refused and have not been delivered.
@@ -82,7 +82,7 @@ pub trait Chains {
     fn skips(&self, key: &ChainKey) -> bool;
     /// True if this is a chain of our own device, which was told that the message with this counter was refused.
     fn told_refused(&self, key: &ChainKey, n: u64) -> bool;
-    /// Remembers how far a chain was seen.
+    /// Remembers the state of a chain.
     fn remember(&mut self, key: ChainKey, chain: Chain);
     /// Remembers that the message in this place was refused, as its sender says later.
     fn refuse(&mut self, place: Place);

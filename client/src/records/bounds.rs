@@ -44,8 +44,8 @@ impl Records {
         std::mem::take(&mut self.notices)
     }
 
-    /// Stores the extent of a conversation that has grown by `more` bytes, and removes its oldest messages if it takes too
-    /// many. Returns a notice for the user in that case.
+    /// Stores the extent of a conversation that has grown by `more` bytes, and removes its oldest messages if it
+    /// takes too many. Returns a notice for the user in that case.
     pub(super) fn bounded(&self, extent: &Extent, more: u64) -> Result<Option<String>, RecordsError> {
         let mut extent = extent.clone();
         let bytes = match extent.bytes {

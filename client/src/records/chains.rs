@@ -238,8 +238,8 @@ impl Records {
         self.fact(Kind::OwnChain, &name.to_string())
     }
 
-    /// Notes that our own chain has gone on to `next`, which the server's history shows: these records may
-    /// Notes that our own chain has advanced to `next`, as the server's history shows: these records may
+    /// Notes that our own chain has advanced to `next`, as the server's history shows: these records may be an older
+    /// copy. Does nothing for another chain, or for one that has come as far.
     pub fn advance_own_chain(&mut self, name: &Conversation, next: &OwnChain) -> Result<(), RecordsError> {
         match self.own_chain(name)? {
             Some(own) if own.chain == next.chain && own.n < next.n => {

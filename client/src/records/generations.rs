@@ -374,8 +374,8 @@ impl Records {
         Ok(self.path(extent)?.bottom().map_or(extent.generation, |bottom| bottom.generation))
     }
 
-    /// Keeps messages older than everything that counts now, in front of the generation that they belong to; with `parent`
-    /// it then continues an earlier generation's messages.
+    /// Keeps messages older than everything that counts now, in front of the generation that they belong to; with
+    /// `parent` it then continues an earlier generation's messages.
     pub(crate) fn keep_older(
         &mut self,
         extent: &Extent,

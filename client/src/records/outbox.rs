@@ -97,8 +97,8 @@ impl Records {
         order.iter().try_for_each(|(outgoing, order)| self.note(outgoing, *order))
     }
 
-    /// Splits the one list of ids that older versions kept into single notes. A listed message that is gone stays noted as
-    /// missing.
+    /// Splits the one list of ids that older versions kept into single notes. A listed message that is gone stays
+    /// noted as missing.
     pub(super) fn note_each(&mut self) -> Result<(), RecordsError> {
         let Ok(Some(ids)) = self.fact::<Vec<MessageId>>(Kind::Outbox, "") else { return Ok(()) };
         self.write(|records| {

@@ -242,7 +242,7 @@ async fn revocations_are_kept_once(store: &impl Store<Waiting>) {
     assert_eq!(store.statements(0).await.unwrap(), Statements::default());
     let stated = Revocation { statement: Some("a.b.c".to_owned()), ..revocation.clone() };
     store.add_revocation(stated, entry(Kind::DeviceRevoked, 9)).await.unwrap();
-    // An older TTP says nothing of statements, and takes none away.
+    // An older TTP sends no statements; that removes none.
     store.add_revocation(revocation, entry(Kind::DeviceRevoked, 9)).await.unwrap();
     assert_eq!(store.statements(0).await.unwrap().statements, ["a.b.c"]);
     assert_eq!(store.statements(1).await.unwrap(), Statements::default());

@@ -20,7 +20,7 @@ fn bounds() -> Bounds {
     Bounds::new(&Limits::default())
 }
 
-/// A folder in memory if there is such a place, because the file is written hundreds of times.
+/// A folder in memory, if the system has one, because the file is written hundreds of times.
 fn in_memory() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
@@ -37,7 +37,7 @@ async fn fill(path: &Path) {
     fill_and_stay(path, "message", 120).await.0.close().await;
 }
 
-/// Does the same with this many messages in the lobby that begin with this word; the store stays open.
+/// Does the same with `count` messages in the lobby that begin with `word`; the store stays open.
 async fn fill_and_stay(path: &Path, word: &str, count: u8) -> conformance::Opened<SqliteStore<Waiting>> {
     let (told, mut outcomes) = outcome_queue();
     let store = SqliteStore::open(path, bounds(), told, Commits::default()).unwrap();
