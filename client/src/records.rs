@@ -12,6 +12,7 @@ mod error;
 mod generations;
 mod mending;
 mod outbox;
+mod path;
 mod revocations;
 mod schema;
 mod sealing;
