@@ -109,7 +109,7 @@ pub enum ServerLine {
 
 /// A line from a server that this program cannot read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("the server's line is not understood: {0}")]
+#[error("a line is not understood: {0}")]
 pub struct ServerLineError(pub(crate) String);
 
 /// The cases of a file of lines from the future: each is a comment, of which the word before the colon is returned,

@@ -20,8 +20,8 @@ pub const REVOCATIONS_PAGE: usize = 100;
 /// Their bytes in one reply; a single statement may take more.
 pub const REVOCATIONS_BYTES: usize = 60_000;
 
-/// The longest line from a server, in bytes: only the replies that list names, `users` and
-/// `conversations`, are ever longer than [`LINE_BYTES`].
+/// The longest line from a server, in bytes: only the replies to `users`, `conversations` and `account` can be longer
+/// than [`LINE_BYTES`].
 pub const REPLY_BYTES: usize = 4_194_304;
 
 /// The longest line that the TTP reads or writes, in bytes.
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_limit_is_refused_with_the_reason() {
+    fn assignments_that_set_no_limit_are_refused_with_the_reason() {
         let mut limits = Limits::default();
         assert_eq!(limits.set("nonsense=1"), Err(LimitError::Unknown("nonsense".into())));
         assert_eq!(limits.set("connections"), Err(LimitError::Form("connections".into())));

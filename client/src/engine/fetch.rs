@@ -91,7 +91,7 @@ impl Fetcher {
         let Some(mut page) = self.page(errand, HistoryRange::Newest).await? else { return Ok(()) };
         let (Some(first), Some(last)) = (first(&page), last(&page)) else {
             errand.end();
-            return self.fail(errand, "new").await;
+            return self.fail(errand, "newer").await;
         };
         let part = match errand.kept {
             None if anew => Part::Anew,
@@ -119,7 +119,7 @@ impl Fetcher {
                 return Ok(());
             };
             let Some(last) = last(&page).filter(|last| *last > newest) else {
-                return self.fail(&errand, "new").await;
+                return self.fail(&errand, "newer").await;
             };
             newest = last;
             self.tell(&errand, Part::Newer, false, page).await?;
@@ -129,7 +129,7 @@ impl Fetcher {
                 return Ok(());
             };
             let Some(first) = first(&page).filter(|first| *first < oldest) else {
-                return self.fail(&errand, "old").await;
+                return self.fail(&errand, "older").await;
             };
             oldest = first;
             self.tell(&errand, Part::Older, false, page).await?;
@@ -161,7 +161,7 @@ impl Fetcher {
     }
 
     async fn fail(&self, errand: &Errand, what: &str) -> Result<(), Over> {
-        let failure = LinkError::Protocol(format!("it does not hand out what is {what} in {}", errand.name));
+        let failure = LinkError::Protocol(format!("it does not hand out {what} messages of {}", errand.name));
         self.send(errand, Err(failure)).await
     }
 

@@ -132,7 +132,9 @@ impl Engine {
             let page = account.opener.begin(page).opened().await;
             self.take_older(name, page)?;
             if self.extent(name)?.is_some_and(|now| now.first >= extent.first) {
-                return Err(LinkError::protocol(format!("it does not hand out what is old in {name}")).into());
+                return Err(
+                    LinkError::protocol(format!("it does not hand out older messages of {name}")).into()
+                );
             }
         }
     }

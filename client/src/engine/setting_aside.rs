@@ -40,9 +40,8 @@ impl Engine {
         if is_newest {
             // After damage nothing counts, and the server's messages are simply fetched again.
             if ended.last > 0 {
-                let notice = format!(
-                    "the server named another number of messages of {name} than it has: nothing is missing here"
-                );
+                let notice =
+                    format!("the server named a wrong number of messages of {name}: nothing is missing here");
                 self.tell(Update::Notice(notice)).await;
             }
             return self.keep_newer(ended, page, false).await;
@@ -61,7 +60,7 @@ impl Engine {
         }
         if account.records.begins_too_often(&ended, now)? {
             let failure =
-                format!("it has other messages of {name} again and again, and nothing of it is taken now");
+                format!("it has other messages of {name} again and again; none of them are taken now");
             return Err(LinkError::Protocol(failure).into());
         }
         let reason = if last < ended.last {

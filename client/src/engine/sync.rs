@@ -96,7 +96,7 @@ impl Engine {
         let Some(account) = &mut self.account else { return };
         if !std::mem::replace(&mut account.told_of_conversations, true) {
             let notice = format!(
-                "there are more than {CONVERSATIONS} conversations: what is said in further ones is not kept or \
+                "there are more than {CONVERSATIONS} conversations: messages in further ones are neither kept nor \
                  shown here"
             );
             self.tell(Update::Notice(notice)).await;
@@ -228,7 +228,7 @@ impl Engine {
         let me = self.me().cloned().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let Some(extent) = self.extent(name)? else { return Ok(()) };
         let Some(first) = page.first().map(|opened| opened.message.seq) else {
-            return Err(LinkError::protocol(format!("it does not hand out what is old in {name}")).into());
+            return Err(LinkError::protocol(format!("it does not hand out older messages of {name}")).into());
         };
         continuous(&page, name, &me, first)?;
         // Messages from before a gap may have been joined to the rest meanwhile.

@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_comes_while_an_answer_is_waited_for_is_bounded_in_bytes() {
+    fn lines_that_come_while_an_answer_is_pending_are_bounded_in_bytes() {
         let event = || {
             let (user, device) = ("erik".parse().unwrap(), "0123456789abcdef".parse().unwrap());
             Heard::Event(Event::Revoked {

@@ -62,7 +62,7 @@ impl Records {
         self.outgoing()?;
         match self.missing_outgoing()? {
             0 => Ok(()),
-            _ => Err(RecordsError::Damaged("what waited to be sent is missing".to_owned())),
+            _ => Err(RecordsError::Damaged("messages that waited to be sent are missing".to_owned())),
         }
     }
 

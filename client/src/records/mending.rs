@@ -288,17 +288,14 @@ impl Damage {
         );
         say(
             facts(&[Kind::Chain, Kind::NewestChain, Kind::Device, Kind::OwnChain]),
-            "notes of what came last are lost: a missing message may go unnoticed once",
+            "notes of the newest messages are lost: a missing message may go unnoticed once",
         );
-        say(facts(&[Kind::Revocation]), "revocations are asked for again from the server");
+        say(facts(&[Kind::Revocation]), "revocations are fetched again from the server");
         say(
             facts(&[Kind::Outbox]),
-            "notes of what waits to be sent are lost: what could be read of it is sent",
+            "notes of waiting messages are lost: the messages that can be read are sent",
         );
-        say(
-            facts(&[Kind::Generation]),
-            "notes of what was set aside are lost, and with them what they were about",
-        );
+        say(facts(&[Kind::Generation]), "notes of messages set aside are lost, and the messages with them");
         words
     }
 }

@@ -56,7 +56,7 @@ fn withdrawn(records: &Records) -> Vec<Seq> {
 }
 
 #[test]
-fn what_a_device_signed_after_its_revocation_is_judged_again_and_no_other() {
+fn only_messages_signed_after_their_devices_revocation_are_judged_again() {
     let folder = tempfile::tempdir().unwrap();
     let mut records = Records::open(folder.path()).unwrap();
     let messages =
@@ -86,7 +86,7 @@ fn a_message_that_was_kept_without_its_signer_is_taken_for_the_revoked_devices()
 }
 
 #[test]
-fn a_damaged_revocation_is_told_and_taken_again_and_what_it_judged_stays_judged() {
+fn a_damaged_revocation_is_reported_and_fetched_again_and_its_verdicts_stay() {
     let folder = tempfile::tempdir().unwrap();
     let mut records = Records::open(folder.path()).unwrap();
     records.keep(&extent(1, 1), &[signed(1, 'a', REVOCATION)], &Learned::default()).unwrap();
@@ -101,8 +101,8 @@ fn a_damaged_revocation_is_told_and_taken_again_and_what_it_judged_stays_judged(
     drop(records);
     let mut records = Records::open(folder.path()).unwrap();
     let told = records.take_damages();
-    assert!(told.len() == 1 && told[0].contains("revocations are asked for again"), "{told:?}");
-    // It is asked for again from there on.
+    assert!(told.len() == 1 && told[0].contains("revocations are fetched again"), "{told:?}");
+    // It is fetched again from there on.
     assert_eq!((records.revocations_known().unwrap(), records.revocations().unwrap().len()), (1, 2));
     assert_eq!(withdrawn(&records), [1]);
     assert_eq!(all.map(|signed| add(&mut records, &signed).is_some()), [false, true, false]);
