@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_that_could_pass_for_another_kind_of_line_is_found_whatever_stands_before_its_first_sign() {
+    fn a_text_that_could_pass_for_another_kind_of_line_is_found_even_after_invisible_characters() {
         for text in ["@sam hi", "#dev hi", "&plans hi", "* sam left", "[bad signature: x]", "\\@sam"] {
             for before in ["", " ", "\t", "\u{a0}", "\u{3000}", "\u{301}", "\u{200d}", "\n", "\u{2800}\n "] {
                 let text = format!("{before}{text}");
@@ -190,7 +190,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_comes_in_the_result_is_one_clean_line(text in any::<String>()) {
+        fn any_text_becomes_one_clean_line(text in any::<String>()) {
             let shown = clean(&text);
             prop_assert!(!shown.chars().any(|c| (c.is_control() && c != '\t') || is_hidden(c)));
         }

@@ -94,7 +94,7 @@ pub trait Store<T>: Send + Sync + 'static {
     fn conversations(&self, user: UserName) -> Later<'_, Vec<ConversationHead>, ReadError>;
 
     /// Stores a revocation, and appends `entry` to the audit log in the same transaction. Adding the same one again is
-    /// no error; it only adds the statement if that was missing. A damaged row under its number is replaced.
+    /// no error, and at most replaces the kept statement. A damaged row under its number is replaced.
     fn add_revocation(&self, revocation: Revocation, entry: Entry) -> Later<'_, (), AddRevocationError>;
 
     /// Lists the revoked devices of a user.

@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wrong_with_a_request_stands_in_its_hint() {
+    fn the_hint_names_the_member_of_a_request_that_is_wrong() {
         for (line, hint) in [
             (r#"{"id":1,"do":"register","name":"Sam"}"#.to_owned(), "did you mean sam?"),
             (r#"{"id":1,"do":"say","to":"@SAM","text":"x"}"#.to_owned(), "did you mean @sam?"),

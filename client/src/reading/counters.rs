@@ -69,7 +69,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn they_are_a_set(
+        fn counters_behave_like_a_set(
             steps in prop::collection::vec((0..4_u64, 0..5_u64), 0..40),
             removed in prop::collection::vec(0..100_u64, 0..60),
         ) {

@@ -166,7 +166,7 @@ fn a_bit_that_flips_anywhere_in_the_records_is_told_or_changes_nothing() {
 }
 
 #[test]
-fn what_waited_and_is_gone_is_missed_and_another_key_deletes_nothing() {
+fn a_waiting_message_that_is_gone_is_reported_and_another_key_deletes_nothing() {
     let folder = in_memory();
     fill(folder.path());
     let records = Records::open(folder.path()).unwrap();

@@ -46,7 +46,7 @@ fn set_back(folder: &Path) -> Records {
 }
 
 #[test]
-fn what_a_server_that_was_set_back_does_not_have_is_set_aside_and_stays() {
+fn messages_that_a_set_back_server_does_not_have_are_set_aside_and_stay() {
     let folder = tempfile::tempdir().unwrap();
     drop(set_back(folder.path()));
     let mut records = Records::open(folder.path()).unwrap();
@@ -63,7 +63,7 @@ fn what_a_server_that_was_set_back_does_not_have_is_set_aside_and_stays() {
 }
 
 #[test]
-fn what_was_set_aside_counts_again_when_the_server_has_it_again() {
+fn messages_set_aside_count_again_when_the_server_has_them_again() {
     let folder = tempfile::tempdir().unwrap();
     let mut records = set_back(folder.path());
     let ended = present(&records);
@@ -114,7 +114,7 @@ fn a_gap_leaves_what_was_kept_where_it_is_and_is_closed_from_above() {
 }
 
 #[test]
-fn what_is_judged_again_is_told_with_its_place() {
+fn a_message_that_is_judged_again_is_returned_with_its_place() {
     let folder = tempfile::tempdir().unwrap();
     let mut records = set_back(folder.path());
     let signed = SignedRevocation {
@@ -133,7 +133,7 @@ fn what_is_judged_again_is_told_with_its_place() {
 }
 
 #[test]
-fn damage_takes_what_the_server_has_and_leaves_what_is_set_aside() {
+fn damage_removes_messages_that_the_server_has_and_leaves_those_set_aside() {
     let folder = tempfile::tempdir().unwrap();
     let mut records = Records::open(folder.path()).unwrap();
     records.keep(&extent(1, 3), &(1..=3).map(shown).collect::<Vec<_>>(), &Learned::default()).unwrap();
@@ -169,7 +169,7 @@ fn generations_that_follow_each_other_in_a_circle_end() {
 }
 
 #[test]
-fn what_was_set_aside_twice_counts_again_page_by_page() {
+fn messages_set_aside_twice_count_again_page_by_page() {
     let folder = tempfile::tempdir().unwrap();
     let mut records = Records::open(folder.path()).unwrap();
     let first: Vec<Shown> = (1..=30).map(shown).collect();

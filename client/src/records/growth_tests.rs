@@ -57,7 +57,7 @@ fn check(records: &mut Records) -> usize {
 }
 
 #[test]
-fn a_large_file_is_looked_through_step_by_step_and_its_damage_is_told() {
+fn a_large_file_is_checked_step_by_step_and_its_damage_is_reported() {
     for damage in [
         "UPDATE messages SET body = zeroblob(50) WHERE seq = 700",
         "DELETE FROM messages WHERE seq = 700",
@@ -88,7 +88,7 @@ fn a_large_file_is_looked_through_step_by_step_and_its_damage_is_told() {
 }
 
 #[test]
-fn what_a_login_shows_of_a_large_file_is_looked_at_as_it_is_opened() {
+fn messages_that_a_login_shows_are_checked_when_a_large_file_is_opened() {
     let folder = tempfile::tempdir().unwrap();
     let mut records = Records::open(folder.path()).unwrap();
     flood(&mut records, 2_000);
@@ -98,7 +98,7 @@ fn what_a_login_shows_of_a_large_file_is_looked_at_as_it_is_opened() {
 }
 
 #[test]
-fn each_word_that_waits_is_noted_by_itself() {
+fn each_waiting_message_has_its_own_note() {
     let folder = tempfile::tempdir().unwrap();
     let mut records = Records::open(folder.path()).unwrap();
     let outgoing = |number| Outgoing {

@@ -99,7 +99,7 @@ fn a_file_of_the_first_schema_is_read_and_goes_on() {
 }
 
 #[test]
-fn what_is_missing_of_the_outbox_of_the_first_schema_is_told_once() {
+fn messages_missing_from_the_outbox_of_the_first_schema_are_reported_once() {
     let folder = folder_with(include_str!("released/schema-1.sql"), "DELETE FROM outbox WHERE position = 3");
     let told = Records::open(folder.path()).unwrap().take_damages();
     assert!(told.len() == 1 && told[0].contains("1 messages that waited to be sent"), "{told:?}");
@@ -110,7 +110,7 @@ fn what_is_missing_of_the_outbox_of_the_first_schema_is_told_once() {
 }
 
 #[test]
-fn a_file_of_the_second_schema_is_read_with_what_is_set_aside_and_what_was_revoked() {
+fn a_file_of_the_second_schema_is_read_with_set_aside_messages_and_revocations() {
     let folder = folder_with(include_str!("released/schema-2.sql"), "");
     let mut records = Records::open(folder.path()).unwrap();
     assert_eq!(records.take_damages(), [""; 0]);
@@ -194,7 +194,7 @@ fn write_a_file_of_the_present_schema() {
 }
 
 #[test]
-fn what_is_written_today_is_what_the_file_of_this_schema_holds() {
+fn records_are_written_today_as_in_the_file_of_this_schema() {
     let folder = tempfile::tempdir().unwrap();
     write_private(&folder.path().join("local.key"), KEY).unwrap();
     write_second_schema(folder.path());

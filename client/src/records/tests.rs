@@ -35,7 +35,7 @@ pub(super) fn extent(first: Seq, last: Seq) -> Extent {
 }
 
 #[test]
-fn what_is_kept_is_there_after_opening_again() {
+fn records_are_complete_after_reopening() {
     let folder = tempfile::tempdir().unwrap();
     let erik: Conversation = "@erik".parse().unwrap();
     let mut records = Records::open(folder.path()).unwrap();

@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_not_stored_is_told_to_nobody_else_and_answered_in_turn() {
+    async fn a_message_that_was_not_stored_reaches_nobody_else_and_is_answered_in_turn() {
         let hub = Arc::new(Hub::default());
         let [writing, other] = [1, 2].map(peer);
         let _presences = [join(&hub, "sam", '1', &writing), join(&hub, "erik", '1', &other)];

@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_long_comes_out_in_pieces_and_in_order() {
+    fn many_lines_come_out_in_pieces_and_in_order() {
         let outbox = Outbox::new(1 << 20);
         let mut expected = Vec::new();
         for number in 0..3_000 {
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_queued_is_sent_before_the_end() {
+    fn queued_lines_are_sent_before_the_end() {
         let outbox = Outbox::new(100);
         outbox.push(line(1), nothing);
         outbox.close(Closing::Quiet, nothing);

@@ -213,7 +213,7 @@ async fn a_store_that_was_closed_leaves_no_log() {
 }
 
 #[tokio::test]
-async fn a_log_that_was_cut_anywhere_gives_what_was_said_up_to_there() {
+async fn a_log_that_was_cut_anywhere_gives_the_messages_up_to_there() {
     let folder = in_memory();
     let (live, path) = (folder.path().join("live.db"), folder.path().join("chat.db"));
     let (store, mut outcomes) = fill_and_stay(&live, "message", 30).await;
@@ -297,7 +297,7 @@ async fn a_log_without_its_database_is_left_for_it() {
 }
 
 #[tokio::test]
-async fn what_is_in_the_place_of_the_database_and_is_none_is_refused_and_left_as_it_is() {
+async fn a_file_that_is_no_database_is_refused_and_left_unchanged() {
     let folder = in_memory();
     let path = folder.path().join("chat.db");
     std::fs::write(&path, b"").unwrap();

@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_probe_is_really_written_and_what_cannot_be_written_is_counted() {
+    async fn a_probe_is_really_written_and_failed_writes_are_counted() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("chat.db");
         let (told, mut outcomes) = outcome_queue();

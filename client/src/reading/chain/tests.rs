@@ -93,7 +93,7 @@ fn a_chain_that_runs_on_is_good() {
 }
 
 #[test]
-fn what_is_missing_is_counted_and_what_follows_is_good_again() {
+fn missing_messages_are_counted_and_the_next_one_is_good_again() {
     let mut memory = Memory { from_beginning: true, ..Memory::default() };
     let chain = [message("c", 0, "", "a"), message("c", 3, "z", "b"), message("c", 4, "b", "d")];
     let expected = [Verdict::Good, Verdict::Gap { missing: 2 }, Verdict::Good];
@@ -119,7 +119,7 @@ fn a_replay_and_a_message_in_the_place_of_another_are_not_believed() {
 }
 
 #[test]
-fn what_was_not_read_yet_is_not_missing_and_a_replay_is_one_all_the_same() {
+fn unread_messages_are_not_missing_and_a_replay_after_them_is_found() {
     let mut memory = Memory::default();
     verdicts(&mut memory, &[message("c", 0, "", "a"), message("c", 1, "a", "b")]);
     memory.skipped = memory.chains.keys().cloned().collect();
@@ -179,7 +179,7 @@ fn words(expected: &[(&str, bool)]) -> Vec<(String, bool)> {
 }
 
 #[test]
-fn what_was_refused_is_marked_in_whatever_order_it_comes_and_never_missed() {
+fn refused_messages_are_marked_in_any_order_and_never_missed() {
     let sealed = sealed(&[true, false, false, true, false, true]);
     let (good, refused, bad) = (("good", false), ("good", true), ("bad", false));
     for (delivered, expected) in [
@@ -211,7 +211,7 @@ fn a_chain_whose_first_messages_were_refused_begins_all_the_same() {
 }
 
 #[test]
-fn who_begins_in_the_middle_takes_the_word_of_the_first_message_for_what_it_follows() {
+fn a_reader_who_begins_in_the_middle_believes_the_first_message_about_those_before_it() {
     let sealed = sealed(&[true, false, false, true, false, true]);
     let mut memory = Memory::default();
     let read = seen_after(&mut memory, &sealed[1..], 1);
@@ -286,7 +286,7 @@ fn an_older_page_is_joined_with_what_the_newer_part_calls_refused() {
 }
 
 #[test]
-fn what_an_older_page_had_is_a_replay_later_and_what_it_had_not_is_not() {
+fn only_messages_that_an_older_page_had_are_replays_later() {
     let sealed = sealed(&[true, false, false, true]);
     let (mut newer, mut page) = (Memory::default(), Memory { from_beginning: true, ..Memory::default() });
     seen_after(&mut newer, &sealed[3..], 10);
@@ -325,7 +325,7 @@ fn a_hostile_sender_cannot_make_a_chain_large() {
 proptest! {
     /// A server delivers an honest device's messages in any order.
     #[test]
-    fn nothing_is_hidden_by_what_was_refused(
+    fn refused_messages_hide_no_missing_ones(
         stored in prop::collection::vec(any::<bool>(), 1..12),
         picks in prop::collection::vec(any::<prop::sample::Index>(), 0..24),
         is_honest in any::<bool>(),
