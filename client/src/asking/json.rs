@@ -60,7 +60,7 @@ pub struct ErrorObject {
     pub code: String,
     /// For people.
     pub message: String,
-    /// What the user can do about it, for people.
+    /// Advice on what to do about it, for people.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub hint: Option<String>,
     /// True if the request was refused, false if it failed. Older clients leave it out.
