@@ -1,4 +1,4 @@
-//! `make micro`: how long each hot path takes.
+//! `make micro`: times each hot path.
 
 use std::process::exit;
 

@@ -32,13 +32,13 @@ struct Arguments {
     /// One short repetition of everything
     #[arg(long)]
     quick: bool,
-    /// Only the scenarios whose names hold this
+    /// Only the scenarios whose names contain this
     #[arg(long, default_value = "")]
     only: String,
     /// Measure ngircd and nats-server too, where they are installed
     #[arg(long)]
     peers: bool,
-    /// Where the figures go for programs
+    /// The file for the figures in JSON
     #[arg(long, default_value = "var/bench/latest.json")]
     json: PathBuf,
 }

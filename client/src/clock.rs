@@ -27,10 +27,10 @@ impl Clock {
     }
 }
 
-/// Asked where a certificate does not hold now, which may be the fault of either side.
+/// Asked when a certificate is not valid now, which may be the fault of either side.
 pub const DOUBT: &str = "is this machine's clock right?";
 
-/// What is wrong with a certificate; of one that was just handed out the clock may be the reason.
+/// The fault of a certificate. If it is not valid now, this asks about the clock: it may have just been issued.
 pub fn doubted(error: &CertificateError) -> String {
     match error {
         CertificateError::Expired | CertificateError::NotYetValid | CertificateError::RootNotValid => {

@@ -50,10 +50,10 @@ use revocations::Claimed;
 /// Updates that a face has not taken; with more, the engine waits for it.
 const UPDATES: usize = 1_024;
 
-/// How often it is looked whether the device certificate wants to be renewed.
+/// The interval between checks of whether the device certificate needs renewal.
 const RENEWAL_LOOK: Duration = Duration::from_mins(1);
 
-/// The pause before a little more of the local history is looked at, while nothing else is to be done.
+/// The pause between small checks of the local history, while the engine has nothing else to do.
 const CHECK_PAUSE: Duration = Duration::from_millis(5);
 
 /// A way for other processes of this user to reach the engine while it has a profile. It closes when it is
@@ -71,27 +71,27 @@ pub struct Engine {
     open_door: OpenDoor,
     updates: mpsc::Sender<Update>,
     link: Option<Link>,
-    /// The server of the profile that was used last: a guest turns to no other by itself.
+    /// The server of the profile that was used last: a guest goes to no other unless told to.
     home: Option<Home>,
     account: Option<Account>,
     /// Missed messages that are being fetched.
     behind: Option<Behind>,
     /// A login that is under way.
     joining: Option<Joining>,
-    /// Actions that need to know what is being fetched.
+    /// Actions that wait until it is known what has to be fetched.
     postponed: Vec<Asked>,
     reconnect: Reconnect,
-    /// Whether the server says that the device certificate has expired, whatever the clock here says.
+    /// True if the server says that the device certificate has expired, even if the clock here disagrees.
     has_expired: bool,
-    /// When to send again what the server could not store.
+    /// The next time to send what the server could not store.
     resend: Reconnect,
-    /// Whether it was told that the records are in memory alone.
+    /// True if the user was told that the records are in memory only.
     off_disk: bool,
-    /// Whether the root that was found in the current folder was named to the user.
+    /// True if the user was told the name of the root that was found in the current folder.
     named_root: bool,
 }
 
-/// Makes an engine, to be run in a task of its own, and the two ends of it.
+/// Makes an engine, which needs a task of its own, and the two ends of it for a face.
 pub fn new(setup: Setup, open_door: OpenDoor) -> (Engine, Asker, mpsc::Receiver<Update>) {
     let (asker, asked) = Asker::new();
     let (updates, updated) = mpsc::channel(UPDATES);
@@ -122,7 +122,7 @@ pub enum ConnectError {
     /// Somebody is logged in.
     #[error(transparent)]
     LoggedIn(#[from] AskError),
-    /// The server cannot be reached, or not be trusted.
+    /// The server cannot be reached or cannot be trusted.
     #[error(transparent)]
     Link(#[from] LinkError),
     /// It is not known which root to trust.
@@ -160,8 +160,8 @@ impl Engine {
             // After an impatient login everything is there before the next action.
             let may_act = self.joining.as_ref().is_none_or(|joining| joining.patient);
             let woken = tokio::select! {
-                // What is fetched comes last, so that nobody waits for it; and why a connection is over is
-                // heard before its pages end.
+                // Fetched pages come last: they delay nothing else, and the reason for a lost connection is heard
+                // before its pages end.
                 biased;
                 asked = self.actions.recv(), if may_act => Woken::Asked(asked),
                 heard = next(&mut self.link) => Woken::Heard(heard),
@@ -223,7 +223,7 @@ impl Engine {
             Action::Trust { name } => self.trust(name).await.map_err(Failure::from),
             Action::Quit => Ok(Answer::Done),
         };
-        // A face that does not wait any more does not need to know.
+        // A face that no longer waits does not need to know.
         let _ = answer.send(outcome);
     }
 
@@ -288,7 +288,7 @@ impl Engine {
         link.ask(command).await
     }
 
-    /// An error when we are logged in.
+    /// Returns an error if a user is logged in.
     fn be_nobody(&self) -> Result<(), AskError> {
         self.me().map_or(Ok(()), |name| Err(AskError::LoggedIn(name.clone())))
     }
@@ -303,13 +303,13 @@ impl Engine {
         let _ = self.updates.send(update).await;
     }
 
-    /// Whether there is time, and something of the local history that was not looked at since it was opened.
+    /// True if the engine is idle and a part of the local history has not been checked since it was opened.
     fn may_check(&self) -> bool {
         let unchecked = self.account.as_ref().is_some_and(|account| account.records.is_unchecked());
         unchecked && self.behind.is_none() && self.joining.is_none()
     }
 
-    /// Looks at a little more of the local history. What was damaged is told, and fetched again.
+    /// Checks a little more of the local history. Reports what is damaged, and fetches it again.
     async fn check_records(&mut self) {
         let Some(account) = &mut self.account else { return };
         if let Err(failure) = account.records.check_further() {
@@ -319,7 +319,7 @@ impl Engine {
         if damages.is_empty() {
             return;
         }
-        // It is told anew, as it was fetched.
+        // The backlog is told anew once it has been fetched.
         account.told = false;
         account.shown_ahead.clear();
         for damage in damages {
@@ -332,15 +332,15 @@ impl Engine {
         }
     }
 
-    /// Has the records on the disk again, if they are not and it takes them now.
+    /// Moves the records back to the disk, if they are in memory and the disk takes them now.
     fn return_to_disk(&mut self) {
         if let Some(account) = &mut self.account {
-            // Why not is known already.
+            // The reason for a failure is known already.
             let _ = account.records.return_to_disk();
         }
     }
 
-    /// Says once that the records are not on the disk any more, or are there again.
+    /// Says once that the records have left the disk, or are back on it.
     async fn tell_disk(&mut self) {
         let Some(account) = &self.account else { return };
         let notice = match (account.records.off_disk(), self.off_disk) {
@@ -359,7 +359,7 @@ impl Engine {
     async fn leave(&mut self) {
         self.return_to_disk();
         if let Some(link) = &mut self.link {
-            // The server notices either way; this way at once.
+            // The server would notice anyway; this tells it at once.
             let _ = tokio::time::timeout(Duration::from_secs(1), link.ask(&Command::Exit)).await;
         }
         self.link = None;

@@ -53,7 +53,7 @@ impl Explanation {
     }
 }
 
-/// How the client goes on after an error.
+/// The kinds of error, by which the client decides how to go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// The server, or the client in its place, refused.

@@ -31,25 +31,25 @@ pub use error::LinkError;
 pub use requests::Requests;
 use requests::Waiter;
 
-/// How long connecting and the first answer may take.
+/// The time limit for connecting and for the first answer.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// How long an answer may take.
+/// The time limit for an answer.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// The longest line that is taken from a server.
+/// The longest line that is accepted from a server.
 const LONGEST: usize = parlour_protocol::limits::REPLY_BYTES;
 
-/// A server that says nothing for so long, though it pings every 15 seconds, is gone.
+/// A server that says nothing for this long, though it pings every 15 seconds, is gone.
 const SILENCE: Duration = Duration::from_secs(45);
 
 /// A guest is not pinged; the server ends a guest's connection after ten idle minutes by itself.
 const GUEST_SILENCE: Duration = Duration::from_hours(1);
 
-/// Lines that wait to be handled; with more, the server's lines wait in the network.
+/// The most lines that wait to be handled; beyond this, the server's lines wait in the network.
 const QUEUE: usize = 256;
 
-/// How many bytes of lines wait there at most: two of the longest, since no fewer than one must fit.
+/// The most bytes of those lines: two of the longest, since at least one must fit.
 const QUEUE_BYTES: usize = 2 * LONGEST;
 
 /// A line from the server, in the order in which it came.
@@ -63,7 +63,7 @@ pub enum Heard {
     Closed(LinkError),
 }
 
-/// Something from the server, and what it costs to keep.
+/// A line from the server, and the memory that keeping it takes.
 struct Queued {
     heard: Heard,
     bytes: usize,
@@ -75,7 +75,7 @@ struct Queued {
 pub struct Link {
     /// The server at the other end.
     pub server: ServerAddress,
-    /// Of this very connection (RFC 9266).
+    /// The exporter value of this very connection (RFC 9266), to which a login is bound.
     pub exporter: [u8; EXPORTER_BYTES],
     /// The root that the server's certificate came from.
     pub root: RootCertificate,
@@ -138,15 +138,15 @@ impl Link {
         Ok(Self { server, exporter, root, requests, heard, waiting: Waiting::default(), _tasks: tasks })
     }
 
-    /// For others to ask over this link.
+    /// A handle with which others ask over this link.
     pub fn requests(&self) -> Requests {
         self.requests.clone()
     }
 
-    /// Sends a command; its answer will bear the number that is returned.
+    /// Sends a command and returns the number that its answer will bear.
     pub async fn send(&mut self, command: &Command) -> Result<u64, LinkError> {
         let id = self.requests.next_id();
-        // When the connection is over, the reading side has said why.
+        // If the connection is over, the reading side has said why.
         let _ = self.requests.expect(id, Waiter::Reader);
         self.requests.send(id, command).await?;
         Ok(id)
@@ -169,12 +169,12 @@ impl Link {
         };
         let answered = timeout(ANSWER, answer).await;
         answered.unwrap_or_else(|_| {
-            // A server that does not answer is as good as gone; the engine hears so and comes back.
+            // A server that does not answer counts as gone; the engine is told so and reconnects.
             Err(self.waiting.close(LinkError::Lost))
         })
     }
 
-    /// The next thing that came.
+    /// The next line that came.
     pub async fn next(&mut self) -> Heard {
         if let Some(heard) = self.waiting.next() {
             return heard;
@@ -185,7 +185,7 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        // Its tasks end with it; nobody shall wait for what they would have heard.
+        // The tasks end with the link; nobody shall wait for lines that they would have read.
         self.requests.close();
     }
 }
@@ -226,7 +226,7 @@ fn dismissed(words: &str) -> LinkError {
 async fn write_lines(mut write: WriteHalf<TlsStream<TcpStream>>, mut outgoing: mpsc::Receiver<String>) {
     while let Some(mut line) = outgoing.recv().await {
         line.push('\n');
-        // The reading side sees the end of a broken connection and says so.
+        // The reading side notices a broken connection and reports it.
         if write.write_all(line.as_bytes()).await.is_err() || write.flush().await.is_err() {
             return;
         }
@@ -256,9 +256,9 @@ async fn read_lines(
             Ok(Ok(count)) => lines.feed(chunk.get(..count).unwrap_or_default()),
         }
     };
-    // Nobody listens when the link was dropped.
+    // If the link was dropped, nobody listens.
     let _ = tell.send(Queued { heard: Heard::Closed(failure), bytes: 0, _room: None }).await;
-    // After that, so that why it is over is heard first.
+    // This comes last, so that the reason for the end is heard first.
     requests.close();
 }
 
@@ -270,7 +270,7 @@ async fn drain(
 ) -> Result<(), LinkError> {
     while let Some(line) = lines.next_line() {
         let line = line.map_err(|fault| LinkError::Protocol(fault.to_string()))?;
-        // A short line takes more room when it was read.
+        // A short line takes more room once it is parsed.
         let bytes = line.len().max(size_of::<Queued>());
         let line = json::parse_server_line(line).map_err(|error| LinkError::Protocol(error.to_string()))?;
         let heard = match line {
@@ -286,7 +286,7 @@ async fn drain(
             ServerLine::Reply { id: Some(RequestId::Number(id)), reply } => {
                 match requests.waiter(id) {
                     Some(Waiter::Other(asker)) => {
-                        // One that does not wait any more does not need to know.
+                        // A caller that no longer waits does not need to know.
                         let _ = asker.send(reply);
                         continue;
                     }
@@ -294,7 +294,7 @@ async fn drain(
                     None => continue,
                 }
             }
-            // An answer that nobody asked for, or an event of a newer server.
+            // This is an answer that nobody asked for, or an event of a newer server.
             ServerLine::Reply { .. } | ServerLine::UnknownEvent(_) => continue,
         };
         let share = u32::try_from(bytes.min(QUEUE_BYTES)).unwrap_or(u32::MAX);
@@ -318,7 +318,7 @@ fn tls_failure(server: &ServerAddress, error: &std::io::Error) -> LinkError {
         Some(rustls::Error::InvalidCertificate(reason)) => {
             LinkError::Untrusted { server: server.clone(), reason: certificate_reason(reason) }
         }
-        // The server did not like our certificate: the same as any failed login.
+        // The server rejected our certificate: the same as any failed login.
         Some(rustls::Error::AlertReceived(_)) => LinkError::Refused(Refusal::InvalidCredentials),
         Some(other) => {
             LinkError::Unreachable { server: server.clone(), reason: format!("no TLS 1.3: {other}") }

@@ -12,6 +12,7 @@ mod error;
 mod generations;
 mod mending;
 mod outbox;
+mod path;
 mod revocations;
 mod schema;
 mod sealing;
@@ -38,16 +39,16 @@ use sealing::{Kind, context, device_label, message_context};
 use crate::reading::chain::ChainKey;
 use crate::reading::shown::Shown;
 
-/// How far a conversation is known here.
+/// The part of a conversation that is kept here.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Extent {
     /// The conversation.
     pub name: Conversation,
-    /// The oldest `seq` that is kept here; everything from it to `last` is.
+    /// The oldest `seq` that is kept here; everything from it to `last` is kept too.
     pub first: Seq,
-    /// The newest.
+    /// The newest `seq` that is kept here.
     pub last: Seq,
-    /// The newest that the user has seen.
+    /// The newest `seq` that the user has seen.
     pub read: Seq,
     /// The generation under which new messages are kept; see [`Generation`].
     #[serde(default)]
@@ -55,13 +56,13 @@ pub struct Extent {
     /// The oldest `seq` that is kept under this generation.
     #[serde(default)]
     pub begins: Seq,
-    /// What comes before `begins`, once it is known to be what an earlier generation has.
+    /// The messages before `begins`, once it is known that an earlier generation has them.
     #[serde(default)]
     pub parent: Option<Parent>,
-    /// The bytes that all that is kept takes; unknown to older versions.
+    /// The bytes that all kept messages take; unknown to older versions.
     #[serde(default)]
     pub bytes: Option<u64>,
-    /// Whether the user was told that old messages are left out.
+    /// True if the user was told that old messages are left out.
     #[serde(default)]
     pub told_of_bound: bool,
     /// The number of messages that the server delivered although it had refused them.
@@ -70,7 +71,7 @@ pub struct Extent {
 }
 
 impl Extent {
-    /// A conversation of which nothing is kept; its messages will begin with `first`.
+    /// A conversation of which nothing is kept yet; its messages will begin with `first`.
     pub const fn new(name: Conversation, first: Seq) -> Self {
         let last = first.saturating_sub(1);
         Self {
@@ -87,18 +88,18 @@ impl Extent {
         }
     }
 
-    /// The same with so many more messages that were refused and delivered.
+    /// The same, with `more` added to the number of refused messages that were delivered.
     fn with_refused(&self, more: usize) -> Self {
         Self { refused: self.refused.saturating_add(more as u64), ..self.clone() }
     }
 
-    /// The same without any message that counts; the next ones will begin with `first`.
+    /// The same without any message that counts; new ones will begin with `first`.
     #[must_use]
     pub fn emptied(self, first: Seq) -> Self {
         Self { first, begins: first, last: first.saturating_sub(1), ..self }
     }
 
-    /// Written by a version that knew one generation alone.
+    /// Fills in what a version without generations left out.
     const fn completed(mut self) -> Self {
         if self.begins == 0 {
             self.begins = self.first;
@@ -111,20 +112,20 @@ impl Extent {
 pub struct Records {
     connection: Connection,
     vault: Vault,
-    /// The file, while the records are in memory because the disk does not take them.
+    /// The file, while the records are in memory because the disk does not take writes.
     left: Option<Left>,
-    /// What was damaged, as the user hears it.
+    /// Reports of damage, as the user reads them.
     damages: Vec<String>,
-    /// How far they were looked through since they were opened; nothing when all was.
+    /// The place up to which the records were checked since they were opened; `None` when all were.
     unchecked: Option<checking::Place>,
     /// The bytes that a public conversation may take.
     public_bytes: u64,
-    /// What the user has to know of what was left out for that.
+    /// Notices about messages that were left out to stay within these bytes.
     notices: Vec<String>,
 }
 
 impl Records {
-    /// Opens the records in a profile's folder; makes them, and their key, when there are none.
+    /// Opens the records in a profile's folder; makes them, and their key, if there are none.
     pub fn open(folder: &Path) -> Result<Self, RecordsError> {
         let path = folder.join("local.db");
         let vault = vault(&folder.join("local.key"), &path)?;
@@ -133,7 +134,7 @@ impl Records {
         connection.pragma_update(None, "journal_mode", "WAL").map_err(sqlite)?;
         connection.pragma_update(None, "synchronous", "FULL").map_err(sqlite)?;
         connection.pragma_update(None, "secure_delete", true).map_err(sqlite)?;
-        // No other folder for temporary files is within reach, and none should hold what is in here.
+        // The sandbox reaches no other folder for temporary files, and no other should hold this content.
         connection.pragma_update(None, "temp_store", "MEMORY").map_err(sqlite)?;
         migrate(&mut connection)?;
         connection.pragma_update(None, "journal_size_limit", 4 * 1_024 * 1_024).map_err(sqlite)?;
@@ -151,12 +152,12 @@ impl Records {
         Ok(records)
     }
 
-    /// What was found to be damaged, as the user hears it. It is said once.
+    /// Takes the reports of damage, as the user reads them. Each is handed out once.
     pub fn take_damages(&mut self) -> Vec<String> {
         std::mem::take(&mut self.damages)
     }
 
-    /// All conversations that are known here.
+    /// All conversations that are kept here.
     pub fn extents(&self) -> Result<Vec<Extent>, RecordsError> {
         let mut statement =
             self.connection.prepare_cached("SELECT tag, body FROM facts WHERE kind = ?1").map_err(sqlite)?;
@@ -177,8 +178,8 @@ impl Records {
         Ok(self.fact(Kind::Conversation, &name.to_string())?.map(Extent::completed))
     }
 
-    /// Keeps messages of one conversation under its present generation, and what was learned with them, all or
-    /// nothing. Returns the messages that were kept before and turn out to be refused.
+    /// Keeps messages of one conversation under its present generation, with the chains learned from them, all or
+    /// nothing. Returns the messages that were kept before and turn out to have been refused.
     pub fn keep(
         &mut self,
         extent: &Extent,
@@ -199,7 +200,7 @@ impl Records {
         Ok(marked)
     }
 
-    /// Returns how many bytes they take.
+    /// Writes messages, and returns the bytes that they take.
     fn set_messages(&self, generation: u64, messages: &[Shown]) -> Result<u64, RecordsError> {
         let mut bytes = 0;
         for message in messages {
@@ -220,7 +221,7 @@ impl Records {
         self.set_fact(Kind::Conversation, &extent.name.to_string(), extent)
     }
 
-    /// Notes how far the user has read.
+    /// Notes the newest message that the user has read.
     pub fn mark_read(&mut self, name: &Conversation, seq: Seq) -> Result<(), RecordsError> {
         match self.extent(name)? {
             Some(extent) if extent.read < seq => {
@@ -237,7 +238,7 @@ impl Records {
         self.fact(Kind::Pin, name.as_str())
     }
 
-    /// Makes an account key the known one for a user.
+    /// Makes an account key the known key of a user.
     pub fn set_pin(&mut self, name: &UserName, kid: &str) -> Result<(), RecordsError> {
         self.write(|records| records.set_fact(Kind::Pin, name.as_str(), &kid))
     }

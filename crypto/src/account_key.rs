@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_unwrapped_gives_a_stable_stand_in_that_others_cannot_guess() {
+    fn a_key_that_cannot_be_unwrapped_gives_a_stable_stand_in_that_others_cannot_guess() {
         let wrapped = sam().account.public().wrap_cek(&[1; 32]).unwrap();
         let mut altered = wrapped.clone();
         altered[200] ^= 1;

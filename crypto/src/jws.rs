@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signed_text_verifies_with_the_signer_s_key_only() {
+    fn a_signed_text_verifies_with_the_signers_key_only() {
         let compact = sign(&sam().device, &Header { alg: Es256 }, b"hello").unwrap();
         let jws = CompactJws::parse(&compact).unwrap();
         assert!(jws.header::<Header>().is_ok());

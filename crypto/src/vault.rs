@@ -184,7 +184,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_sealed_opens(context: Vec<u8>, plain: Vec<u8>) {
+        fn a_sealed_value_opens(context: Vec<u8>, plain: Vec<u8>) {
             let sealed = vault(1).seal(&mut rand::rng(), &context, &plain).unwrap();
             let opened = vault(1).open(&context, &sealed).unwrap();
             prop_assert_eq!(opened.as_slice(), plain);

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_s_key_is_refused() {
+    fn a_devices_key_is_refused() {
         let read = WrappingKey::from_spki_der(&sam().device.public_spki());
         assert_eq!(read, Err(AccountKeyError::NotRsa));
     }

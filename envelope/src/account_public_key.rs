@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_canonical_der_of_an_rsa_key_is_refused() {
+    fn bytes_other_than_the_canonical_der_of_an_rsa_key_are_refused() {
         let good = spki(3072, &[1, 0, 1]);
         let longer = [good.as_slice(), &[0]].concat();
         let mut even = good.clone();

@@ -1,15 +1,15 @@
-//! What the TTP issues and records, and how anyone checks it, without input, output or clock.
+//! The certificates, the log entries and the revocations of the TTP, and the checks that anyone can make of them,
+//! without input, output or clock.
 //!
-//! A [`RootCertificate`] is what a client pins. Under it stand four kinds of certificate, each read
+//! A client pins a [`RootCertificate`]. It issues four kinds of certificate, each read
 //! strictly by its profile: a [`DeviceCertificate`] names a user's device, an [`AccountCertificate`]
 //! holds the key to which private messages are sealed, a [`ServerCertificate`] is for some [`Host`]s, and a
 //! [`LogCertificate`] is for the key that signs the key log.
-//! All are verified to the root at a moment that the caller gives; the chain has that one length.
+//! All are verified against the root at a time that the caller gives; the root issues each of them directly.
 //!
 //! Each act of the TTP is a [`Leaf`] in the key log, with one canonical form and one [`leaf_hash`].
 //! A [`SignedRevocation`] proves to anybody that the TTP revoked a device.
-//! The Merkle log over these leaves has its place in this crate beside [`leaf`](Leaf) and is not
-//! there yet.
+//! This crate does not yet build the Merkle log over these leaves.
 
 mod certificate;
 mod leaf;

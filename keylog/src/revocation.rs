@@ -1,8 +1,8 @@
-//! Signed revocations: what proves to everybody that the TTP revoked a device.
+//! Signed revocations, which prove to everybody that the TTP revoked a device.
 //!
 //! A statement is a compact JWS (RFC 7515, section 7.1) with `EdDSA` (RFC 8037). Its payload is the
 //! canonical bytes of the revocation's leaf in the key log, and its header carries the number of the
-//! revocation and the certificate of the log's key. Reading takes one spelling alone, like the leaf.
+//! revocation and the certificate of the log's key. Like the leaf, a statement is read in one spelling only.
 
 #[cfg(test)]
 mod tests;
@@ -23,7 +23,7 @@ const ALGORITHM: &str = "EdDSA";
 
 const TYPE: &str = "parlour-revocation+jws";
 
-/// The greatest number that JSON carries exactly everywhere (RFC 7493, 2.2).
+/// The greatest number that every JSON reader holds exactly (RFC 7493, 2.2).
 const GREATEST_NUMBER: u64 = (1 << 53) - 1;
 
 /// A revocation that was proved by its statement.
@@ -31,11 +31,11 @@ const GREATEST_NUMBER: u64 = (1 << 53) - 1;
 pub struct SignedRevocation {
     /// Its number: 1 for the TTP's first, without gaps.
     pub number: u64,
-    /// Whose device was revoked.
+    /// The owner of the revoked device.
     pub name: UserName,
-    /// The device.
+    /// The device's id.
     pub device: DeviceId,
-    /// When it was revoked, by the TTP's clock.
+    /// The time of the revocation, by the TTP's clock.
     pub time: Timestamp,
     /// The statement itself, a compact JWS, to be kept and shown to others.
     pub statement: String,
@@ -53,10 +53,10 @@ pub enum RevocationError {
     /// The header does not have exactly the members of a revocation's in their canonical form.
     #[error("the header of the revocation's statement does not follow its form")]
     Header,
-    /// The number is 0 or greater than JSON carries exactly.
+    /// The number is 0, or greater than every JSON reader holds exactly.
     #[error("the revocation's number is out of range")]
     Number,
-    /// The payload is no leaf.
+    /// The payload is not a leaf.
     #[error(transparent)]
     Leaf(#[from] LeafError),
     /// The payload is the leaf of another act, or names certificates.
@@ -81,12 +81,12 @@ struct Header {
 }
 
 impl SignedRevocation {
-    /// Verifies a statement to the pinned `root` at `now`, in Unix seconds, by the root's verifier.
+    /// Verifies a statement against the pinned `root` at `now`, in Unix seconds, with the root's verifier.
     pub fn verify(jws: &str, root: &RootCertificate, now: i64) -> Result<Self, RevocationError> {
         if jws.len() > STATEMENT_BYTES {
             return Err(RevocationError::TooLong);
         }
-        // A dot too many stays in one of the parts, where base64url does not take it.
+        // An extra dot stays in one of the parts, where base64url refuses it.
         let (input, signature) = jws.rsplit_once('.').ok_or(RevocationError::Malformed)?;
         let (header, payload) = input.split_once('.').ok_or(RevocationError::Malformed)?;
         let (number, certificate) = read_header(&part(header)?)?;
@@ -104,8 +104,8 @@ impl SignedRevocation {
     }
 }
 
-/// What the log's key signs to state a revocation: the header and the payload of the JWS. A dot and the
-/// signature in base64url after it make the whole.
+/// The text that the log's key signs to state a revocation: the header and the payload of the JWS. To complete the
+/// statement, append a dot and the signature in base64url.
 pub fn revocation_signing_input(number: u64, leaf: &Leaf, certificate: &LogCertificate) -> String {
     let header = encode_header(&Header {
         alg: ALGORITHM.to_owned(),
@@ -121,7 +121,8 @@ fn part(text: &str) -> Result<Vec<u8>, RevocationError> {
 }
 
 fn encode_header(header: &Header) -> Vec<u8> {
-    // Fails only for keys that are no texts and for parts that fail, and a header has neither.
+    // Serialization fails only for keys that are not text and for values that cannot be serialized; a header has
+    // neither.
     serde_json::to_vec(header).unwrap_or_default()
 }
 
@@ -134,7 +135,7 @@ fn read_header(bytes: &[u8]) -> Result<(u64, LogCertificate), RevocationError> {
         return Err(RevocationError::Number);
     }
     let [certificate] = &header.x5c;
-    // Decoding refuses every spelling but one, and so there is one header for one certificate.
+    // Decoding accepts only one spelling, so there is one header for one certificate.
     let der = STANDARD.decode(certificate).map_err(|_| RevocationError::Header)?;
     Ok((header.number, LogCertificate::from_der(&der)?))
 }

@@ -73,10 +73,10 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Whether a channel's text needs its conversation in front where lines of several conversations stand below each
+/// True if a channel's text needs its conversation in front where lines of several conversations stand below each
 /// other: without it, a text that begins with one of `@ # & * [ \` passes for a private message, another
-/// conversation's, a notice or a remark. `shown` is the text as [`clean`] makes it. What has no ink (blanks of all
-/// kinds, the mark of a line break) counts for nothing at the beginning, and the wide and small forms of those signs
+/// conversation's, a notice or a remark. `shown` is the text as [`clean`] makes it. Invisible characters at the
+/// beginning (blanks of all kinds, the mark of a line break) are skipped, and the wide and small forms of those signs
 /// count as the signs.
 pub fn needs_conversation(shown: &str) -> bool {
     let has_no_ink = |c: char| c.is_whitespace() || matches!(c, '\u{2800}' | '⏎');
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_that_could_pass_for_another_kind_of_line_is_found_whatever_stands_before_its_first_sign() {
+    fn a_text_that_could_pass_for_another_kind_of_line_is_found_even_after_invisible_characters() {
         for text in ["@sam hi", "#dev hi", "&plans hi", "* sam left", "[bad signature: x]", "\\@sam"] {
             for before in ["", " ", "\t", "\u{a0}", "\u{3000}", "\u{301}", "\u{200d}", "\n", "\u{2800}\n "] {
                 let text = format!("{before}{text}");
@@ -190,7 +190,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_comes_in_the_result_is_one_clean_line(text in any::<String>()) {
+        fn any_text_becomes_one_clean_line(text in any::<String>()) {
             let shown = clean(&text);
             prop_assert!(!shown.chars().any(|c| (c.is_control() && c != '\t') || is_hidden(c)));
         }

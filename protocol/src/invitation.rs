@@ -33,7 +33,7 @@ pub struct ServerAddress {
 }
 
 impl ServerAddress {
-    /// Whether it is on this very machine.
+    /// True if the server is on this very machine.
     pub fn is_loopback(&self) -> bool {
         self.host.eq_ignore_ascii_case("localhost")
             || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_machine_is_told_from_others() {
+    fn this_machine_is_distinguished_from_others() {
         let is_loopback = |text: &str| text.parse::<ServerAddress>().unwrap().is_loopback();
         for here in ["localhost", "LOCALHOST:7275", "127.0.0.1", "127.8.9.1:1", "::1", "[::1]:7275"] {
             assert!(is_loopback(here), "{here}");

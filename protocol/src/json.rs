@@ -109,11 +109,11 @@ pub enum ServerLine {
 
 /// A line from a server that this program cannot read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("the server's line is not understood: {0}")]
+#[error("a line is not understood: {0}")]
 pub struct ServerLineError(pub(crate) String);
 
-/// The cases of a file of lines from the future: a comment, of which the word before the colon is returned, then so many
-/// lines.
+/// The cases of a file of lines from the future: each is a comment, of which the word before the colon is returned,
+/// and the lines that follow it.
 #[cfg(test)]
 pub(crate) fn future_cases(file: &str, lines: usize) -> Vec<(&str, Vec<&str>)> {
     let all: Vec<&str> = file.lines().collect();

@@ -20,8 +20,8 @@ pub const REVOCATIONS_PAGE: usize = 100;
 /// Their bytes in one reply; a single statement may take more.
 pub const REVOCATIONS_BYTES: usize = 60_000;
 
-/// The longest line from a server, in bytes: only the replies that list names, `users` and
-/// `conversations`, are ever longer than [`LINE_BYTES`].
+/// The longest line from a server, in bytes: only the replies to `users`, `conversations` and `account` can be longer
+/// than [`LINE_BYTES`].
 pub const REPLY_BYTES: usize = 4_194_304;
 
 /// The longest line that the TTP reads or writes, in bytes.
@@ -33,7 +33,7 @@ pub const REQUEST_BYTES: usize = 16_384;
 /// The most messages in one page of history.
 pub const HISTORY_PAGE: u16 = 100;
 
-/// The difference between a signed time and the server's time, in milliseconds, above which both are shown.
+/// If a signed time and the server's time differ by more milliseconds than this, both are shown.
 pub const CLOCK_TOLERANCE_MS: i64 = 5 * 60 * 1000;
 
 /// The most counters in the claim `void` of a private message.
@@ -82,7 +82,7 @@ pub enum LimitError {
 
 macro_rules! limits {
     ($( $(#[doc = $help:literal])+ $name:ident = $default:literal, $least:literal ..= $most:literal; )+) => {
-        /// What the server enforces, all settable by its configuration or `--limit NAME=VALUE`.
+        /// The limits that the server enforces, all settable by its configuration or `--limit NAME=VALUE`.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub struct Limits {
             $( $(#[doc = $help])+ pub $name: u64, )+
@@ -129,70 +129,71 @@ limits! {
     text_bytes = 8_192, 1 ..= 8_192;
     /// Time for a TLS handshake, in seconds; then the connection is closed.
     handshake_seconds = 10, 1 ..= 600;
-    /// Handshakes under way at once; with more the oldest are closed.
+    /// Handshakes under way at once; beyond this the oldest are closed.
     handshakes = 8_192, 1 ..= 1_000_000;
     /// Time to log in with a client certificate, in seconds; then the connection is closed.
     login_seconds = 30, 1 ..= 3_600;
     /// Time that a guest may be idle, in seconds; then the connection is closed.
     guest_idle_seconds = 600, 1 ..= 86_400;
-    /// How often a json session is pinged, in seconds.
+    /// Time between pings of a json session, in seconds.
     ping_seconds = 15, 1 ..= 40;
-    /// When a json session that says nothing is dead, in seconds.
+    /// Time after which a silent json session is dead, in seconds.
     dead_seconds = 40, 2 ..= 7_200;
-    /// How long an older session of the same device has to answer before a new one takes over, in seconds.
+    /// Time for an older session of the same device to answer before a new one takes over, in seconds.
     takeover_seconds = 3, 1 ..= 60;
-    /// Connections in all; a further one takes the place of the oldest unfinished handshake, or is closed at once.
+    /// Connections in total; a further one replaces the oldest unfinished handshake, or is closed at once.
     connections = 10_000, 1 ..= 1_000_000;
-    /// Connections from one address; a further one takes the place of its oldest unfinished handshake, or is
+    /// Connections from one address; a further one replaces its oldest unfinished handshake, or is
     /// closed at once.
     connections_per_address = 64, 1 ..= 1_000_000;
-    /// Connections without a client certificate in all; for a further one the guest who has been silent longest goes.
+    /// Connections without a client certificate in total; for a further one the longest-silent guest is closed.
     guests = 1_000, 1 ..= 1_000_000;
-    /// Connections without a client certificate from one address; for a further one the guest there who has been
-    /// silent longest goes.
+    /// Connections without a client certificate from one address; for a further one the longest-silent guest
+    /// there is closed.
     guests_per_address = 16, 1 ..= 1_000_000;
-    /// Commands a second in a session; above it the server reads slower and refuses nothing.
+    /// Commands per second in a session; above this the server reads more slowly and refuses nothing.
     commands_per_second = 20, 1 ..= 10_000_000;
-    /// Commands at once in a session before the rate holds.
+    /// Commands at once in a session before the rate applies.
     command_burst = 60, 1 ..= 10_000_000;
-    /// Registrations an hour from one address; above it they are refused.
+    /// Registrations per hour from one address; further ones are refused.
     registrations_per_hour = 60, 1 ..= 1_000_000;
-    /// Renewals of device certificates an hour from one address; above it they are refused.
+    /// Renewals of device certificates per hour from one address; further ones are refused.
     renewals_per_hour = 600, 1 ..= 1_000_000;
-    /// Renewals an hour of one device's certificate; above it they are refused.
+    /// Renewals per hour of one device's certificate; further ones are refused.
     renewals_per_device = 6, 1 ..= 1_000_000;
-    /// Failed logins a minute of one device from one address; then it is locked out there, never by name.
+    /// Failed logins per minute of one device from one address; then it is locked out there, never by name.
     failed_logins_per_minute = 10, 1 ..= 1_000_000;
-    /// How long a device is locked out at an address, in seconds; each further time twice as long.
+    /// Time for which a device is locked out at an address, in seconds; doubled each time.
     lockout_seconds = 60, 1 ..= 86_400;
-    /// The longest that it is locked out, in seconds.
+    /// Longest lockout, in seconds.
     longest_lockout_seconds = 3_600, 1 ..= 86_400;
-    /// After how many seconds without a lockout the earlier ones are forgotten.
+    /// Time without a lockout after which earlier ones are forgotten, in seconds.
     lockout_memory_seconds = 3_600, 1 ..= 604_800;
-    /// Outgoing queue of a session, in bytes, of which the session itself takes 32,768; above it the session is closed as a slow reader.
+    /// Outgoing queue of a session, in bytes, of which the session itself takes 32,768; above this it is closed as a slow
+    /// reader.
     outgoing_queue_bytes = 262_144, 65_536 ..= 1_073_741_824;
-    /// What the system holds of what was sent to a session, in bytes; more waits in the outgoing queue. Linux
-    /// takes twice as much memory for it.
+    /// Sent bytes that the system buffers for a session; more waits in the outgoing queue. Linux takes twice as much
+    /// memory for it.
     send_buffer_bytes = 65_536, 4_096 ..= 16_777_216;
-    /// Messages of one session that wait to be stored; above it the server reads no further.
+    /// Messages of one session that wait to be stored; above this the server reads no further.
     posts_in_flight = 64, 1 ..= 100_000;
-    /// Bytes of all sessions' messages that wait to be stored and delivered; above it the server reads no further.
+    /// Bytes of all sessions' messages that wait to be stored and delivered; above this the server reads no further.
     posts_in_flight_bytes = 67_108_864, 1_048_576 ..= 1_099_511_627_776;
     /// Bytes of messages that an account may store, each counted with 256 for its row; further ones are refused.
     stored_bytes_per_account = 1_073_741_824, 65_536 ..= 1_125_899_906_842_624;
-    /// Size of the database, in bytes; above it messages are refused.
+    /// Size of the database, in bytes; above this messages are refused.
     database_bytes = 274_877_906_944, 1_048_576 ..= 1_125_899_906_842_624;
-    /// Room that stays free on the disk of the database, in bytes; with less messages are refused.
+    /// Space that stays free on the disk of the database, in bytes; with less, messages are refused.
     free_disk_bytes = 67_108_864, 0 ..= 1_125_899_906_842_624;
-    /// How many days entries of the audit log are kept.
+    /// Days for which entries of the audit log are kept.
     audit_days = 365, 1 ..= 36_500;
-    /// Entries in the audit log; with more the oldest are removed.
+    /// Entries in the audit log; beyond this the oldest are removed.
     audit_entries = 1_000_000, 1_000 ..= 1_000_000_000;
     /// Length of a log file, in bytes; then the next one begins.
     log_bytes = 16_777_216, 4_096 ..= 1_073_741_824;
-    /// Older log files that are kept; with more the oldest goes.
+    /// Older log files that are kept; beyond this the oldest is removed.
     log_files = 4, 0 ..= 1_000;
-    /// Time for what is under way when the server stops, in seconds.
+    /// Time for the work under way when the server stops, in seconds.
     drain_seconds = 5, 1 ..= 600;
 }
 
@@ -248,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_limit_is_refused_with_the_reason() {
+    fn assignments_that_set_no_limit_are_refused_with_the_reason() {
         let mut limits = Limits::default();
         assert_eq!(limits.set("nonsense=1"), Err(LimitError::Unknown("nonsense".into())));
         assert_eq!(limits.set("connections"), Err(LimitError::Form("connections".into())));

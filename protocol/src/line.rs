@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_handed_out_can_be_taken_back() {
+    fn bytes_that_were_not_returned_can_be_taken_back() {
         let mut splitter = LineSplitter::new(10);
         splitter.feed(b"one\ntwo\nthr");
         assert_eq!(splitter.next_line(), Some(Ok("one")));

@@ -57,9 +57,9 @@ impl UserName {
         self.0.as_str()
     }
 
-    /// What the name looks like: two names with the same skeleton are easily taken for each other. `1` counts as
+    /// The name's look: two names with the same skeleton are easily mistaken for each other. `1` counts as
     /// `l`, `0` as `o`, `_` as `-`, `m` as `rn`, and `w` as `vv`. The long form stands for both, so that `vvv`,
-    /// `vw` and `wv` come to the same. `i` has its dot and stays itself.
+    /// `vw` and `wv` come out the same. `i` has its dot and stays itself.
     pub fn skeleton(&self) -> String {
         let mut skeleton = String::with_capacity(2 * NAME_BYTES);
         for letter in self.as_str().chars() {

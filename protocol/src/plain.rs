@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_arguments_are_told_from_unknown_commands() {
+    fn wrong_arguments_are_distinguished_from_unknown_commands() {
         for (line, refusal) in [
             ("/nonsense", Refusal::UnknownCommand("/nonsense".into())),
             ("/", Refusal::UnknownCommand("/".into())),

@@ -47,7 +47,7 @@ pub enum Reply {
     Revocations {
         /// Compact JWS, as the TTP signed them.
         statements: Vec<String>,
-        /// Whether there are others with higher numbers.
+        /// True if there are statements with higher numbers.
         more: bool,
     },
     /// The server heard that the client lives.

@@ -31,8 +31,8 @@ pub enum SealedError {
     Header,
 }
 
-/// A sealed message: a JWE in its canonical layout, with the members in this order and without spaces, whatever
-/// layout it was read from. Copies share the text.
+/// A sealed message: a JWE in its canonical layout, with the members in this order and without spaces, even if it was
+/// read from another layout. Copies share the text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SealedMessage {
     /// The `id` in the protected header.

@@ -25,7 +25,6 @@ pub enum TextError {
 /// A message's text: 1 to [`TEXT_BYTES`] bytes of UTF-8 without control characters (C0, DEL, C1) other than TAB
 /// and line feed. Characters that may still mislead a reader, such as direction marks, are kept as written and
 /// made harmless when shown: see [`crate::clean`]. Copies share the text.
-/// the text.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SafeText(Arc<str>);

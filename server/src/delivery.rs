@@ -1,8 +1,8 @@
-//! Delivery: a stored message reaches everyone who may hear it.
+//! Delivery: brings a stored message to everyone who may read it.
 //!
-//! [`fan_out`] takes what became durable and brings it to everyone in the [`hub`]. Each of them is a [`peer`]: an
-//! [`outbox`], and the [`wire`] on which what is in it is sent. [`in_flight`] bounds how many bytes of messages are on their
-//! way at once.
+//! [`fan_out`] takes the messages that became durable and brings them to the sessions in the [`hub`]. Each session has
+//! a [`peer`]: an [`outbox`], and the [`wire`] on which the lines of the outbox are sent. [`in_flight`] bounds the
+//! bytes of messages that are on their way at once.
 
 pub mod fan_out;
 pub mod hub;

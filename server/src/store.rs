@@ -94,7 +94,7 @@ pub trait Store<T>: Send + Sync + 'static {
     fn conversations(&self, user: UserName) -> Later<'_, Vec<ConversationHead>, ReadError>;
 
     /// Stores a revocation, and appends `entry` to the audit log in the same transaction. Adding the same one again is
-    /// no error, and changes nothing but the statement that is kept of it. A damaged row under its number is replaced.
+    /// no error, and at most replaces the kept statement. A damaged row under its number is replaced.
     fn add_revocation(&self, revocation: Revocation, entry: Entry) -> Later<'_, (), AddRevocationError>;
 
     /// Lists the revoked devices of a user.
@@ -121,7 +121,7 @@ pub trait Store<T>: Send + Sync + 'static {
 pub struct Statements {
     /// Compact JWS, as the TTP signed them.
     pub statements: Vec<String>,
-    /// Whether there are others with higher numbers.
+    /// True if there are statements with higher numbers.
     pub more: bool,
 }
 

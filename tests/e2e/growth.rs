@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, ensure};
 use parlour_tests::{Client, Finished, Logins, Operator, World, edited, run_to_end};
 use serde_json::{Value, json};
 
-/// What a newer server says with a code that no program here knows.
+/// A newer server's words for a code that no program here knows.
 const BANNED: &str = "you are banned from #dev";
 
 /// Turns a reply into a refusal with an unknown code.

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fall_passes_and_is_told_when_it_is_of_more_than_ten_percent() {
+    fn a_fall_passes_and_is_reported_if_it_exceeds_ten_percent() {
         let fallen = one(10_000).compare(&one(8_900));
         assert!(fallen.holds());
         assert!(fallen.to_string().contains("-11.0 %  fallen"));
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_as_the_same() {
+    fn counts_are_read_back_as_they_were_written() {
         let counts = Counts::from_iter([("a".to_owned(), 1), ("b".to_owned(), 22_222_222)]);
         assert_eq!(Counts::from_text(&counts.to_text("x 1, y 2")).unwrap(), counts);
         assert!(Counts::from_text("a\n").is_err());

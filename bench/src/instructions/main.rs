@@ -28,11 +28,11 @@ const COMMITTED: &str = "bench/instructions.txt";
 
 #[derive(Subcommand)]
 enum Task {
-    /// Print how counts differ from the committed ones, and fail when one has risen
+    /// Compare the counts with the committed ones, and fail when one has risen
     Check,
     /// Write the committed counts anew
     Update,
-    /// Run one path, as is done under valgrind
+    /// Run one path; used under valgrind
     Run {
         /// Its name
         path: String,

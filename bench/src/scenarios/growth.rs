@@ -1,4 +1,4 @@
-//! What a cost must not grow with: members of a channel, messages stored, cores.
+//! Sizes that a cost must not grow with: members of a channel, messages stored, cores.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ const USERS: usize = 10;
 /// Times that each request is made; the median counts.
 const REQUESTS: usize = 201;
 
-/// A channel of so many members, saturated: CPU seconds for a million deliveries, ours and the reference's.
+/// A saturated channel of several sizes: CPU seconds for a million deliveries, the server's and the reference's.
 pub(crate) async fn members(stage: &Stage<'_>) -> Result<[Growth; 2]> {
     let mut ours = Growth::new("delivery_by_members", "CPU s per million deliveries", "at most 1.3");
     let mut bare = Growth::new("bare_by_members", "CPU s per million deliveries", "");
@@ -33,8 +33,8 @@ pub(crate) async fn members(stage: &Stage<'_>) -> Result<[Growth; 2]> {
     Ok([ours, bare])
 }
 
-/// A message at a time, on one core and on two. At saturation a server with less to compute with puts
-/// more into each write, so that the costs could not be compared.
+/// One message at a time, on one core and on two. At saturation a server with less CPU time puts more into
+/// each write, so the costs could not be compared.
 pub(crate) async fn cores(stage: &Stage<'_>) -> Result<Growth> {
     let mut growth = Growth::new("delivery_by_cores", "CPU s per million deliveries", "at most 1.15");
     for (label, cpus) in [("one core", "0"), ("two cores", "0,1")] {
@@ -44,7 +44,7 @@ pub(crate) async fn cores(stage: &Stage<'_>) -> Result<Growth> {
     Ok(growth)
 }
 
-/// Starting, logging in, catching up, reading and saying something, by how much is stored.
+/// The times to start, log in, catch up, read and send, at several sizes of the store.
 pub(crate) async fn stored(stage: &Stage<'_>) -> Result<Vec<Growth>> {
     let mut rows = [
         Growth::new("start_by_stored", "milliseconds to accepting", "under 10 at 1,000,000"),
@@ -71,7 +71,7 @@ async fn with_stored(stage: &Stage<'_>, count: u64) -> Result<[f64; 9]> {
     let stage = &Stage { dialect: Dialect::Json, ..*stage };
     Target::prepare(Kind::Ours, stage, USERS)?;
     fill(stage, count).await?;
-    // What the filling left to be written would be in the way of what is measured.
+    // Data of the filling that is not written yet would slow down the measurement.
     nix::unistd::sync();
     let begun = Instant::now();
     let target = Target::launch(Kind::Ours, stage)?;
@@ -107,7 +107,7 @@ async fn with_stored(stage: &Stage<'_>, count: u64) -> Result<[f64; 9]> {
     Ok(figures)
 }
 
-/// Kills the server while it stores messages; how long it takes until another accepts over what it left.
+/// Kills the server while it stores messages; returns the time until another one accepts connections over its data.
 async fn restart(stage: &Stage<'_>, target: Target, talk: &mut Talk) -> Result<Duration> {
     let text = "x".repeat(channel::TEXT);
     let lines: String = (0..2_000).map(|_| talk.mouth.public(&text)).collect();
@@ -121,7 +121,7 @@ async fn restart(stage: &Stage<'_>, target: Target, talk: &mut Talk) -> Result<D
     Ok(begun.elapsed())
 }
 
-/// Lets the users say so many things in the lobby, straight into the server's store.
+/// Lets the users say `count` messages in the lobby, straight into the server's store.
 async fn fill(stage: &Stage<'_>, count: u64) -> Result<()> {
     let (told, mut outcomes) = outcome_queue();
     let bounds = Bounds { account: u64::MAX, ..Bounds::new(&Limits::default()) };

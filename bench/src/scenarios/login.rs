@@ -28,7 +28,7 @@ pub(crate) async fn handshakes(stage: &Stage<'_>, kind: Kind, hybrid: bool) -> R
             ear.line().await?;
         } else {
             mouth.say("/exit\n").await?;
-            // When the server hangs up, it has marked the user as offline.
+            // By the time the server hangs up, it has marked the user as offline.
             while ear.line().await.is_ok() {}
         }
     }

@@ -14,13 +14,13 @@ use crate::records::Reason;
 pub enum Action {
     /// Connect as a guest, if there is no connection.
     Connect,
-    /// Take a name: make keys, have them certified, keep them. A login comes after.
+    /// Take a name: make keys, have them certified, keep them. A login is a separate action.
     Register { name: UserName },
-    /// Become this user, with the keys on this machine.
+    /// Log in as this user, with the keys on this machine.
     Login {
         name: UserName,
-        /// A patient login shows what is kept here and waits for a server that cannot be reached; any other
-        /// one fails.
+        /// A patient login shows what is kept here and waits for a server that cannot be reached; otherwise
+        /// the login fails.
         #[serde(default)]
         patient: bool,
     },
@@ -31,21 +31,21 @@ pub enum Action {
     /// A page of a conversation, oldest first; from the server if it is not kept here.
     History {
         conversation: Conversation,
-        /// The page ends before this message; without one it is the newest page.
+        /// The page ends before this message; without this member it is the newest page.
         #[serde(default)]
         before: Option<Seq>,
-        /// The generation of that message, as it was shown; without one, what counts now is meant.
+        /// The generation of that message, as it was shown; without this member, what counts now.
         #[serde(default)]
         generation: Option<u64>,
         /// The most messages that the page may have.
         #[serde(default = "page")]
         limit: usize,
     },
-    /// The user has seen everything up to `seq`.
+    /// Note that the user has seen everything up to `seq`.
     MarkRead { conversation: Conversation, seq: Seq },
-    /// The user says that somebody's changed account key is right.
+    /// Accept somebody's changed account key, because the user says that it is right.
     Trust { name: UserName },
-    /// Explain what became of a conversation's messages on this machine.
+    /// Explain what happened to a conversation's messages on this machine.
     Why {
         #[serde(default = "Conversation::lobby")]
         conversation: Conversation,
@@ -55,7 +55,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// The conversation, or the user as one, that it is about.
+    /// The conversation that the action is about; a user counts as the conversation with them.
     pub fn subject(&self) -> Option<Conversation> {
         match self {
             Self::Say { to, .. } => Some(to.clone()),
@@ -99,7 +99,7 @@ pub enum Answer {
         messages: Vec<Shown>,
         /// The page begins with the first message of the conversation.
         complete: bool,
-        /// The generations of which it shows something, and why each began.
+        /// The generations that the page shows something of, and why each began.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         ended: Vec<Ended>,
     },
@@ -113,18 +113,18 @@ pub enum Answer {
     },
 }
 
-/// A generation of a conversation that came to its end on this machine, and what became of it.
+/// A generation of a conversation that ended on this machine, and its fate.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Ended {
     /// Its number.
     pub generation: u64,
     /// Why it ended.
     pub reason: Reason,
-    /// When that was noticed.
+    /// The time at which the end was noticed.
     pub noticed: Timestamp,
-    /// The newest `seq` that the server named then.
+    /// The newest `seq` that the server named at that time.
     pub server_last: Seq,
-    /// The newest that this machine had.
+    /// The newest `seq` on this machine at that time.
     pub kept_last: Seq,
     /// The number of its messages that do not fit what the server has and are set aside.
     pub set_aside: u64,

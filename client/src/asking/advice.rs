@@ -44,7 +44,7 @@ pub fn not_found(conversation: &Conversation) -> String {
     }
 }
 
-/// The name that a text is in lower case, if it is one.
+/// The name that a text becomes in lower case, if it becomes one.
 fn lower(text: &str) -> Option<UserName> {
     text.to_ascii_lowercase().parse().ok()
 }
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_have_been_meant_is_named() {
+    fn the_hint_names_the_request_that_may_have_been_meant() {
         let mean = |text: &str| format!("did you mean {text}?");
         for (advice, meant) in [
             (name("Sam"), mean("sam")),

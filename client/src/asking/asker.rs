@@ -11,13 +11,13 @@ use tokio::sync::{mpsc, oneshot};
 use super::action::{Action, Answer};
 use crate::failure::{Explain, Explanation, Failure, Kind};
 
-/// Actions that wait; with more, the face waits.
+/// The most actions that wait; beyond this, the face waits.
 const ACTIONS: usize = 64;
 
 /// The time for which a face without a terminal waits for an absent server.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Where the outcome of an action goes.
+/// The sender for the outcome of an action.
 pub type Answering = oneshot::Sender<Result<Answer, Failure>>;
 
 /// The outcome of an action, which can be waited for.
@@ -40,13 +40,13 @@ impl Future for Outcome {
     }
 }
 
-/// Why an action was not begun, or nobody waits for its end any more.
+/// Why an action was not begun, or its outcome will not come.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum AskError {
     /// Only a guest can do that, and this user is logged in.
     #[error("{}", Refusal::NotNow)]
     LoggedIn(UserName),
-    /// A message waits, and the server was away for too long.
+    /// A message waits in the outbox, and the server was away for too long.
     #[error("message not sent: the server cannot be reached")]
     Unsent,
     /// The client is ending.
@@ -67,7 +67,7 @@ impl Explain for AskError {
     }
 }
 
-/// An action, and where its outcome goes.
+/// An action, and the sender for its outcome.
 pub struct Asked {
     /// The action.
     pub action: Action,
@@ -82,18 +82,18 @@ pub struct Asker {
 }
 
 impl Asker {
-    /// A handle, and the other end for the engine.
+    /// A handle, and the receiving end for the engine.
     pub fn new() -> (Self, mpsc::Receiver<Asked>) {
         let (actions, asked) = mpsc::channel(ACTIONS);
         (Self { actions }, asked)
     }
 
-    /// Has an action done, and waits for its outcome.
+    /// Asks for an action, and waits for its outcome.
     pub async fn ask(&self, action: Action) -> Result<Answer, Failure> {
         self.begin(action).await?.await
     }
 
-    /// Has an action done; its outcome can be waited for later.
+    /// Asks for an action; the outcome can be awaited later.
     pub async fn begin(&self, action: Action) -> Result<Outcome, AskError> {
         let (answer, answered) = oneshot::channel();
         let subject = action.subject();

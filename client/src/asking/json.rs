@@ -15,12 +15,12 @@ use crate::failure::{Explain, Explanation, Failure, Kind};
 /// An action with an id.
 #[derive(Serialize, Deserialize)]
 pub struct Request {
-    /// Any JSON value; it goes back with the response.
+    /// Any JSON value; the response repeats it.
     pub id: Value,
     /// The action.
     #[serde(flatten)]
     pub action: Action,
-    /// The server that it is for, where that is not plain.
+    /// The server that the request is for; needed where that is not obvious.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub server: Option<String>,
 }
@@ -40,7 +40,7 @@ impl Explain for OtherServer {
     }
 }
 
-/// What came of a request: an answer or an error.
+/// The response to a request: an answer or an error.
 #[derive(Serialize, Deserialize)]
 pub struct Response {
     /// The request's id.
@@ -60,16 +60,16 @@ pub struct ErrorObject {
     pub code: String,
     /// For people.
     pub message: String,
-    /// What the user can do about it, for people.
+    /// Advice on what to do about it, for people.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub hint: Option<String>,
-    /// Whether it was refused, rather than failed. Older clients leave it out.
+    /// True if the request was refused, false if it failed. Older clients leave it out.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub refused: bool,
 }
 
 impl Request {
-    /// Reads a line. What is wrong with a request that has an `id` is answered under that id.
+    /// Reads a line. A fault in a request that has an `id` is answered under that id.
     pub fn parse(line: &str) -> Result<Self, Box<Response>> {
         serde_json::from_str(line).map_err(|error| {
             let object: Value = serde_json::from_str(line).unwrap_or_default();
@@ -83,7 +83,7 @@ impl Request {
     }
 }
 
-/// Which member of a request cannot be what it is, as far as that is plain.
+/// Names the member of a request that is wrong, where that can be told.
 fn wrong(request: &Value) -> Option<String> {
     let text = |member: &str| request.get(member).and_then(Value::as_str);
     let name = text("name").filter(|name| name.parse::<UserName>().is_err()).map(advice::name);
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wrong_with_a_request_stands_in_its_hint() {
+    fn the_hint_names_the_member_of_a_request_that_is_wrong() {
         for (line, hint) in [
             (r#"{"id":1,"do":"register","name":"Sam"}"#.to_owned(), "did you mean sam?"),
             (r#"{"id":1,"do":"say","to":"@SAM","text":"x"}"#.to_owned(), "did you mean @sam?"),

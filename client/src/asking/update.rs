@@ -1,4 +1,5 @@
-//! What the engine reports without being asked. A face's [`State`](crate::face::tui::state::State) is made of these.
+//! Reports that the engine sends without being asked. A face's [`State`](crate::face::tui::state::State) is built from
+//! them.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::reading::shown::Shown;
 // Fields without a comment are what their names say.
 #[allow(missing_docs)]
 pub enum Update {
-    /// The connection to the server came, went, or is tried again.
+    /// The connection to the server came, went, or is being retried.
     Connection(Connection),
     /// Something takes a while; the text says what.
     Progress(String),
@@ -20,7 +21,7 @@ pub enum Update {
     LoggedIn { user: UserName, device: DeviceId },
     /// Nobody is logged in any more.
     LoggedOut { reason: Failure },
-    /// How far a conversation goes, and how far it is read.
+    /// The newest message of a conversation, and the last that was read.
     Conversation {
         name: Conversation,
         /// The newest `seq`.
@@ -28,8 +29,8 @@ pub enum Update {
         /// The newest that the user has seen.
         read: Seq,
     },
-    /// The server has something else than what is kept of a conversation, which goes on in a new generation; what does
-    /// not fit is set aside.
+    /// The server's messages differ from what is kept of a conversation, which goes on in a new generation;
+    /// messages that do not fit are set aside.
     Regrouped {
         name: Conversation,
         /// The number of the present generation.
@@ -40,12 +41,12 @@ pub enum Update {
         last: Seq,
         /// The newest that the user has seen.
         read: Seq,
-        /// How many messages are set aside.
+        /// The number of messages that are set aside.
         set_aside: u64,
-        /// The newest of all that is kept, as it stands now.
+        /// The newest of all that is kept, in its present state.
         messages: Vec<Shown>,
     },
-    /// The newest messages of a conversation, ahead of all else that is still being fetched. They come
+    /// The newest messages of a conversation, ahead of everything that is still being fetched. They come
     /// again: in the backlog, or one by one.
     Newest {
         name: Conversation,
@@ -53,24 +54,24 @@ pub enum Update {
         messages: Vec<Shown>,
         /// The newest that the user has seen.
         read: Seq,
-        /// They are judged as they will stay. Otherwise messages before them are missing yet, and only those
+        /// True if the judgement is final. Otherwise messages before them are still missing, and only those
         /// can tell whether these are in their right places.
         settled: bool,
     },
     /// The newest messages of all conversations, by the server's time, after a login.
     Backlog(Vec<Shown>),
-    /// Messages that were told before and are judged anew: a device was revoked.
+    /// Messages that were told before and are judged anew, because a device was revoked.
     Judged(Vec<Shown>),
     /// A message that is new here.
     Message(Box<Shown>),
     /// The messages that wait to be stored by the server.
     Outbox {
-        /// How many there are.
+        /// Their number.
         count: usize,
         /// The newest of them, oldest first.
         newest: Vec<Waiting>,
     },
-    /// A message that waited was refused, and nobody here was waiting for its answer any more. It is not sent again;
+    /// A waiting message was refused, and no face was waiting for its answer any more. It is not sent again;
     /// its text goes back to the user.
     NotSent(Box<NotSent>),
     /// Something the user should know.
@@ -91,7 +92,7 @@ pub enum Connection {
     /// Not connected.
     Offline {
         reason: Failure,
-        /// The time until the next attempt, if there will be one by itself.
+        /// The time until the next automatic attempt, if there will be one.
         retry: Option<Duration>,
     },
 }
@@ -106,7 +107,7 @@ pub struct NotSent {
 }
 
 impl NotSent {
-    /// What the user is told, besides the text.
+    /// The message for the user, besides the text.
     pub fn failure(&self) -> Failure {
         self.reason.clone().of(&format!("a message to {} was not sent", self.to))
     }

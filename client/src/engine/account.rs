@@ -19,20 +19,20 @@ use crate::reading::opening::Opener;
 use crate::reading::shown::Shown;
 use crate::records::{Burnt, Learned, Outgoing, OutgoingBody, OwnChain, Records, RecordsError};
 
-/// Messages that wait to be sent and are shown at most.
+/// The most waiting messages that a face is shown.
 const WAITING_SHOWN: usize = 200;
 
 /// A message on its way, in memory.
 pub(super) struct Sending {
     pub(super) position: i64,
     pub(super) outgoing: Outgoing,
-    /// The number of its command, while an answer is waited for.
+    /// The number of its command, while an answer is pending.
     pub(super) asked: Option<u64>,
     /// Takes the answer; there is none after a restart.
     pub(super) answer: Option<Answering>,
 }
 
-/// A logged-in user; stays when the connection is lost.
+/// A logged-in user. It stays when the connection is lost.
 pub struct Account {
     pub(super) profile: Profile,
     pub(super) records: Records,
@@ -42,11 +42,11 @@ pub struct Account {
     pub(super) revocations: Revocations,
     /// In the order in which they were written.
     pub(super) sending: Vec<Sending>,
-    /// Whether more messages wait than are shown.
+    /// True if more messages wait than are shown.
     pub(super) is_outbox_long: bool,
-    /// Whether the user was told that there are too many conversations.
+    /// True if the user was told that there are too many conversations.
     pub(super) told_of_conversations: bool,
-    /// The backlog was told: what is new after that is told message by message.
+    /// True once the backlog was told: newer messages are told one by one after that.
     pub(super) told: bool,
     /// Messages in the records that no face has heard of yet.
     pub(super) untold: Vec<Shown>,
@@ -54,14 +54,14 @@ pub struct Account {
     pub(super) shown_ahead: HashSet<Conversation>,
     /// Messages that came while others before them were being fetched.
     pub(super) held: HeldMessages,
-    /// Account keys that the user was told of and has not accepted.
+    /// Changed account keys that the user was told of and has not accepted.
     pub(super) suspects: HashMap<UserName, String>,
     pub(super) _door: Door,
     pub(super) _lock: ProfileLock,
 }
 
 impl Account {
-    /// The account with what an earlier run left to send.
+    /// The account, with the messages that an earlier run left to send.
     pub(super) fn new(
         profile: Profile,
         records: Records,
@@ -95,13 +95,13 @@ impl Account {
         })
     }
 
-    /// Notes a key that is not the known one, and says so.
+    /// Notes an account key that differs from the known one, and returns the error that says so.
     pub(super) fn suspect(&mut self, name: &UserName, kid: &str) -> ContactError {
         self.suspects.insert(name.clone(), kid.to_owned());
         ContactError::KeyChanged { name: name.clone(), kid: kid.to_owned() }
     }
 
-    /// The name of a chain of ours.
+    /// The name of one of our own chains.
     fn own_key(&self, name: &Conversation, chain: &str) -> ChainKey {
         ChainKey {
             conversation: name.clone(),
@@ -111,10 +111,10 @@ impl Account {
         }
     }
 
-    /// Our own chain goes on from what was read of it.
+    /// Advances our own chain past what was read of it.
     pub(super) fn advance_own(&mut self, name: &Conversation, learned: &Learned) -> Result<(), RecordsError> {
         for (key, chain) in &learned.chains {
-            // A message that is under way may be refused although it was read here: its answer decides.
+            // A message under way may still be refused although it was read here: its answer decides.
             if *key == self.own_key(name, &key.chain) && !self.is_under_way(key, chain.last_n) {
                 let (n, prev) = (chain.last_n + 1, chain.last_hash.clone());
                 let next = OwnChain { chain: key.chain.clone(), n, prev, void: 0 };
@@ -124,7 +124,7 @@ impl Account {
         Ok(())
     }
 
-    /// Whether the message in this place of a chain of ours was not answered yet.
+    /// True if the message at this place of one of our chains has not been answered yet.
     fn is_under_way(&self, key: &ChainKey, place: u64) -> bool {
         self.sending.iter().map(|sending| &sending.outgoing).any(|outgoing| match &outgoing.body {
             OutgoingBody::Sealed { chain, n, .. } => {
@@ -134,7 +134,7 @@ impl Account {
         })
     }
 
-    /// Our own chain in a conversation, with the counters in it of which we were told that they were refused.
+    /// Our own chain in a conversation, and the counters in it that the server told us it refused.
     pub(super) fn own_refused(
         &self,
         name: &Conversation,
@@ -143,7 +143,7 @@ impl Account {
         Ok(own.map(|own| (self.own_key(name, &own.chain), own.refused())))
     }
 
-    /// The place in our chain that a message has, if it is sealed.
+    /// The place in our chain that a message takes, if it is sealed.
     pub(super) fn burnt(&self, outgoing: &Outgoing) -> Option<Burnt> {
         match &outgoing.body {
             OutgoingBody::Sealed { chain, n, hash, .. } => {
@@ -153,14 +153,14 @@ impl Account {
         }
     }
 
-    /// No answer will come to what was asked on the lost connection.
+    /// Forgets the questions asked on the lost connection: no answers will come.
     pub(super) fn offline(&mut self) {
         for sending in &mut self.sending {
             sending.asked = None;
         }
-        // What is the server's is fetched again.
+        // The messages of others are fetched again.
         self.held.keep_asked();
-        // A new connection brings new knowledge.
+        // On a new connection the accounts are asked for again.
         self.contacts = Contacts::default();
     }
 
@@ -177,7 +177,7 @@ impl Account {
         None
     }
 
-    /// Whether a stored message is the one that was sent.
+    /// True if a stored message is the one that was sent.
     pub(super) fn is_answer(&self, index: usize, message: &Message) -> bool {
         self.sending.get(index).is_some_and(|sending| {
             sending.outgoing.id == message.id
@@ -200,7 +200,7 @@ impl Account {
             .collect()
     }
 
-    /// Whether nothing in this conversation has to be sent before a new message.
+    /// True if nothing else in this conversation has to be sent before a new message.
     pub(super) fn is_next(&self, to: &Conversation) -> bool {
         self.sending.iter().all(|sending| sending.outgoing.to != *to)
     }

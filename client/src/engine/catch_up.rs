@@ -1,6 +1,6 @@
 //! Catching up with the server: after each login, and when something is missing in between. The newest
-//! messages of each conversation are shown first; behind that everything is fetched, judged and kept in
-//! its order, while the engine does what else it is asked.
+//! messages of each conversation are shown first; then everything else is fetched, judged and kept in
+//! order, while the engine goes on with its other work.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::failure::{Explain as _, Failure};
 use crate::link::LinkError;
 use crate::records::Extent;
 
-/// A gap longer than this is not filled by itself: it is fetched backwards, when somebody goes there.
+/// A gap longer than this is not filled automatically: it is fetched backwards when the user scrolls there.
 const LONGEST_GAP: u64 = 20_000;
 
 /// Pages that are fetched and opened ahead of the one that is judged: enough to keep all cores busy.
@@ -36,12 +36,12 @@ pub(super) struct Behind {
     pages: mpsc::Receiver<Fetched>,
     /// Taken from `pages`, and perhaps not opened yet.
     first: Option<Fetched>,
-    /// Ends the task with what it fetches for.
+    /// Stops the task when this is dropped.
     _task: JoinSet<()>,
 }
 
-/// The next page of what is being fetched, opened; nothing at the end. Waits for ever when nothing is
-/// being fetched. It can be given up and waited for again.
+/// The next page being fetched, opened; nothing at the end. Waits for ever when nothing is being
+/// fetched. Safe to cancel and await again.
 pub(super) async fn next_page(behind: &mut Option<Behind>) -> Option<Fetched> {
     let Some(behind) = behind else { return std::future::pending().await };
     if behind.first.is_none() {
@@ -56,7 +56,7 @@ pub(super) async fn next_page(behind: &mut Option<Behind>) -> Option<Fetched> {
 impl Engine {
     /// Begins to fetch what was missed in every conversation.
     pub(super) async fn catch_up(&mut self) -> Result<(), SyncError> {
-        // First, so that what comes is judged by it.
+        // Revocations first, so that what comes is judged by them.
         self.fetch_revocations().await?;
         let Reply::Conversations(heads) = self.ask_online(&Command::Conversations).await? else {
             return Err(LinkError::protocol("it does not say which conversations there are").into());
@@ -66,7 +66,7 @@ impl Engine {
         self.tell_complete().await
     }
 
-    /// With those conversations that are kept here and that the server does not name: it has no message of them.
+    /// Adds the conversations that are kept here and that the server does not name: it has no messages of them.
     fn with_those_left_out(
         &self,
         mut heads: Vec<ConversationHead>,
@@ -110,7 +110,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Says when more was missed than is fetched.
+    /// Says so when more was missed than is fetched automatically.
     async fn tell_of_gap(&mut self, head: &ConversationHead, extent: Option<&Extent>) {
         let ConversationHead { name, last } = head;
         if extent.is_some_and(|extent| last.saturating_sub(extent.last) > LONGEST_GAP) {
@@ -121,8 +121,8 @@ impl Engine {
         }
     }
 
-    /// What has to be fetched of a conversation, if anything. Of one that is new here a login takes the
-    /// newest; who was told what there was gets all that came after that: the whole conversation.
+    /// The part of a conversation that has to be fetched, if any. Of a conversation that is new here, a login takes
+    /// the newest messages; after the backlog was told, all of it is new and is fetched whole.
     fn errand(&mut self, head: ConversationHead, extent: Option<&Extent>) -> Option<Errand> {
         let account = self.account.as_mut()?;
         let ConversationHead { name, last } = head;
@@ -139,12 +139,12 @@ impl Engine {
             return None;
         }
         let whole = extent.is_none() && account.told && last <= LONGEST_GAP;
-        // Once is enough: on a connection that keeps breaking it would keep the rest from coming.
+        // Once is enough: on a connection that keeps breaking, repeating it would hold up the rest.
         let ahead = account.shown_ahead.insert(name.clone());
         Some(Errand { name, last, kept, ahead, whole, count })
     }
 
-    /// Shows what is complete as it is, while the rest is being fetched.
+    /// Shows at once the conversations that are complete, while the rest is being fetched.
     async fn tell_complete(&mut self) -> Result<(), SyncError> {
         let Some(account) = self.account.as_ref().filter(|account| !account.told) else { return Ok(()) };
         for Extent { name, .. } in account.records.extents()? {
@@ -155,12 +155,12 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether something of this conversation is still being fetched.
+    /// True if part of this conversation is still being fetched.
     pub(super) fn is_behind_in(&self, name: &Conversation) -> bool {
         self.behind.as_ref().is_some_and(|behind| behind.names.contains(name))
     }
 
-    /// A page came, or nothing more comes.
+    /// Handles a page that came, or the end of the pages.
     pub(super) async fn hear_page(&mut self, fetched: Option<Fetched>) {
         let Some(Fetched { name, page }) = fetched else { return self.caught_up().await };
         let outcome = match page {
@@ -190,7 +190,7 @@ impl Engine {
         if newest { self.tell_newest(name).await } else { Ok(()) }
     }
 
-    /// One conversation that cannot be fetched does not keep the user from the others.
+    /// Reports a conversation that cannot be fetched; the others go on.
     async fn tolerate(&mut self, name: Conversation, failure: SyncError) {
         self.tell(Update::Notice(format!("{name} was not fetched: {failure}"))).await;
         if let Some(behind) = &mut self.behind {
@@ -198,7 +198,7 @@ impl Engine {
         }
     }
 
-    /// Keeps what has come, and fetches no more.
+    /// Keeps what has come, and stops fetching.
     pub(super) async fn stop_catching_up(&mut self) {
         while self.behind.is_some() {
             let taken = match next_page(&mut self.behind).await {
@@ -213,7 +213,7 @@ impl Engine {
         self.tell_untold().await;
     }
 
-    /// Everything was fetched.
+    /// Finishes catching up: everything was fetched.
     async fn caught_up(&mut self) {
         let Some(Behind { names, failed, .. }) = self.behind.take() else { return };
         if let Err(failure) = self.tell_all().await {
@@ -239,7 +239,7 @@ impl Engine {
         let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
         account.shown_ahead.clear();
         if !std::mem::replace(&mut account.told, true) {
-            // The backlog has it.
+            // The backlog includes them.
             account.untold.clear();
             let backlog = self.backlog()?;
             self.tell(Update::Backlog(backlog)).await;
@@ -267,7 +267,7 @@ impl Engine {
                 None => self.take(&message).await,
             };
             match (outcome, answer) {
-                // Lost again, it is fetched with the others, and known then.
+                // If it is lost again, it is fetched with the others and known then.
                 (Ok(Taken::Later), answer) => self.hold(message, answer),
                 (Err(failure), answer) if failure.is_over() => self.hold(message, answer),
                 (Ok(Taken::Now(shown)), Some(answer)) => self.answer_said(&message, shown, answer),
@@ -277,12 +277,12 @@ impl Engine {
         }
     }
 
-    /// Whether no more messages can be held.
+    /// True if no more messages can be held.
     pub(super) fn holds_too_many(&self) -> bool {
         self.account.as_ref().is_some_and(|account| account.held.is_full())
     }
 
-    /// Keeps a message in mind until what comes before it is there.
+    /// Holds a message until what comes before it has arrived.
     pub(super) fn hold(&mut self, message: Message, answer: Option<Answering>) {
         if let Some(account) = &mut self.account {
             account.held.push(Held { message, answer });

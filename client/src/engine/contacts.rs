@@ -1,4 +1,4 @@
-//! The accounts of others: certificates verified to the root, keys held against what is known.
+//! The accounts of others: certificates verified to the root, keys compared with the known ones.
 
 use std::collections::HashMap;
 
@@ -20,21 +20,21 @@ use crate::records::RecordsError;
 /// Why somebody's account cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ContactError {
-    /// The server did not answer, or said no.
+    /// The server did not answer, or refused.
     #[error(transparent)]
     Link(#[from] LinkError),
-    /// What is known of the account could not be read or written.
+    /// The records of the account could not be read or written.
     #[error(transparent)]
     Records(#[from] RecordsError),
-    /// The account's certificate does not hold.
+    /// The account's certificate is not valid.
     #[error("the account certificate of {name} does not hold: {reason}; nothing was sent")]
     BadAccount {
         /// The name that was asked for.
         name: UserName,
-        /// What is wrong with the certificate.
+        /// The fault in the certificate.
         reason: String,
     },
-    /// The account key is not the one that is known.
+    /// The account key differs from the known one.
     #[error("the account key of {name} has changed; nothing was sent")]
     KeyChanged {
         /// The account's name.
@@ -105,7 +105,7 @@ impl Engine {
         Ok(contact)
     }
 
-    /// The account to seal to. A key that is not the known one stops here until the user says yes.
+    /// The account to seal to. Fails if its key differs from the known one, until the user accepts the new key.
     pub(super) async fn recipient(&mut self, name: &UserName) -> Result<Contact, ContactError> {
         let contact = self.contact(name).await?;
         let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
@@ -119,12 +119,12 @@ impl Engine {
         }
     }
 
-    /// The user says that the key which the server has now is right.
+    /// Accepts the key that the server has now, because the user says that it is right.
     pub(super) async fn trust(&mut self, name: UserName) -> Result<Answer, ContactError> {
         let contact = self.contact(&name).await?;
         let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let pinned = account.records.pin(&name)?;
-        // Only the very key that the user was told of can be accepted.
+        // Only the exact key that the user was told of can be accepted.
         let unchanged = pinned.as_ref() == Some(&contact.kid);
         if pinned.is_some() && !unchanged && account.suspects.get(&name) != Some(&contact.kid) {
             return Err(account.suspect(&name, &contact.kid));

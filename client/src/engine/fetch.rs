@@ -19,26 +19,26 @@ pub(super) struct Errand {
     pub(super) name: Conversation,
     /// The newest `seq` that the server has.
     pub(super) last: Seq,
-    /// The first and the last `seq` that are kept here; nothing when it begins anew.
+    /// The first and the last `seq` that are kept here; nothing when the conversation begins anew.
     pub(super) kept: Option<(Seq, Seq)>,
-    /// Whether the newest page is wanted ahead of what comes before it.
+    /// True if the newest page is wanted ahead of what comes before it.
     pub(super) ahead: bool,
-    /// Whether all is wanted from the beginning, where nothing is kept.
+    /// True if everything from the beginning is wanted when nothing is kept.
     pub(super) whole: bool,
-    /// How many messages are wanted, older ones too.
+    /// The number of messages wanted, counting from the newest.
     pub(super) count: u64,
 }
 
-/// The use of a page to the engine.
+/// The engine's use for a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
-    /// The newest, in the place of whatever is kept.
+    /// The newest messages; they replace what counts so far.
     Anew,
-    /// The newest, to be shown and not kept: there is more before it.
+    /// The newest messages, to be shown but not kept yet: there is more before them.
     Ahead,
-    /// Follows what is kept.
+    /// Messages that follow what is kept.
     Newer,
-    /// Stands before what is kept.
+    /// Messages that stand before what is kept.
     Older,
 }
 
@@ -51,13 +51,13 @@ pub(super) struct Fetched {
 /// A page that came.
 pub(super) struct Page {
     pub(super) part: Part,
-    /// Whether it ends with the newest message there is, and was fetched for that.
+    /// True if the page was fetched as the newest and ends with the newest message of the server.
     pub(super) newest: bool,
     pub(super) opening: Opening,
 }
 
-/// Runs the errands: first the newest page of each, then all that is left of one after the other. Ends
-/// with the connection.
+/// Runs the errands: first the newest page of each, then the rest of each in turn. Ends with the
+/// connection.
 pub(super) async fn fetch(fetcher: Fetcher, mut errands: Vec<Errand>) {
     for errand in &mut errands {
         if fetcher.newest(errand).await.is_err() {
@@ -71,14 +71,14 @@ pub(super) async fn fetch(fetcher: Fetcher, mut errands: Vec<Errand>) {
     }
 }
 
-/// There is no use in going on: the connection or the engine is gone.
+/// Going on is useless: the connection or the engine is gone.
 struct Over;
 
 /// Fetches over a connection and hands the pages on.
 pub(super) struct Fetcher {
     pub(super) requests: Requests,
     pub(super) opener: Arc<Opener>,
-    /// Takes the pages. Its room bounds how far fetching and opening run ahead of the engine.
+    /// Takes the pages. Its capacity bounds how far fetching and opening run ahead of the engine.
     pub(super) pages: mpsc::Sender<Fetched>,
 }
 
@@ -91,13 +91,13 @@ impl Fetcher {
         let Some(mut page) = self.page(errand, HistoryRange::Newest).await? else { return Ok(()) };
         let (Some(first), Some(last)) = (first(&page), last(&page)) else {
             errand.end();
-            return self.fail(errand, "new").await;
+            return self.fail(errand, "newer").await;
         };
         let part = match errand.kept {
             None if anew => Part::Anew,
             None if first <= 1 => Part::Newer,
             Some((_, kept)) if first <= kept.saturating_add(1) => {
-                // The newest that is kept comes again, if it is there: it must be the same.
+                // The newest kept message is fetched again, if the server has it: it must be the same.
                 page.retain(|message| message.seq >= kept);
                 Part::Newer
             }
@@ -111,7 +111,7 @@ impl Fetcher {
 
     async fn rest(&self, mut errand: Errand) -> Result<(), Over> {
         let (mut oldest, mut newest) = errand.kept.unwrap_or((1, 0));
-        // The newest that is kept comes again, once: it must be the same.
+        // The newest kept message is fetched again, once: it must be the same.
         let mut again = u64::from(newest > 0);
         while newest < errand.last {
             let after = newest - std::mem::take(&mut again);
@@ -119,7 +119,7 @@ impl Fetcher {
                 return Ok(());
             };
             let Some(last) = last(&page).filter(|last| *last > newest) else {
-                return self.fail(&errand, "new").await;
+                return self.fail(&errand, "newer").await;
             };
             newest = last;
             self.tell(&errand, Part::Newer, false, page).await?;
@@ -129,7 +129,7 @@ impl Fetcher {
                 return Ok(());
             };
             let Some(first) = first(&page).filter(|first| *first < oldest) else {
-                return self.fail(&errand, "old").await;
+                return self.fail(&errand, "older").await;
             };
             oldest = first;
             self.tell(&errand, Part::Older, false, page).await?;
@@ -137,7 +137,7 @@ impl Fetcher {
         Ok(())
     }
 
-    /// A page, unless the server does not hand it out; then the errand has ended.
+    /// Fetches a page. If the server refuses, the errand ends.
     async fn page(&self, errand: &mut Errand, range: HistoryRange) -> Result<Option<Vec<Message>>, Over> {
         let conversation = errand.name.clone();
         let command = Command::History { conversation, range, limit: HISTORY_PAGE };
@@ -153,7 +153,7 @@ impl Fetcher {
     }
 
     async fn tell(&self, errand: &Errand, part: Part, newest: bool, page: Vec<Message>) -> Result<(), Over> {
-        // It is not opened before there is room for it.
+        // A page is opened only once there is room for it.
         let room = self.pages.reserve().await.map_err(|_| Over)?;
         let page = Ok(Page { part, newest, opening: self.opener.begin(page) });
         room.send(Fetched { name: errand.name.clone(), page });
@@ -161,7 +161,7 @@ impl Fetcher {
     }
 
     async fn fail(&self, errand: &Errand, what: &str) -> Result<(), Over> {
-        let failure = LinkError::Protocol(format!("it does not hand out what is {what} in {}", errand.name));
+        let failure = LinkError::Protocol(format!("it does not hand out {what} messages of {}", errand.name));
         self.send(errand, Err(failure)).await
     }
 
@@ -171,7 +171,7 @@ impl Fetcher {
 }
 
 impl Errand {
-    /// Nothing more is wanted.
+    /// Marks the errand as finished.
     fn end(&mut self) {
         (self.last, self.count) = (0, 0);
     }

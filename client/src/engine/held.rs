@@ -4,17 +4,17 @@ use parlour_protocol::{Body, Message};
 
 use crate::asking::asker::Answering;
 
-/// Messages that are held at most. With more the connection begins anew: then they are fetched as well.
+/// The most messages that are held. With more, the connection begins anew and they are fetched instead.
 const MOST: usize = 10_000;
 
-/// How many bytes they take at most, with the same end: about what [`MOST`] messages of a busy lobby take. With the
-/// longest sealed ones a server could take 600 MB otherwise.
+/// The most bytes that held messages take, with the same consequence: about as much as [`MOST`] messages of a busy
+/// lobby. Without it a server that sends the longest sealed messages could take 600 MB.
 const MOST_BYTES: usize = 16 * 1_024 * 1_024;
 
-/// A message that is taken after those before it.
+/// A message that must wait for those before it.
 pub(super) struct Held {
     pub(super) message: Message,
-    /// Hears when it was taken, if somebody here has sent it.
+    /// Takes the outcome, if somebody here sent the message.
     pub(super) answer: Option<Answering>,
 }
 
@@ -31,18 +31,18 @@ impl HeldMessages {
         self.held.push(held);
     }
 
-    /// Whether no more can be held.
+    /// True if no more can be held.
     pub(super) const fn is_full(&self) -> bool {
         self.held.len() >= MOST || self.bytes >= MOST_BYTES
     }
 
-    /// Lets go of those that nobody here has sent.
+    /// Drops the messages that nobody here has sent.
     pub(super) fn keep_asked(&mut self) {
         self.held.retain(|held| held.answer.is_some());
         self.bytes = self.held.iter().map(|held| bytes(&held.message)).sum();
     }
 
-    /// Takes them out.
+    /// Takes all of them out.
     pub(super) fn take(&mut self) -> Vec<Held> {
         std::mem::take(self).held
     }
@@ -81,7 +81,7 @@ mod tests {
             while !held.is_full() {
                 held.push(Held { message: message(length), answer: None });
             }
-            // The next connection begins with none of those that it will fetch.
+            // The next connection starts without those that it will fetch.
             let (answer, _asked) = tokio::sync::oneshot::channel();
             held.push(Held { message: message(length), answer: Some(answer) });
             assert!(held.is_full());

@@ -18,10 +18,10 @@ use thiserror::Error;
 /// Why a page was not handed out.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum HistoryError {
-    /// What is kept, or what is fetched to it.
+    /// The kept messages, or the fetched ones that join them, could not be had.
     #[error(transparent)]
     Sync(#[from] SyncError),
-    /// Nothing is kept, and the user with whom it would be is not there.
+    /// Nothing is kept, and the other user does not exist or could not be asked about.
     #[error(transparent)]
     Contact(#[from] ContactError),
 }
@@ -58,8 +58,8 @@ impl Engine {
         Ok(merged_by_time(backlog))
     }
 
-    /// A page of what came before `before`, from here or from the server. `generation` is that of the message with
-    /// this `seq`; without it, what counts now is meant.
+    /// A page of the messages before `before`, from here or from the server. `generation` is that of the message with
+    /// this `seq`; if it is `None`, the page comes from what counts now.
     pub(super) async fn history(
         &mut self,
         conversation: Conversation,
@@ -71,7 +71,7 @@ impl Engine {
             return Err(LinkError::Refused(Refusal::NotNow).into());
         }
         let Some(extent) = self.extent(&conversation)? else {
-            // Nothing was said there, or nobody has that name: the server knows.
+            // Nothing was said there, or nobody has that name: only the server can tell.
             if let Conversation::Direct(name) = &conversation {
                 self.contact(name).await?;
             } else if conversation != Conversation::lobby() {
@@ -95,7 +95,7 @@ impl Engine {
         }
         let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let messages = account.records.messages(&conversation, place, limit)?;
-        // What is kept here is better than nothing, whatever the server does.
+        // Kept messages are better than nothing, even if the server fails.
         if let Some(failure) = not_fetched {
             if messages.is_empty() {
                 return Err(failure.into());
@@ -119,7 +119,7 @@ impl Engine {
         Ok(Answer::History { messages, complete, ended })
     }
 
-    /// Fetches older messages until `count` before `end` are kept, or the conversation begins.
+    /// Fetches older messages until `count` before `end` are kept, or the beginning is reached.
     async fn fill(&mut self, name: &Conversation, end: Seq, count: usize) -> Result<(), SyncError> {
         loop {
             let Some(extent) = self.extent(name)? else { return Ok(()) };
@@ -132,7 +132,9 @@ impl Engine {
             let page = account.opener.begin(page).opened().await;
             self.take_older(name, page)?;
             if self.extent(name)?.is_some_and(|now| now.first >= extent.first) {
-                return Err(LinkError::protocol(format!("it does not hand out what is old in {name}")).into());
+                return Err(
+                    LinkError::protocol(format!("it does not hand out older messages of {name}")).into()
+                );
             }
         }
     }
@@ -143,7 +145,7 @@ impl Engine {
         Ok(Answer::Done)
     }
 
-    /// How far a conversation is kept here.
+    /// The extent of what is kept of a conversation.
     pub(super) fn extent(&self, name: &Conversation) -> Result<Option<Extent>, SyncError> {
         let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
         Ok(account.records.extent(name)?)

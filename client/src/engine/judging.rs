@@ -27,7 +27,7 @@ impl Engine {
 /// The revoked devices of some users.
 pub(super) type Revoked = Vec<(UserName, Vec<RevokedDevice>)>;
 
-/// Judges a page in its order, except for what is `known` here already as it is.
+/// Judges a page in order, skipping messages that are `known` here already, unchanged.
 pub(super) fn judged(
     me: &UserName,
     page: &[Opened],
@@ -67,7 +67,7 @@ pub(super) fn judged_newer(
     Ok((shown, learned))
 }
 
-/// Judges a page that others come before which have not been read.
+/// Judges a page whose preceding messages have not been read yet.
 pub(super) fn judged_ahead(
     account: &mut Account,
     name: &Conversation,
@@ -84,13 +84,13 @@ pub(super) fn judged_ahead(
     for shown in &mut shown {
         shown.generation = generation;
     }
-    // What is said from now on follows what we have said already, also when these records are an older
-    // copy and do not know of it.
+    // New messages continue our own chain as read here, even if these records are an older copy that
+    // does not know of it.
     account.advance_own(name, &learned)?;
     Ok(shown)
 }
 
-/// Marks the newest of an older page when its sender's chain does not run on into what is kept.
+/// Marks the newest messages of an older page whose sender's chain does not continue into what is kept.
 pub(super) fn mark_broken(shown: &mut [Shown], broken: &[(ChainKey, u64)]) {
     for (key, missing) in broken {
         let last = shown.iter_mut().rev().find(|shown| shown.from == key.from && shown.verdict.is_believed());
@@ -100,7 +100,7 @@ pub(super) fn mark_broken(shown: &mut [Shown], broken: &[(ChainKey, u64)]) {
     }
 }
 
-/// Marks every message to which the server gives an earlier time than to the one before it.
+/// Marks every message that has an earlier server time than the one before it.
 pub(super) fn mark_times(before: Option<Timestamp>, shown: &mut [Shown]) {
     let mut newest = before;
     for shown in shown {

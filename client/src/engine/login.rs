@@ -1,5 +1,5 @@
-//! `/login`: the profile is taken, the connection made anew with its certificate, and the signature
-//! bound to that connection.
+//! `/login`: takes the profile, connects anew with its certificate, and signs a challenge bound to that
+//! connection.
 
 use parlour_protocol::{Command, Refusal, Reply, UserName, login_transcript};
 
@@ -18,34 +18,34 @@ use crate::profile::{Profile, ProfileError, ProfileLock};
 use crate::records::{Records, RecordsError};
 use thiserror::Error;
 
-/// Why somebody is not logged in, or could not stay so.
+/// Why a user is not logged in, or could not stay logged in.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LoginError {
-    /// Somebody is already.
+    /// A user is logged in already.
     #[error(transparent)]
     Asked(#[from] AskError),
-    /// The keys on this machine.
+    /// The keys on this machine could not be used.
     #[error(transparent)]
     Profile(#[from] ProfileError),
-    /// The root that these keys come from.
+    /// These keys come from another root than the one that was named.
     #[error(transparent)]
     OtherRoot(#[from] OtherRoot),
     /// The device certificate had expired and was not renewed.
     #[error(transparent)]
     Renew(#[from] RenewError),
-    /// The connection, or the server says no.
+    /// The connection failed, or the server refused.
     #[error(transparent)]
     Link(#[from] LinkError),
-    /// The local history.
+    /// The local history could not be read or written.
     #[error(transparent)]
     Records(#[from] RecordsError),
-    /// Fetching and keeping what was said meanwhile.
+    /// Missed messages could not be fetched or kept.
     #[error(transparent)]
     Sync(#[from] SyncError),
 }
 
 impl LoginError {
-    /// What went wrong with the connection, if that is it.
+    /// The failure of the connection, if that is the cause.
     pub(super) const fn link(&self) -> Option<&LinkError> {
         match self {
             Self::Link(error) | Self::Renew(RenewError::Link(error)) | Self::Sync(SyncError::Link(error)) => {
@@ -70,24 +70,24 @@ impl Explain for LoginError {
     }
 }
 
-/// How often a login that is not patient is tried again when the server ends it halfway: about six seconds long.
+/// The number of retries for an impatient login that the server ends halfway: about six seconds in all.
 const TRIES: u32 = 5;
 
-/// A login that is answered when everything was fetched.
+/// A login that is answered once everything has been fetched.
 pub(super) struct Joining {
     pub(super) name: UserName,
     pub(super) patient: bool,
     pub(super) answer: Answering,
-    /// The server has let the user in once.
+    /// True once the server has let the user in.
     accepted: bool,
-    /// How often it was tried again.
+    /// The number of retries so far.
     tries: u32,
 }
 
 impl Joining {
-    /// Whether a new try can mend this. A server that has let the user in, or says goodbye for a reason that passes, is
-    /// there; one that cannot be reached at all is told at once. A patient login is answered meanwhile, and the user
-    /// comes back like one who was logged in.
+    /// True if a retry can help. A server that has let the user in, or that says goodbye for a temporary reason, is
+    /// there; one that cannot be reached at all is reported at once. A patient login is answered meanwhile, and the
+    /// user comes back like one who was logged in.
     fn may_try_again(&self, failure: &LoginError) -> bool {
         let goodbye = matches!(failure.link(), Some(LinkError::Dismissed(_) | LinkError::DismissedAnew(_)));
         !self.patient && self.tries < TRIES && failure.is_absence() && (self.accepted || goodbye)
@@ -95,7 +95,7 @@ impl Joining {
 }
 
 impl Engine {
-    /// Becomes this user. `answer` hears it when everything that was missed is there.
+    /// Logs in as this user. `answer` gets the outcome once everything that was missed has arrived.
     pub(super) async fn login(&mut self, name: UserName, patient: bool, answer: Answering) {
         if let Err(failure) = self.be_nobody() {
             return drop(answer.send(Err(failure.into())));
@@ -113,7 +113,7 @@ impl Engine {
         for damage in damages {
             self.tell(Update::Notice(damage)).await;
         }
-        // From here on the guest's connection is gone; when the login fails there will be a new one.
+        // From here on the guest's connection is gone; if the login fails, a new one is made.
         self.link = None;
         self.joining = Some(Joining { name, patient, answer, accepted: false, tries: 0 });
         if let Err(failure) = self.go_online().await {
@@ -121,7 +121,7 @@ impl Engine {
         }
     }
 
-    /// A login came to nothing, or waits for a better time.
+    /// Handles a login that failed or has to wait.
     pub(super) async fn not_joined(&mut self, mut joining: Joining, failure: LoginError) {
         if joining.may_try_again(&failure) {
             joining.tries += 1;
@@ -140,7 +140,7 @@ impl Engine {
                 self.account = None;
                 self.link = None;
                 self.reconnect.succeeded();
-                // Back to a guest, as far as the server can be reached.
+                // Become a guest again, if the server can be reached.
                 let _ = self.guest().await;
                 Err(failure.into())
             }
@@ -148,18 +148,18 @@ impl Engine {
         let _ = answer.send(outcome);
     }
 
-    /// Shows what is kept here, and tries again later.
+    /// Shows what is kept here, and retries later.
     async fn wait_offline(&mut self, reason: Failure) -> Result<(), SyncError> {
         self.link = None;
         let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
-        // The backlog has it.
+        // The backlog includes them.
         account.untold.clear();
         let user = account.profile.name.clone();
         let device = account.profile.device.device().clone();
         self.tell(Update::LoggedIn { user, device }).await;
         let backlog = self.backlog()?;
         if !backlog.is_empty() {
-            // What comes later is told message by message; with nothing kept, as after any first login.
+            // Later messages are told one by one. With nothing kept, they come as after any first login.
             if let Some(account) = &mut self.account {
                 account.told = true;
             }
@@ -193,7 +193,7 @@ impl Engine {
         let pin = self.setup.pin_of(profile)?;
         let tls = Tls::new(&pin, Some(profile), self.setup.clock)?;
         let connecting = Update::Connection(Connection::Connecting { server: server.clone() });
-        // Not `self.tell`, which would borrow all of the engine.
+        // `self.tell` would borrow all of the engine.
         let _ = self.updates.send(connecting).await;
         let mut link = Link::open(&server, &self.setup.broker, &tls, true).await?;
         let signature = profile

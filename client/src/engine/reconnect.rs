@@ -1,5 +1,5 @@
-//! The end of a connection, coming back after it, and sending again what the server could not store: later each time,
-//! and not all clients at once.
+//! The end of a connection, reconnecting, and sending again what the server could not store: after growing pauses,
+//! randomized so that not all clients come at once.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub(super) struct Reconnect {
 }
 
 impl Reconnect {
-    /// Plans the next try; returns how long until then: twice as long each time, give or take half.
+    /// Plans the next try and returns the time until then: twice as long each time, give or take half.
     pub(super) fn again(&mut self) -> Duration {
         let doubled = SHORTEST.saturating_mul(1_u32 << self.tries.min(10)).min(LONGEST);
         let pause = doubled.mul_f64(rand::random_range(0.5..1.5));
@@ -32,22 +32,22 @@ impl Reconnect {
         pause
     }
 
-    /// Nothing is planned any more.
+    /// Resets the plan after a success.
     pub(super) fn succeeded(&mut self) {
         *self = Self::default();
     }
 
-    /// Whether a try is planned.
+    /// True if a try is planned.
     pub(super) const fn is_planned(&self) -> bool {
         self.at.is_some()
     }
 
-    /// What was planned is done now.
+    /// Starts the planned try, which is no longer pending.
     pub(super) const fn begin(&mut self) {
         self.at = None;
     }
 
-    /// Waits until the planned try; for ever when none is planned.
+    /// Waits until the planned try, or for ever if none is planned.
     pub(super) async fn due(&self) {
         match self.at {
             Some(at) => tokio::time::sleep_until(at).await,
@@ -57,7 +57,7 @@ impl Reconnect {
 }
 
 impl Engine {
-    /// Tries to be online again.
+    /// Tries to get back online.
     pub(super) async fn come_back(&mut self) {
         self.reconnect.begin();
         if self.account.is_none() {
@@ -68,13 +68,13 @@ impl Engine {
         }
     }
 
-    /// The connection is over. A user comes back, unless the server has said that this must not be.
+    /// Handles a lost connection. A user reconnects, unless the server has forbidden it.
     pub(super) async fn lost(&mut self, failure: LinkError) {
         let comes_back = failure.explain().kind != Kind::Barred;
         self.end(failure.into(), comes_back).await;
     }
 
-    /// Being online as the user came to nothing. That is tried again where it can help.
+    /// Handles a failure to come online as the user, and plans a retry where one can help.
     pub(super) async fn not_online(&mut self, failure: LoginError) {
         let comes_back = failure.passes();
         self.end(failure, comes_back).await;
@@ -94,13 +94,13 @@ impl Engine {
         }
     }
 
-    /// Plans to be online again, and says why and when.
+    /// Plans to come online again, and says why and when.
     pub(super) async fn come_back_later(&mut self, failure: LoginError) {
         let retry = Some(self.reconnect.again());
         self.tell(Update::Connection(Connection::Offline { reason: failure.into(), retry })).await;
     }
 
-    /// Lets go of the connection; what has come over it is kept.
+    /// Drops the connection, but keeps what has come over it.
     async fn disconnect(&mut self, failure: &LoginError) {
         self.has_expired |= failure.link() == Some(&LinkError::Dismissed(Farewell::CertificateExpired));
         self.link = None;

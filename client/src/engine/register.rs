@@ -1,4 +1,4 @@
-//! `/register`: keys are made, certified, checked and kept.
+//! `/register`: makes keys, has them certified, checks the certificates and keeps all of it.
 
 use parlour_protocol::{Command, Refusal, Reply, UserName};
 
@@ -12,7 +12,7 @@ use crate::link::LinkError;
 use crate::profile::{Pending, ProfileError};
 use thiserror::Error;
 
-/// What to do about a folder in the place of a profile that is none.
+/// The hint for a folder that stands where a profile should be but is none.
 const OCCUPIED: &str = "nothing in it is overwritten: put back what is missing in it from a copy, or register another \
     name; a name that was taken once is not given again";
 
@@ -25,7 +25,7 @@ pub enum RegisterError {
     /// There is no connection as a guest.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// The server did not answer, or said no.
+    /// The server did not answer, or refused.
     #[error(transparent)]
     Link(#[from] LinkError),
     /// The keys could not be made or kept, or the certificates do not fit them.
@@ -50,7 +50,7 @@ impl Engine {
         if self.setup.profiles.has(&name) {
             return Err(LinkError::Refused(Refusal::UserExists).into());
         }
-        // Nothing is overwritten, so do not take a name whose keys would have no place.
+        // Keys are never overwritten, so a name whose folder is taken is not registered.
         let path = self.setup.profiles.of(&name);
         if path.exists() {
             let (reason, hint) = ("is there already".to_owned(), OCCUPIED.to_owned());
@@ -78,7 +78,7 @@ impl Engine {
                 Ok(Answer::Registered { name })
             }
             Ok(_) => Err(LinkError::protocol("it does not say whether the name is ours").into()),
-            // The keys stay, whatever the server says: if the name was ours all the same, they are all there is.
+            // The keys stay even if the server refuses: if the name was ours all the same, they are all there is.
             Err(failure) => Err(failure.into()),
         }
     }

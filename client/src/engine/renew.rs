@@ -17,13 +17,13 @@ use thiserror::Error;
 /// Why the device certificate was not renewed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RenewError {
-    /// The connection, or the server says no.
+    /// The connection failed, or the server refused.
     #[error(transparent)]
     Link(#[from] LinkError),
-    /// The certificate that came does not fit the profile, or could not be kept.
+    /// The new certificate does not fit the profile, or could not be kept.
     #[error(transparent)]
     Profile(#[from] ProfileError),
-    /// The root that this profile comes from.
+    /// The profile comes from another root than the one that was named.
     #[error(transparent)]
     OtherRoot(#[from] OtherRoot),
 }
@@ -39,7 +39,7 @@ impl Explain for RenewError {
 }
 
 impl Engine {
-    /// Renews over the live connection, past half of the certificate's time.
+    /// Renews over the live connection, once half of the certificate's time has passed.
     pub(super) async fn renew_in_time(&mut self) {
         let now = self.setup.clock.now().as_seconds();
         let due = self.account.as_ref().is_some_and(|account| account.profile.is_past_half(now));
@@ -61,8 +61,8 @@ impl Engine {
         self.take_renewed(reply)
     }
 
-    /// Renews as a guest when the certificate has expired, by the clock here or by the server's, since it would not be
-    /// let in; also shortly before, so that it does not expire on the way.
+    /// Renews as a guest if the certificate has expired, by the clock here or by the server's, because the server would
+    /// not let it in; also shortly before, so that it does not expire on the way.
     pub(super) async fn renew_if_expired(&mut self) -> Result<(), RenewError> {
         const ON_THE_WAY: i64 = 60;
         let now = self.setup.clock.now().as_seconds();

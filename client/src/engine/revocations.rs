@@ -1,4 +1,4 @@
-//! Revocations: what the TTP signed is kept for good and judged by; what the server merely says is not believed.
+//! Revocations: what the TTP signed is kept for good and used in judging; the server's bare word is not believed.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,32 +12,33 @@ use crate::link::LinkError;
 use crate::reading::shown::Shown;
 use crate::records::{Records, RecordsError};
 
-/// Users of whom the server says without proof that a device was revoked; with more, it is flooding us.
+/// The most users about whom the server may claim a revocation without proof; beyond this, it is flooding us.
 const UNPROVED: usize = 1_000;
 
-/// The revocations that were proved, and what was said about others.
+/// The proved revocations, and the claims without proof.
 pub(super) struct Revocations {
     of: HashMap<UserName, Vec<RevokedDevice>>,
     /// Their numbers.
     numbers: HashSet<u64>,
-    /// Users whose devices the server calls revoked without proof; it is said once for each.
+    /// Users whose devices the server calls revoked without proof; each is reported once.
     unproved: HashSet<UserName>,
-    /// What the user was told: that the server cannot show revocations, that one of a number is withheld.
+    /// The warnings that the user has seen: `None` that the server cannot show revocations, a number that the server
+    /// withholds that one.
     told: HashSet<Option<u64>>,
 }
 
-/// A revocation as the server tells it, beside its statement.
+/// A revocation as the server claims it, beside its statement.
 pub(super) struct Claimed<'a> {
     pub(super) user: &'a UserName,
     pub(super) device: &'a DeviceId,
     pub(super) time: Timestamp,
-    /// Where it is told.
+    /// Its number in the TTP's list, if the server gives one.
     pub(super) number: Option<u64>,
     pub(super) statement: Option<&'a str>,
 }
 
 impl Claimed<'_> {
-    /// Whether the statement says the same.
+    /// True if the statement says the same.
     fn agrees(&self, signed: &SignedRevocation) -> bool {
         let same = (&signed.name, &signed.device, signed.time) == (self.user, self.device, self.time);
         same && self.number.is_none_or(|number| number == signed.number)
@@ -45,7 +46,7 @@ impl Claimed<'_> {
 }
 
 impl Revocations {
-    /// Those that are kept.
+    /// The revocations that are kept.
     pub(super) fn kept(records: &Records) -> Result<Self, RecordsError> {
         let mut revocations = Self {
             of: HashMap::new(),
@@ -72,10 +73,10 @@ impl Revocations {
 }
 
 impl Engine {
-    /// Asks for the revocations that are not known yet. A server that cannot tell them keeps nobody from reading.
+    /// Asks for the revocations that are not known yet. If the server cannot list them, the user can still read.
     ///
-    /// The newest known one is asked for once more: when it does not come again, the TTP was set back and may have
-    /// given known numbers to other revocations, and so all are asked for.
+    /// The newest known one is requested once more: if it does not come again, the TTP was set back and may have
+    /// reused known numbers for other revocations, and so all are requested.
     pub(super) async fn fetch_revocations(&mut self) -> Result<(), SyncError> {
         let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let mut after = account.records.revocations_known()?.saturating_sub(1);
@@ -114,7 +115,7 @@ impl Engine {
         }
     }
 
-    /// Whether a statement says what is known already.
+    /// True if the same revocation is known already.
     fn is_kept(&self, statement: Option<&String>) -> Result<bool, SyncError> {
         let Some(signed) = statement.and_then(|statement| self.verify_statement(statement)) else {
             return Ok(false);
@@ -123,7 +124,7 @@ impl Engine {
         Ok(account.records.knows_revocation(&signed)?)
     }
 
-    /// Takes a page of statements after the number `after`; returns the number of the last one that holds.
+    /// Takes a page of statements after the number `after`, and returns the number of the last valid one.
     async fn take_statements(&mut self, statements: &[String], after: u64) -> Result<u64, SyncError> {
         let mut reached = after;
         for statement in statements {
@@ -144,8 +145,8 @@ impl Engine {
         Ok(reached)
     }
 
-    /// Takes what the server tells of one device; what it does not prove is said once and changes nothing.
-    /// Returns whether it was proved and is new.
+    /// Takes the server's claim about one device. A claim without proof is reported once and changes nothing.
+    /// Returns true if it was proved and is new.
     pub(super) async fn take_claim(&mut self, claimed: Claimed<'_>) -> Result<bool, SyncError> {
         let signed = claimed.statement.and_then(|statement| self.verify_statement(statement));
         if let Some(signed) = signed.filter(|signed| claimed.agrees(signed)) {
@@ -168,7 +169,7 @@ impl Engine {
         Ok(false)
     }
 
-    /// A device was revoked just now, as the server says.
+    /// Handles the server's claim that a device was revoked just now.
     pub(super) async fn hear_revocation(&mut self, claimed: Claimed<'_>) {
         let (user, device) = (claimed.user.clone(), claimed.device.clone());
         match self.take_claim(claimed).await {
@@ -184,7 +185,7 @@ impl Engine {
         SignedRevocation::verify(statement, root, self.setup.clock.now().as_seconds()).ok()
     }
 
-    /// Keeps a revocation for good, and judges again what is kept of the device's messages. Returns whether it is new.
+    /// Keeps a revocation for good, and judges the kept messages of the device again. Returns true if it is new.
     async fn remember_revocation(&mut self, signed: &SignedRevocation) -> Result<bool, SyncError> {
         let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let Account { profile, records, revocations, .. } = account;
@@ -202,7 +203,7 @@ impl Engine {
         Ok(true)
     }
 
-    /// Tells the new verdicts of messages that are kept.
+    /// Reports the new verdicts on kept messages.
     pub(super) async fn tell_judged(&mut self, judged: Vec<Shown>) {
         let Some(account) = &mut self.account else { return };
         for changed in &judged {

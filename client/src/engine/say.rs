@@ -1,4 +1,4 @@
-//! Saying something: kept first, sealed when it is its turn, sent until the server has it.
+//! Sending a message: it is kept first, sealed in its turn, and sent until the server has it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -24,7 +24,7 @@ use crate::records::{Outgoing, OutgoingBody, OwnChain, RecordsError};
 /// Why a message was not sent.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SayError {
-    /// The connection, or the server says no.
+    /// The connection failed, or the server refused.
     #[error(transparent)]
     Link(#[from] LinkError),
     /// The outbox.
@@ -33,10 +33,10 @@ pub enum SayError {
     /// The recipient's account.
     #[error(transparent)]
     Contact(ContactError),
-    /// It could not be sealed.
+    /// The message could not be sealed.
     #[error("a key could not be used: {0}")]
     Seal(String),
-    /// The server has no room for it. It waits here, and is sent again by itself.
+    /// The server has no room for it. It waits here, and is sent again automatically.
     #[error("the server cannot store it now")]
     PutOff,
 }
@@ -65,7 +65,7 @@ impl Explain for SayError {
 }
 
 impl Engine {
-    /// Takes a message on; `answer` hears when it is stored, or why it is not.
+    /// Accepts a message; `answer` gets the outcome once it is stored or has failed.
     pub(super) async fn say(&mut self, to: Conversation, text: &SafeText, answer: Answering) {
         let id = MessageId::v7(self.setup.clock.now(), rand::random());
         let outgoing = match self.compose(id, to, text).await {
@@ -85,13 +85,13 @@ impl Engine {
         self.send_again().await;
     }
 
-    /// Sends what waits, also what the server could not store a while ago.
+    /// Sends waiting messages, including those that the server could not store earlier.
     pub(super) async fn send_again(&mut self) {
         self.resend.begin();
         self.send_waiting().await;
     }
 
-    /// A new message as it is kept. When it is its turn at once it is sealed now, and kept once.
+    /// Makes a new message to be kept. If its turn has come, it is sealed right away and written only once.
     async fn compose(
         &mut self,
         id: MessageId,
@@ -103,7 +103,7 @@ impl Engine {
         let body = match &to {
             Conversation::Direct(name) if self.link.is_some() && account.is_next(&to) => {
                 match self.seal(id, name.clone(), text).await {
-                    // The connection was lost meanwhile: it is sealed when it is sent.
+                    // The connection was lost meanwhile: the message is sealed when it is sent.
                     Err(failure) if failure.is_over() => OutgoingBody::Text(text.to_owned()),
                     sealed => sealed?,
                 }
@@ -136,7 +136,7 @@ impl Engine {
         Ok(())
     }
 
-    /// The command for a message; a private one is sealed now, if it was not before.
+    /// The command for a message; a private one is sealed now, unless it is sealed already.
     async fn post(&mut self, index: usize) -> Result<Post, SayError> {
         let outgoing = self
             .account
@@ -158,7 +158,7 @@ impl Engine {
         Ok(Post { to: outgoing.to, id: Some(outgoing.id), body })
     }
 
-    /// Keeps the envelope of a waiting message, so that it is sent as the same bytes each time.
+    /// Keeps the envelope of a waiting message, so that the same bytes are sent each time.
     fn keep_sealed(&mut self, index: usize, body: OutgoingBody) -> Result<Body, SayError> {
         let OutgoingBody::Sealed { jwe, .. } = &body else { return Err(LinkError::Lost.into()) };
         let envelope = sealed(jwe)?;
@@ -214,7 +214,7 @@ impl Engine {
         })
     }
 
-    /// An answer came; only messages are waited for here.
+    /// Handles an answer; only answers to messages come here.
     pub(super) async fn hear_reply(&mut self, number: u64, reply: Result<Reply, Refusal>) {
         let Some(account) = &self.account else { return };
         let Some(index) = account.sending.iter().position(|sending| sending.asked == Some(number)) else {
@@ -239,8 +239,8 @@ impl Engine {
         self.send_waiting().await;
     }
 
-    /// The server could not store a message. It stays in the outbox, and with it what comes after it in its
-    /// conversation; whoever waits for that hears of it.
+    /// Keeps a message that the server could not store in the outbox, with those after it in its conversation, and
+    /// tells the waiting face.
     fn put_off(&mut self, index: usize) {
         let Some(account) = &mut self.account else { return };
         let Some(sending) = account.sending.get_mut(index) else { return };
@@ -248,20 +248,20 @@ impl Engine {
         let to = sending.outgoing.to.clone();
         for sending in account.sending.iter_mut().filter(|sending| sending.outgoing.to == to) {
             if let Some(answer) = sending.answer.take() {
-                // A face that does not wait any more does not need to know.
+                // A face that no longer waits does not need to know.
                 let _ = answer.send(Err(SayError::PutOff.into()));
             }
         }
         self.resend.again();
     }
 
-    /// The server has it.
+    /// Takes a message out of the outbox: the server has it.
     async fn stored(&mut self, index: usize, message: Message) {
-        // What others said before it comes first.
+        // Earlier messages of others are taken first.
         let taken = self.take(&message).await;
         let Some(account) = &mut self.account else { return };
         if taken.as_ref().is_err_and(SyncError::is_over) {
-            // It stays in the outbox: sent again on the next connection, it is answered as it was now.
+            // It stays in the outbox: the next connection sends it again and gets the same answer.
             if let Some(sending) = account.sending.get_mut(index) {
                 sending.asked = None;
             }
@@ -288,11 +288,11 @@ impl Engine {
         }
     }
 
-    /// Tells who said it that a message is stored and taken.
+    /// Tells the face that sent it that a message is stored and taken.
     pub(super) fn answer_said(&self, message: &Message, shown: Option<Box<Shown>>, answer: Answering) {
         let said = match shown {
             Some(message) => Ok(Answer::Said { message }),
-            // Fetched before its answer came.
+            // It was fetched before its answer came.
             None => self.kept(message).map_err(Failure::from),
         };
         let _ = answer.send(said);
@@ -310,7 +310,7 @@ impl Engine {
             })
     }
 
-    /// A message will not be sent. The counter of a sealed one is burnt: the server may have it, and can deliver it.
+    /// Gives up a message. The counter of a sealed one is used up: the server may have the message, and can deliver it.
     async fn give_up(&mut self, index: usize, failure: SayError) {
         let Some(account) = &mut self.account else { return };
         let Some(sending) = account.sending.get(index) else { return };
@@ -318,7 +318,7 @@ impl Engine {
         let marked = match account.records.give_up_outgoing(sending.position, burnt.as_ref()) {
             Ok(marked) => marked,
             Err(failure) => {
-                // It stays, with its counter, and is sent again as it is: no other message may get that counter.
+                // It stays, with its counter, and is sent again unchanged: no other message may get that counter.
                 self.put_off(index);
                 return self.tell(Update::Notice(format!("the outbox: {failure}"))).await;
             }

@@ -1,4 +1,4 @@
-//! What becomes of what is kept of a conversation when the server has something else: it is set aside, never deleted.
+//! Setting aside kept messages when the server has something else for a conversation. They are never deleted.
 //! See [`records::generations`](crate::records::Generation).
 
 use parlour_protocol::{Conversation, Refusal, Seq};
@@ -12,12 +12,12 @@ use crate::link::LinkError;
 use crate::reading::opening::Opened;
 use crate::records::{Extent, Generation, Parent, Reason};
 
-/// The generations that `/why` tells of at most, the newest of them.
+/// The most generations that `/why` lists, newest first.
 const TOLD: usize = 50;
 
 impl Engine {
-    /// What is kept of a conversation does not fit what the server has: a new generation begins with the newest page,
-    /// after the newest message in it that both have.
+    /// Begins a new generation, because what is kept of a conversation does not fit what the server has. It begins with
+    /// the newest page, after the newest message in it that both have.
     pub(super) async fn begin_anew(
         &mut self,
         name: &Conversation,
@@ -38,11 +38,10 @@ impl Engine {
             None => first == ended.last + 1,
         };
         if is_newest {
-            // After damage nothing counts, and the server's messages simply come again.
+            // After damage nothing counts, and the server's messages are simply fetched again.
             if ended.last > 0 {
-                let notice = format!(
-                    "the server named another number of messages of {name} than it has: nothing is missing here"
-                );
+                let notice =
+                    format!("the server named a wrong number of messages of {name}: nothing is missing here");
                 self.tell(Update::Notice(notice)).await;
             }
             return self.keep_newer(ended, page, false).await;
@@ -50,18 +49,18 @@ impl Engine {
         if ended.begins > ended.last
             && let Some(parent) = parent.filter(|parent| parent.last > ended.last)
         {
-            // What was set aside before counts again.
+            // Messages that were set aside before count again.
             let adopted = account.records.adopt(&ended, parent)?;
             self.tell_regrouped(&adopted).await?;
             return self.keep_newer(adopted, page, false).await;
         }
         if parent.is_none() && ended.last == 0 {
-            // Nothing that counts was kept.
+            // No message that counts was kept.
             return self.keep_newer(ended.emptied(first), page, true).await;
         }
         if account.records.begins_too_often(&ended, now)? {
             let failure =
-                format!("it has other messages of {name} again and again, and nothing of it is taken now");
+                format!("it has other messages of {name} again and again; none of them are taken now");
             return Err(LinkError::Protocol(failure).into());
         }
         let reason = if last < ended.last {
@@ -84,8 +83,8 @@ impl Engine {
         self.keep_newer(begun, page, false).await
     }
 
-    /// The server says that it has no message of a conversation: all that counted is set aside, under a new
-    /// generation without messages. Not when it says so too often: then what is kept stays as it is.
+    /// Sets aside everything that counted, under a new generation without messages: the server says that it has no
+    /// message of this conversation. If it says so too often, what is kept stays as it is.
     pub(super) async fn set_all_aside(&mut self, ended: &Extent) -> Result<(), SyncError> {
         let now = self.setup.clock.now();
         let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
@@ -109,7 +108,7 @@ impl Engine {
         self.tell(Update::Notice(notice)).await;
     }
 
-    /// Messages that should follow what is kept; the first may be the newest that is kept, once more.
+    /// Takes messages that should follow what is kept; the first may be the newest kept message once more.
     pub(super) async fn take_following(
         &mut self,
         name: &Conversation,
@@ -129,8 +128,8 @@ impl Engine {
         self.take_newer(name, page).await
     }
 
-    /// What comes first of a page in a generation without messages may be what was set aside before: then it counts
-    /// again. Takes that out of the page.
+    /// Makes the first messages of a page count again if they were set aside before, and takes them out of the page.
+    /// Used in a generation without messages.
     pub(super) async fn have_again(
         &mut self,
         extent: Extent,
@@ -148,7 +147,7 @@ impl Engine {
     }
 
     async fn tell_regrouped(&mut self, extent: &Extent) -> Result<(), SyncError> {
-        // What was not told yet is told as what it was.
+        // Untold messages are reported in the generation in which they came.
         self.tell_untold().await;
         let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let set_aside = account.ended(extent)?.iter().map(|ended| ended.set_aside).sum();
@@ -158,7 +157,7 @@ impl Engine {
         Ok(())
     }
 
-    /// What happened to what is kept of a conversation.
+    /// The history of what is kept of a conversation: its generations, and what was refused and delivered.
     pub(super) fn why(&self, conversation: Conversation) -> Result<Answer, SyncError> {
         let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let Some(extent) = account.records.extent(&conversation)? else {
@@ -169,7 +168,7 @@ impl Engine {
 }
 
 impl super::Account {
-    /// The generations of a conversation that came to their end, newest first, as a face tells of them.
+    /// The ended generations of a conversation, newest first, in the form that a face shows.
     pub(super) fn ended(&self, extent: &Extent) -> Result<Vec<Ended>, SyncError> {
         let path = self.records.path(extent)?;
         let mut next = (extent.begins, extent.parent.is_some());

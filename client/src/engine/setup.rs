@@ -10,30 +10,30 @@ use crate::link::LinkError;
 use crate::link::trust::RootPin;
 use crate::profile::{Profile, ProfileError, ProfileLock, Profiles};
 
-/// Settled before anything is connected.
+/// Settings that are fixed before the client connects.
 #[derive(Debug, Clone)]
 pub struct Setup {
     /// The server that was named; without one, each profile knows its own.
     pub server: Option<ServerAddress>,
     /// The root that was named, by file or invitation; without one, each profile knows its own.
     pub pin: Option<RootPin>,
-    /// The root in the current folder, for guests of a server on this machine who named none; or why it cannot be
-    /// trusted.
+    /// The root in the current folder, for guests of a server on this machine who named none; or the reason not to
+    /// trust it.
     pub local_pin: Option<Result<RootPin, ProfileError>>,
     /// The keys on this machine.
     pub profiles: Profiles,
-    /// Whether nobody named these keys: they were found in the current folder, and are for servers on this machine
-    /// alone. Any folder can hold keys, and what it was unpacked from is not known.
+    /// True if these keys were found in the current folder and not named by the user. They are used only for servers on
+    /// this machine: any folder can hold keys, and nobody knows what it was unpacked from.
     pub found_here: bool,
     /// The bytes that a public conversation may take on this machine.
     pub history_bytes: u64,
     /// The time, which tests can shift.
     pub clock: Clock,
-    /// Does for the client what it may not do itself.
+    /// Does for the client what the confined client may not do itself.
     pub broker: Broker,
 }
 
-/// A server, and the root that it is known by.
+/// A server, and the root that its certificate must come from.
 #[derive(Debug, Clone)]
 pub struct Home {
     /// The server's address.
@@ -42,7 +42,7 @@ pub struct Home {
     pub pin: RootPin,
 }
 
-/// Why it is not known which root a guest trusts.
+/// Why a guest has no root to trust.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum HomeError {
     /// None is known.
@@ -74,7 +74,7 @@ impl Explain for OtherRoot {
 }
 
 impl Setup {
-    /// Where a guest connects to who has used no profile yet.
+    /// The server for a guest who has used no profile yet.
     pub fn guest_server(&self) -> ServerAddress {
         let here = || ServerAddress { host: "localhost".to_owned(), port: DEFAULT_PORT };
         self.server.clone().or_else(|| Some(self.only_home()?.server)).unwrap_or_else(here)
@@ -95,7 +95,7 @@ impl Setup {
         Ok(Home { server, pin })
     }
 
-    /// Whether a guest trusts a root that nobody named.
+    /// True if a guest trusts a root that nobody named.
     pub fn is_found_here(&self, pin: &RootPin) -> bool {
         let named = self.pin.is_some() || (self.server.is_none() && self.only_home().is_some());
         !named && self.local_pin.as_ref().is_some_and(|local| local.as_ref() == Ok(pin))
@@ -124,7 +124,7 @@ impl Setup {
         !self.found_here || server.is_loopback()
     }
 
-    /// An error when nobody named these keys and their server is elsewhere.
+    /// Returns an error if nobody named these keys and their server is on another machine.
     pub fn check_found(&self, profile: &Profile) -> Result<(), ProfileError> {
         let server = self.server_of(profile);
         if self.is_allowed(&server) {
@@ -141,7 +141,7 @@ impl Setup {
         })
     }
 
-    /// An error when another root was named than the one that a user's keys come from.
+    /// Returns an error if the root that was named is not the one that the user's keys come from.
     pub fn check_pin(&self, name: &UserName) -> Result<(), OtherRoot> {
         let root = self.profiles.home_of(name).map(|(_, root)| root.fingerprint());
         match (&self.pin, root) {
@@ -150,8 +150,8 @@ impl Setup {
         }
     }
 
-    /// The server and root of a user whose keys are here, as far as the profile says them: as a guest, too,
-    /// its user turns to no other.
+    /// The server and root of a user whose keys are here, as far as the profile names them. The user goes to no other
+    /// server, even as a guest.
     pub fn home_of(&self, name: &UserName) -> Option<Home> {
         let (server, root) = self.profiles.home_of(name)?;
         let server = self.server.clone().unwrap_or(server);
@@ -159,12 +159,12 @@ impl Setup {
         Some(Home { server, pin })
     }
 
-    /// Where this user connects to.
+    /// The server that this user connects to.
     pub fn server_of(&self, profile: &Profile) -> ServerAddress {
         self.server.clone().unwrap_or_else(|| profile.server.clone())
     }
 
-    /// Which root this user trusts: the one of the keys, which must be the one that was named.
+    /// The root that this user trusts: the one of the keys, which must also be the one that was named.
     pub fn pin_of(&self, profile: &Profile) -> Result<RootPin, OtherRoot> {
         match &self.pin {
             Some(pin) if pin.fingerprint() != profile.root.fingerprint() => {

@@ -35,19 +35,19 @@ impl Explain for SyncError {
     }
 }
 
-/// Messages that are kept and not told; with more, those are told before what is fetched after them.
+/// The most kept messages that are not told yet; beyond this, they are told before more is fetched.
 const UNTOLD: usize = 1_000;
 
 /// The fate of a message that came.
 pub(super) enum Taken {
-    /// It is kept. Nothing is told of one that was known.
+    /// It is kept. Nothing is shown of a message that was known.
     Now(Option<Box<Shown>>),
-    /// Others come before it, which are being fetched.
+    /// Earlier messages are missing and are being fetched.
     Later,
 }
 
 impl Engine {
-    /// A message came live, or as the answer to one of ours.
+    /// Takes a message that came live, or as the answer to one of ours.
     pub(super) async fn take(&mut self, message: &Message) -> Result<Taken, SyncError> {
         let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let name = message.conversation(&account.profile.name);
@@ -62,7 +62,7 @@ impl Engine {
         let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let opened = account.opener.open(message.clone());
         if self.behind.is_some() {
-            // Seen at once; whatever does not fit shows when it is taken.
+            // It is shown at once; a misfit shows when it is taken.
             self.tell_ahead(&name, &[opened]).await?;
             return Ok(Taken::Later);
         }
@@ -70,7 +70,7 @@ impl Engine {
             Some(last) if seq <= last && self.knows(&name, message)? => return Ok(Taken::Now(None)),
             Some(last) if seq == last + 1 => self.take_newer(&name, vec![opened]).await,
             None if seq == 1 => self.take_newer(&name, vec![opened]).await,
-            // What was said before it is fetched first. Or in its place we have another one: the server
+            // The messages before it are fetched first. Or we have another message in its place: the server
             // has lost some, and goes on from there.
             _ => {
                 self.fetch_missed(vec![ConversationHead { name, last: seq }]).await?;
@@ -85,26 +85,26 @@ impl Engine {
         outcome.map(|()| Taken::Now(own.map(Box::new)))
     }
 
-    /// How many conversations more can be kept.
+    /// The number of conversations that can still be added.
     pub(super) fn room_for_conversations(&self) -> Result<u64, SyncError> {
         let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
         Ok(account.records.room_for_conversations()?)
     }
 
-    /// Says, once, that there are more conversations than are kept.
+    /// Says, once, that there are more conversations than can be kept.
     pub(super) async fn leave_conversation_out(&mut self) {
         let Some(account) = &mut self.account else { return };
         if !std::mem::replace(&mut account.told_of_conversations, true) {
             let notice = format!(
-                "there are more than {CONVERSATIONS} conversations: what is said in further ones is not kept or \
+                "there are more than {CONVERSATIONS} conversations: messages in further ones are neither kept nor \
                  shown here"
             );
             self.tell(Update::Notice(notice)).await;
         }
     }
 
-    /// Whether a message that has its place among what is kept is what is kept there. What is older than all that is
-    /// kept is known as well.
+    /// True if a message equals the one kept in its place. A message older than everything that is kept counts as
+    /// known too.
     pub(super) fn knows(&self, name: &Conversation, message: &Message) -> Result<bool, SyncError> {
         let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
         Ok(account.records.message(name, message.seq)?.is_none_or(|kept| kept.id == message.id))
@@ -121,10 +121,10 @@ impl Engine {
         }
     }
 
-    /// Says why a message was not taken, if it was not.
+    /// Reports the failure if a message was not taken.
     pub(super) async fn tell_not_taken(&mut self, outcome: Result<Taken, SyncError>) {
         match outcome {
-            // What was lost is fetched by its `seq` after the next login.
+            // A lost message is fetched by its `seq` after the next login.
             Err(failure) if !failure.is_over() => {
                 self.tell(Update::Notice(format!("a message was not taken: {failure}"))).await;
             }
@@ -132,7 +132,7 @@ impl Engine {
         }
     }
 
-    /// Tells what was kept and not told, merged by the server's time; nothing before the backlog.
+    /// Tells kept messages that were not told yet, merged by the server's time; nothing before the backlog.
     pub(super) async fn tell_untold(&mut self) {
         let Some(account) = self.account.as_mut().filter(|account| account.told) else { return };
         for shown in merged_by_time(std::mem::take(&mut account.untold)) {
@@ -140,7 +140,7 @@ impl Engine {
         }
     }
 
-    /// Shows the newest that is kept of a conversation, while others are still being fetched.
+    /// Shows the newest kept messages of a conversation, while others are still being fetched.
     pub(super) async fn tell_newest(&mut self, name: &Conversation) -> Result<(), SyncError> {
         let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let messages = account.records.messages(name, None, BACKLOG)?;
@@ -149,8 +149,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Shows messages that cannot be kept yet, since others before them are still being fetched. They are
-    /// judged by what is known, and again when they are taken in their turn.
+    /// Shows messages that cannot be kept yet, because earlier ones are still being fetched. They are
+    /// judged by what is known now, and again when they are taken in their turn.
     pub(super) async fn tell_ahead(&mut self, name: &Conversation, page: &[Opened]) -> Result<(), SyncError> {
         let me = self.me().cloned().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let Some(first) = page.first().map(|opened| opened.message.seq) else { return Ok(()) };
@@ -163,7 +163,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Tells how far each conversation goes and is read.
+    /// Tells the newest and the last read message of each conversation.
     pub(super) async fn tell_extents(&mut self) -> Result<(), SyncError> {
         let extents = self.account.as_ref().map(|account| account.records.extents()).transpose()?;
         for Extent { name, last, read, .. } in extents.unwrap_or_default() {
@@ -172,7 +172,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Messages that follow what is kept.
+    /// Takes messages that follow what is kept.
     pub(super) async fn take_newer(
         &mut self,
         name: &Conversation,
@@ -185,8 +185,8 @@ impl Engine {
         }
     }
 
-    /// Keeps messages that follow what is kept. `anew` when nothing is, perhaps because it was damaged: then they are
-    /// judged as if nothing had been read.
+    /// Keeps messages that follow what is kept. `anew` is true if nothing is kept, perhaps because of damage: then they
+    /// are judged as if nothing had been read.
     pub(super) async fn keep_newer(
         &mut self,
         extent: Extent,
@@ -200,7 +200,7 @@ impl Engine {
         let account = self.account.as_mut().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let (mut shown, learned) = judged_newer(account, &extent, &page, &revoked, anew)?;
         extent.last = shown.last().map_or(extent.last, |shown| shown.seq);
-        // What the user wrote on this or another device, the user has seen.
+        // A user has seen her own messages, whichever device wrote them.
         if let Some(own) = shown.iter().rev().find(|shown| shown.from == me) {
             extent.read = extent.read.max(own.seq);
         }
@@ -210,7 +210,7 @@ impl Engine {
         let judged = account.records.keep(&extent, &shown, &learned)?;
         account.advance_own(&extent.name, &learned)?;
         let notices = account.records.take_notices();
-        // Before the backlog was told, that has them.
+        // A backlog that is still to be told will include them.
         if account.told {
             account.untold.extend(shown);
         }
@@ -228,10 +228,10 @@ impl Engine {
         let me = self.me().cloned().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let Some(extent) = self.extent(name)? else { return Ok(()) };
         let Some(first) = page.first().map(|opened| opened.message.seq) else {
-            return Err(LinkError::protocol(format!("it does not hand out what is old in {name}")).into());
+            return Err(LinkError::protocol(format!("it does not hand out older messages of {name}")).into());
         };
         continuous(&page, name, &me, first)?;
-        // What was kept before a gap may have been joined to it meanwhile.
+        // Messages from before a gap may have been joined to the rest meanwhile.
         page.retain(|opened| opened.message.seq < extent.first);
         let Some(last) = page.last().map(|opened| opened.message.seq) else { return Ok(()) };
         if last + 1 != extent.first {
@@ -239,7 +239,7 @@ impl Engine {
         }
         let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let oldest = account.records.oldest_generation(&extent)?;
-        // What only a later generation has is kept once more: no generation goes on from a later one.
+        // Messages that only a later generation has are kept once more: no generation goes on from a later one.
         let parent = account.records.find_kept(&extent, places(&page))?;
         let parent = parent.filter(|parent| parent.generation < oldest);
         page.retain(|opened| parent.is_none_or(|parent| opened.message.seq > parent.last));
@@ -253,7 +253,7 @@ impl Engine {
         mark_broken(&mut shown, &broken);
         let before = parent.map(|parent| account.records.message_of(name, parent.generation, parent.last));
         let before = before.transpose()?.flatten().map(|before| before.time);
-        // The one after the page may run backwards only beside it.
+        // Only beside this page does it show whether the message after it runs backwards in time.
         let next = account.records.message_of(name, oldest, extent.first)?;
         shown.extend(next);
         mark_times(before, &mut shown);
@@ -262,8 +262,8 @@ impl Engine {
     }
 }
 
-/// A page must be of its conversation and without gaps: otherwise the server has dropped, moved or
-/// invented something, and nothing of it is taken.
+/// Checks that a page is of its conversation and without gaps: otherwise the server has dropped, moved or
+/// invented messages, and none of the page is taken.
 pub(super) fn continuous(
     page: &[Opened],
     name: &Conversation,
@@ -289,7 +289,7 @@ pub(super) fn merged_by_time(shown: Vec<Shown>) -> Vec<Shown> {
             (*newest, shown)
         })
         .collect();
-    // Stable: those of one conversation never change places.
+    // The sort is stable: messages of one conversation never change places.
     timed.sort_by_key(|(time, _)| *time);
     timed.into_iter().map(|(_, shown)| shown).collect()
 }

@@ -138,7 +138,7 @@ impl Rows {
         }
     }
 
-    /// What is wider than a row goes in character by character.
+    /// Adds a grapheme wider than a row character by character.
     fn push_parts(&mut self, grapheme: &str) {
         if grapheme.chars().nth(1).is_none() {
             return self.push("?");

@@ -5,12 +5,12 @@ use thiserror::Error;
 
 use crate::failure::{Explain, Explanation, Kind};
 
-/// Why nothing came of a connection, or of a command over it.
+/// Why a connection, or a command over it, failed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 // Each variant's text says what its fields are.
 #[allow(missing_docs)]
 pub enum LinkError {
-    /// The server says no.
+    /// The server refused.
     #[error("{0}")]
     Refused(Refusal),
     /// The server cannot be reached.
@@ -31,14 +31,14 @@ pub enum LinkError {
     /// The connection was lost before the answer came.
     #[error("the connection was lost before the answer came")]
     Lost,
-    /// The server said more than can be kept here until it is handled.
+    /// The server sent more than can be kept here until it is handled.
     #[error("the server sent more at once than this client keeps in memory")]
     Flooded,
     /// There is no connection now.
     #[error("not connected to the server")]
     NotConnected,
-    /// What the server says is not the protocol.
-    #[error("the server says something that is not understood: {0}")]
+    /// The server does not follow the protocol.
+    #[error("the server does not follow the protocol: {0}")]
     Protocol(String),
     /// The server closed the connection and said why.
     #[error("the server closed the connection: {0}")]
@@ -49,7 +49,7 @@ pub enum LinkError {
 }
 
 impl LinkError {
-    /// What the server says is not the protocol.
+    /// The error for a server that does not follow the protocol.
     pub fn protocol(what: impl Into<String>) -> Self {
         Self::Protocol(what.into())
     }
@@ -62,9 +62,9 @@ impl Explain for LinkError {
             Self::Unreachable { .. } => Explanation::new("unreachable", Kind::Unreachable)
                 .hint("is the server running, and is this its address?"),
             Self::Untrusted { .. } => Explanation::new("untrusted", Kind::Broken)
-                .hint("nothing was sent to it; ask the one who runs the server for an invitation"),
+                .hint("nothing was sent to it; ask the person who runs the server for an invitation"),
             Self::NoRoot => Explanation::new("no_root", Kind::Broken).hint(
-                "start with an invitation (parlour://...), or with --ca FILE from the one who runs the server",
+                "start with an invitation (parlour://...), or with --ca FILE from the person who runs the server",
             ),
             Self::Address(_) => Explanation::new("usage", Kind::Broken),
             Self::Key(_) => Explanation::new("key", Kind::Broken),

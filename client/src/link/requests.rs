@@ -1,4 +1,4 @@
-//! Commands that are sent over a link, and those who wait for their answers.
+//! Commands sent over a link, and the parts of the client that wait for their answers.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,20 +11,20 @@ use tokio::time::timeout;
 
 use super::{ANSWER, LinkError};
 
-/// Those who wait for an answer, by its number; `None` when the connection is over.
+/// The waiters by the number of their answer; `None` when the connection is over.
 type Expected = Arc<Mutex<Option<HashMap<u64, Waiter>>>>;
 
 /// A part of the client that waits for an answer.
 pub(super) enum Waiter {
-    /// The owner of the link, who hears it in its place among events.
+    /// The owner of the link, who gets the answer in its order among the events.
     Reader,
-    /// A task beside it.
+    /// A task beside the owner.
     Other(Answering),
 }
 
 type Answering = oneshot::Sender<Result<Reply, Refusal>>;
 
-/// Asks over a link beside its owner.
+/// A handle for asking over a link, for tasks beside its owner.
 #[derive(Clone)]
 pub struct Requests {
     next_id: Arc<AtomicU64>,
@@ -33,7 +33,7 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// Sends its lines through `out`.
+    /// A handle that sends its lines through `out`.
     pub(super) fn new(out: mpsc::Sender<String>) -> Self {
         Self {
             // Number 0 is for answers to pings, which nobody waits for.
@@ -48,7 +48,7 @@ impl Requests {
         let (answer, answered) = oneshot::channel();
         let id = self.next_id();
         self.expect(id, Waiter::Other(answer))?;
-        // When it cannot be sent the reading side sees the end as well, and knows why.
+        // If it cannot be sent, the reading side sees the end as well, and knows why.
         let _ = self.send(id, command).await;
         match timeout(ANSWER, answered).await {
             Ok(Ok(reply)) => reply.map_err(LinkError::Refused),
@@ -67,7 +67,7 @@ impl Requests {
         Ok(())
     }
 
-    /// Takes out the one who waits for this answer, if it was asked for and did not come yet.
+    /// Takes out the waiter for this answer, if the answer was asked for and has not come yet.
     pub(super) fn waiter(&self, id: u64) -> Option<Waiter> {
         self.expected.lock().unwrap_or_else(PoisonError::into_inner).as_mut()?.remove(&id)
     }

@@ -1,4 +1,4 @@
-//! Which root a client trusts, and the client's side of TLS built on it. There is exactly one root, and
+//! The root that a client trusts, and the client's side of TLS built on it. There is exactly one root, and
 //! no way past a mismatch.
 
 use std::path::Path;
@@ -17,7 +17,7 @@ use super::LinkError;
 use crate::clock::Clock;
 use crate::profile::{Profile, ProfileError};
 
-/// What identifies the one root.
+/// The pin that identifies the one root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RootPin {
     /// The root itself.
@@ -44,15 +44,15 @@ impl RootPin {
     }
 }
 
-/// Settings for one connection, and where the root is found after the handshake.
+/// Settings for one connection, and the place where the root is found after the handshake.
 pub struct Tls {
-    /// For tokio-rustls.
+    /// The configuration for tokio-rustls.
     pub config: Arc<ClientConfig>,
     verifier: Arc<PinnedRoot>,
 }
 
 impl Tls {
-    /// Settings that trust `pin` alone; with a profile its device certificate is presented.
+    /// Settings that trust `pin` alone; with a profile, its device certificate is presented.
     pub fn new(pin: &RootPin, profile: Option<&Profile>, clock: Clock) -> Result<Self, LinkError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let verifier = Arc::new(PinnedRoot::new(pin, Arc::clone(&provider)));
@@ -81,12 +81,12 @@ impl Tls {
     }
 }
 
-/// Verifies a server's certificate to the pinned root, as RFC 5280 and the name in it demand.
+/// Verifies a server's certificate up to the pinned root, as RFC 5280 demands, and the name in it.
 #[derive(Debug)]
 struct PinnedRoot {
     pin: Fingerprint,
     provider: Arc<CryptoProvider>,
-    /// The root: known before, or found in a server's chain.
+    /// The root: known beforehand, or found in a server's chain.
     found: Mutex<Option<RootCertificate>>,
 }
 
@@ -99,7 +99,7 @@ impl PinnedRoot {
         Self { pin: pin.fingerprint(), provider, found: Mutex::new(found) }
     }
 
-    /// The pinned root, from before or from this chain.
+    /// The pinned root, known beforehand or from this chain.
     fn root(&self, intermediates: &[CertificateDer<'_>]) -> Result<RootCertificate, rustls::Error> {
         let known = self.found.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(root) = known {
@@ -129,7 +129,7 @@ impl ServerCertVerifier for PinnedRoot {
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider))
                 .build()
                 .map_err(|error| rustls::Error::General(error.to_string()))?;
-        // The root itself is no link of the chain below it.
+        // The chain below the root does not include the root itself.
         let below: Vec<CertificateDer<'_>> =
             intermediates.iter().filter(|der| der.as_ref() != root.der()).cloned().collect();
         let verified = verifier.verify_server_cert(end_entity, &below, server_name, ocsp_response, now)?;

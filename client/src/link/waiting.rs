@@ -1,16 +1,16 @@
-//! What comes while an answer is waited for.
+//! Lines that arrive while the client waits for an answer.
 
 use std::collections::VecDeque;
 
 use super::Heard;
 use super::LinkError;
 
-/// How many bytes of lines are kept while an answer is waited for. A server queues 256 KiB for a session before it
-/// takes it for a slow reader, and an answer is waited for half a minute at most; so an honest one, however busy,
-/// stays far below. Above it the connection is over.
+/// The most bytes of lines that are kept while an answer is pending. A server queues 256 KiB for a session before it
+/// counts it as a slow reader, and an answer takes half a minute at most; so an honest server, however busy,
+/// stays far below. Beyond this the connection ends.
 const WAITING_BYTES: usize = 16 * 1_024 * 1_024;
 
-/// What came while an answer was waited for, in its order.
+/// The lines that came while an answer was pending, in order.
 #[derive(Default)]
 pub(super) struct Waiting {
     heard: VecDeque<(Heard, usize)>,
@@ -18,7 +18,7 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// Keeps something for later. With more than can be kept the connection is over.
+    /// Keeps a line for later. If that is more than can be kept, the connection ends.
     pub(super) fn keep(&mut self, heard: Heard, bytes: usize) -> Result<(), LinkError> {
         if self.bytes.saturating_add(bytes) > WAITING_BYTES {
             return Err(self.close(LinkError::Flooded));
@@ -28,7 +28,7 @@ impl Waiting {
         Ok(())
     }
 
-    /// After what is kept, this ends the connection.
+    /// Ends the connection once the kept lines have been read.
     pub(super) fn close(&mut self, failure: LinkError) -> LinkError {
         self.heard.push_back((Heard::Closed(failure.clone()), 0));
         failure
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_comes_while_an_answer_is_waited_for_is_bounded_in_bytes() {
+    fn lines_that_come_while_an_answer_is_pending_are_bounded_in_bytes() {
         let event = || {
             let (user, device) = ("erik".parse().unwrap(), "0123456789abcdef".parse().unwrap());
             Heard::Event(Event::Revoked {
@@ -65,7 +65,7 @@ mod tests {
         for _ in 0..fit {
             waiting.keep(event(), line).unwrap();
         }
-        // What was handled makes room again.
+        // Handling a line makes room again.
         assert!(matches!(waiting.next(), Some(Heard::Event(_))));
         waiting.keep(event(), line).unwrap();
         assert_eq!(waiting.keep(event(), line), Err(LinkError::Flooded));

@@ -26,9 +26,9 @@ pub struct Chain {
     /// The place of that message; older versions kept none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_place: Option<Place>,
-    /// The newest before it that counts, which it is held against if the last one was refused. Two are enough: a sender
-    /// seals nothing before it knows what became of its last message, and the next one lists that if it was refused. So
-    /// no message of an honest sender calls more than the last one refused.
+    /// The newest message before it that counts; it is used for comparison if the last one was refused. Two are enough:
+    /// a sender seals nothing before it knows the fate of its last message, and the next one lists that if it was
+    /// refused. So no message of an honest sender calls more than the last one refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Taken>,
     /// Counters of messages that were refused and have not been delivered.
@@ -69,9 +69,9 @@ pub struct ChainKey {
     pub chain: String,
 }
 
-/// Where chains are remembered while messages are judged in the order of their `seq`.
+/// The memory for chains while messages are judged in the order of their `seq`.
 pub trait Chains {
-    /// What was seen of this chain.
+    /// The part of this chain that was seen.
     fn seen(&self, key: &ChainKey) -> Option<Chain>;
     /// True if any chain of this device was seen in this conversation.
     fn knows_device(&self, conversation: &Conversation, from: &UserName, device: &DeviceId) -> bool;
@@ -82,7 +82,7 @@ pub trait Chains {
     fn skips(&self, key: &ChainKey) -> bool;
     /// True if this is a chain of our own device, which was told that the message with this counter was refused.
     fn told_refused(&self, key: &ChainKey, n: u64) -> bool;
-    /// Remembers how far a chain was seen.
+    /// Remembers the state of a chain.
     fn remember(&mut self, key: ChainKey, chain: Chain);
     /// Remembers that the message in this place was refused, as its sender says later.
     fn refuse(&mut self, place: Place);
@@ -122,7 +122,7 @@ fn begin(key: &ChainKey, message: &Believed, place: Place, skips: bool, chains: 
     let verdict = match message.predecessor() {
         None if known => Verdict::Restarted,
         None => Verdict::Good,
-        // What came before was not read here, so nothing can be said about it.
+        // The messages before it were not read here, so nothing can be said about them.
         Some(_) if is_unread => Verdict::Good,
         Some(n) => Verdict::Gap { missing: n + 1 },
     };
@@ -155,7 +155,7 @@ fn go_on(
         return bad("replayed: its place in the sender's chain was taken already");
     }
     let predecessor = message.predecessor();
-    // What this message calls refused does not count any more.
+    // Messages that this one calls refused do not count any more.
     let (counting, refused): (Vec<Taken>, Vec<Taken>) =
         seen.taken().partition(|taken| predecessor.is_some_and(|n| taken.n <= n));
     let newest = counting.into_iter().next();
@@ -172,7 +172,7 @@ fn go_on(
     }
     let mut listed = seen.refused;
     listed.push((seen.last_n + 1).max(message.n - message.void)..message.n);
-    // After what was not read the chain begins with this one: what comes before it is held against that.
+    // After an unread part the chain begins with this message: what comes before it is compared with that.
     let (first_n, first_prev, first_void) = if skips {
         (message.n, message.prev.clone(), message.void)
     } else {

@@ -4,16 +4,16 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-/// The most runs that are remembered: what a hostile sender can make us keep for one chain. The oldest go first; a
-/// message of theirs that is delivered after that is shown as replayed.
+/// The most runs that are remembered, which bounds what a hostile sender can make us keep for one chain. The oldest
+/// go first; a message of theirs that is delivered later is shown as a replay.
 pub(crate) const RUNS: usize = 256;
 
-/// Counters in ascending order, as runs of which each has its first and its last.
+/// Counters in ascending order, as runs with a first and a last counter each.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Counters(Vec<(u64, u64)>);
 
 impl Counters {
-    /// True if there are none.
+    /// True if there are no counters.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -33,14 +33,14 @@ impl Counters {
         self.bound();
     }
 
-    /// Adds those of others that are greater than `after`, and so than all of these.
+    /// Adds those counters of `others` that are greater than `after`, and so greater than all of these.
     pub fn append(&mut self, others: &Self, after: u64) {
         for (first, last) in &others.0 {
             self.push((*first).max(after + 1)..last + 1);
         }
     }
 
-    /// Takes one out.
+    /// Removes a counter.
     pub fn remove(&mut self, counter: u64) {
         let Some(index) = self.0.iter().position(|(first, last)| (*first..=*last).contains(&counter)) else {
             return;
@@ -69,7 +69,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn they_are_a_set(
+        fn counters_behave_like_a_set(
             steps in prop::collection::vec((0..4_u64, 0..5_u64), 0..40),
             removed in prop::collection::vec(0..100_u64, 0..60),
         ) {

@@ -1,5 +1,5 @@
-//! Judges messages that were opened, one after the other in the order of their `seq`: whether the device
-//! was revoked, whether anything is missing before. What does not fit is shown as what it is, never dropped.
+//! Judges opened messages one after the other in the order of their `seq`: was the device revoked, is a message
+//! missing before it? A misfit is shown as what it is, never dropped.
 
 use parlour_protocol::limits::CLOCK_TOLERANCE_MS;
 use parlour_protocol::{Body, Conversation, RevokedDevice, Timestamp, UNKNOWN_CONTENT, UserName};
@@ -67,7 +67,7 @@ pub fn judge(me: &UserName, opened: &Opened, revoked: &[RevokedDevice], chains: 
     }
 }
 
-/// What is inside, unless its device had been revoked when it signed.
+/// The content, unless its device had been revoked when it signed.
 fn believed<'a>(inside: Option<&'a Inside>, revoked: &[RevokedDevice]) -> Result<&'a Believed, &'a str> {
     let believed = inside.ok_or("altered: not opened")?.as_ref().map_err(String::as_str)?;
     let withdrawn = |revoked: &RevokedDevice| {

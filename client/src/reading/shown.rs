@@ -1,4 +1,4 @@
-//! A message as a user sees it: its text, and how far it can be believed.
+//! A message as a user sees it: its text, and the client's verdict on it.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ pub struct Shown {
     pub signed: Option<Timestamp>,
     /// Its text; `None` if that must not be believed.
     pub text: Option<String>,
-    /// How far it can be believed.
+    /// The verdict on it.
     pub verdict: Verdict,
     /// True if the server gives it an earlier time than the message before it.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -84,7 +84,7 @@ pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// How far a message can be believed.
+/// The degree to which a message can be believed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Verdict {

@@ -1,5 +1,5 @@
-//! How many conversations are kept, and what a public one may take on the disk. The oldest messages go when it is more: the server has them, and
-//! anyone in the channel. What is private never goes by itself.
+//! The bounds on the number of conversations that are kept, and on the disk space of a public one. Beyond it the oldest
+//! messages go: the server has them, and so has anyone in the channel. Private messages are never removed for space.
 
 use parlour_protocol::{Conversation, Seq};
 use rusqlite::params;
@@ -9,26 +9,26 @@ use super::{Extent, Kind, Records, RecordsError, sqlite};
 /// The bytes that a public conversation may take, unless the user says otherwise.
 pub const PUBLIC_BYTES: u64 = 64 * 1_024 * 1_024;
 
-/// Conversations that are kept at most. A server can invent any number of them; a person who has more hears that the
-/// newest are left out.
+/// The most conversations that are kept. A server can invent any number of them; a user who really has more is told
+/// that the newest are left out.
 pub const CONVERSATIONS: u64 = 1_000;
 
-/// What a message takes besides its content.
+/// The bytes that a message takes besides its content.
 pub(super) const ROW: u64 = 64;
 
-/// The newest messages stay in any case: a login shows them.
+/// The newest messages that always stay, because a login shows them.
 const STAY: u64 = 100;
 
-/// Rows that are looked at together.
+/// Rows that are read together.
 const STEP: usize = 256;
 
 impl Records {
-    /// Sets how many bytes a public conversation may take.
+    /// Sets the bytes that a public conversation may take.
     pub const fn bound_public(&mut self, bytes: u64) {
         self.public_bytes = bytes;
     }
 
-    /// How many conversations more can be kept.
+    /// The number of conversations that can still be added.
     pub fn room_for_conversations(&self) -> Result<u64, RecordsError> {
         let count = "SELECT count(*) FROM facts WHERE kind = ?1";
         let count = self
@@ -39,13 +39,13 @@ impl Records {
         Ok(CONVERSATIONS.saturating_sub(count))
     }
 
-    /// What the user has to know of what was left out. It is said once for each conversation.
+    /// Takes the notices about what was left out. Each conversation causes one.
     pub fn take_notices(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notices)
     }
 
-    /// Keeps how far a conversation is known, after so many bytes more; takes its oldest messages out when it has too
-    /// many. Returns what the user has to know of that.
+    /// Stores the extent of a conversation that has grown by `more` bytes, and removes its oldest messages if it
+    /// takes too many. Returns a notice for the user in that case.
     pub(super) fn bounded(&self, extent: &Extent, more: u64) -> Result<Option<String>, RecordsError> {
         let mut extent = extent.clone();
         let bytes = match extent.bytes {
@@ -77,7 +77,7 @@ impl Records {
         self.connection.query_row(sum, params![tag, ROW], |row| row.get(0)).map_err(sqlite)
     }
 
-    /// Takes out the oldest until an eighth is free, so that it is not done for each message.
+    /// Removes the oldest messages until an eighth of the space is free, so that this is not done for each new message.
     fn without_oldest(&self, mut extent: Extent) -> Result<Extent, RecordsError> {
         let tag = self.conversation_tag(&extent.name);
         let mut bytes = self.bytes_of(&extent.name)?;

@@ -1,4 +1,4 @@
-//! The chains that are remembered, as a judge sees them while it reads a page.
+//! The remembered chains, in the form that a judge needs while it reads a page.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use super::{Extent, Kind, Records, RecordsError};
 use crate::reading::chain::{Chain, ChainKey, Chains, Place};
 use crate::reading::shown::{Shown, is_default};
 
-/// Our own chain in a conversation: what the next message will follow.
+/// Our own chain in a conversation: the state that the next message continues.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct OwnChain {
     /// 16 random bytes in base64url.
@@ -26,20 +26,20 @@ pub struct OwnChain {
 }
 
 impl OwnChain {
-    /// The counters of the messages that were refused since one was not.
+    /// The counters of the messages that were refused since the last one that was not.
     pub(crate) const fn refused(&self) -> Range<u64> {
         self.n.saturating_sub(self.void)..self.n
     }
 
-    /// True if a message can still list all that were refused.
+    /// True if a message can still list all refused ones.
     pub(crate) const fn can_go_on(&self) -> bool {
         self.void <= VOID_COUNTERS
     }
 }
 
-/// One of our messages that was refused, after it had got its place in a chain.
+/// One of our messages that was refused after it had taken its place in a chain.
 pub(crate) struct Burnt {
-    /// Its chain, as readers name it.
+    /// Its chain, by the name that readers use.
     pub(crate) key: ChainKey,
     /// Its counter.
     pub(crate) n: u64,
@@ -47,10 +47,10 @@ pub(crate) struct Burnt {
     pub(crate) hash: String,
 }
 
-/// What a page taught.
+/// The knowledge gained from a page.
 #[derive(Debug, Default)]
 pub struct Learned {
-    /// Chains, and how far each was seen.
+    /// Chains, and the part of each that was seen.
     pub chains: Vec<(ChainKey, Chain)>,
     /// The places of messages that were refused, as their senders say in the page.
     pub refused: Vec<Place>,
@@ -65,29 +65,29 @@ impl Learned {
     }
 }
 
-/// Chains that do not run on, and how many messages are missing.
+/// Chains that do not continue, and the number of messages missing from each.
 pub(crate) type Broken = Vec<(ChainKey, u64)>;
 
-/// Chains as they were before a page, with what the page adds. What is read newer than all that is
-/// kept continues the kept chains; what is read older begins anew, and is then joined to them.
+/// Chains as they were before a page, with what the page adds. A page newer than everything that is
+/// kept continues the kept chains; an older page starts its own, which are then joined to them.
 pub struct PageChains<'a> {
-    /// `None` for a page older than all that is kept.
+    /// `None` for a page older than everything that is kept.
     records: Option<&'a Records>,
     /// The generation that the page is kept under.
     generation: u64,
     from_beginning: bool,
-    /// Whether messages between what is kept and the page were not read yet.
+    /// True if messages between the kept ones and the page have not been read yet.
     skips: bool,
-    /// Whether that is so for chains that were seen in earlier generations alone.
+    /// True if the same holds for chains that were seen only in earlier generations.
     is_apart: bool,
     learned: HashMap<ChainKey, Chain>,
     refused: Vec<Place>,
-    /// Our own chain, and the counters in it of which we were told that they were refused.
+    /// Our own chain, and the counters in it that the server told us it refused.
     own: Option<(ChainKey, Range<u64>)>,
 }
 
 impl<'a> PageChains<'a> {
-    /// For a page that follows what is kept of a conversation.
+    /// The chains for a page that follows what is kept of a conversation.
     pub fn newer(records: &'a Records, extent: &Extent) -> Self {
         Self {
             records: Some(records),
@@ -99,7 +99,7 @@ impl<'a> PageChains<'a> {
         }
     }
 
-    /// For a page in front of what is kept. `from_beginning` when it is the first of the conversation.
+    /// The chains for a page in front of what is kept. `from_beginning` if it is the first of the conversation.
     pub fn older(from_beginning: bool) -> Self {
         Self {
             records: None,
@@ -113,18 +113,18 @@ impl<'a> PageChains<'a> {
         }
     }
 
-    /// For a page that is read before what lies between it and what is kept. What it teaches is not kept.
+    /// The chains for a page that is read before the messages between it and the kept ones. Nothing of it is kept.
     pub fn ahead(records: &'a Records, generation: u64) -> Self {
         Self { records: Some(records), generation, skips: true, ..Self::older(false) }
     }
 
-    /// With our own chain, and the counters in it of which we were told that they were refused.
+    /// The same, with our own chain and the counters in it that the server told us it refused.
     #[must_use]
     pub(crate) fn with_own(self, own: Option<(ChainKey, Range<u64>)>) -> Self {
         Self { own, ..self }
     }
 
-    /// What the page taught, as far as it was read.
+    /// The knowledge gained from the page so far.
     pub(crate) fn learned(self) -> Learned {
         Learned { chains: self.learned.into_iter().collect(), refused: self.refused }
     }
@@ -133,7 +133,7 @@ impl<'a> PageChains<'a> {
 impl Chains for PageChains<'_> {
     fn seen(&self, key: &ChainKey) -> Option<Chain> {
         let learned = self.learned.get(key).cloned();
-        // Records that cannot be read are as good as none: the message then shows as a gap.
+        // Records that cannot be read are treated as empty: the message then shows as a gap.
         learned.or_else(|| {
             let records = self.records?;
             let kept = records.chain(key, self.generation).ok().flatten();
@@ -182,12 +182,12 @@ impl Chains for PageChains<'_> {
 }
 
 impl Records {
-    /// A chain as it was seen in one generation.
+    /// A chain as seen in one generation.
     fn chain(&self, key: &ChainKey, generation: u64) -> Result<Option<Chain>, RecordsError> {
         self.fact(Kind::Chain, &chain_label(key, generation))
     }
 
-    /// A chain as far as it was ever seen, in whatever generation: what is set aside does not come again as new.
+    /// A chain as last seen in any generation: messages that were set aside do not come again as new.
     fn newest_chain(&self, key: &ChainKey) -> Result<Option<Chain>, RecordsError> {
         match self.fact(Kind::NewestChain, &chain_label(key, 0))? {
             Some(chain) => Ok(Some(chain)),
@@ -195,7 +195,7 @@ impl Records {
         }
     }
 
-    /// Keeps what was learned in a generation.
+    /// Keeps the knowledge gained in a generation.
     pub(super) fn set_chains(
         &self,
         generation: u64,
@@ -211,8 +211,8 @@ impl Records {
         Ok(())
     }
 
-    /// Joins what an older page taught to what is kept in its generation: each chain must run on from the page into
-    /// what is kept. Returns what to keep, and the chains that do not, with how many messages are missing.
+    /// Joins the chains of an older page to those kept in its generation: each must continue from the page into what is
+    /// kept. Returns what to keep, and the chains that do not continue, with the number of missing messages.
     pub(crate) fn join_older(&self, generation: u64, learned: Learned) -> (Learned, Broken) {
         let Learned { chains, mut refused } = learned;
         let mut broken = Vec::new();
@@ -238,8 +238,8 @@ impl Records {
         self.fact(Kind::OwnChain, &name.to_string())
     }
 
-    /// Notes that our own chain has gone on to `next`, which the server's history shows: these records may
-    /// be an older copy. Another chain, or one that is as far, is left alone.
+    /// Notes that our own chain has advanced to `next`, as the server's history shows: these records may be an older
+    /// copy. Does nothing for another chain, or for one that has come as far.
     pub fn advance_own_chain(&mut self, name: &Conversation, next: &OwnChain) -> Result<(), RecordsError> {
         match self.own_chain(name)? {
             Some(own) if own.chain == next.chain && own.n < next.n => {
@@ -253,13 +253,13 @@ impl Records {
         self.set_fact(Kind::OwnChain, &name.to_string(), chain)
     }
 
-    /// Burns the counter of a refused message: the next one in its conversation gets another, and lists this one.
+    /// Uses up the counter of a refused message: the next one in its conversation gets another, and lists this one.
     pub(super) fn burn(&self, burnt: &Burnt) -> Result<(), RecordsError> {
         let Burnt { key, n, .. } = burnt;
         let own = self.own_chain(&key.conversation)?.filter(|own| own.chain == key.chain);
         let next = match own {
             Some(own) if own.n == *n => OwnChain { n: n + 1, void: own.void + 1, ..own },
-            // It was the first of a new chain.
+            // The refused message was the first of a new chain.
             None if *n == 0 => OwnChain { chain: key.chain.clone(), n: 1, prev: String::new(), void: 1 },
             // These records are an older copy, or have lost the chain: the next message follows something else.
             _ => return Ok(()),
@@ -267,15 +267,15 @@ impl Records {
         self.set_own_chain(&key.conversation, &next)
     }
 
-    /// The place of a message of ours that was delivered before we heard that it was refused.
+    /// The place of a message of ours that was delivered before we learned that it was refused.
     pub(super) fn delivered(&self, extent: &Extent, burnt: &Burnt) -> Result<Option<Place>, RecordsError> {
         let chain = self.chain(&burnt.key, extent.generation)?;
         let is_it = |chain: &Chain| (chain.last_n, &chain.last_hash) == (burnt.n, &burnt.hash);
         Ok(chain.filter(is_it).and_then(|chain| chain.last_place))
     }
 
-    /// Marks kept messages that were refused, except for those of a page that is being kept. Returns those that were
-    /// not marked before.
+    /// Marks kept messages that were refused, except those of a page that is just being kept. Returns the messages that
+    /// were not marked before.
     pub(super) fn mark_refused(
         &self,
         extent: &Extent,
@@ -300,7 +300,7 @@ impl Records {
     }
 }
 
-/// The first generation's is as it was before there were more.
+/// The label of the first generation is the one from before there were generations.
 fn chain_label(key: &ChainKey, generation: u64) -> String {
     let chain = format!("{} {} {} {}", key.conversation, key.from, key.device, key.chain);
     if generation == 0 { chain } else { format!("{chain} {generation}") }

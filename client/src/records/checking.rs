@@ -1,40 +1,40 @@
-//! When it is looked whether the records are as they were written. A small file is looked through as it is opened. Of
-//! a large one only that is looked at which a login shows: the rest is looked at meanwhile, a little at a time, so
-//! that no start takes longer because there is more history.
+//! Checking that the records are still as they were written. A small file is checked completely when it is opened. Of a
+//! large file only the messages that a login shows are checked then; the rest follows a little at a time, so that a
+//! start does not get slower as the history grows.
 
 use rusqlite::params;
 
 use super::{Generation, Kind, Records, RecordsError, context, message_context, sqlite};
 
-/// A file up to so many bytes is looked through as it is opened.
+/// A file of up to this many bytes is checked when it is opened.
 const SMALL: u64 = 256 * 1_024;
 
-/// Values that one step looks at.
+/// The values that one step checks.
 const STEP: usize = 200;
 
-/// Messages of each conversation that are looked at as a large file is opened: those that a login shows.
+/// The messages of each conversation that are checked when a large file is opened: those that a login shows.
 const SHOWN: usize = 100;
 
-/// How far the records have been looked through.
+/// The place up to which the records have been checked.
 #[derive(Clone, Debug)]
 pub(super) enum Place {
-    /// Facts up to this tag.
+    /// All facts up to this tag.
     Facts(Vec<u8>),
-    /// Messages up to this one.
+    /// All messages up to this one.
     Messages(MessagePlace),
 }
 
-/// A message's conversation, generation and `seq`, as they stand in the file.
+/// A message's conversation, generation and `seq`, as stored in the file.
 type MessagePlace = (Vec<u8>, i64, i64);
 
-/// What a few values more have shown.
+/// The result of checking a few more values.
 enum Seen {
     Sound(Option<Place>),
     Damaged,
 }
 
 impl Records {
-    /// Looks at all of a small file, and at what is shown first of a large one.
+    /// Checks all of a small file, or the part of a large one that is shown first.
     pub(super) fn check_at_opening(&mut self) -> Result<(), RecordsError> {
         if self.size()? <= SMALL {
             self.damages = self.mend()?;
@@ -62,16 +62,16 @@ impl Records {
         self.outgoing()?;
         match self.missing_outgoing()? {
             0 => Ok(()),
-            _ => Err(RecordsError::Damaged("what waited to be sent is missing".to_owned())),
+            _ => Err(RecordsError::Damaged("messages that waited to be sent are missing".to_owned())),
         }
     }
 
-    /// Whether something has not been looked at since the records were opened.
+    /// True if a part of the records has not been checked since they were opened.
     pub fn is_unchecked(&self) -> bool {
         self.unchecked.is_some()
     }
 
-    /// Looks at a few values more. What is damaged is taken out, as the user hears it then: see
+    /// Checks a few more values. Damaged ones are removed and reported to the user: see
     /// [`Records::take_damages`].
     pub fn check_further(&mut self) -> Result<(), RecordsError> {
         let Some(place) = self.unchecked.take() else { return Ok(()) };
@@ -81,7 +81,7 @@ impl Records {
         };
         match seen {
             Ok(Seen::Sound(next)) => self.unchecked = next,
-            // The whole of it is looked through once, to take out all that is bad.
+            // All of it is checked once more, to remove everything that is bad.
             Ok(Seen::Damaged) | Err(RecordsError::Damaged(_)) => {
                 let damages = self.mend()?;
                 self.damages.extend(damages);
@@ -115,7 +115,7 @@ impl Records {
         }
     }
 
-    /// Whether the index has all facts, and each generation its first and its last message.
+    /// True if the index has all facts, and each generation its first and its last message.
     fn has_ends(&self) -> Result<bool, RecordsError> {
         let count = |how: &str| {
             let count = format!("SELECT count(*) FROM facts {how}");

@@ -1,4 +1,4 @@
-//! Records whose file was changed: what is read out of them is what was kept, or the user hears what is not.
+//! Records whose file was changed: everything read from them is as it was kept, or the user is told of the loss.
 
 use std::path::Path;
 
@@ -75,7 +75,7 @@ fn fill(folder: &Path) {
     records.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
 }
 
-/// Everything that the engine reads; and what the user is told.
+/// Everything that the engine reads, and what the user is told.
 #[derive(PartialEq, Debug)]
 struct Read {
     pages: Vec<Option<Vec<Shown>>>,
@@ -103,10 +103,10 @@ fn read(records: &Records) -> Result<Read, RecordsError> {
     Ok(read)
 }
 
-/// What of `now` is neither as it was nor told.
+/// The first thing in `now` that has changed without being reported.
 fn wrong(good: &Read, now: &Read, told: &[String]) -> Option<String> {
     let changed = |what: &str| Some(format!("{what}: {told:?}"));
-    // What is not there any more is fetched again.
+    // Missing messages are fetched again.
     if good.pages.iter().zip(&now.pages).any(|(good, now)| now.is_some() && good != now) {
         return changed("a message");
     }
@@ -153,7 +153,7 @@ fn a_bit_that_flips_anywhere_in_the_records_is_told_or_changes_nothing() {
             Err(failure) => bad.push((seed, place, failure.to_string())),
         }
         drop(records);
-        // It is told once, and whole afterwards.
+        // It is reported once, and the records are whole afterwards.
         let mut again = Records::open(folder.path()).unwrap();
         let again = again.take_damages();
         if !again.is_empty() {
@@ -166,7 +166,7 @@ fn a_bit_that_flips_anywhere_in_the_records_is_told_or_changes_nothing() {
 }
 
 #[test]
-fn what_waited_and_is_gone_is_missed_and_another_key_deletes_nothing() {
+fn a_waiting_message_that_is_gone_is_reported_and_another_key_deletes_nothing() {
     let folder = in_memory();
     fill(folder.path());
     let records = Records::open(folder.path()).unwrap();

@@ -1,5 +1,5 @@
-//! What becomes of the records when the disk does not take them: from then on they are kept in memory, with all that
-//! is new, until the disk takes them again. Only what is to be sent is not taken on meanwhile.
+//! Working while the disk refuses writes: the records, with everything new, are kept in memory until the disk takes
+//! them again. Only new outgoing messages are not accepted meanwhile.
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ErrorCode, ffi};
@@ -13,11 +13,11 @@ pub(super) struct Left {
     reason: String,
 }
 
-/// What a failure of SQLite means here.
+/// The meaning of an SQLite failure for the records.
 // Takes the error whole, as `map_err` hands it.
 #[allow(clippy::needless_pass_by_value)]
 pub(super) fn sqlite(error: rusqlite::Error) -> RecordsError {
-    // The latter: the file that several who use a database share could not be made longer.
+    // The second code: the file that processes share to use the database could not grow.
     let is_full = error.sqlite_error().is_some_and(|error| {
         error.code == ErrorCode::DiskFull || error.extended_code == ffi::SQLITE_IOERR_SHMSIZE
     });
@@ -34,12 +34,12 @@ pub(super) fn sqlite(error: rusqlite::Error) -> RecordsError {
 }
 
 impl Records {
-    /// Why the records are in memory alone, if they are.
+    /// The reason why the records are in memory only, if they are.
     pub fn off_disk(&self) -> Option<&str> {
         self.left.as_ref().map(|left| left.reason.as_str())
     }
 
-    /// Writes; when the disk does not take it, into memory.
+    /// Writes to the disk, or into memory if the disk does not take it.
     pub(super) fn write<T>(
         &mut self,
         act: impl Fn(&Self) -> Result<T, RecordsError>,
@@ -61,7 +61,7 @@ impl Records {
         Ok(())
     }
 
-    /// Writes what is in memory alone to the disk, if the disk takes it.
+    /// Writes records that are in memory only to the disk, if the disk takes them.
     pub fn return_to_disk(&mut self) -> Result<(), RecordsError> {
         let Some(left) = &mut self.left else { return Ok(()) };
         copy(&self.connection, &mut left.disk)?;
@@ -72,7 +72,7 @@ impl Records {
     }
 }
 
-/// Makes one database the same as another: all of it, or nothing.
+/// Copies all of one database over another, or nothing.
 fn copy(from: &Connection, to: &mut Connection) -> Result<(), RecordsError> {
     let backup = Backup::new(from, to).map_err(sqlite)?;
     match backup.step(-1).map_err(sqlite)? {

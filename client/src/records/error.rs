@@ -5,10 +5,10 @@ use thiserror::Error;
 use crate::failure::{Explain, Explanation, Kind};
 use crate::profile::ProfileError;
 
-/// What to do about a local history that does not open.
+/// The hint for a local history that does not open.
 pub(super) const DAMAGED: &str = "move local.db, local.db-wal and local.db-shm away from the folder of your keys and log in \
-    again: what was said is fetched from the server; known account keys are learnt anew, and what waited to be sent \
-    is in the old file alone";
+    again: the server has your messages; known account keys are learnt anew, and messages that waited to be sent \
+    are only in the old file";
 
 /// Why the local history could not be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -32,7 +32,7 @@ impl Explain for RecordsError {
         match self {
             Self::Unusable(_) => Explanation::new("records", Kind::Broken),
             Self::Disk(_) => Explanation::new("disk", Kind::Broken)
-                .hint("free some space where the folder of keys is; what the server has is not lost"),
+                .hint("free some space where the folder of keys is; messages on the server are not lost"),
             Self::Damaged(_) => Explanation::new("damaged", Kind::Broken).hint(DAMAGED),
             Self::Key(error) => error.explain(),
         }

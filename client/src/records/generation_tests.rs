@@ -1,4 +1,4 @@
-//! What is kept stays, whatever the server says.
+//! Kept messages stay, even if the server has others.
 
 use parlour_keylog::SignedRevocation;
 use parlour_protocol::{MessageId, Timestamp};
@@ -12,7 +12,7 @@ fn erik() -> Conversation {
     "@erik".parse().unwrap()
 }
 
-/// Messages with these `seq`, said anew: their ids are others.
+/// Other messages with these `seq`: their ids differ.
 fn others(seqs: impl Iterator<Item = Seq>) -> Vec<Shown> {
     seqs.map(|seq| Shown { id: id(seq + 1_000), ..shown(seq) }).collect()
 }
@@ -21,7 +21,7 @@ fn ids(seqs: impl Iterator<Item = Seq>) -> Vec<(Seq, MessageId)> {
     seqs.map(|seq| (seq, id(seq))).collect()
 }
 
-/// All that is kept, as generation, `seq`, and whether it is set aside.
+/// Everything that is kept: generation, `seq`, and true if it is set aside.
 fn all(records: &Records) -> Vec<(u64, Seq, bool)> {
     let all = records.messages(&erik(), None, 1_000).unwrap();
     all.iter().map(|shown| (shown.generation, shown.seq, shown.set_aside)).collect()
@@ -31,7 +31,7 @@ fn present(records: &Records) -> Extent {
     records.extent(&erik()).unwrap().unwrap()
 }
 
-/// Ten messages, of which a server that was set back has four; it has got two new ones since.
+/// Ten messages, of which a server that was set back has four; it has two new ones since.
 fn set_back(folder: &Path) -> Records {
     let mut records = Records::open(folder).unwrap();
     let messages: Vec<Shown> = (1..=10).map(shown).collect();
@@ -46,7 +46,7 @@ fn set_back(folder: &Path) -> Records {
 }
 
 #[test]
-fn what_a_server_that_was_set_back_does_not_have_is_set_aside_and_stays() {
+fn messages_that_a_set_back_server_does_not_have_are_set_aside_and_stay() {
     let folder = tempfile::tempdir().unwrap();
     drop(set_back(folder.path()));
     let mut records = Records::open(folder.path()).unwrap();
@@ -56,14 +56,14 @@ fn what_a_server_that_was_set_back_does_not_have_is_set_aside_and_stays() {
     assert_eq!(all(&records), expected);
     let page = records.messages(&erik(), Some((1, 5)), 2).unwrap();
     assert_eq!(page.iter().map(Shown::place).collect::<Vec<_>>(), [(0, 9), (0, 10)]);
-    // What counts is found by its `seq` alone.
+    // A `seq` alone finds the message that counts.
     assert_eq!(records.message(&erik(), 5).unwrap().unwrap().id, id(1_005));
     assert_eq!(records.message(&erik(), 4).unwrap().unwrap().id, id(4));
     assert_eq!(records.message(&erik(), 7).unwrap(), None);
 }
 
 #[test]
-fn what_was_set_aside_counts_again_when_the_server_has_it_again() {
+fn messages_set_aside_count_again_when_the_server_has_them_again() {
     let folder = tempfile::tempdir().unwrap();
     let mut records = set_back(folder.path());
     let ended = present(&records);
@@ -96,7 +96,7 @@ fn a_gap_leaves_what_was_kept_where_it_is_and_is_closed_from_above() {
     records.keep(&Extent { last: 20, ..begun }, &newest, &Learned::default()).unwrap();
     assert_eq!(present(&records).first, 16);
     assert!(all(&records).iter().all(|(.., aside)| !aside), "{:?}", all(&records));
-    // Two pages backwards; the second reaches what is kept.
+    // Two pages backwards; the second reaches the kept messages.
     let older: Vec<Shown> = (9..=15).map(shown).collect();
     let now = records.keep_older(&present(&records), &older, &Learned::default(), None).unwrap();
     assert_eq!(now.first, 9);
@@ -114,7 +114,7 @@ fn a_gap_leaves_what_was_kept_where_it_is_and_is_closed_from_above() {
 }
 
 #[test]
-fn what_is_judged_again_is_told_with_its_place() {
+fn a_message_that_is_judged_again_is_returned_with_its_place() {
     let folder = tempfile::tempdir().unwrap();
     let mut records = set_back(folder.path());
     let signed = SignedRevocation {
@@ -133,7 +133,7 @@ fn what_is_judged_again_is_told_with_its_place() {
 }
 
 #[test]
-fn damage_takes_what_the_server_has_and_leaves_what_is_set_aside() {
+fn damage_removes_messages_that_the_server_has_and_leaves_those_set_aside() {
     let folder = tempfile::tempdir().unwrap();
     let mut records = Records::open(folder.path()).unwrap();
     records.keep(&extent(1, 3), &(1..=3).map(shown).collect::<Vec<_>>(), &Learned::default()).unwrap();
@@ -148,7 +148,7 @@ fn damage_takes_what_the_server_has_and_leaves_what_is_set_aside() {
     assert_eq!(all(&records), [(0, 1, true), (0, 2, true), (0, 3, true)]);
     let now = present(&records);
     assert_eq!((now.generation, now.last), (2, 0));
-    // What is fetched again is kept beside it.
+    // Messages that are fetched again are kept beside them.
     records.keep(&Extent { last: 2, ..now }, &others(1..=2), &Learned::default()).unwrap();
     drop(records);
     let mut records = Records::open(folder.path()).unwrap();
@@ -169,7 +169,7 @@ fn generations_that_follow_each_other_in_a_circle_end() {
 }
 
 #[test]
-fn what_was_set_aside_twice_counts_again_page_by_page() {
+fn messages_set_aside_twice_count_again_page_by_page() {
     let folder = tempfile::tempdir().unwrap();
     let mut records = Records::open(folder.path()).unwrap();
     let first: Vec<Shown> = (1..=30).map(shown).collect();

@@ -1,7 +1,7 @@
-//! Generations: what becomes of a conversation's messages here when the server's do not follow them any more. It was
-//! set back, forks, lies, or is too far ahead. Nothing is deleted: new messages are kept under the next number, and
-//! what was kept stays under its own. As far as both agree, the new generation goes on from the old one, its parent;
-//! the rest of the old one is set aside.
+//! Generations: they keep a conversation's messages when the server's do not follow them any more, because it was set
+//! back, forks, lies, or is too far ahead. Nothing is deleted: new messages are kept under the next number, and the
+//! old ones stay under their own. As far as both agree, the new generation continues the old one, its parent; the
+//! rest of the old one is set aside.
 
 use parlour_protocol::{Conversation, MessageId, Seq, Timestamp};
 use rusqlite::{OptionalExtension as _, params};
@@ -13,11 +13,11 @@ use super::{Extent, Kind, Records, RecordsError, message_context};
 use crate::reading::opening::Opened;
 use crate::reading::shown::Shown;
 
-/// How many generations are looked through, newest first, for a message that the server has again.
+/// The newest generations that are searched for a message that the server has again.
 const LOOKED_THROUGH: usize = 64;
 
-/// Generations of a conversation that may begin in an hour one right after the other; further ones in that hour begin
-/// with a pause between them.
+/// The generations of a conversation that may begin within an hour without a pause; further ones in that hour begin
+/// only after a pause.
 const AT_ONCE: u64 = 16;
 
 const HOUR_MS: i64 = 60 * 60 * 1_000;
@@ -45,74 +45,27 @@ pub struct Parent {
     pub last: Seq,
 }
 
-/// A generation of a conversation that came to its end here.
+/// A generation of a conversation that has ended here.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Generation {
     /// Its number.
     pub number: u64,
-    /// The oldest `seq` that is kept under it; everything from it to `last` is.
+    /// The oldest `seq` that is kept under it; everything from it to `last` is kept too.
     pub first: Seq,
-    /// The newest.
+    /// The newest `seq` that is kept under it.
     pub last: Seq,
-    /// What comes before `first`, if an earlier generation has it.
+    /// The messages before `first`, if an earlier generation has them.
     pub parent: Option<Parent>,
     /// Why it ended.
     pub reason: Reason,
-    /// When that was noticed, by the clock of this machine.
+    /// The time at which the end was noticed, by the clock of this machine.
     pub noticed: Timestamp,
-    /// The newest `seq` that the server named then.
+    /// The newest `seq` that the server named at that time.
     pub server_last: Seq,
 }
 
-/// Messages of one generation that follow each other in what counts now.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Stretch {
-    pub(crate) generation: u64,
-    pub(crate) first: Seq,
-    pub(crate) last: Seq,
-}
-
-/// What counts now of all that is kept of a conversation; the rest is set aside. Newest first.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Path(Vec<Stretch>);
-
-impl Path {
-    /// Whether a message counts.
-    pub(crate) fn has(&self, generation: u64, seq: Seq) -> bool {
-        self.0.iter().any(|s| s.generation == generation && (s.first..=s.last).contains(&seq))
-    }
-
-    /// The generation that a `seq` belongs to.
-    pub(crate) fn generation_of(&self, seq: Seq) -> Option<u64> {
-        self.0.iter().find(|stretch| (stretch.first..=stretch.last).contains(&seq)).map(|s| s.generation)
-    }
-
-    /// How many messages of a generation count.
-    pub(crate) fn count(&self, generation: u64) -> u64 {
-        self.0.iter().filter(|s| s.generation == generation).map(|s| s.last + 1 - s.first).sum()
-    }
-
-    /// The newest message that counts.
-    fn newest(&self) -> Option<Seq> {
-        self.0.first().map(|stretch| stretch.last)
-    }
-
-    /// The oldest stretch of those that reach the newest message without a gap.
-    fn bottom(&self) -> Option<Stretch> {
-        let mut stretches = self.0.iter();
-        let mut bottom = *stretches.next()?;
-        for stretch in stretches {
-            if stretch.last + 1 != bottom.first {
-                break;
-            }
-            bottom = *stretch;
-        }
-        Some(bottom)
-    }
-}
-
 impl Records {
-    /// The generations of a conversation that came to their end here, newest first.
+    /// The generations of a conversation that have ended here, newest first.
     pub fn generations(
         &self,
         extent: &Extent,
@@ -121,8 +74,8 @@ impl Records {
         (0..extent.generation).rev().filter_map(move |number| self.generation(&name, number).transpose())
     }
 
-    /// Whether a conversation began anew so often lately that it must wait before it does so again: each time costs
-    /// room, and time whenever it is read.
+    /// True if a conversation began anew so often lately that it must wait before the next time: each time costs
+    /// space, and time on every reading.
     pub(crate) fn begins_too_often(&self, extent: &Extent, now: Timestamp) -> Result<bool, RecordsError> {
         for (back, pause) in [(1, PAUSE_MS), (AT_ONCE, HOUR_MS)] {
             let Some(number) = extent.generation.checked_sub(back) else { return Ok(false) };
@@ -135,7 +88,7 @@ impl Records {
         Ok(true)
     }
 
-    /// Those of them that can be read.
+    /// Those generations that can be read.
     pub(super) fn readable_generations(&self, extent: &Extent) -> Vec<Generation> {
         let ended = (0..extent.generation).map(|number| self.generation(&extent.name, number));
         ended.filter_map(|generation| generation.ok().flatten()).collect()
@@ -146,7 +99,11 @@ impl Records {
         self.tag(Kind::Generation, &label(name, number))
     }
 
-    fn generation(&self, name: &Conversation, number: u64) -> Result<Option<Generation>, RecordsError> {
+    pub(super) fn generation(
+        &self,
+        name: &Conversation,
+        number: u64,
+    ) -> Result<Option<Generation>, RecordsError> {
         self.fact(Kind::Generation, &label(name, number))
     }
 
@@ -154,42 +111,7 @@ impl Records {
         self.set_fact(Kind::Generation, &label(name, generation.number), generation)
     }
 
-    /// What counts now of all that is kept of a conversation.
-    pub(crate) fn path(&self, extent: &Extent) -> Result<Path, RecordsError> {
-        let mut path = Vec::new();
-        let (mut number, mut first, mut last) = (extent.generation, extent.begins, extent.last);
-        let mut parent = extent.parent;
-        loop {
-            if first <= last {
-                path.push(Stretch { generation: number, first, last });
-            }
-            let next = match parent {
-                Some(parent) => self.generation(&extent.name, parent.generation)?.map(|g| (g, parent.last)),
-                // What was kept before a gap counts as well.
-                None => match number.checked_sub(1) {
-                    Some(before) => self
-                        .generation(&extent.name, before)?
-                        .filter(|generation| generation.reason == Reason::Gap)
-                        .map(|generation| {
-                            let last = generation.last;
-                            (generation, last)
-                        }),
-                    None => None,
-                },
-            };
-            // Each step leads to an earlier generation and further back, also in records that somebody has made up.
-            let Some((generation, newest)) = next.filter(|(generation, _)| generation.number < number) else {
-                return Ok(Path(path));
-            };
-            let newest = newest.min(first.saturating_sub(1));
-            if newest == 0 || generation.first > newest && generation.parent.is_none() {
-                return Ok(Path(path));
-            }
-            (number, first, last, parent) = (generation.number, generation.first, newest, generation.parent);
-        }
-    }
-
-    /// A message that counts.
+    /// The message with this `seq` that counts.
     pub(crate) fn message(&self, name: &Conversation, seq: Seq) -> Result<Option<Shown>, RecordsError> {
         let Some(extent) = self.extent(name)? else { return Ok(None) };
         match self.path(&extent)?.generation_of(seq) {
@@ -217,8 +139,8 @@ impl Records {
         body.map(|body| self.unseal(&message_context(&tag, generation, seq), &body)).transpose()
     }
 
-    /// Up to `limit` messages before `before`, a generation and a `seq` (or the newest), oldest first: all that is
-    /// kept, in the order in which it came. What is set aside is marked.
+    /// Up to `limit` messages before `before`, which is a generation and a `seq` (`None` for the newest), oldest first:
+    /// everything that is kept, in the order in which it came. Messages that are set aside are marked.
     pub fn messages(
         &self,
         name: &Conversation,
@@ -253,7 +175,7 @@ impl Records {
         Ok(messages)
     }
 
-    /// The newest of these messages that is kept under any generation, in the same place and with the same id.
+    /// The newest of these messages that is kept under any generation with the same place and id.
     pub(crate) fn find_kept(
         &self,
         extent: &Extent,
@@ -275,8 +197,8 @@ impl Records {
         Ok(None)
     }
 
-    /// Those messages of a page that are kept in the same places already, set aside: they are what they were judged to
-    /// be, and no replay.
+    /// Those messages of a page that are kept in the same places already, but set aside: they keep their judgement and
+    /// are no replays.
     pub(crate) fn known_again(&self, extent: &Extent, page: &[Opened]) -> Result<Vec<Shown>, RecordsError> {
         let mut known = Vec::new();
         if extent.generation == 0 {
@@ -291,8 +213,8 @@ impl Records {
         Ok(known)
     }
 
-    /// Ends the present generation of a conversation, and begins the next one: after `parent`, or else with `first`.
-    /// Returns what is kept of the conversation now.
+    /// Ends the present generation of a conversation and begins the next one: after `parent`, or else with `first`.
+    /// Returns the new extent of the conversation.
     pub(crate) fn begin_generation(
         &mut self,
         ended: &Extent,
@@ -332,16 +254,7 @@ impl Records {
         })
     }
 
-    /// With the oldest message of those that reach the newest one without a gap.
-    pub(super) fn joined(&self, extent: Extent) -> Result<Extent, RecordsError> {
-        let path = self.path(&extent)?;
-        // An empty generation with nothing before it reaches nothing that was kept before a gap.
-        let reaches = path.newest() == Some(extent.last);
-        let first = path.bottom().filter(|_| reaches).map_or(extent.begins, |bottom| bottom.first);
-        Ok(Extent { first, ..extent })
-    }
-
-    /// Notes that a generation has only what comes after this `seq`.
+    /// Notes that a generation has only the messages after this `seq`.
     pub(super) fn beginning_after(
         &self,
         extent: Extent,
@@ -358,7 +271,7 @@ impl Records {
         Ok(extent)
     }
 
-    /// Lets an empty present generation go on from another message of an earlier one.
+    /// Makes an empty present generation continue from another message of an earlier one.
     pub(crate) fn adopt(&mut self, extent: &Extent, parent: Parent) -> Result<Extent, RecordsError> {
         let begins = parent.last + 1;
         let adopted = Extent { begins, last: parent.last, parent: Some(parent), ..extent.clone() };
@@ -369,13 +282,8 @@ impl Records {
         })
     }
 
-    /// The generation that older messages of what counts now belong to.
-    pub(crate) fn oldest_generation(&self, extent: &Extent) -> Result<u64, RecordsError> {
-        Ok(self.path(extent)?.bottom().map_or(extent.generation, |bottom| bottom.generation))
-    }
-
-    /// Keeps messages older than all that counts now, in front of the generation that they belong to; with `parent`
-    /// that goes on from an earlier generation's messages.
+    /// Keeps messages older than everything that counts now, in front of the generation that they belong to; with
+    /// `parent` it then continues an earlier generation's messages.
     pub(crate) fn keep_older(
         &mut self,
         extent: &Extent,
@@ -387,7 +295,7 @@ impl Records {
         let first = messages.iter().map(|shown| shown.seq).min().unwrap_or(extent.first).min(extent.first);
         self.write(|records| {
             let transaction = records.connection.unchecked_transaction().map_err(sqlite)?;
-            // One after the page may be among them; it has been counted.
+            // The message after the page may be among them; it has been counted before.
             let refused = messages.iter().filter(|shown| shown.refused && shown.seq < extent.first).count();
             let mut extent = extent.with_refused(refused);
             let bytes = records.set_messages(oldest, messages)?;

@@ -1,4 +1,4 @@
-//! Much history: it is bounded where it can be had again, its space is used again, and no start takes longer for it.
+//! A long history: its size is bounded where the server has the messages, its space is reused, and starts stay quick.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ fn public(seq: Seq) -> Shown {
     Shown { conversation: lobby.clone(), to: lobby, text: Some("x".repeat(2_000)), ..shown(seq) }
 }
 
-/// Keeps so many more messages of the lobby.
+/// Keeps `count` more messages of the lobby.
 fn flood(records: &mut Records, count: u64) {
     let lobby = Conversation::lobby();
     let extent = records.extent(&lobby).unwrap().unwrap_or_else(|| Extent::new(lobby, 1));
@@ -46,7 +46,7 @@ fn the_oldest_public_messages_go_and_their_space_is_used_again() {
     assert!(Records::open(folder.path()).unwrap().take_damages().is_empty());
 }
 
-/// Looks at all that was not looked at yet.
+/// Checks everything that has not been checked yet.
 fn check(records: &mut Records) -> usize {
     let mut steps = 0;
     while records.is_unchecked() {
@@ -57,7 +57,7 @@ fn check(records: &mut Records) -> usize {
 }
 
 #[test]
-fn a_large_file_is_looked_through_step_by_step_and_its_damage_is_told() {
+fn a_large_file_is_checked_step_by_step_and_its_damage_is_reported() {
     for damage in [
         "UPDATE messages SET body = zeroblob(50) WHERE seq = 700",
         "DELETE FROM messages WHERE seq = 700",
@@ -88,7 +88,7 @@ fn a_large_file_is_looked_through_step_by_step_and_its_damage_is_told() {
 }
 
 #[test]
-fn what_a_login_shows_of_a_large_file_is_looked_at_as_it_is_opened() {
+fn messages_that_a_login_shows_are_checked_when_a_large_file_is_opened() {
     let folder = tempfile::tempdir().unwrap();
     let mut records = Records::open(folder.path()).unwrap();
     flood(&mut records, 2_000);
@@ -98,7 +98,7 @@ fn what_a_login_shows_of_a_large_file_is_looked_at_as_it_is_opened() {
 }
 
 #[test]
-fn each_word_that_waits_is_noted_by_itself() {
+fn each_waiting_message_has_its_own_note() {
     let folder = tempfile::tempdir().unwrap();
     let mut records = Records::open(folder.path()).unwrap();
     let outgoing = |number| Outgoing {
@@ -119,7 +119,7 @@ fn each_word_that_waits_is_noted_by_itself() {
     assert_eq!(records.outgoing().unwrap().len(), 49);
 }
 
-/// A measurement, to be run by itself with `--nocapture`, in a release build.
+/// A measurement, to be run by hand with `--nocapture` in a release build.
 #[test]
 #[ignore = "a measurement"]
 fn opening_with_much_history() {

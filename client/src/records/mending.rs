@@ -1,6 +1,5 @@
-//! Damage: every value must open in its place. What the server has is forgotten when it was damaged, and fetched
-//! again; of what only this machine had the user is told. When all is looked at, and when only a part:
-//! `records/checking.rs`.
+//! Damage: every value must open in its place. Damaged values that the server has are forgotten and fetched again; the
+//! loss of values that only this machine had is reported to the user. `records/checking.rs` decides when to look.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -8,7 +7,7 @@ use super::RecordsError;
 use super::{Extent, Kind, Records, context, message_context, sqlite};
 use rusqlite::params;
 
-/// Writes both tables anew, without what was damaged.
+/// Writes both tables anew, without the damaged rows.
 const WITHOUT_BAD: &str = "
     CREATE TEMP TABLE facts_kept AS SELECT tag, kind, body FROM main.facts
         WHERE tag NOT IN (SELECT tag FROM bad_facts);
@@ -25,18 +24,18 @@ const WITHOUT_BAD: &str = "
 /// A conversation with damage in it.
 struct BadConversation {
     tag: Vec<u8>,
-    /// What is known of it, if that can be read.
+    /// Its extent, if that can be read.
     extent: Option<Extent>,
-    /// The generations that are set aside and whole. The server could not give them again: they stay.
+    /// The intact generations that are set aside. The server could not give them again, so they stay.
     sound: Vec<u64>,
     /// All others.
     bad: Vec<u64>,
 }
 
-/// What was damaged, as the user hears it.
+/// The damage that was found, as the user reads it.
 #[derive(Default)]
 struct Damage {
-    /// Values that are as they were written.
+    /// The number of values that are as they were written.
     sound: usize,
     facts: BTreeMap<u8, u64>,
     conversations: u64,
@@ -45,8 +44,8 @@ struct Damage {
 }
 
 impl Records {
-    /// Takes out what was damaged; returns what the user should know. An error when nothing can be read any more, or
-    /// the file itself does not hold together.
+    /// Removes what is damaged, and returns the reports for the user. Fails if nothing can be read any more, or if
+    /// the file itself is inconsistent.
     pub(super) fn mend(&mut self) -> Result<Vec<String>, RecordsError> {
         self.look_at_structure()?;
         let mut damage = Damage::default();
@@ -76,8 +75,8 @@ impl Records {
         Ok(damage.words())
     }
 
-    /// Takes facts and conversations out, and writes both tables anew: where a row's name was changed it stands in a
-    /// wrong place, and cannot be found to be deleted.
+    /// Removes facts and conversations, and writes both tables anew: a row whose name was changed stands in the
+    /// wrong place of the index, where a deletion would not find it.
     fn take_out_all(&self, facts: &[Vec<u8>], conversations: &[BadConversation]) -> Result<(), RecordsError> {
         self.connection
             .execute_batch(
@@ -109,7 +108,7 @@ impl Records {
         self.connection.execute_batch(WITHOUT_BAD).map_err(sqlite)
     }
 
-    /// What is set aside stays readable, above what will be fetched again.
+    /// Keeps messages that are set aside readable, under a new generation for what will be fetched again.
     fn begin_after_damage(&self, conversation: &BadConversation) -> Result<(), RecordsError> {
         match &conversation.extent {
             Some(extent) if !conversation.sound.is_empty() => {
@@ -139,7 +138,7 @@ impl Records {
                 damage.sound += 1;
                 continue;
             }
-            // Where its kind was damaged, the value still says which it was.
+            // If the kind was damaged, the value still tells which kind it was.
             let kind = Kind::ALL.into_iter().find(|kind| self.opens(&context(*kind, &tag), &body)).or(named);
             *damage.facts.entry(kind.map_or(0, |kind| kind as u8)).or_default() += 1;
             bad.push(tag);
@@ -147,9 +146,9 @@ impl Records {
         Ok(bad)
     }
 
-    /// Conversations of which a message does not open, or is missing between the oldest and the newest of a generation.
+    /// Conversations with a message that does not open, or that is missing between the ends of a generation.
     fn bad_conversations(&self, damage: &mut Damage) -> Result<Vec<BadConversation>, RecordsError> {
-        // How many messages each generation has, and how many of them do not open.
+        // For each generation, the number of its messages and the number of those that do not open.
         let mut found: BTreeMap<Vec<u8>, BTreeMap<u64, (u64, u64)>> = BTreeMap::new();
         let mut select = self
             .connection
@@ -174,7 +173,7 @@ impl Records {
             let counts = found.remove(&tag).unwrap_or_default();
             bad.extend(self.bad_in(tag, extent, &counts));
         }
-        // Messages of a conversation of which nothing else is known can be shown to nobody.
+        // Messages of a conversation that is otherwise unknown can be shown to nobody.
         bad.extend(found.into_keys().map(|tag| BadConversation {
             tag,
             extent: None,
@@ -226,7 +225,7 @@ impl Records {
         Ok(extents)
     }
 
-    /// The positions of what waits to be sent and does not open.
+    /// The positions of waiting messages that do not open.
     fn bad_outgoing(&self, damage: &mut Damage) -> Result<Vec<i64>, RecordsError> {
         let mut bad = Vec::new();
         for (position, outgoing) in self.stored_outgoing()? {
@@ -239,7 +238,7 @@ impl Records {
         Ok(bad)
     }
 
-    /// How much of what was to be sent is gone without a trace but that it is noted.
+    /// The number of waiting messages that are gone, leaving only the note that they existed.
     pub(super) fn missing_outgoing(&self) -> Result<u64, RecordsError> {
         let stored = self.stored_outgoing()?;
         let there: HashSet<Vec<u8>> = stored
@@ -289,17 +288,14 @@ impl Damage {
         );
         say(
             facts(&[Kind::Chain, Kind::NewestChain, Kind::Device, Kind::OwnChain]),
-            "notes of what came last are lost: a missing message may go unnoticed once",
+            "notes of the newest messages are lost: a missing message may go unnoticed once",
         );
-        say(facts(&[Kind::Revocation]), "revocations are asked for again from the server");
+        say(facts(&[Kind::Revocation]), "revocations are fetched again from the server");
         say(
             facts(&[Kind::Outbox]),
-            "notes of what waits to be sent are lost: what could be read of it is sent",
+            "notes of waiting messages are lost: the messages that can be read are sent",
         );
-        say(
-            facts(&[Kind::Generation]),
-            "notes of what was set aside are lost, and with them what they were about",
-        );
+        say(facts(&[Kind::Generation]), "notes of messages set aside are lost, and the messages with them");
         words
     }
 }

@@ -1,5 +1,5 @@
-//! Messages that wait to be stored by the server. They survive a restart, and what was sealed once is
-//! sent again as the same bytes.
+//! Messages that wait to be stored by the server. They survive a restart, and a sealed one is
+//! always sent again as the same bytes.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ pub struct Outgoing {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OutgoingBody {
-    /// A text that was not sealed yet, or is never.
+    /// A text that is not sealed yet, or never will be.
     Text(String),
     /// Sealed, perhaps sent, not answered yet.
     Sealed {
@@ -33,7 +33,7 @@ pub enum OutgoingBody {
         text: String,
         /// The envelope, as it is sent each time.
         jwe: String,
-        /// The hash of what is in it: the next message follows it, once it is stored.
+        /// The hash of its inner content: the next message follows it, once it is stored.
         hash: String,
         /// The chain that it is in.
         chain: String,
@@ -61,12 +61,12 @@ impl fmt::Debug for OutgoingBody {
     }
 }
 
-/// A row of the outbox: its position, and what is in it if that opens.
+/// A row of the outbox: its position, and its content if that opens.
 pub(super) type Stored = (i64, Result<Outgoing, RecordsError>);
 
 impl Records {
-    /// Keeps a message that is to be sent; returns its position. An error when the disk does not take it: what is
-    /// said to wait must not be gone with this process.
+    /// Keeps an outgoing message, and returns its position. Fails if the disk does not take it: a message that is said
+    /// to wait must not vanish with this process.
     pub fn push_outgoing(&mut self, outgoing: &Outgoing) -> Result<i64, RecordsError> {
         self.return_to_disk()?;
         let body = self.seal(b"outbox", outgoing)?;
@@ -78,12 +78,12 @@ impl Records {
         Ok(position)
     }
 
-    /// Notes that a message waits, and in which order: rows can be taken out of the file, or change places in it.
+    /// Notes that a message waits, and its order: rows of the file can be removed or swapped.
     fn note(&self, outgoing: &Outgoing, order: i64) -> Result<(), RecordsError> {
         self.set_fact(Kind::Outbox, &outgoing.id.to_string(), &order)
     }
 
-    /// Notes what waits and can be read, and nothing else.
+    /// Replaces the notes by those of the waiting messages that can be read.
     pub(super) fn note_outbox(&self) -> Result<(), RecordsError> {
         let mut order = Vec::new();
         for (position, outgoing) in self.stored_outgoing()? {
@@ -97,7 +97,8 @@ impl Records {
         order.iter().try_for_each(|(outgoing, order)| self.note(outgoing, *order))
     }
 
-    /// Older versions noted all ids in one list. What it names and is not there any more stays noted as missing.
+    /// Splits the one list of ids that older versions kept into single notes. A listed message that is gone stays
+    /// noted as missing.
     pub(super) fn note_each(&mut self) -> Result<(), RecordsError> {
         let Ok(Some(ids)) = self.fact::<Vec<MessageId>>(Kind::Outbox, "") else { return Ok(()) };
         self.write(|records| {
@@ -111,7 +112,7 @@ impl Records {
         })
     }
 
-    /// Takes a message out, also of what is noted.
+    /// Removes a message and its note.
     fn take_out(&self, position: i64) -> Result<(), RecordsError> {
         let body: Option<Vec<u8>> = self
             .connection
@@ -141,7 +142,7 @@ impl Records {
         .collect()
     }
 
-    /// Keeps what became of a message that is to be sent.
+    /// Updates a waiting message.
     pub fn update_outgoing(&mut self, position: i64, outgoing: &Outgoing) -> Result<(), RecordsError> {
         let body = self.seal(b"outbox", outgoing)?;
         self.write(|records| {
@@ -150,7 +151,7 @@ impl Records {
         })
     }
 
-    /// Forgets a message that was stored, and notes what the next one in its conversation follows.
+    /// Forgets a message that was stored, and notes what the next message in its conversation follows.
     pub fn sent(
         &mut self,
         position: i64,
@@ -162,7 +163,7 @@ impl Records {
             records.take_out(position)?;
             if let Some(next) = next {
                 let own = records.own_chain(to)?;
-                // Never back: what is sent again may be older than what the chain has come to.
+                // Never backwards: a message that is sent again may be older than the chain's newest.
                 if own.is_none_or(|own| own.chain != next.chain || own.n < next.n) {
                     records.set_own_chain(to, next)?;
                 }
@@ -171,7 +172,7 @@ impl Records {
         })
     }
 
-    /// Forgets a message that will not be sent. When it is sealed its counter is burnt in the same transaction: it may
+    /// Forgets a message that will not be sent. If it is sealed, its counter is used up in the same transaction: it may
     /// have left this machine. Returns the message, marked as refused, if the server delivered it all the same.
     pub(crate) fn give_up_outgoing(
         &mut self,
@@ -196,7 +197,7 @@ impl Records {
         })
     }
 
-    /// All messages that are to be sent, with their positions, in the order in which they were written.
+    /// All waiting messages with their positions, in the order in which they were written.
     pub fn outgoing(&self) -> Result<Vec<(i64, Outgoing)>, RecordsError> {
         let stored = self.stored_outgoing()?;
         let mut outgoing = stored
@@ -206,7 +207,7 @@ impl Records {
         let order = |outgoing: &Outgoing| self.fact::<i64>(Kind::Outbox, &outgoing.id.to_string());
         let mut noted: Vec<(Option<i64>, (i64, Outgoing))> = outgoing
             .drain(..)
-            // A position is nothing that is sealed; the note is.
+            // A position is not authenticated; the note is.
             .map(|(position, outgoing)| Ok((order(&outgoing)?, (position, outgoing))))
             .collect::<Result<_, RecordsError>>()?;
         noted.sort_by_key(|(order, (position, _))| order.unwrap_or(*position));

@@ -1,4 +1,4 @@
-//! Files of every schema, as the clients of their time wrote them, are brought up to date and read. Each is an SQL dump
+//! Files of every schema, as the clients of their time wrote them, are upgraded and read. Each is an SQL dump
 //! beside this file.
 
 use parlour_protocol::{MessageId, Timestamp};
@@ -10,10 +10,10 @@ use crate::profile::write_private;
 use crate::reading::chain::{Chain, Chains as _};
 use crate::reading::shown::Verdict;
 
-/// The key of all these files. It is public, and seals nothing but them: `test key of Parlour: worthless 1`.
+/// The key of all these files. It is public, and protects nothing else: `test key of Parlour: worthless 1`.
 const KEY: &[u8] = b"dGVzdCBrZXkgb2YgUGFybG91cjogd29ydGhsZXNzIDE";
 
-/// A profile's folder with this file, after a change to it.
+/// A profile's folder with this file, modified by `change`.
 fn folder_with(dump: &str, change: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     write_private(&folder.path().join("local.key"), KEY).unwrap();
@@ -53,7 +53,7 @@ fn chain_key() -> ChainKey {
     }
 }
 
-/// What every one of these files holds.
+/// Checks the content that every one of these files has.
 fn holds_what_was_written(records: &Records) {
     let (erik, lobby): (Conversation, _) = ("@erik".parse().unwrap(), Conversation::lobby());
     let letters: Vec<Shown> = (3..=5).map(|seq| said("@erik", seq, Verdict::Good)).collect();
@@ -99,7 +99,7 @@ fn a_file_of_the_first_schema_is_read_and_goes_on() {
 }
 
 #[test]
-fn what_is_missing_of_the_outbox_of_the_first_schema_is_told_once() {
+fn messages_missing_from_the_outbox_of_the_first_schema_are_reported_once() {
     let folder = folder_with(include_str!("released/schema-1.sql"), "DELETE FROM outbox WHERE position = 3");
     let told = Records::open(folder.path()).unwrap().take_damages();
     assert!(told.len() == 1 && told[0].contains("1 messages that waited to be sent"), "{told:?}");
@@ -110,7 +110,7 @@ fn what_is_missing_of_the_outbox_of_the_first_schema_is_told_once() {
 }
 
 #[test]
-fn a_file_of_the_second_schema_is_read_with_what_is_set_aside_and_what_was_revoked() {
+fn a_file_of_the_second_schema_is_read_with_set_aside_messages_and_revocations() {
     let folder = folder_with(include_str!("released/schema-2.sql"), "");
     let mut records = Records::open(folder.path()).unwrap();
     assert_eq!(records.take_damages(), [""; 0]);
@@ -132,7 +132,7 @@ fn a_file_of_the_second_schema_is_read_with_what_is_set_aside_and_what_was_revok
     assert_eq!(revoked[0].statement, "a.b.c");
 }
 
-/// How `schema-2.sql` was written, by the client of its time.
+/// Writes `schema-2.sql`, as the client of its time did.
 fn write_second_schema(folder: &Path) {
     let mut records = Records::open(folder).unwrap();
     let chain = Chain {
@@ -182,8 +182,8 @@ fn write_second_schema(folder: &Path) {
     records.add_revocation(&"sam".parse().unwrap(), &revocation).unwrap();
 }
 
-/// Writes the file that `released/schema-2.sql` is a dump of. For the next schema this becomes the writer of that one,
-/// before the schema is changed.
+/// Writes the file that `released/schema-2.sql` is a dump of. Turn this into the writer of the next schema before that
+/// schema is changed.
 #[test]
 #[ignore = "writes the folder that PARLOUR_RELEASED names"]
 fn write_a_file_of_the_present_schema() {
@@ -194,7 +194,7 @@ fn write_a_file_of_the_present_schema() {
 }
 
 #[test]
-fn what_is_written_today_is_what_the_file_of_this_schema_holds() {
+fn records_are_written_today_as_in_the_file_of_this_schema() {
     let folder = tempfile::tempdir().unwrap();
     write_private(&folder.path().join("local.key"), KEY).unwrap();
     write_second_schema(folder.path());

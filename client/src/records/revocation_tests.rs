@@ -1,4 +1,4 @@
-//! Kept revocations: what they do to messages, and what becomes of them when their rows are damaged.
+//! Kept revocations: their effect on messages, and the handling of damaged rows.
 
 use parlour_keylog::SignedRevocation;
 use parlour_protocol::limits::CLOCK_TOLERANCE_MS;
@@ -8,7 +8,7 @@ use super::tests::{extent, shown};
 use super::*;
 use crate::reading::shown::{REVOKED, Signer};
 
-/// When the device was revoked, in Unix milliseconds.
+/// The time of the revocation, in Unix milliseconds.
 const REVOCATION: i64 = 1_000_000_000;
 
 fn device(letter: char) -> DeviceId {
@@ -31,7 +31,7 @@ fn signed(seq: Seq, letter: char, time: i64) -> Shown {
     Shown { time, signer: Some(Signer { device: device(letter), time }), ..shown(seq) }
 }
 
-/// A message as older versions kept them: without its signer. `signed` where that was far from the server's time.
+/// A message as older versions kept it: without its signer. `signed` is set if it was far from the server's time.
 fn unsigned(seq: Seq, time: i64, signed: Option<i64>) -> Shown {
     let signed = signed.map(Timestamp::from_millis);
     Shown { time: Timestamp::from_millis(time), signed, ..shown(seq) }
@@ -46,7 +46,7 @@ fn add(records: &mut Records, signed: &SignedRevocation) -> Option<Vec<Seq>> {
     judged.map(|judged| judged.iter().map(|shown| shown.seq).collect())
 }
 
-/// The messages that are not believed, and have no text.
+/// The messages that are no longer believed and have no text.
 fn withdrawn(records: &Records) -> Vec<Seq> {
     let messages = records.messages(&"@erik".parse().unwrap(), None, 100).unwrap();
     let bad = messages.iter().filter(|shown| !shown.verdict.is_believed());
@@ -56,7 +56,7 @@ fn withdrawn(records: &Records) -> Vec<Seq> {
 }
 
 #[test]
-fn what_a_device_signed_after_its_revocation_is_judged_again_and_no_other() {
+fn only_messages_signed_after_their_devices_revocation_are_judged_again() {
     let folder = tempfile::tempdir().unwrap();
     let mut records = Records::open(folder.path()).unwrap();
     let messages =
@@ -72,7 +72,7 @@ fn what_a_device_signed_after_its_revocation_is_judged_again_and_no_other() {
 fn a_message_that_was_kept_without_its_signer_is_taken_for_the_revoked_devices() {
     let folder = tempfile::tempdir().unwrap();
     let mut records = Records::open(folder.path()).unwrap();
-    // The server's time may be that much later than the one that was signed.
+    // The server's time may be that much later than the signed one.
     let within = REVOCATION + CLOCK_TOLERANCE_MS;
     let messages = [
         unsigned(1, within - 1, None),
@@ -86,7 +86,7 @@ fn a_message_that_was_kept_without_its_signer_is_taken_for_the_revoked_devices()
 }
 
 #[test]
-fn a_damaged_revocation_is_told_and_taken_again_and_what_it_judged_stays_judged() {
+fn a_damaged_revocation_is_reported_and_fetched_again_and_its_verdicts_stay() {
     let folder = tempfile::tempdir().unwrap();
     let mut records = Records::open(folder.path()).unwrap();
     records.keep(&extent(1, 1), &[signed(1, 'a', REVOCATION)], &Learned::default()).unwrap();
@@ -101,8 +101,8 @@ fn a_damaged_revocation_is_told_and_taken_again_and_what_it_judged_stays_judged(
     drop(records);
     let mut records = Records::open(folder.path()).unwrap();
     let told = records.take_damages();
-    assert!(told.len() == 1 && told[0].contains("revocations are asked for again"), "{told:?}");
-    // It is asked for again from there.
+    assert!(told.len() == 1 && told[0].contains("revocations are fetched again"), "{told:?}");
+    // It is fetched again from there on.
     assert_eq!((records.revocations_known().unwrap(), records.revocations().unwrap().len()), (1, 2));
     assert_eq!(withdrawn(&records), [1]);
     assert_eq!(all.map(|signed| add(&mut records, &signed).is_some()), [false, true, false]);

@@ -1,4 +1,4 @@
-//! Revocations that were proved. They are kept for good; when one comes, what its device signed is judged again.
+//! Proved revocations. They are kept for good; when one arrives, the messages that its device signed are judged again.
 
 use parlour_keylog::SignedRevocation;
 use parlour_protocol::limits::CLOCK_TOLERANCE_MS;
@@ -45,13 +45,13 @@ impl Records {
         Ok(numbers.into_iter().fold(0, |known, number| if number == known + 1 { number } else { known }))
     }
 
-    /// Whether a revocation is known under its number.
+    /// True if a revocation is known under its number.
     pub fn knows_revocation(&self, signed: &SignedRevocation) -> Result<bool, RecordsError> {
         Ok(self.fact::<KnownRevocation>(Kind::Revocation, &label(signed))?.is_some())
     }
 
-    /// Keeps a revocation, and gives what is kept of the device's messages its new verdict, all or nothing. Returns
-    /// the messages whose verdict changed; nothing when the revocation was known. `me` is whose records these are.
+    /// Keeps a revocation, and gives the kept messages of the device their new verdict, all or nothing. Returns
+    /// the messages whose verdict changed; nothing if the revocation was known. `me` is the owner of these records.
     pub fn add_revocation(
         &mut self,
         me: &UserName,
@@ -121,21 +121,21 @@ impl Records {
                 )
                 .and_then(|mut update| update.execute(params![tag, generation, seq, body]))
                 .map_err(sqlite)?;
-            // Where it stands now, as whoever shows it knows it.
+            // Its present place, so that a face can update the right message.
             judged.push(Shown { generation, set_aside: !path.has(generation, seq), ..shown });
         }
         Ok(())
     }
 }
 
-/// The name of a revocation's fact. Two revocations under one number both hold.
+/// The name of a revocation's fact. Two different revocations under one number are both kept.
 fn label(signed: &SignedRevocation) -> String {
     let SignedRevocation { number, name, device, time, .. } = signed;
     format!("{number} {name} {device} {}", time.as_millis())
 }
 
-/// Whether a kept message was good so far and the device had been revoked when it signed. Versions that kept no
-/// signer knew one device a user, and said when the signed time was far from the server's.
+/// True if a kept message was good so far and the device had been revoked when it signed. Versions that kept no
+/// signer knew one device per user, and kept the signed time if it was far from the server's.
 fn had_been_revoked(shown: &Shown, revocation: &KnownRevocation) -> bool {
     let is_sealed = matches!(shown.conversation, Conversation::Direct(_)) && shown.verdict.is_believed();
     if !is_sealed || shown.from != revocation.name {

@@ -1,4 +1,4 @@
-//! The file and its key: made on the first use, and brought from each older version to this one.
+//! The file and its key: created on first use, and upgraded from each older version.
 
 use std::path::Path;
 
@@ -46,7 +46,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), RecordsError> {
     Ok(())
 }
 
-/// The key of the records: read, or made on the first use. Records without theirs are left alone.
+/// The key of the records: read, or made on first use. Records without their key are left alone.
 pub(super) fn vault(path: &Path, records: &Path) -> Result<Vault, RecordsError> {
     let wrong = |reason: &str| ProfileError::File { path: path.to_owned(), reason: reason.to_owned() };
     if path.exists() {

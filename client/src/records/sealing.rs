@@ -1,4 +1,4 @@
-//! Facts and values as they lie in the file: each sealed for its own place, each name a keyed hash.
+//! Facts and values as they are stored: each encrypted for its own place, each name a keyed hash.
 
 use parlour_protocol::{Conversation, Seq};
 use rusqlite::{OptionalExtension as _, params};
@@ -95,14 +95,14 @@ pub(super) fn device_label(key: &ChainKey) -> String {
     format!("{} {} {}", key.conversation, key.from, key.device)
 }
 
-/// A sealed fact opens in its own place alone.
+/// Binds a fact to its own place.
 pub(super) fn context(kind: Kind, tag: &[u8]) -> Vec<u8> {
     let mut bytes = vec![kind as u8];
     bytes.extend_from_slice(tag);
     bytes
 }
 
-/// A kept message opens in its own place alone. The first generation is sealed as it was before there were more.
+/// Binds a message to its own place. The first generation's context is the one from before there were generations.
 pub(super) fn message_context(tag: &[u8], generation: u64, seq: Seq) -> Vec<u8> {
     let mut bytes = vec![0];
     bytes.extend_from_slice(tag);

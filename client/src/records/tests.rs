@@ -35,7 +35,7 @@ pub(super) fn extent(first: Seq, last: Seq) -> Extent {
 }
 
 #[test]
-fn what_is_kept_is_there_after_opening_again() {
+fn records_are_complete_after_reopening() {
     let folder = tempfile::tempdir().unwrap();
     let erik: Conversation = "@erik".parse().unwrap();
     let mut records = Records::open(folder.path()).unwrap();
@@ -91,7 +91,7 @@ fn the_file_gives_nothing_away_and_notices_changes() {
     for canary in [b"canary".as_slice(), b"erik", b"sam"] {
         assert!(!bytes.windows(canary.len()).any(|window| window == canary));
     }
-    // A row that is moved to another place does not open there.
+    // A row that is moved to another place does not open.
     let one: Vec<u8> =
         records.connection.query_row("SELECT body FROM messages WHERE seq = 1", [], |r| r.get(0)).unwrap();
     records.connection.execute("UPDATE messages SET body = ?1 WHERE seq = 2", [one]).unwrap();
@@ -124,7 +124,7 @@ fn a_refused_message_leaves_the_outbox_and_burns_its_counter_in_one_step() {
     records.sent(first, &erik, Some(&own(1, "hash 0", 0))).unwrap();
     for (n, void) in [(1, 1), (2, 2)] {
         let position = records.push_outgoing(&sealed("c", n)).unwrap();
-        // When the counter cannot be burnt, the message stays.
+        // If the counter cannot be used up, the message stays.
         let fault =
             "CREATE TEMP TRIGGER fault BEFORE INSERT ON main.facts BEGIN SELECT RAISE(ABORT, 'fault'); END";
         records.connection.execute_batch(fault).unwrap();
@@ -140,7 +140,7 @@ fn a_refused_message_leaves_the_outbox_and_burns_its_counter_in_one_step() {
         assert!(records.outgoing().unwrap().is_empty());
     }
     assert_eq!(records.own_chain(&erik).unwrap().unwrap().refused(), 1..3);
-    // What is stored next lists them, and they need not be listed again.
+    // The next stored message lists them, and they need not be listed again.
     let position = records.push_outgoing(&sealed("c", 3)).unwrap();
     records.sent(position, &erik, Some(&own(4, "hash 3", 0))).unwrap();
     assert!(records.own_chain(&erik).unwrap().unwrap().refused().is_empty());
@@ -174,7 +174,7 @@ fn a_message_that_was_delivered_and_then_refused_is_marked_and_counted() {
     records.keep(&extent(1, 2), &[shown(1), shown(2)], &learned).unwrap();
     let marked = records.give_up_outgoing(position, Some(&burnt("c", 0))).unwrap();
     assert_eq!(marked, [Shown { refused: true, ..shown(2) }]);
-    // A later message says the same: that is nothing new.
+    // A later message says the same, which is nothing new.
     let learned = Learned { chains: vec![], refused: vec![place, Place { seq: 1, id: id(9) }] };
     let next = Extent { last: 3, ..records.extent(&erik).unwrap().unwrap() };
     assert!(records.keep(&next, &[shown(3)], &learned).unwrap().is_empty());

@@ -33,7 +33,7 @@ pub struct Settled {
     pub setup: Setup,
     /// The user to log in as.
     pub user: Option<UserName>,
-    /// How strictly this process confines itself.
+    /// The strictness of the sandbox for this process.
     pub sandbox: Mode,
 }
 
@@ -41,7 +41,7 @@ pub struct Settled {
 pub(super) struct Brokered {
     /// The folders with the clients' sockets.
     pub(super) profiles: Profiles,
-    /// How strictly it confines itself.
+    /// The strictness of the broker's sandbox.
     pub(super) sandbox: Mode,
 }
 

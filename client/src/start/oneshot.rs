@@ -25,7 +25,7 @@ use crate::profile::{ProfileError, ProfileLock};
 use crate::reading::shown::Shown;
 use crate::start::cli::OneShot;
 
-/// How long the answers to messages of an earlier run are waited for.
+/// The time to wait for answers to messages of an earlier run.
 const LEAVING: Duration = Duration::from_secs(2);
 
 /// Carries out a command, and prints the result.
@@ -126,7 +126,7 @@ async fn done_somewhere(action: Action, setup: Setup, user: UserName) -> Result<
         }
     });
     let outcome = logged_in(&asker, action, user).await;
-    // What an earlier run left is stored or refused by now, or soon; otherwise the next run sends it.
+    // Messages of an earlier run are stored or refused by now, or soon; otherwise the next run sends them.
     let _ = tokio::time::timeout(LEAVING, waiting.wait_for(|count| *count == 0)).await;
     let _ = asker.ask(Action::Quit).await;
     let _ = running.await;

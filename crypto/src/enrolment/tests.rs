@@ -105,7 +105,7 @@ fn a_header_with_other_members_or_values_is_refused() {
 }
 
 #[test]
-fn a_request_signed_by_another_key_than_its_header_s_is_refused() {
+fn a_request_signed_by_another_key_than_its_headers_is_refused() {
     let mut header = header();
     header["jwk"] = serde_json::to_value(erik().device.public().to_jwk()).unwrap();
     let refused = EnrolmentError::Envelope(JwsError::Signature.into());
@@ -113,7 +113,7 @@ fn a_request_signed_by_another_key_than_its_header_s_is_refused() {
 }
 
 #[test]
-fn somebody_else_s_certificate_request_is_refused() {
+fn somebody_elses_certificate_request_is_refused() {
     let other = device_request("sam", &erik().device).unwrap();
     let refused = refused_with("device_request", base64url::encode(other).into());
     assert_eq!(refused, EnrolmentError::KeyMismatch);

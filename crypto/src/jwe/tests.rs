@@ -49,7 +49,7 @@ fn both_readers_open_it_each_in_her_own_place_only() {
 }
 
 #[test]
-fn one_who_writes_to_herself_opens_both_places() {
+fn a_user_who_writes_to_herself_opens_both_places() {
     let own = sam().account.public();
     let sealed = encrypt(&mut rand::rng(), id(), &[7; 32], b"hello", [own, own]).unwrap();
     for role in [Role::Recipient, Role::Sender] {

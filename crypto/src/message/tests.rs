@@ -140,14 +140,14 @@ fn a_draft_that_nobody_would_take_is_not_sealed() {
 }
 
 #[test]
-fn another_device_s_certificate_is_not_sealed_in() {
+fn another_devices_certificate_is_not_sealed_in() {
     let own = sam().account.public();
     let sealed = seal(&mut rand::rng(), &sam().device, &erik().leaf, draft(""), own, own);
     assert_eq!(sealed.err(), Some(SealError::CertificateMismatch));
 }
 
 #[test]
-fn a_third_person_s_key_does_not_open() {
+fn a_third_persons_key_does_not_open() {
     let sealed = seal_by_sam(draft("hello")).unwrap();
     let other = AccountKey::generate(&mut rand::rng()).unwrap();
     for role in [Role::Recipient, Role::Sender] {
@@ -156,7 +156,7 @@ fn a_third_person_s_key_does_not_open() {
 }
 
 #[test]
-fn a_message_signed_by_another_key_than_the_certificate_s_is_refused() {
+fn a_message_signed_by_another_key_than_the_certificates_is_refused() {
     assert!(Forged::new().open().is_ok());
     let forged = Forged { signer: erik(), ..Forged::new() };
     assert_eq!(forged.refused(), OpenError::BadSignature);
@@ -247,7 +247,7 @@ fn claims_of_a_later_version_open_as_far_as_they_are_known() {
 }
 
 #[test]
-fn what_is_sealed_but_no_signed_text_is_refused() {
+fn a_sealed_text_without_a_signature_is_refused() {
     for content in [b"hello".as_slice(), b"", b"\xff.\xff.\xff", b"e30.e30."] {
         let refused = open_by_erik(&envelope(&[0; 32], content)).err();
         assert_eq!(refused, Some(OpenError::Malformed(Malformed::Jws(JwsError::Malformed))));
@@ -283,7 +283,7 @@ fn other_entry(role: Role) -> std::ops::Range<usize> {
 
 proptest! {
     #[test]
-    fn what_was_sealed_opens(text in ".{0,300}", n in 1..=MAX_COUNTER, void in 0..=VOID_COUNTERS) {
+    fn a_sealed_message_opens(text in ".{0,300}", n in 1..=MAX_COUNTER, void in 0..=VOID_COUNTERS) {
         let void = void.min(n);
         let prev = if void == n { String::new() } else { jws_hash(&text) };
         let sealed = seal_by_sam(Draft { n, prev: &prev, void, ..draft(&text) }).unwrap();

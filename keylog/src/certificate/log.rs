@@ -3,7 +3,7 @@
 use super::reading::{self, Reading};
 use super::{CertificateError, RootCertificate};
 
-/// The common name that every one of them has.
+/// The common name of every log certificate.
 const COMMON_NAME: &str = "parlour log";
 
 /// `keyUsage` with digitalSignature alone (RFC 5280, 4.2.1.3).
@@ -12,8 +12,8 @@ const DIGITAL_SIGNATURE_ONLY: &[u8] = &[0x03, 0x02, 0x07, 0x80];
 /// `SubjectPublicKeyInfo` of an Ed25519 key (RFC 8410, section 4) up to the key itself.
 const ED25519_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
-/// Says that an Ed25519 key signs the TTP's key log: CN = `parlour log`, digitalSignature alone, no
-/// extended use, no alternative name, CA:FALSE. The root issues it and signs with ECDSA as always.
+/// Certifies the Ed25519 key that signs the TTP's key log: CN = `parlour log`, digitalSignature alone, no
+/// extended use, no alternative name, CA:FALSE. The root signs it with ECDSA, like every other certificate.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LogCertificate {
     der: Vec<u8>,
@@ -23,15 +23,14 @@ pub struct LogCertificate {
     serial: String,
 }
 
-/// The key in the `SubjectPublicKeyInfo` of an Ed25519 key. Whether it is a point of the curve shows when it is
+/// The key in the `SubjectPublicKeyInfo` of an Ed25519 key. It may not be a point of the curve: that shows when it is
 /// used.
 fn ed25519_key(spki_der: &[u8]) -> Option<[u8; 32]> {
     spki_der.strip_prefix(&ED25519_PREFIX)?.try_into().ok()
 }
 
 impl LogCertificate {
-    /// Reads a DER certificate and checks the profile. Who issued it and when it is valid is what
-    /// [`verify`](Self::verify) checks.
+    /// Reads a DER certificate and checks the profile. [`verify`](Self::verify) checks issuer and validity.
     pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
         let reading = Reading::new(der)?;
         if reading.common_name()? != COMMON_NAME {

@@ -91,7 +91,7 @@ impl RootCertificate {
         Fingerprint(Sha256::digest(&self.der).into())
     }
 
-    /// What checks the signatures of all that is verified to this root.
+    /// The verifier of all signatures below this root.
     pub(crate) fn verifier(&self) -> &'static dyn Verifier {
         self.verifier
     }

@@ -175,7 +175,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_read_is_canonical_and_nothing_panics(leaf in leaves(), at in any::<usize>(), byte in any::<u8>()) {
+    fn only_canonical_leaves_are_read_and_nothing_panics(leaf in leaves(), at in any::<usize>(), byte in any::<u8>()) {
         let mut bytes = leaf.encode();
         let at = at % bytes.len();
         bytes[at] = byte;

@@ -1,4 +1,4 @@
-//! Statements of revocations: the good one, and each way to leave the form.
+//! Statements of revocations: a good one, and each way to break the form.
 
 use parlour_envelope::AwsLc;
 use rcgen::{KeyPair, SigningKey as _};
@@ -160,7 +160,7 @@ fn only_the_leaf_of_a_revocation_is_taken() {
     assert_eq!(scene.verify(&scene.sign(&spaced)), Err(RevocationError::Leaf(LeafError::NotCanonical)));
 }
 
-/// The vector that other JOSE libraries are held against too, see `tests/vectors/README.md`.
+/// The vector that other JOSE libraries are checked against too, see `tests/vectors/README.md`.
 #[test]
 fn the_golden_statement_is_verified() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/revocation.json");
@@ -176,13 +176,14 @@ fn the_golden_statement_is_verified() {
         certificates: Vec::new(),
     };
     assert_eq!(leaf.encode(), text("leaf").as_bytes());
-    // Our own code writes the same, up to the signature.
+    // Our own code writes the same statement, up to the signature.
     let certificate = LogCertificate::from_der(&STANDARD.decode(text("log_certificate")).unwrap()).unwrap();
     let input = revocation_signing_input(signed.number, &leaf, &certificate);
     assert_eq!(input, text("jws").rsplit_once('.').unwrap().0);
 }
 
-/// A vector with the key of the log. Ed25519 draws no random numbers: our own code writes the whole statement, byte for byte.
+/// A vector with the log's private key. Ed25519 draws no random numbers, so our own code can write the whole statement,
+/// byte for byte.
 #[test]
 fn the_statement_of_a_known_key_is_written_byte_for_byte() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/revocation-with-key.json");

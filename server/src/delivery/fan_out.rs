@@ -1,4 +1,4 @@
-//! Brings each stored message to everyone who may hear it, and the answer to its sender.
+//! Brings each stored message to everyone who may read it, and the answer to its sender.
 
 mod broadcast;
 
@@ -19,21 +19,21 @@ use crate::store::{Appended, Outcome, OutcomeQueue};
 
 /// A session that waits for its message to be stored.
 pub struct Posting {
-    /// The session that said it.
+    /// The session that posted it.
     pub peer: Arc<Peer>,
     /// The id of the command, which its answer repeats.
     pub id: Option<RequestId>,
-    /// The message's place among those of this session that are being stored; free when it is answered.
+    /// The message's place among those of this session that are being stored; freed when it is answered.
     pub place: OwnedSemaphorePermit,
-    /// Its room among the messages of all sessions that are under way.
+    /// Its share of the bytes that the messages of all sessions may have on their way.
     pub bytes: OwnedSemaphorePermit,
 }
 
-/// Bytes that gather for one session before they are sent: well below the least that its outbox may be
-/// limited to, so that nobody who reads is taken for a slow reader.
+/// Bytes that gather for one session before they are sent: well below the smallest limit of an outbox, so that a
+/// client that reads is never taken for a slow reader.
 const BURST: usize = 32 * 1024;
 
-/// Direct messages that are told before others have a turn.
+/// Direct messages that are delivered before other tasks have a turn.
 const OTHERS: usize = 256;
 
 /// Sessions that one task sends to, one after the other.
@@ -78,7 +78,7 @@ impl Announcement {
         }
     }
 
-    /// The channel in which it is heard.
+    /// The channel that it belongs to, if it is a message in one.
     fn channel(&self) -> Option<&Conversation> {
         self.message().map(|message| &message.to).filter(|to| matches!(to, Conversation::Channel(_)))
     }
@@ -156,7 +156,7 @@ async fn bring_each(hub: &Hub, run: Vec<Announcement>, metrics: &Metrics) {
 /// Queues an event for each of these sessions.
 fn queue_for(hearers: &[Arc<Peer>], event: &Event) {
     if let [peer] = hearers {
-        // Written right into its outbox.
+        // A single event is written straight into the outbox.
         return peer.queue(|in_json, lines| append_event(event, in_json, lines));
     }
     let encoded = Encoded::new(event);
@@ -165,7 +165,7 @@ fn queue_for(hearers: &[Arc<Peer>], event: &Event) {
     }
 }
 
-/// Sends what is queued for these, on as many cores as there are.
+/// Sends the queued lines of these sessions, on all available cores.
 async fn flush(peers: Vec<Arc<Peer>>) {
     if peers.len() <= SHARE || is_alone() {
         return peers.iter().for_each(|peer| peer.flush());
@@ -182,12 +182,12 @@ async fn flush(peers: Vec<Arc<Peer>>) {
     tasks.join_all().await;
 }
 
-/// Whether there is one core to work on.
+/// True if there is only one core to work on.
 fn is_alone() -> bool {
     Handle::current().metrics().num_workers() == 1
 }
 
-/// Notes that there is something to be sent; when much has gathered, it is sent at once.
+/// Notes that a session has lines to be sent; if many have gathered, they are sent at once.
 fn touch(touched: &mut Vec<Arc<Peer>>, peer: Arc<Peer>) {
     if peer.outbox.waiting() > BURST {
         peer.flush();
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_not_stored_is_told_to_nobody_else_and_answered_in_turn() {
+    async fn a_message_that_was_not_stored_reaches_nobody_else_and_is_answered_in_turn() {
         let hub = Arc::new(Hub::default());
         let [writing, other] = [1, 2].map(peer);
         let _presences = [join(&hub, "sam", '1', &writing), join(&hub, "erik", '1', &other)];

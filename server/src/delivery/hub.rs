@@ -22,7 +22,7 @@ pub struct Hub {
 #[derive(Default)]
 struct Register {
     by_user: HashMap<UserName, Vec<Online>>,
-    /// A list of all sessions, to go through for each message. `None` after somebody came or went, until it is needed.
+    /// A list of all sessions, to go through for each message. `None` after a change, until it is needed again.
     list: Option<Arc<[Arc<Peer>]>>,
 }
 
@@ -72,7 +72,7 @@ impl Hub {
         self.read().by_user.get(user).into_iter().flatten().map(|session| &session.peer).for_each(visit);
     }
 
-    /// Tells everyone.
+    /// Sends an event to everyone.
     pub fn broadcast(&self, event: &Event) {
         let encoded = Encoded::new(event);
         for peer in self.everyone().iter() {

@@ -1,5 +1,5 @@
-//! How many bytes of messages all sessions together may have on their way to the disk and from there to those
-//! who hear them.
+//! The bound on the bytes of messages that all sessions together may have on their way to the disk and from there to
+//! the recipients.
 
 use std::sync::Arc;
 
@@ -8,24 +8,24 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::metrics::{Bound, Metrics};
 
-/// Bytes that a message takes besides its body, about.
+/// Approximate bytes that a message takes besides its body.
 const MESSAGE_BYTES: usize = 512;
 
-/// Room for the messages of all sessions.
+/// Space for the messages of all sessions.
 #[derive(Debug)]
 pub struct InFlight {
     bytes: Arc<Semaphore>,
 }
 
 impl InFlight {
-    /// Room as `limits` say.
+    /// The space that `limits` allow.
     pub fn new(limits: &Limits) -> Self {
         let bytes = usize::try_from(limits.posts_in_flight_bytes).unwrap_or(usize::MAX);
         Self { bytes: Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS))) }
     }
 
-    /// Waits until there is room for a message, in the order in which sessions ask; that a session had to wait is
-    /// counted. The room is taken until what is returned is dropped. There is none when the program ends.
+    /// Waits until there is space for a message, in the order in which sessions ask, and counts the waits in `metrics`.
+    /// The space is taken until the result is dropped. Returns `None` when the program ends.
     pub async fn admit(&self, body: &Body, metrics: &Metrics) -> Option<OwnedSemaphorePermit> {
         let bytes = u32::try_from(MESSAGE_BYTES + body.line_bytes()).unwrap_or(u32::MAX);
         if let Ok(room) = Arc::clone(&self.bytes).try_acquire_many_owned(bytes) {

@@ -9,35 +9,35 @@ use tokio::sync::Notify;
 
 use self::pieces::Pieces;
 
-/// Why no more is sent.
+/// The reasons why an outbox accepts no more lines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Closing {
-    /// The client asked for it, or its side ended; what is queued is still sent.
+    /// The client asked for it, or closed its side; queued lines are still sent.
     Quiet,
-    /// The server ends it, and says why.
+    /// The server ends the session, and says why.
     Said(Farewell),
 }
 
 /// True for json, false for plain.
 pub type InJson = bool;
 
-/// Whole lines on their way, and the dialect that they are in. Anyone may put lines in, and whoever sends
-/// takes all that is there at once.
+/// Whole lines on their way, and their dialect. Any task may put lines in; the task that sends takes all
+/// of them at once.
 pub struct Outbox {
     limit: usize,
     state: Mutex<State>,
-    /// The session's own task has to send, or to see that it is closed.
+    /// Wakes the session's own task to send, or to notice the end.
     attention: Notify,
-    /// Room again.
+    /// Signals that there is room again.
     room: Notify,
-    /// The end alone.
+    /// Signals only the end.
     closing: Notify,
 }
 
 #[derive(Default)]
 struct State {
     pieces: Pieces,
-    /// Events that wait for a reply to go before them; `None` while none have to.
+    /// Events that wait until a reply has gone; `None` while none have to wait.
     held: Option<Vec<u8>>,
     closing: Option<Closing>,
     in_json: InJson,
@@ -55,9 +55,9 @@ impl Outbox {
         }
     }
 
-    /// Queues what `write` appends: lines with their line feeds, in the dialect that is spoken. When that
-    /// is more than there is room for the outbox is closed, and what `farewell` appends, which says so,
-    /// takes the place of everything queued. The caller sends, or [calls](Self::call) the session.
+    /// Queues the lines with line feeds that `write` appends, in the present dialect. If there is no room for
+    /// them, the outbox is closed, and everything queued is replaced by the line that `farewell` appends,
+    /// which says so. The caller sends, or [calls](Self::call) the session.
     pub fn push(
         &self,
         write: impl FnOnce(InJson, &mut Vec<u8>),
@@ -73,13 +73,13 @@ impl Outbox {
         }
     }
 
-    /// Holds events back until [`release`](Self::release): a reply is coming that has to be first.
+    /// Holds events back until [`release`](Self::release), because a reply must go first.
     pub fn hold(&self) {
         self.state().held.get_or_insert_default();
     }
 
-    /// Lets events through again. Those that were held come first if `with_held`. Otherwise they are dropped, because
-    /// the session may not hear them after all.
+    /// Lets events through again. The held events come first if `with_held`. Otherwise they are dropped, because the
+    /// session may not see them after all.
     pub fn release(&self, with_held: bool) {
         let mut state = self.state();
         let held = state.held.take().unwrap_or_default();
@@ -88,7 +88,7 @@ impl Outbox {
         }
     }
 
-    /// Queues a reply. It is never too much: the next command is read only when there is [`room`](Self::room).
+    /// Queues a reply. It always fits: the next command is read only when there is [`room`](Self::room).
     pub fn push_reply(&self, write: impl FnOnce(InJson, &mut Vec<u8>)) {
         let mut state = self.state();
         if state.closing.is_none() {
@@ -96,8 +96,8 @@ impl Outbox {
         }
     }
 
-    /// Queues a reply after which another dialect is spoken, so that no event comes in between in the
-    /// wrong one.
+    /// Queues a reply and changes the dialect after it, so that no event comes in between in the wrong
+    /// dialect.
     pub fn push_switch(&self, write: impl FnOnce(InJson, &mut Vec<u8>), in_json: InJson) {
         let mut state = self.state();
         if state.closing.is_none() {
@@ -106,12 +106,12 @@ impl Outbox {
         state.in_json = in_json;
     }
 
-    /// Returns whether the dialect is json.
+    /// Returns true if the dialect is json.
     pub fn in_json(&self) -> InJson {
         self.state().in_json
     }
 
-    /// Closes after what is queued and what `write` appends. The first reason holds.
+    /// Closes after the queued lines and those that `write` appends. Only the first reason counts.
     pub fn close(&self, closing: Closing, write: impl FnOnce(InJson, &mut Vec<u8>)) {
         let mut state = self.state();
         if state.closing.is_none() {
@@ -130,13 +130,13 @@ impl Outbox {
         self.closing.notify_waiters();
     }
 
-    /// Why it was closed, if it was.
+    /// The reason for which it was closed, if it was.
     pub fn closing(&self) -> Option<Closing> {
         self.state().closing
     }
 
-    /// Takes the lines that are there into `buffer`, in place of what is in it: all of them, or a piece when
-    /// there are many. What was taken before was sent by now. Returns false when there are none.
+    /// Moves the waiting lines into `buffer`, replacing its content: all of them, or a piece if there are
+    /// many. The lines taken before count as sent. Returns false if there are none.
     pub fn take(&self, buffer: &mut Vec<u8>) -> bool {
         let mut state = self.state();
         if state.pieces.written() {
@@ -145,33 +145,33 @@ impl Outbox {
         state.pieces.take(buffer)
     }
 
-    /// Bytes that nobody has taken yet.
+    /// Bytes that have not been taken yet.
     pub fn waiting(&self) -> usize {
         self.state().pieces.waiting()
     }
 
-    /// Bytes on their way: those, and what the system has not taken yet.
+    /// Bytes on their way: waiting, or taken and not sent yet.
     pub fn on_their_way(&self) -> usize {
         self.state().used()
     }
 
-    /// Lets the session's own task send, or see that there is an end.
+    /// Wakes the session's own task to send, or to notice the end.
     pub fn call(&self) {
         self.attention.notify_one();
     }
 
-    /// Waits until somebody [calls](Self::call).
+    /// Waits until another task [calls](Self::call).
     pub async fn called(&self) {
         self.attention.notified().await;
     }
 
-    /// Returns whether at most half of the outbox is used.
+    /// Returns true if at most half of the outbox is used.
     pub fn has_room(&self) -> bool {
         self.state().used() <= self.limit / 2
     }
 
-    /// Waits until at most half of the outbox is used, so that the next reply fits. A client that asks
-    /// without reading waits here. Returns at once when closed.
+    /// Waits until at most half of the outbox is used, so that the next reply fits. This slows down a client
+    /// that asks without reading. Returns at once if the outbox is closed.
     pub async fn room(&self) {
         loop {
             {
@@ -189,7 +189,7 @@ impl Outbox {
         loop {
             let notified = self.closing.notified();
             tokio::pin!(notified);
-            // Registered before the look, so that a close in between is not missed.
+            // Registered before checking, so that a close in between is not missed.
             notified.as_mut().enable();
             if let Some(closing) = self.closing() {
                 return closing;
@@ -218,7 +218,7 @@ impl State {
         self.held.as_ref().map_or(0, Vec::len)
     }
 
-    /// As [`append`](Self::append), counted as an event; to what is held back while events are.
+    /// Like [`append`](Self::append), but counts as an event, and goes to the held events while there are any.
     fn append_event(&mut self, write: impl FnOnce(InJson, &mut Vec<u8>)) {
         match &mut self.held {
             None => self.append(write, true),
@@ -258,7 +258,7 @@ mod tests {
         outbox.push(line(40), nothing);
         outbox.push(line(20), nothing);
         assert_eq!(taken(&outbox), Some(60));
-        // Taken is not sent: the bytes still count.
+        // Taken lines are not sent yet: their bytes still count.
         outbox.push(line(40), nothing);
         assert_eq!(outbox.closing(), None);
         assert_eq!(taken(&outbox), Some(40));
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_long_comes_out_in_pieces_and_in_order() {
+    fn many_lines_come_out_in_pieces_and_in_order() {
         let outbox = Outbox::new(1 << 20);
         let mut expected = Vec::new();
         for number in 0..3_000 {
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_queued_is_sent_before_the_end() {
+    fn queued_lines_are_sent_before_the_end() {
         let outbox = Outbox::new(100);
         outbox.push(line(1), nothing);
         outbox.close(Closing::Quiet, nothing);
@@ -321,7 +321,7 @@ mod tests {
         let waiting = tokio::time::timeout(std::time::Duration::from_millis(20), outbox.room());
         assert!(waiting.await.is_err());
         assert_eq!(taken(&outbox), Some(500));
-        // A long reply does not make the client a slow reader of events.
+        // A long reply does not make the client a slow reader.
         outbox.push(line(100), nothing);
         assert_eq!(outbox.closing(), None);
         outbox.push(line(1), nothing);

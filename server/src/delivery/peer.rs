@@ -1,4 +1,4 @@
-//! A connection as the rest of the server reaches it: events are put into its outbox and sent.
+//! A connection as seen by the rest of the server: events are put into its outbox and sent.
 
 use std::cell::OnceCell;
 use std::io;
@@ -12,7 +12,7 @@ use crate::delivery::outbox::{Closing, InJson, Outbox};
 use crate::delivery::wire::{Sent, Wire};
 
 /// Bytes of memory that a session takes besides its queue. They count as part of the queue, so that a client that does
-/// not read costs no more than the limit says.
+/// not read costs no more than its limit.
 const SESSION_BYTES: usize = 32 * 1024;
 
 /// One connection.
@@ -21,18 +21,18 @@ pub struct Peer {
     pub id: u64,
     /// Lines that wait to be sent.
     pub outbox: Outbox,
-    /// The connection that lines are sent on; tests read the outbox instead.
+    /// The connection on which lines are sent; tests read the outbox instead.
     wire: Option<Wire>,
-    /// The system takes no more for now: the session's own task waits for room, and sends all there is then.
+    /// True while the system takes no more: the session's own task waits for space, and then sends everything.
     blocked: AtomicBool,
     logged_in: AtomicBool,
     begun: Instant,
-    /// Milliseconds after `begun` at which the client last said something.
+    /// Milliseconds after `begun` at which the client last sent something.
     heard: AtomicU64,
 }
 
 impl Peer {
-    /// A connection that was just made, in the plain dialect. It may take `outgoing_bytes` of memory.
+    /// A new connection, in the plain dialect. It may take `outgoing_bytes` of memory.
     pub fn new(id: u64, outgoing_bytes: usize, wire: Option<Wire>) -> Self {
         Self {
             id,
@@ -45,17 +45,17 @@ impl Peer {
         }
     }
 
-    /// The connection that lines are sent on.
+    /// The connection on which lines are sent.
     pub fn wire(&self) -> Option<&Wire> {
         self.wire.as_ref()
     }
 
-    /// Returns whether it speaks json.
+    /// Returns true if it speaks json.
     pub fn speaks_json(&self) -> bool {
         self.outbox.in_json()
     }
 
-    /// Returns whether it belongs to a user.
+    /// Returns true if it belongs to a user.
     pub fn is_logged_in(&self) -> bool {
         self.logged_in.load(Ordering::Acquire)
     }
@@ -65,12 +65,12 @@ impl Peer {
         self.logged_in.store(true, Ordering::Release);
     }
 
-    /// Notes that the client said something.
+    /// Notes that the client sent something.
     pub fn hear(&self) {
         self.heard.store(self.age_millis(), Ordering::Release);
     }
 
-    /// The time since the client last said something.
+    /// The time since the client last sent something.
     pub fn silence(&self) -> Duration {
         Duration::from_millis(self.age_millis().saturating_sub(self.heard.load(Ordering::Acquire)))
     }
@@ -79,8 +79,8 @@ impl Peer {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Queues the lines of events that `write` appends in the dialect of this connection. A client too slow to take
-    /// them is sent a goodbye instead, and closed.
+    /// Queues the lines of events that `write` appends in the dialect of this connection. If they do not fit, the
+    /// client is too slow: it is sent a goodbye instead, and its connection is closed.
     pub fn queue(&self, write: impl FnOnce(InJson, &mut Vec<u8>)) {
         self.outbox.push(write, |in_json, lines| {
             append_event(&Event::Goodbye(Farewell::SlowReader), in_json, lines);
@@ -92,13 +92,13 @@ impl Peer {
         self.outbox.push_reply(|in_json, lines| append_answer(id, answer, in_json, lines));
     }
 
-    /// Sends an event in its dialect; some events say nothing in plain.
+    /// Sends an event in the session's dialect; plain has no lines for some events.
     pub fn tell(&self, event: &Encoded<'_>) {
         self.queue(|in_json, lines| lines.extend_from_slice(event.line(in_json)));
         self.outbox.call();
     }
 
-    /// Says why, and closes.
+    /// Sends the reason, and closes.
     pub fn dismiss(&self, farewell: Farewell) {
         self.outbox.close(Closing::Said(farewell), |in_json, lines| {
             append_event(&Event::Goodbye(farewell), in_json, lines);
@@ -108,7 +108,7 @@ impl Peer {
     /// Sends queued lines as far as the system takes them without waiting. The session's own task sends the rest, and
     /// notices a broken connection.
     pub fn flush(&self) {
-        // Whoever finds this set has queued something before the task unsets it, and then looks into the queue.
+        // A task that finds this set has queued its lines before the session's task unsets it and looks into the queue.
         if self.blocked.load(Ordering::SeqCst) {
             return;
         }
@@ -122,7 +122,7 @@ impl Peer {
         }
     }
 
-    /// As [`flush`](Self::flush), for the session's own task.
+    /// Like [`flush`](Self::flush), but for the session's own task.
     pub fn send(&self) -> io::Result<Sent> {
         self.blocked.store(false, Ordering::SeqCst);
         let sent = self.take_and_send()?;
@@ -140,7 +140,7 @@ impl Peer {
     }
 }
 
-/// An event that is written at most once in each dialect, however many hear it.
+/// An event that is written at most once in each dialect, no matter how many sessions get it.
 pub struct Encoded<'a> {
     event: &'a Event,
     plain: OnceCell<Vec<u8>>,
@@ -148,12 +148,12 @@ pub struct Encoded<'a> {
 }
 
 impl<'a> Encoded<'a> {
-    /// Nothing is written yet.
+    /// An event that is not written yet.
     pub fn new(event: &'a Event) -> Self {
         Self { event, plain: OnceCell::new(), json: OnceCell::new() }
     }
 
-    /// The line with its line feed; nothing where plain says nothing.
+    /// The line with its line feed; empty if plain has no line for it.
     pub fn line(&self, in_json: InJson) -> &[u8] {
         let line = if in_json { &self.json } else { &self.plain };
         line.get_or_init(|| {
@@ -164,17 +164,17 @@ impl<'a> Encoded<'a> {
     }
 }
 
-/// Bytes that a message's line takes besides its body, about.
+/// Approximate bytes that a message's line takes besides its body.
 const FRAME: usize = 256;
 
-/// Makes room for a message's line, which is otherwise moved as it grows.
+/// Reserves space for a message's line, which would otherwise be moved as it grows.
 fn reserve_for(message: &Message, lines: &mut Vec<u8>) {
     if let Body::Sealed(sealed) = &message.body {
         lines.reserve(sealed.as_json().len() + FRAME);
     }
 }
 
-/// Appends an event's line; nothing where plain says nothing.
+/// Appends an event's line; nothing if plain has no line for it.
 pub fn append_event(event: &Event, in_json: InJson, lines: &mut Vec<u8>) {
     if let Event::Message(message) = event {
         reserve_for(message, lines);
@@ -187,7 +187,7 @@ pub fn append_event(event: &Event, in_json: InJson, lines: &mut Vec<u8>) {
     lines.push(b'\n');
 }
 
-/// Appends an answer's line; plain has no words for some.
+/// Appends an answer's line; nothing if plain has no line for it.
 pub fn append_answer(
     id: Option<&RequestId>,
     answer: &Result<Reply, Refusal>,

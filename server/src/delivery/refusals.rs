@@ -1,11 +1,11 @@
-//! The refusals that a client hears when the fault is ours.
+//! The refusals that a client gets for faults of the server.
 
 use parlour_protocol::Refusal;
 use tracing::error;
 
 use crate::store::{AppendError, CreateAccountError, ReadError, WriteError};
 
-/// Our own fault: the client gets an opaque number, under which the log says more.
+/// The refusal for our own fault: the client gets an opaque number, under which the log has the details.
 pub(crate) fn internal(error: &dyn std::fmt::Display) -> Refusal {
     let incident = format!("{:08x}", rand::random::<u32>());
     error!(incident, %error, "internal error");
@@ -41,7 +41,7 @@ pub(crate) fn create_account_refusal(error: &CreateAccountError) -> Refusal {
 /// The refusal when the store wrote nothing.
 pub(crate) fn write_refusal(error: &WriteError) -> Refusal {
     match error {
-        // The writer logs it, once for many.
+        // The writer logs it, once for many writes.
         WriteError::NotWritten => Refusal::NotStored,
         WriteError::Failed(_) | WriteError::Closed => internal(error),
     }

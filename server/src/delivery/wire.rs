@@ -22,50 +22,50 @@ use tokio_rustls::server::TlsStream;
 
 use crate::metrics::Metrics;
 
-/// Bytes read from the system at once.
+/// Bytes that are read from the system at once.
 const READ: usize = 32 * 1024;
 
 thread_local! {
-    /// Bytes that were read and not yet decrypted. Sessions take turns at it: none holds it while it waits.
+    /// Bytes that were read and are not decrypted yet. Sessions take turns using it: none holds it while it waits.
     static ENCRYPTED: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into());
     /// Bytes that are about to be encrypted.
     static PLAIN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The part of the bytes handed over that the system took.
+/// The part of the given bytes that the system took.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sent {
-    /// All of it.
+    /// All of them.
     All,
     /// The rest waits until the socket is [writable](Wire::writable).
     Partly,
 }
 
-/// The sending side, shared by all who send, with the TLS state that both sides need.
+/// The sending side, shared by all senders, with the TLS state that both sides need.
 pub struct Wire {
     socket: OwnedWriteHalf,
     tls: Mutex<ServerConnection>,
     metrics: Arc<Metrics>,
 }
 
-/// The receiving side, of the session's own task.
+/// The receiving side, used by the session's own task.
 pub struct Incoming {
     socket: OwnedReadHalf,
 }
 
-/// Takes a connection apart after its handshake.
+/// Splits a connection after its handshake.
 pub fn split(stream: TlsStream<TcpStream>, metrics: Arc<Metrics>) -> (Wire, Incoming) {
     let (socket, mut tls) = stream.into_inner();
-    // The outbox bounds what waits; TLS itself would refuse a part of it.
+    // The outbox bounds the waiting bytes; the limit of TLS would refuse a part of them.
     tls.set_buffer_limit(None);
     let (read, write) = socket.into_split();
     (Wire { socket: write, tls: Mutex::new(tls), metrics }, Incoming { socket: read })
 }
 
 impl Wire {
-    /// Encrypts what `next` puts into its buffer until that is nothing (false), and sends what the system
-    /// takes. `next` is asked again only when all that it handed out before was sent.
-    // Not inline, so that what calls it stays small: it is called for each session that hears a message.
+    /// Encrypts the bytes that `next` puts into its buffer until it returns false, and sends as much as the system
+    /// takes. `next` is called again only when everything from before was sent.
+    // Not inlined, so that its caller stays small: that runs for each session that gets a message.
     #[inline(never)]
     pub fn send(&self, mut next: impl FnMut(&mut Vec<u8>) -> bool) -> io::Result<Sent> {
         let mut tls = self.tls();
@@ -89,7 +89,7 @@ impl Wire {
     pub fn finish(&self) {
         let mut tls = self.tls();
         tls.send_close_notify();
-        // The other side may be gone; then there is nobody to tell.
+        // If the other side is gone, there is nobody to tell.
         let _ = self.drain(&mut tls);
         let _ = SockRef::from(self.socket.as_ref()).shutdown(Shutdown::Write);
     }
@@ -109,7 +109,7 @@ impl Wire {
         Ok(Sent::All)
     }
 
-    /// Decrypts, and feeds `lines`. Returns whether more can come.
+    /// Decrypts, and feeds `lines`. Returns true if more can come.
     fn decrypt(&self, mut encrypted: &[u8], lines: &mut LineSplitter) -> io::Result<bool> {
         let mut tls = self.tls();
         loop {
@@ -130,7 +130,7 @@ impl Wire {
             tls.read_tls(&mut encrypted)?;
             let processed = tls.process_new_packets();
             if tls.wants_write() {
-                // An alert, or new keys; what the system does not take now goes with what is sent next.
+                // An alert or new keys: the part that the system does not take now goes with the next bytes.
                 self.drain(&mut tls)?;
             }
             processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
@@ -138,18 +138,18 @@ impl Wire {
     }
 
     fn tls(&self) -> MutexGuard<'_, ServerConnection> {
-        // A connection that panicked half-way fails by itself when it goes on.
+        // If a task panicked half-way, the connection fails by itself when it goes on.
         self.tls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Incoming {
-    /// Feeds what came with the end of the handshake. Returns whether more can come.
+    /// Feeds the bytes that came with the end of the handshake. Returns true if more can come.
     pub fn begin(&self, wire: &Wire, lines: &mut LineSplitter) -> io::Result<bool> {
         wire.decrypt(&[], lines)
     }
 
-    /// Waits for bytes and feeds them to `lines`. Returns whether more can come.
+    /// Waits for bytes and feeds them to `lines`. Returns true if more can come.
     pub async fn receive(&mut self, wire: &Wire, lines: &mut LineSplitter) -> io::Result<bool> {
         poll_fn(|context| {
             ENCRYPTED.with_borrow_mut(|buffer| {
@@ -164,12 +164,12 @@ impl Incoming {
     }
 }
 
-/// Writes to the system what it takes without waiting.
+/// Writes to the system without waiting.
 struct Socket<'a>(&'a OwnedWriteHalf);
 
 impl Socket<'_> {
-    /// `write` and `writev` rather than `send`: the sandbox looks into the arguments of `send` (Landlock does not see
-    /// that it can connect), which costs a tenth of what a delivery does. Rust has SIGPIPE ignored.
+    /// Uses `write` and `writev` instead of `send`: the sandbox inspects the arguments of `send` (Landlock does not see
+    /// that it can connect), which costs a tenth of a delivery. Rust ignores SIGPIPE.
     fn call(&self, call: impl Fn(BorrowedFd<'_>) -> nix::Result<usize>) -> io::Result<usize> {
         let socket: &TcpStream = self.0.as_ref();
         socket.try_io(Interest::WRITABLE, || Ok(call(socket.as_fd())?))
@@ -182,7 +182,7 @@ impl Write for Socket<'_> {
     }
 
     fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        // Nearly always there is one part, for which the plain call costs less.
+        // There is nearly always one part, for which the plain call costs less.
         match parts {
             [part] => self.write(part),
             _ => self.call(|socket| writev(socket, parts)),

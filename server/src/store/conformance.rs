@@ -98,19 +98,22 @@ pub(super) async fn all<S: Store<Waiting>, C: Future<Output = ()>>(
     let (store, mut told) = open();
     a_name_belongs_to_its_first_account(&store).await;
     messages_are_numbered_without_gaps_and_kept_once(&store, &mut told).await;
-    what_waits_together_is_told_in_order(&store, &mut told).await;
+    messages_that_wait_together_are_announced_in_order(&store, &mut told).await;
     both_sides_find_a_direct_conversation(&store, &mut told).await;
-    who_has_stored_too_much_is_refused_and_nobody_else(&store, &mut told).await;
+    only_an_account_that_has_stored_too_much_is_refused(&store, &mut told).await;
     an_id_that_was_used_begins_no_conversation(&store, &mut told).await;
     revocations_are_kept_once(&store).await;
     close(store).await;
     assert!(told.next().await.is_none());
     let (store, mut told) = open();
-    what_was_confirmed_is_there_after_a_restart(&store, &mut told).await;
+    confirmed_writes_are_there_after_a_restart(&store, &mut told).await;
     close(store).await;
 }
 
-async fn what_waits_together_is_told_in_order(store: &impl Store<Waiting>, told: &mut Receiver) {
+async fn messages_that_wait_together_are_announced_in_order(
+    store: &impl Store<Waiting>,
+    told: &mut Receiver,
+) {
     for number in 0..50 {
         // The same id twice in one batch, and once more with another text.
         let message = match number {
@@ -194,7 +197,7 @@ async fn both_sides_find_a_direct_conversation(store: &impl Store<Waiting>, told
 }
 
 /// Opens the store with room for one mebibyte of messages for each account.
-async fn who_has_stored_too_much_is_refused_and_nobody_else(
+async fn only_an_account_that_has_stored_too_much_is_refused(
     store: &impl Store<Waiting>,
     told: &mut Receiver,
 ) {
@@ -242,7 +245,7 @@ async fn revocations_are_kept_once(store: &impl Store<Waiting>) {
     assert_eq!(store.statements(0).await.unwrap(), Statements::default());
     let stated = Revocation { statement: Some("a.b.c".to_owned()), ..revocation.clone() };
     store.add_revocation(stated, entry(Kind::DeviceRevoked, 9)).await.unwrap();
-    // An older TTP says nothing of statements, and takes none away.
+    // An older TTP sends no statements; that removes none.
     store.add_revocation(revocation, entry(Kind::DeviceRevoked, 9)).await.unwrap();
     assert_eq!(store.statements(0).await.unwrap().statements, ["a.b.c"]);
     assert_eq!(store.statements(1).await.unwrap(), Statements::default());
@@ -251,7 +254,7 @@ async fn revocations_are_kept_once(store: &impl Store<Waiting>) {
     assert_eq!(store.revoked_devices(name("erik")).await.unwrap().len(), 0);
 }
 
-async fn what_was_confirmed_is_there_after_a_restart(store: &impl Store<Waiting>, told: &mut Receiver) {
+async fn confirmed_writes_are_there_after_a_restart(store: &impl Store<Waiting>, told: &mut Receiver) {
     let page = store.history(lobby(), HistoryRange::Newest, 100).await.unwrap();
     assert_eq!(page.last, 181);
     assert_eq!(append(store, told, public("sam", 8, "after")).await.unwrap().message.seq, 182);

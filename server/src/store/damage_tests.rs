@@ -20,7 +20,7 @@ fn bounds() -> Bounds {
     Bounds::new(&Limits::default())
 }
 
-/// A folder in memory if there is such a place, because the file is written hundreds of times.
+/// A folder in memory, if the system has one, because the file is written hundreds of times.
 fn in_memory() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
@@ -37,7 +37,7 @@ async fn fill(path: &Path) {
     fill_and_stay(path, "message", 120).await.0.close().await;
 }
 
-/// Does the same with this many messages in the lobby that begin with this word; the store stays open.
+/// Does the same with `count` messages in the lobby that begin with `word`; the store stays open.
 async fn fill_and_stay(path: &Path, word: &str, count: u8) -> conformance::Opened<SqliteStore<Waiting>> {
     let (told, mut outcomes) = outcome_queue();
     let store = SqliteStore::open(path, bounds(), told, Commits::default()).unwrap();
@@ -213,7 +213,7 @@ async fn a_store_that_was_closed_leaves_no_log() {
 }
 
 #[tokio::test]
-async fn a_log_that_was_cut_anywhere_gives_what_was_said_up_to_there() {
+async fn a_log_that_was_cut_anywhere_gives_the_messages_up_to_there() {
     let folder = in_memory();
     let (live, path) = (folder.path().join("live.db"), folder.path().join("chat.db"));
     let (store, mut outcomes) = fill_and_stay(&live, "message", 30).await;
@@ -297,7 +297,7 @@ async fn a_log_without_its_database_is_left_for_it() {
 }
 
 #[tokio::test]
-async fn what_is_in_the_place_of_the_database_and_is_none_is_refused_and_left_as_it_is() {
+async fn a_file_that_is_no_database_is_refused_and_left_unchanged() {
     let folder = in_memory();
     let path = folder.path().join("chat.db");
     std::fs::write(&path, b"").unwrap();

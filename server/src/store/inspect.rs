@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_kept_is_sound_and_every_change_is_found() {
+    async fn an_unchanged_database_is_sound_and_every_change_is_found() {
         assert_eq!(damage_after("").await, None);
         for (change, found) in [
             (
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_database_of_ours_gives_the_reason() {
+    fn a_file_that_is_no_database_of_ours_gives_the_reason() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("chat.db");
         assert!(inspect(&path, None).is_err());

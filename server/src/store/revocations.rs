@@ -58,13 +58,13 @@ impl RevocationRow {
         link.hash()
     }
 
-    /// Whether it is the same revocation, whatever statement of it is kept.
+    /// True if it is the same revocation; the statements may differ.
     fn is_of(&self, other: &Self) -> bool {
         let facts = |row: &Self| (row.number, row.name.clone(), row.device.clone(), row.time, row.hash);
         facts(self) == facts(other)
     }
 
-    /// Whether the row is as it was written after the one whose hash is `before`.
+    /// True if the row is unchanged since it was written after the row whose hash is `before`.
     pub(super) fn fits(&self, before: &Hash) -> bool {
         self.hash == Some(self.link(before))
     }
@@ -92,7 +92,7 @@ pub(super) fn add(
     let addition = match find(connection, revocation.number)? {
         None => Addition::New,
         Some(row) if row.is_of(&new) => {
-            // One that was kept before there were statements gets its own, and none is ever taken away.
+            // A revocation from before there were statements gets its own, and no statement is ever removed.
             if new.statement.is_some() && row.statement != new.statement {
                 connection
                     .prepare_cached("UPDATE revocations SET statement = ?2 WHERE number = ?1")?

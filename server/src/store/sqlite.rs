@@ -278,7 +278,7 @@ mod tests {
             let expected = [("#lobby", 3), ("@erik", 2), ("@sam", 1)];
             assert_eq!(counts, expected.map(|(name, count)| (name.to_owned(), count)));
             let [revoked] = store.revoked_devices(sam.clone()).await.unwrap().try_into().unwrap();
-            // Its statement comes with the TTP's next word of it.
+            // Its statement comes when the TTP sends the revocation again.
             assert_eq!(store.statements(0).await.unwrap(), Statements::default());
             let again = Revocation {
                 number: 1,
@@ -340,7 +340,7 @@ mod tests {
         conformance::append(&store, &mut outcomes, conformance::sealed("sam", "sam")).await.unwrap();
         assert_eq!(store.conversations(sam.clone()).await.unwrap().len(), 2);
         store.close().await;
-        // A conversation with messages is listed, whatever its own row says.
+        // A conversation with messages is listed, even if its own row says that it has none.
         let forged = "UPDATE conversations SET last_seq = 0, last_hash = zeroblob(32) WHERE id = 7";
         Connection::open(&path).unwrap().execute_batch(forged).unwrap();
         let (store, _outcomes) = open(&path);
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_probe_is_really_written_and_what_cannot_be_written_is_counted() {
+    async fn a_probe_is_really_written_and_failed_writes_are_counted() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("chat.db");
         let (told, mut outcomes) = outcome_queue();

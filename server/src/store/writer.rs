@@ -178,7 +178,7 @@ impl<T> Writer<T> {
             Err(failure) => {
                 self.commits.failures.inc();
                 self.memory.forget();
-                // When the transaction could not begin, the writes that were not tried are answered as well.
+                // If the transaction could not begin, the writes that were not tried are answered as well.
                 written.take(batch.drain(..));
                 let error = match failure {
                     Some(failure) if WriteFault::of(&failure).is_none() => {

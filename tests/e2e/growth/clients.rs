@@ -229,7 +229,7 @@ fn unknown_content_keeps_its_place_live_and_fetched_and_after_a_restart() -> Res
     }
     sam.ask("mine", "{} sam: mine")?;
     ensure!(sam.leave()? == 0);
-    // What is kept.
+    // The kept messages.
     let mut sam = robot(&world, &operator)?;
     let page = sam.call(&json!({"id": 1, "do": "history", "conversation": "#lobby", "limit": 20}))?;
     let messages = page["messages"].as_array().cloned().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What waits in the outbox from an earlier run, and is refused when it is sent again.
+//! Messages that wait in the outbox from an earlier run, and are refused when they are sent again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -55,7 +55,7 @@ fn the_ttp_refuses_requests_of_a_newer_server_and_goes_on() -> Result<()> {
         let answer = asked(&socket, lines[0])?;
         ensure!(answer == lines[1], "{}: {answer}", lines[0]);
     }
-    // What it knows works as before, and nothing was issued.
+    // Known requests work as before, and nothing was issued.
     ensure!(asked(&socket, r#"{"op":"watch","after":0}"#)? == r#"{"watching":{}}"#);
     let answer: Value = serde_json::from_str(&asked(&socket, &renewal(&world, "sam")?.to_string())?)?;
     ensure!(answer["issued"]["name"] == "sam", "{answer}");

@@ -12,7 +12,7 @@ use super::{fast, kept, list};
 
 const REMARK: &str = "the server told the sender that this message was refused";
 
-/// What sam's server does with a private message after it has stored and delivered it.
+/// The answer of sam's server to a private message after storing and delivering it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Answer {
     /// It tells the truth.
@@ -94,14 +94,14 @@ fn all_shown(messages: &Value) -> Result<Vec<String>> {
     Ok(messages.as_array().context("messages")?.iter().map(shown).collect())
 }
 
-/// What somebody's client shows of the conversation with this one when it is asked in a new run, from what it has kept.
+/// The conversation of `person` with `with` as a new run of the client shows it, from what was kept.
 fn history(world: &World, person: &str, with: &str) -> Result<Vec<String>> {
     let finished = world.one_shot(person, &["history", with, "--json"], "")?;
     finished.out.iter().map(|line| Ok(shown(&serde_json::from_str(line)?))).collect()
 }
 
 #[test]
-fn what_was_refused_and_delivered_is_marked_and_hides_nothing_after_it() -> Result<()> {
+fn messages_refused_and_delivered_are_marked_and_hide_nothing_after_them() -> Result<()> {
     let world = World::peopled()?;
     let mut erik = world.robot("erik", &["--user", "erik"])?;
     erik.process.out.event("backlog")?;
@@ -110,7 +110,7 @@ fn what_was_refused_and_delivered_is_marked_and_hides_nothing_after_it() -> Resu
         [("one", true), ("two", false), ("three", false), ("four", true), ("five", false), ("six", true)]
     {
         ensure!(say(&mut sam, text)? == stored, "{text}");
-        // What is sealed after a refused message says so of that.
+        // The message sealed after a refused one lists that one as refused.
         let refused = match text {
             "three" => Some("two refused"),
             "four" => Some("three refused"),
@@ -141,7 +141,7 @@ fn what_was_refused_and_delivered_is_marked_and_hides_nothing_after_it() -> Resu
     Ok(())
 }
 
-/// What erik's client shows when the server delivers these of sam's messages in this order, with new numbers.
+/// The messages that erik's client shows when the server delivers sam's in this order, with new numbers.
 fn delivered(world: &World, order: &'static [usize]) -> Result<Vec<String>> {
     let operator = Operator::before(
         world,
@@ -176,7 +176,7 @@ fn delivered(world: &World, order: &'static [usize]) -> Result<Vec<String>> {
 }
 
 #[test]
-fn what_was_refused_is_marked_whenever_it_is_delivered_and_not_missed_when_it_is_not() -> Result<()> {
+fn refused_messages_are_marked_when_delivered_and_not_missed_when_not() -> Result<()> {
     let world = fast()?;
     let mut sam = sam(&world, &[Stored, Refused, Refused], "banned")?;
     for (text, stored) in [("one", true), ("two", false), ("three", false), ("four", true)] {
@@ -197,7 +197,7 @@ fn what_was_refused_is_marked_whenever_it_is_delivered_and_not_missed_when_it_is
         (&[0, 3, 2, 2], &["one", "four", "three refused", replayed]),
         (&[0, 1, 1, 3], &["one", "two refused", replayed, "four"]),
         (&[0, 1, 3, 1], &["one", "two refused", "four", replayed]),
-        // What the server held back is missed all the same.
+        // Messages that the server held back are missed all the same.
         (&[1, 3], &[r#"two {"is":"gap","missing":1} refused"#, r#"four {"is":"gap","missing":1}"#]),
         (&[3], &[r#"four {"is":"gap","missing":1}"#]),
     ] {

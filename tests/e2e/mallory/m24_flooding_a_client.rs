@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{fast, list};
 
-/// What the client is told to keep of a public conversation, in bytes.
+/// The most bytes of a public conversation that the client is told to keep.
 const BOUND: u64 = 1_024 * 1_024;
 
 /// Messages that are said in public, and the bytes of each.
@@ -20,7 +20,7 @@ const LENGTH: usize = 6_000;
 /// Messages after which the client's memory is measured for the first time: caches are full then.
 const WARM_UP: u64 = 500;
 
-/// How much the client's memory may rise after that, in KiB. The flood has 14,600 KiB.
+/// The most that the client's memory may rise after that, in KiB. The flood has 14,600 KiB.
 const MOST_RISE: u64 = 6_144;
 
 /// The most bytes of local.db and local.db-wal together: what is kept, as much again for what SQLite leaves free,
@@ -104,7 +104,7 @@ fn a_flood_in_public_takes_what_it_may_on_the_disk_little_memory_and_no_direct_m
     println!("memory rose from {before} to {after} KiB; {size} bytes are on the disk");
     ensure!(after - before <= MOST_RISE, "memory rose from {before} to {after} KiB");
     ensure!(notices.iter().filter(|notice| notice.contains("--history-bytes")).count() == 1, "{notices:#?}");
-    // What is here without the server: the newest in public, and all that is private.
+    // Without the server the newest public messages and all private ones are still here.
     world.stop_server()?;
     sam.process.out.event("connection")?;
     let kept = seqs(&page(&mut sam, "#lobby", None)?);

@@ -35,7 +35,7 @@ struct Scene {
     disk: Disk,
 }
 
-/// What a client said that began with these records, if it came to show what it has.
+/// A client's output when it starts with these records, and whether it came to show its messages.
 struct Run {
     shown: bool,
     said: Vec<String>,
@@ -96,7 +96,7 @@ impl Scene {
         Ok(())
     }
 
-    /// How many messages are on the disk; looked at in a copy, so that nobody mends the file before the client does.
+    /// The number of messages on the disk; counted in a copy, so that nobody mends the file before the client does.
     fn rows(&self) -> Result<u64> {
         let copy = self.world.path("looked-at");
         std::fs::create_dir_all(&copy)?;

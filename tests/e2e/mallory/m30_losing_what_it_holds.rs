@@ -2,7 +2,7 @@
 //! are, and hands out other messages in places that are taken.
 //!
 //! Bites: a client that followed each change began anew for as long as it went on, and took ever longer for each message.
-//! Where the newest page took the place of what was kept, 80 kept messages became 20 after an honest restore,
+//! When the newest page replaced the kept messages, 80 of them became 20 after an honest restore,
 //! and one after a server that named a lower or a far higher number.
 
 use std::ops::RangeInclusive;
@@ -271,7 +271,7 @@ fn a_server_that_says_it_has_no_messages_takes_nothing_away_and_is_explained() -
             let aside: u64 = why.iter().filter_map(|ended| ended["set_aside"].as_u64()).sum();
             ensure!(aside == count, "{why:?}");
         }
-        // What is said now shows that the server has them all the same.
+        // The next message shows that the server has them all the same.
         count += 1;
         talk(&world, &mut erik, count..=count, ["secret", "public"])?;
         for _ in CONVERSATIONS {

@@ -42,7 +42,7 @@ pub struct Requests {
 pub(super) struct Done {
     pub(super) id: Value,
     pub(super) outcome: Result<Answer, Failure>,
-    /// What ended with it, if later requests wait for that.
+    /// The thing that ended with it, if later requests wait for that.
     pub(super) ended: Ended,
 }
 

@@ -314,7 +314,7 @@ fn any_text() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
     #[test]
-    fn whatever_comes_in_the_screen_is_drawn_and_harmless(
+    fn any_input_gives_a_screen_that_is_drawn_and_harmless(
         texts in prop::collection::vec((any_text(), any::<i64>(), prop::option::of(any_text()), any::<bool>()), 0..12),
         waiting in prop::collection::vec(any_text(), 0..3),
         notices in prop::collection::vec(any_text(), 0..4),

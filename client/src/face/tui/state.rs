@@ -55,7 +55,7 @@ pub enum NoticeKind {
     Info,
     /// Something was not done.
     Error,
-    /// What to do about the error before it.
+    /// Advice about the error before it.
     Hint,
 }
 

@@ -26,7 +26,7 @@ pub(super) struct View {
     pub(super) scroll: Scroll,
     /// The newest message that was seen before; a line below it marks the new ones.
     pub(super) marker: Option<Seq>,
-    /// How far the help is scrolled, while it is open.
+    /// The number of rows by which the help is scrolled, while it is open.
     pub(super) help: Option<usize>,
     /// True while the terminal has the focus.
     pub(super) focused: bool,

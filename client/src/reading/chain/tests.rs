@@ -14,7 +14,7 @@ struct Memory {
     skipped: Vec<ChainKey>,
     /// The places of messages that were refused, as later ones say.
     refused: Vec<Seq>,
-    /// Counters of which our own device was told that they were refused.
+    /// The counters that the server told our own device it refused.
     told: Vec<u64>,
 }
 
@@ -93,7 +93,7 @@ fn a_chain_that_runs_on_is_good() {
 }
 
 #[test]
-fn what_is_missing_is_counted_and_what_follows_is_good_again() {
+fn missing_messages_are_counted_and_the_next_one_is_good_again() {
     let mut memory = Memory { from_beginning: true, ..Memory::default() };
     let chain = [message("c", 0, "", "a"), message("c", 3, "z", "b"), message("c", 4, "b", "d")];
     let expected = [Verdict::Good, Verdict::Gap { missing: 2 }, Verdict::Good];
@@ -119,7 +119,7 @@ fn a_replay_and_a_message_in_the_place_of_another_are_not_believed() {
 }
 
 #[test]
-fn what_was_not_read_yet_is_not_missing_and_a_replay_is_one_all_the_same() {
+fn unread_messages_are_not_missing_and_a_replay_after_them_is_found() {
     let mut memory = Memory::default();
     verdicts(&mut memory, &[message("c", 0, "", "a"), message("c", 1, "a", "b")]);
     memory.skipped = memory.chains.keys().cloned().collect();
@@ -142,7 +142,7 @@ fn a_new_chain_of_a_known_device_is_a_restart() {
     assert_eq!(verdicts(&mut memory, &chain), [Verdict::Good, Verdict::Restarted, Verdict::Good]);
 }
 
-/// What an honest device seals when the server stores these of its messages, and refuses the others.
+/// The messages that an honest device seals when the server stores some of its messages and refuses the others.
 fn sealed(stored: &[bool]) -> Vec<Believed> {
     let (mut prev, mut void) = (String::new(), 0);
     let sealed = stored.iter().enumerate().map(|(n, stored)| {
@@ -154,8 +154,8 @@ fn sealed(stored: &[bool]) -> Vec<Believed> {
     sealed.collect()
 }
 
-/// What a reader sees in the end of these messages, which follow what was read in `memory`: `good`, `bad`, or the
-/// number of messages that are missing before it, and whether it was refused.
+/// The reader's final view of these messages, which follow those in `memory`: `good`, `bad`, or the number of messages
+/// missing before it, and true if it was refused.
 fn seen_after(memory: &mut Memory, messages: &[Believed], first: Seq) -> Vec<(String, bool)> {
     let followed = followed(memory, messages, first);
     let words = |verdict: &Verdict| match verdict {
@@ -167,7 +167,7 @@ fn seen_after(memory: &mut Memory, messages: &[Believed], first: Seq) -> Vec<(St
     followed.iter().zip(first..).map(|(f, seq)| (words(&f.verdict), f.refused || later(seq))).collect()
 }
 
-/// The same, of these messages out of `sealed`, by somebody who reads from the beginning.
+/// The same for these messages out of `sealed`, for somebody who reads from the beginning.
 fn seen(sealed: &[Believed], delivered: &[usize]) -> Vec<(String, bool)> {
     let mut memory = Memory { from_beginning: true, ..Memory::default() };
     let delivered: Vec<Believed> = delivered.iter().map(|index| sealed[*index].clone()).collect();
@@ -179,7 +179,7 @@ fn words(expected: &[(&str, bool)]) -> Vec<(String, bool)> {
 }
 
 #[test]
-fn what_was_refused_is_marked_in_whatever_order_it_comes_and_never_missed() {
+fn refused_messages_are_marked_in_any_order_and_never_missed() {
     let sealed = sealed(&[true, false, false, true, false, true]);
     let (good, refused, bad) = (("good", false), ("good", true), ("bad", false));
     for (delivered, expected) in [
@@ -194,7 +194,7 @@ fn what_was_refused_is_marked_in_whatever_order_it_comes_and_never_missed() {
         (&[0, 4, 5], &[good, ("3", true), ("3", false)]),
         (&[3], &[("1", false)]),
         (&[1, 2, 3], &[("1", true), ("1", true), ("1", false)]),
-        // What nothing follows yet is not known to be refused.
+        // A message that nothing follows yet is not known to be refused.
         (&[0, 1], &[good, good]),
     ] {
         assert_eq!(seen(&sealed, delivered), words(expected), "{delivered:?}");
@@ -211,7 +211,7 @@ fn a_chain_whose_first_messages_were_refused_begins_all_the_same() {
 }
 
 #[test]
-fn who_begins_in_the_middle_takes_the_word_of_the_first_message_for_what_it_follows() {
+fn a_reader_who_begins_in_the_middle_believes_the_first_message_about_those_before_it() {
     let sealed = sealed(&[true, false, false, true, false, true]);
     let mut memory = Memory::default();
     let read = seen_after(&mut memory, &sealed[1..], 1);
@@ -256,7 +256,7 @@ fn our_own_refused_message_is_marked_at_once() {
 #[test]
 fn an_older_page_is_joined_with_what_the_newer_part_calls_refused() {
     let sealed = sealed(&[true, false, false, true, false, true]);
-    // Where the newer part begins; what the older page has; how many are missing between; which are refused.
+    // The start of the newer part, the messages of the older page, the number missing between, and the refused ones.
     for (begins, older, missing, refused) in [
         (3, [0].as_slice(), 0, [].as_slice()),
         (3, &[0, 1], 0, &[2]),
@@ -286,7 +286,7 @@ fn an_older_page_is_joined_with_what_the_newer_part_calls_refused() {
 }
 
 #[test]
-fn what_an_older_page_had_is_a_replay_later_and_what_it_had_not_is_not() {
+fn only_messages_that_an_older_page_had_are_replays_later() {
     let sealed = sealed(&[true, false, false, true]);
     let (mut newer, mut page) = (Memory::default(), Memory { from_beginning: true, ..Memory::default() });
     seen_after(&mut newer, &sealed[3..], 10);
@@ -323,9 +323,9 @@ fn a_hostile_sender_cannot_make_a_chain_large() {
 }
 
 proptest! {
-    /// Whatever a server delivers of an honest device's messages, in whatever order.
+    /// A server delivers an honest device's messages in any order.
     #[test]
-    fn nothing_is_hidden_by_what_was_refused(
+    fn refused_messages_hide_no_missing_ones(
         stored in prop::collection::vec(any::<bool>(), 1..12),
         picks in prop::collection::vec(any::<prop::sample::Index>(), 0..24),
         is_honest in any::<bool>(),
@@ -356,7 +356,7 @@ proptest! {
                 let missing = (newest.map_or(0, |newest| newest + 1)..*index).filter(|n| stored[*n]).count();
                 prop_assert!(verdict.parse().unwrap_or(0) >= missing);
             }
-            // What is known to be refused is marked: the next message that was taken says so.
+            // A message that is known to be refused is marked: the next message that was taken says so.
             let says_so = |other: &usize| {
                 let voids = sealed[*other].n - sealed[*other].void..sealed[*other].n;
                 voids.contains(&(*index as u64))

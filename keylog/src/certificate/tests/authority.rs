@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use crate::{RootCertificate, device_id};
 
-/// When the tests take place.
+/// The time at which the tests take place.
 pub(crate) const MOMENT: i64 = 1_572_600_600;
 
 pub(crate) struct Authority {

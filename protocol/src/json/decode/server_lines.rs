@@ -1,4 +1,4 @@
-//! Reads what a server sends to clients. What only a newer server says is kept as unknown.
+//! Reads what a server sends to clients. Parts that only a newer server writes are kept as unknown.
 
 use std::borrow::Cow;
 
@@ -199,7 +199,7 @@ fn certificate(text: &str) -> Result<Vec<u8>, ServerLineError> {
 enum Unread {
     /// The line contains something that only a newer version knows, named here. The connection goes on.
     Newer(String),
-    /// No version writes such a line.
+    /// A line that no version writes.
     Faulty(ServerLineError),
 }
 

@@ -15,7 +15,7 @@ use crate::metrics::{Audience, Metrics};
 pub(super) struct Broadcast {
     run: Vec<Announcement>,
     audience: Arc<[Arc<Peer>]>,
-    /// The sessions that said something in it: they hear an answer instead of their own message.
+    /// The sessions that posted one of the messages: they get an answer instead of the event.
     writers: Vec<Arc<Peer>>,
     metrics: Arc<Metrics>,
     plain: OnceLock<Lines>,
@@ -25,7 +25,7 @@ pub(super) struct Broadcast {
 /// All lines of a run in one dialect.
 struct Lines {
     bytes: Vec<u8>,
-    /// The place of each line.
+    /// The range of each line.
     lines: Vec<Range<usize>>,
 }
 
@@ -44,7 +44,7 @@ impl Broadcast {
         }
     }
 
-    /// Sends to everyone, on as many cores as there are.
+    /// Sends to everyone, on all available cores.
     pub(super) async fn bring(self: Arc<Self>) {
         self.metrics.messages.add(Audience::Public, count(self.run.len()));
         for writer in &self.writers {

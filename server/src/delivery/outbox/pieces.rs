@@ -2,25 +2,25 @@
 
 use std::collections::VecDeque;
 
-/// Room for lines that is kept for the next ones, in bytes: a short message is passed on without asking
-/// for memory, and a session that was busy once does not hold more for ever.
+/// Bytes of memory that are kept for the next lines: a short message needs no new allocation, and a session that
+/// was busy once does not hold more for ever.
 const KEPT: usize = 512;
 
-/// Bytes after which the next lines begin a piece of their own: more than is usually sent at once. One piece
-/// that grows on would be moved again and again, and leave holes of memory behind it.
+/// Bytes after which further lines begin a new piece: more than is usually sent at once. A single growing piece
+/// would be moved again and again, and fragment the memory.
 const FIRST_PIECE: usize = 62 * 1024;
 
-/// Bytes of memory of each further piece; there are such pieces only for a slow reader.
+/// Bytes of memory of each further piece; only slow readers have such pieces.
 const PIECE: usize = 16 * 1024;
 
 /// Bytes of a piece that stay free, for a line that is longer than the rest of the piece.
 const SPARE: usize = 1_024;
 
-/// Lines, one after the other, that are sent together.
+/// Consecutive lines that are sent together.
 #[derive(Default)]
 struct Piece {
     lines: Vec<u8>,
-    /// Bytes of them that are events; replies do not count against the limit.
+    /// The bytes of events among them; replies do not count against the limit.
     events: usize,
 }
 
@@ -29,15 +29,15 @@ struct Piece {
 pub(super) struct Pieces {
     /// Pieces that are full, oldest first.
     full: VecDeque<Piece>,
-    /// The piece after them.
+    /// The piece after the full ones.
     last: Piece,
     /// Bytes of all pieces.
     bytes: usize,
-    /// Bytes of them that are events.
+    /// The bytes of events among them.
     events: usize,
     /// Bytes that were taken and are being written.
     writing: usize,
-    /// Bytes of those that are events.
+    /// The bytes of events among those.
     writing_events: usize,
 }
 
@@ -59,7 +59,7 @@ impl Pieces {
         }
     }
 
-    /// Takes the oldest lines into `buffer`, in place of what is in it. Returns false when there are none.
+    /// Moves the oldest lines into `buffer`, replacing its content. Returns false if there are none.
     pub(super) fn take(&mut self, buffer: &mut Vec<u8>) -> bool {
         if let Some(piece) = self.full.pop_front() {
             *buffer = piece.lines;
@@ -81,13 +81,13 @@ impl Pieces {
         true
     }
 
-    /// Notes that everything taken was written. Returns true if there was something.
+    /// Notes that everything taken was written. Returns true if that was anything.
     pub(super) fn written(&mut self) -> bool {
         self.writing_events = 0;
         std::mem::take(&mut self.writing) > 0
     }
 
-    /// Bytes that nobody has taken yet.
+    /// Bytes that have not been taken yet.
     pub(super) const fn waiting(&self) -> usize {
         self.bytes
     }
@@ -97,12 +97,12 @@ impl Pieces {
         self.bytes + self.writing
     }
 
-    /// Bytes of those that are events.
+    /// The bytes of events among those.
     pub(super) const fn used_by_events(&self) -> usize {
         self.events + self.writing_events
     }
 
-    /// Drops the lines that nobody has taken yet.
+    /// Drops the lines that have not been taken yet.
     pub(super) fn forget_waiting(&mut self) {
         self.full = VecDeque::new();
         self.last = Piece::default();

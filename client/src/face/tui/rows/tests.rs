@@ -152,7 +152,7 @@ fn marks_are_left_out_at_the_right_edge() {
 
 proptest! {
     #[test]
-    fn whatever_was_there_a_screen_of_ascii_is_as_it_should_be(before in ".{0,12}", after in "[a-z ]{0,40}") {
+    fn a_screen_of_ascii_is_drawn_right_over_any_earlier_one(before in ".{0,12}", after in "[a-z ]{0,40}") {
         let mut seen = Seen::new();
         // This terminal leaves U+FFFD out.
         let before = parlour_protocol::clean(&before).replace('\t', " ").replace('\u{fffd}', "?");

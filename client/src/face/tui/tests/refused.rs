@@ -1,4 +1,4 @@
-//! What becomes of a line that was refused: it comes back to be corrected.
+//! A refused line comes back to be corrected.
 
 use super::*;
 
@@ -117,7 +117,7 @@ fn the_text_of_a_message_that_was_refused_when_it_was_sent_again_comes_back() {
         notices(&app)
             .contains(&"error: a message to #lobby was not sent: no room for more messages of yours")
     );
-    // What is being typed stays.
+    // The line that is being typed stays.
     press(&mut app, KeyCode::End);
     type_text(&mut app, " and more");
     app.update(not_sent("second"), NOW);

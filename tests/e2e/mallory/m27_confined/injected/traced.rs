@@ -52,7 +52,7 @@ pub(super) struct Traced {
     /// True when this has been dropped, and nobody presses keys any more.
     over: Arc<AtomicBool>,
     pub(super) input: Option<ChildStdin>,
-    /// Where its file begins in its memory. The calls' arguments point into it: a confined program lets nobody
+    /// The beginning of its file in its memory. The calls' arguments point into it: a confined program lets nobody
     /// write into its memory.
     header: u64,
     /// The registers before its last system call.
