@@ -276,7 +276,7 @@ impl Records {
     }
 
     /// Those messages of a page that are kept in the same places already, set aside: they are what they were judged to
-    /// be, and no replay.
+    /// be, and no replay. What was not believed is judged again: it may have been a replay only there.
     pub(crate) fn known_again(&self, extent: &Extent, page: &[Opened]) -> Result<Vec<Shown>, RecordsError> {
         let mut known = Vec::new();
         if extent.generation == 0 {
@@ -285,7 +285,8 @@ impl Records {
         for Opened { message, .. } in page {
             let one = std::iter::once((message.seq, message.id));
             if let Some(Parent { generation, last }) = self.find_kept(extent, one)? {
-                known.extend(self.message_of(&extent.name, generation, last)?);
+                let found = self.message_of(&extent.name, generation, last)?;
+                known.extend(found.filter(|found| found.verdict.is_believed()));
             }
         }
         Ok(known)
