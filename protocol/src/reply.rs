@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::command::Dialect;
 use crate::conversation::Conversation;
 use crate::message::{Message, Seq};
+use crate::message_id::MessageId;
 use crate::name::{DeviceId, UserName};
 use crate::timestamp::Timestamp;
 
@@ -84,4 +85,7 @@ pub struct ConversationHead {
     pub name: Conversation,
     /// The newest `seq` in it.
     pub last: Seq,
+    /// The id of the message there. Older servers do not name it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub newest: Option<MessageId>,
 }

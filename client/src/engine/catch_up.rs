@@ -75,7 +75,7 @@ impl Engine {
         let named: HashSet<Conversation> = heads.iter().map(|head| head.name.clone()).collect();
         let extents = account.records.extents()?.into_iter();
         let left_out = extents.filter(|extent| !named.contains(&extent.name));
-        heads.extend(left_out.map(|extent| ConversationHead { name: extent.name, last: 0 }));
+        heads.extend(left_out.map(|extent| ConversationHead { name: extent.name, last: 0, newest: None }));
         Ok(heads)
     }
 
@@ -97,7 +97,8 @@ impl Engine {
             };
             room = room.saturating_sub(u64::from(extent.is_none() && head.last > 0));
             self.tell_of_gap(&head, extent.as_ref()).await;
-            errands.extend(self.errand(head, extent.as_ref()));
+            let fits = self.fits(&head, extent.as_ref())?;
+            errands.extend(self.errand(head, extent.as_ref(), fits));
         }
         let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
         let link = self.link.as_ref().ok_or(LinkError::Lost)?;
@@ -112,7 +113,7 @@ impl Engine {
 
     /// Says so when more was missed than is fetched automatically.
     async fn tell_of_gap(&mut self, head: &ConversationHead, extent: Option<&Extent>) {
-        let ConversationHead { name, last } = head;
+        let ConversationHead { name, last, .. } = head;
         if extent.is_some_and(|extent| last.saturating_sub(extent.last) > LONGEST_GAP) {
             let notice = format!(
                 "{name}: too much was missed to fetch it all; what is older is fetched when you go there"
@@ -121,12 +122,20 @@ impl Engine {
         }
     }
 
+    /// False if the server's newest message is another than the one that is kept in its place. Then the two have
+    /// different histories, although they may have as many messages.
+    fn fits(&self, head: &ConversationHead, extent: Option<&Extent>) -> Result<bool, SyncError> {
+        let (Some(newest), Some(_)) = (head.newest, extent) else { return Ok(true) };
+        let account = self.account.as_ref().ok_or(LinkError::Refused(Refusal::NotNow))?;
+        Ok(account.records.message(&head.name, head.last)?.is_none_or(|kept| kept.id == newest))
+    }
+
     /// The part of a conversation that has to be fetched, if any. Of a conversation that is new here, a login takes
     /// the newest messages; after the backlog was told, all of it is new and is fetched whole.
-    fn errand(&mut self, head: ConversationHead, extent: Option<&Extent>) -> Option<Errand> {
+    fn errand(&mut self, head: ConversationHead, extent: Option<&Extent>, fits: bool) -> Option<Errand> {
         let account = self.account.as_mut()?;
-        let ConversationHead { name, last } = head;
-        let follows = |kept: &Extent| kept.last <= last && last - kept.last <= LONGEST_GAP;
+        let ConversationHead { name, last, .. } = head;
+        let follows = |kept: &Extent| fits && kept.last <= last && last - kept.last <= LONGEST_GAP;
         // Damage may have left nothing that counts.
         let extent = extent.filter(|extent| extent.last > 0);
         let kept = extent.filter(|extent| follows(extent)).map(|extent| (extent.first, extent.last));

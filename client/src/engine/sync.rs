@@ -73,7 +73,7 @@ impl Engine {
             // The messages before it are fetched first. Or we have another message in its place: the server
             // has lost some, and goes on from there.
             _ => {
-                self.fetch_missed(vec![ConversationHead { name, last: seq }]).await?;
+                self.fetch_missed(vec![ConversationHead { name, last: seq, newest: None }]).await?;
                 return Ok(Taken::Later);
             }
         };

@@ -6,6 +6,7 @@ use super::*;
 use crate::command::{Command, Dialect, HistoryRange, Post, Verb};
 use crate::event::Farewell;
 use crate::message::{Body, Message};
+use crate::message_id::MessageId;
 use crate::reply::{AccountInfo, ConversationHead, RevokedDevice};
 use crate::sealed::example;
 use crate::text::SafeText;
@@ -81,7 +82,11 @@ fn all_replies() -> Vec<Reply> {
                 statement: Some("a.b.c".to_owned()),
             }],
         }),
-        Reply::Conversations(vec![ConversationHead { name: "#lobby".parse().unwrap(), last: 3 }]),
+        Reply::Conversations(vec![ConversationHead {
+            name: "#lobby".parse().unwrap(),
+            last: 3,
+            newest: Some(MessageId::from_bytes([7; 16])),
+        }]),
         Reply::History { messages: vec![message("@sam", Body::Sealed(example()))], last: 7 },
         Reply::Revocations { statements: vec!["a.b.c".to_owned()], more: true },
         Reply::Revocations { statements: Vec::new(), more: false },

@@ -134,7 +134,8 @@ pub(crate) fn replies() -> impl Strategy<Value = Reply> {
         .prop_map(|(device, time, statement)| RevokedDevice { device, time, statement });
     let account = (names(), bytes(), vec(revoked, 0..4))
         .prop_map(|(user, certificate, revoked)| Reply::Account(AccountInfo { user, certificate, revoked }));
-    let head = (conversations(), any::<u64>()).prop_map(|(name, last)| ConversationHead { name, last });
+    let head = (conversations(), any::<u64>(), proptest::option::of(ids()))
+        .prop_map(|(name, last, newest)| ConversationHead { name, last, newest });
     prop_oneof![
         (bytes(), bytes()).prop_map(|(device_certificate, account_certificate)| Reply::Registered {
             device_certificate,

@@ -2,7 +2,7 @@
 
 use parlour_protocol::limits::HISTORY_BYTES;
 use parlour_protocol::{
-    Conversation, ConversationHead, HistoryRange, Message, RevokedDevice, Seq, Timestamp, UserName,
+    Conversation, ConversationHead, HistoryRange, Message, MessageId, RevokedDevice, Seq, Timestamp, UserName,
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -154,6 +154,10 @@ const END: &str = "CASE WHEN last_seq = 0
     OR last_hash = (SELECT hash FROM messages WHERE conversation = conversations.id AND seq = last_seq)
     THEN last_seq ELSE (SELECT max(seq) FROM messages WHERE conversation = conversations.id) END";
 
+/// The id of the message at the end of a conversation, where the rows are as they should be.
+const NEWEST: &str =
+    "(SELECT messages.id FROM messages WHERE conversation = conversations.id AND seq = last_seq)";
+
 /// Lists the conversations of a user, without direct ones that have no message yet.
 pub(super) fn conversations(
     connection: &Connection,
@@ -162,23 +166,29 @@ pub(super) fn conversations(
 ) -> Result<Vec<ConversationHead>, Failure<ReadError>> {
     survey.trust_list_of(user)?;
     let transaction = connection.unchecked_transaction()?;
-    let lobby: Option<Seq> = transaction
-        .prepare_cached(&format!("SELECT {END} FROM conversations WHERE name = '#lobby'"))?
-        .query_row([], |row| row.get(0))
+    let lobby: Option<(Seq, Option<Vec<u8>>)> = transaction
+        .prepare_cached(&format!("SELECT {END}, {NEWEST} FROM conversations WHERE name = '#lobby'"))?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let mut heads = vec![ConversationHead { name: Conversation::lobby(), last: lobby.unwrap_or(0) }];
+    let (last, newest) = lobby.unwrap_or_default();
+    let mut heads = vec![ConversationHead { name: Conversation::lobby(), last, newest: message_id(newest) }];
     let mut statement = transaction.prepare_cached(&format!(
-        "SELECT name, {END} FROM members JOIN conversations ON id = conversation WHERE user = ?1
+        "SELECT name, {END}, {NEWEST} FROM members JOIN conversations ON id = conversation WHERE user = ?1
          AND (last_seq > 0 OR EXISTS (SELECT 1 FROM messages WHERE conversation = conversations.id)) ORDER BY name"
     ))?;
-    let rows = statement.query_map([user.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let rows = statement.query_map([user.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     for row in rows {
-        let (name, last): (String, Seq) = row?;
+        let (name, last, newest): (String, Seq, Option<Vec<u8>>) = row?;
         let other =
             other_member(&name, user).ok_or_else(|| Damaged(format!("a conversation is named {name}")))?;
-        heads.push(ConversationHead { name: Conversation::Direct(other), last });
+        heads.push(ConversationHead { name: Conversation::Direct(other), last, newest: message_id(newest) });
     }
     Ok(heads)
+}
+
+/// A message id as it is stored; none if it is not one.
+fn message_id(stored: Option<Vec<u8>>) -> Option<MessageId> {
+    Some(MessageId::from_bytes(stored?.try_into().ok()?))
 }
 
 /// The other name in `@erik@sam`, as seen by one of the two.

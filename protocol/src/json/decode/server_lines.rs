@@ -110,6 +110,8 @@ struct ConversationsObject {
 struct HeadObject {
     name: String,
     last: Seq,
+    #[serde(default, deserialize_with = "if_known")]
+    newest: Option<MessageId>,
 }
 
 #[derive(Deserialize)]
@@ -248,8 +250,10 @@ fn reply(ok: &str, line: &str) -> Result<Reply, Unread> {
         "conversations" => {
             // Unknown kinds of conversation are skipped.
             let heads = object::<ConversationsObject>(line)?.conversations.into_iter();
-            let known =
-                |head: HeadObject| Some(ConversationHead { name: head.name.parse().ok()?, last: head.last });
+            let known = |head: HeadObject| {
+                let HeadObject { name, last, newest } = head;
+                Some(ConversationHead { name: name.parse().ok()?, last, newest })
+            };
             Reply::Conversations(heads.filter_map(known).collect())
         }
         "history" => {

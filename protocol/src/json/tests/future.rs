@@ -70,7 +70,7 @@ fn commands_from_the_future_are_read_as_far_as_they_are_known() {
 #[test]
 fn conversations_of_unknown_kinds_are_skipped() {
     let line = r##"{"id":1,"ok":"conversations","conversations":[{"name":"&plans","last":3},{"name":"#lobby","last":7}]}"##;
-    let lobby = ConversationHead { name: "#lobby".parse().unwrap(), last: 7 };
+    let lobby = ConversationHead { name: "#lobby".parse().unwrap(), last: 7, newest: None };
     let reply = Ok(Reply::Conversations(vec![lobby]));
     assert_eq!(parse_server_line(line).unwrap(), ServerLine::Reply { id: Some(RequestId::Number(1)), reply });
 }
