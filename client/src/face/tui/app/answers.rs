@@ -7,6 +7,7 @@ use crate::asking::action::{Action, Answer};
 use crate::asking::update::{Connection, Update};
 use crate::face::tui::state::NoticeKind;
 use crate::face::why;
+use crate::face::words;
 use crate::failure::{Failure, Kind};
 
 /// The purpose of an action; `line` is the typed line, which comes back to the input if the action fails.
@@ -207,10 +208,27 @@ impl App {
         let nobody =
             matches!(failure.kind(), Kind::Refused(Refusal::UserNotFound | Refusal::ConversationNotFound));
         if nobody && to != at && self.close_if_empty(to, at) {
+            self.view.history.push_addressed(line);
             self.view.give_back(at, line);
         } else {
             self.view.give_back(to, line);
         }
+    }
+
+    /// Gives the text of a message back that will not be sent.
+    pub(super) fn not_sent(&mut self, to: &Conversation, text: &str) {
+        let said = if self.view.selected == *to || self.state.conversations.iter().any(|c| c.name == *to) {
+            let line = words::line_for(to, text);
+            self.view.history.push(&line, to);
+            self.view.give_back(to, &line);
+            format!("its text is kept: Up brings it back in {to}")
+        } else {
+            let line = format!("{to} {text}");
+            self.view.history.push_addressed(&line);
+            self.give_back(&line);
+            format!("its text is kept: Up brings it back, with {to} in front")
+        };
+        self.state.say(NoticeKind::Info, said);
     }
 
     fn older(&mut self, conversation: &Conversation, outcome: Result<Answer, Failure>) {
@@ -248,11 +266,6 @@ impl App {
         if !nobody {
             return;
         }
-        if self.view.selected == *conversation && !self.view.composer.is_empty() {
-            // The draft can be brought back with Up.
-            let begun = self.view.composer.take();
-            self.view.history.push(&begun);
-        }
         let previous = self.view.previous.clone();
         self.close_if_empty(conversation, &previous);
     }
@@ -264,7 +277,12 @@ impl App {
         if is_empty {
             self.state.close(name);
             if self.view.selected == *name {
+                let begun = self.view.composer.take();
                 self.view.select(back, &self.state);
+                if !begun.is_empty() {
+                    // Up brings the draft back, which is for nobody else.
+                    self.view.history.push_addressed(&words::addressed(name, &begun));
+                }
             }
         }
         is_empty
