@@ -180,7 +180,10 @@ impl App {
                 }
                 self.typist = Some(user.clone());
             }
-            Update::LoggedOut { .. } => self.marks_known = false,
+            Update::LoggedOut { .. } => {
+                self.marks_known = false;
+                self.state.notices.retain(|notice| notice.text != answers::AUTHENTICATED);
+            }
             Update::Conversation { .. }
             | Update::Regrouped { .. }
             | Update::Newest { .. }

@@ -10,6 +10,9 @@ use crate::face::why;
 use crate::face::words;
 use crate::failure::{Failure, Kind};
 
+/// Said after a login, until the user is logged out.
+pub(super) const AUTHENTICATED: &str = "Authentication Succeeded";
+
 /// The purpose of an action; `line` is the typed line, which comes back to the input if the action fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Purpose {
@@ -132,9 +135,9 @@ impl App {
         }
     }
 
-    /// Removes errors about a connection that is now there.
+    /// Removes errors about a connection that is now there. Why a user was logged out stays.
     fn forget_failures(&mut self) {
-        self.state.notices.retain(|notice| notice.kind == NoticeKind::Info);
+        self.state.notices.retain(|notice| !notice.is_absence);
     }
 
     fn registered(&mut self, name: UserName, line: &str, outcome: Result<Answer, Failure>) {
@@ -173,7 +176,7 @@ impl App {
                 let said = if is_offline {
                     "not connected yet: what is kept on this machine is shown"
                 } else {
-                    "Authentication Succeeded"
+                    AUTHENTICATED
                 };
                 self.state.say(NoticeKind::Info, said.to_owned());
                 self.view.mark(&self.state);
