@@ -200,8 +200,10 @@ impl Explain for Refusal {
             Self::Format => "/help shows how each command is written",
             Self::AccountFull => "ask the operator of the server for more room; your message was not sent",
             Self::NotStored => "its disk is full or fails; its operator finds the reason in its log",
+            Self::InvalidCredentials => advice::NOT_ACCEPTED,
             Self::UserExists => {
-                "choose another name: this one, or one that looks like it, has an account; with its keys, /login"
+                "choose another name: this one, or one that looks like it, has an account; if it is yours, log in where \
+                 its keys are"
             }
             Self::Unknown { .. } => {
                 "the server is newer than this client: a newer client may know more of it"

@@ -1,5 +1,7 @@
 //! Hints beside the fixed words of a refusal: the fault in the request, and the request that may have been meant.
 
+use std::path::Path;
+
 use parlour_protocol::limits::TEXT_BYTES;
 use parlour_protocol::{Conversation, UserName};
 
@@ -35,6 +37,19 @@ pub fn too_long(bytes: usize) -> String {
 
 /// The hint for an empty text.
 pub const EMPTY: &str = "there is nothing to say: the text is empty";
+
+/// The hint for keys that the server does not accept.
+pub const NOT_ACCEPTED: &str = "this device may be revoked, or the server does not know this account (it may be new, or set \
+    back to an earlier state): ask its operator";
+
+/// The hint for a name that is not registered, because its keys are in this folder.
+pub fn has_keys(name: &UserName, folder: &Path) -> String {
+    let folder = folder.display();
+    format!(
+        "the keys of {name} are in {folder}, and /login {name} uses them; if the server does not accept them, ask its \
+         operator, or register another name"
+    )
+}
 
 /// The hint for something that was not found.
 pub fn not_found(conversation: &Conversation) -> String {

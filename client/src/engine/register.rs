@@ -1,10 +1,13 @@
 //! `/register`: makes keys, has them certified, checks the certificates and keeps all of it.
 
+use std::path::PathBuf;
+
 use parlour_protocol::{Command, Refusal, Reply, UserName};
 
 use super::ConnectError;
 use super::Engine;
 use crate::asking::action::Answer;
+use crate::asking::advice;
 use crate::asking::asker::AskError;
 use crate::asking::update::Update;
 use crate::failure::{Explain, Explanation};
@@ -22,6 +25,10 @@ pub enum RegisterError {
     /// Somebody is logged in.
     #[error(transparent)]
     LoggedIn(#[from] AskError),
+    /// This machine has the keys of that name.
+    #[error("{}", Refusal::UserExists)]
+    #[allow(missing_docs)] // its fields' names say it
+    HasKeys { name: UserName, folder: PathBuf },
     /// There is no connection as a guest.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -37,6 +44,9 @@ impl Explain for RegisterError {
     fn explain(&self) -> Explanation {
         match self {
             Self::LoggedIn(error) => error.explain(),
+            Self::HasKeys { name, folder } => {
+                Refusal::UserExists.explain().hint(advice::has_keys(name, folder))
+            }
             Self::Connect(error) => error.explain(),
             Self::Link(error) => error.explain(),
             Self::Profile(error) => error.explain(),
@@ -48,7 +58,8 @@ impl Engine {
     pub(super) async fn register(&mut self, name: UserName) -> Result<Answer, RegisterError> {
         self.be_nobody()?;
         if self.setup.profiles.has(&name) {
-            return Err(LinkError::Refused(Refusal::UserExists).into());
+            let folder = self.setup.profiles.of(&name);
+            return Err(RegisterError::HasKeys { name, folder });
         }
         // Keys are never overwritten, so a name whose folder is taken is not registered.
         let path = self.setup.profiles.of(&name);
@@ -80,6 +91,26 @@ impl Engine {
             Ok(_) => Err(LinkError::protocol("it does not say whether the name is ours").into()),
             // The keys stay even if the server refuses: if the name was ours all the same, they are all there is.
             Err(failure) => Err(failure.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Failure;
+
+    #[test]
+    fn the_hints_for_a_name_whose_keys_are_here_lead_out_of_a_circle() {
+        let name: UserName = "sam".parse().unwrap();
+        let folder = PathBuf::from("keys/clients/sam");
+        let failure = Failure::from(RegisterError::HasKeys { name, folder });
+        assert_eq!((failure.to_string().as_str(), failure.code()), ("user already exists", "user_exists"));
+        let hint = failure.hint().unwrap();
+        assert!(hint.contains("/login sam") && hint.contains("keys/clients/sam"), "{hint}");
+        let refused = Failure::from(Refusal::InvalidCredentials);
+        for hint in [hint, refused.hint().unwrap()] {
+            assert!(hint.contains("ask its operator") && !hint.contains("/register sam"), "{hint}");
         }
     }
 }

@@ -188,7 +188,7 @@ pub enum Intent {
 /// Reads a line. Faults are checked in the order of the protocol: first for an unknown command, then for one that is not
 /// available now, then for the format.
 pub fn parse(line: &str, logged_in: bool) -> Result<Intent, Misread> {
-    if line.starts_with('/') && !line.starts_with("//") {
+    if is_command(line) {
         return slash(line, logged_in);
     }
     if !logged_in {
@@ -203,6 +203,27 @@ pub fn parse(line: &str, logged_in: bool) -> Result<Intent, Misread> {
     }
     let said = line.strip_prefix('/').unwrap_or(line);
     text(said).map(Intent::Say)
+}
+
+/// True for a line that is a command, and never a text.
+pub fn is_command(line: &str) -> bool {
+    line.starts_with('/') && !line.starts_with("//")
+}
+
+/// The line that sends in any conversation what `line` would send in `to`.
+pub fn addressed(to: &Conversation, line: &str) -> String {
+    if is_command(line) || line.starts_with('@') || plain::channel(line).is_some() {
+        return line.to_owned();
+    }
+    format!("{to} {}", line.strip_prefix('/').unwrap_or(line))
+}
+
+/// The line that sends this text in its conversation.
+pub fn line_for(to: &Conversation, text: &str) -> String {
+    match parse(text, true) {
+        Ok(Intent::Say(said)) if said.as_str() == text => text.to_owned(),
+        _ => format!("{to} {text}"),
+    }
 }
 
 fn say_to(to: Conversation, said: &str) -> Result<Intent, Misread> {

@@ -233,7 +233,8 @@ mod tests {
                 let limit = if index == 0 { first } else { rest };
                 prop_assert!(width(row) <= limit, "{row:?} in {limit}");
             }
-            if rest > 1 {
+            // One character can be three cells wide: `៘`.
+            if rest > 1 && text.chars().all(|c| c.width().unwrap_or(0) <= rest) {
                 let shown = |text: &str| text.split_whitespace().collect::<String>();
                 prop_assert_eq!(shown(&rows.concat()), shown(&text));
             }

@@ -70,9 +70,10 @@ impl Explain for LinkError {
             Self::Key(_) => Explanation::new("key", Kind::Broken),
             Self::Lost | Self::Flooded | Self::NotConnected => Explanation::new("lost", Kind::Over),
             Self::Protocol(_) => Explanation::new("protocol", Kind::Failed),
-            Self::Dismissed(Farewell::Revoked) => {
-                Explanation::new("dismissed", Kind::Barred).hint("these keys cannot log in any more")
-            }
+            Self::Dismissed(Farewell::Revoked) => Explanation::new("dismissed", Kind::Barred).hint(
+                "its keys cannot log in any more, and its name is not given again: /register another name, and if you \
+                 did not expect this, ask the operator of the server",
+            ),
             Self::Dismissed(Farewell::TakenOver) => Explanation::new("dismissed", Kind::Barred)
                 .hint("another client with the same keys is logged in: end that one before you log in here"),
             Self::Dismissed(_) | Self::DismissedAnew(_) => Explanation::new("dismissed", Kind::Over),

@@ -145,7 +145,7 @@ impl App {
                     "press Ctrl-C again to leave"
                 } else {
                     let draft = self.view.composer.take();
-                    self.view.history.push(&draft);
+                    self.view.history.push(&draft, &self.view.selected);
                     "cleared: Up brings it back, Ctrl-C again leaves"
                 });
             }
@@ -180,11 +180,9 @@ impl App {
                 }
                 self.typist = Some(user.clone());
             }
-            Update::LoggedOut { .. } => self.marks_known = false,
-            Update::NotSent(not_sent) => {
-                // Up brings it back where something else is being typed.
-                self.view.history.push(&not_sent.text);
-                self.view.give_back(&not_sent.to, &not_sent.text);
+            Update::LoggedOut { .. } => {
+                self.marks_known = false;
+                self.state.notices.retain(|notice| notice.text != answers::AUTHENTICATED);
             }
             Update::Conversation { .. }
             | Update::Regrouped { .. }
@@ -193,11 +191,19 @@ impl App {
             | Update::Judged(_)
             | Update::Message(_)
             | Update::Outbox { .. }
+            | Update::NotSent(_)
             | Update::Progress(_)
             | Update::Notice(_) => {}
         }
         let logged_out = matches!(update, Update::LoggedOut { .. });
+        let not_sent = match &update {
+            Update::NotSent(not_sent) => Some((not_sent.to.clone(), not_sent.text.clone())),
+            _ => None,
+        };
         self.state.apply(update);
+        if let Some((to, text)) = not_sent {
+            self.not_sent(&to, &text);
+        }
         if logged_out {
             // A user who was logged out goes on as a guest.
             self.connect(true);

@@ -5,18 +5,19 @@ use std::time::Duration;
 use crossterm::event::{Event, KeyCode, KeyModifiers};
 use insta::assert_snapshot;
 use jiff::tz::TimeZone;
-use parlour_protocol::{MessageId, Timestamp};
+use parlour_protocol::{Farewell, MessageId, Timestamp};
 use proptest::prelude::*;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::layout::Size;
 
-use super::app::App;
+use super::app::{App, Purpose};
 use super::draw::{Moment, draw};
 use super::tests::{NOW, guest, key, message, name, online, press, send, type_text, unreachable};
 use crate::asking::action::Answer;
 use crate::asking::update::{Connection, Update, Waiting};
 use crate::face::tui::state::NoticeKind;
+use crate::link::LinkError;
 use crate::reading::shown::{Shown, Verdict};
 
 fn screen(app: &mut App, columns: u16, rows: u16) -> TestBackend {
@@ -76,6 +77,15 @@ fn a_guest_who_is_refused_is_told_what_to_do() {
     let mut app = guest();
     send(&mut app, "hello?");
     assert_snapshot!("guest_refused_80x24", screen(&mut app, 80, 24));
+}
+
+#[test]
+fn a_user_whose_device_was_revoked_is_told_so_and_what_to_do() {
+    let mut app = online(lobby());
+    app.update(Update::LoggedOut { reason: LinkError::Dismissed(Farewell::Revoked).into() }, NOW);
+    app.update(Update::Connection(Connection::Guest { server: "localhost:7275".parse().unwrap() }), NOW);
+    app.answer(Purpose::Connect { quiet: true }, Ok(Answer::Done), NOW);
+    assert_snapshot!("revoked_80x24", screen(&mut app, 80, 24));
 }
 
 #[test]
@@ -218,7 +228,7 @@ fn hostile_texts_are_harmless() {
 fn completions_and_hints_stand_above_the_status_line() {
     let mut app = online(lobby());
     let users = ["anna", "ernest", "erik", "sam"].map(name).to_vec();
-    app.answer(super::app::Purpose::Users, Ok(Answer::Users { users }), NOW);
+    app.answer(Purpose::Users, Ok(Answer::Users { users }), NOW);
     type_text(&mut app, "@er");
     press(&mut app, KeyCode::Tab);
     press(&mut app, KeyCode::Tab);

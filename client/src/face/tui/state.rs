@@ -46,6 +46,8 @@ pub struct State {
 pub struct Notice {
     pub kind: NoticeKind,
     pub text: String,
+    /// True for an error, or its hint, that is over as soon as there is a connection.
+    pub is_absence: bool,
 }
 
 /// The kind of a notice.
@@ -193,18 +195,23 @@ impl State {
 
     /// Adds a line that is not a message.
     pub fn say(&mut self, kind: NoticeKind, text: String) {
+        self.notice(Notice { kind, text, is_absence: false });
+    }
+
+    fn notice(&mut self, notice: Notice) {
         while self.notices.len() >= NOTICES {
             self.notices.pop_front();
         }
-        self.notices.push_back(Notice { kind, text });
+        self.notices.push_back(notice);
     }
 
     /// Reports an error, and what to do about it.
     pub fn fail(&mut self, failure: &Failure) {
         self.progress = None;
-        self.say(NoticeKind::Error, format!("error: {failure}"));
+        let is_absence = failure.is_absence();
+        self.notice(Notice { kind: NoticeKind::Error, text: format!("error: {failure}"), is_absence });
         if let Some(hint) = failure.hint() {
-            self.say(NoticeKind::Hint, format!("hint: {hint}"));
+            self.notice(Notice { kind: NoticeKind::Hint, text: format!("hint: {hint}"), is_absence });
         }
     }
 }

@@ -91,6 +91,7 @@ impl View {
     /// Goes to a conversation. The draft stays with the one that was open.
     pub(super) fn select(&mut self, name: &Conversation, state: &State) {
         if *name != self.selected {
+            self.history.leave(&self.selected);
             let draft = self.drafts.remove(name).unwrap_or_default();
             let begun = std::mem::replace(&mut self.composer, draft);
             if !begun.is_empty() {

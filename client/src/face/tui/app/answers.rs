@@ -7,7 +7,11 @@ use crate::asking::action::{Action, Answer};
 use crate::asking::update::{Connection, Update};
 use crate::face::tui::state::NoticeKind;
 use crate::face::why;
+use crate::face::words;
 use crate::failure::{Failure, Kind};
+
+/// Said after a login, until the user is logged out.
+pub(super) const AUTHENTICATED: &str = "Authentication Succeeded";
 
 /// The purpose of an action; `line` is the typed line, which comes back to the input if the action fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,9 +135,9 @@ impl App {
         }
     }
 
-    /// Removes errors about a connection that is now there.
+    /// Removes errors about a connection that is now there. Why a user was logged out stays.
     fn forget_failures(&mut self) {
-        self.state.notices.retain(|notice| notice.kind == NoticeKind::Info);
+        self.state.notices.retain(|notice| !notice.is_absence);
     }
 
     fn registered(&mut self, name: UserName, line: &str, outcome: Result<Answer, Failure>) {
@@ -172,7 +176,7 @@ impl App {
                 let said = if is_offline {
                     "not connected yet: what is kept on this machine is shown"
                 } else {
-                    "Authentication Succeeded"
+                    AUTHENTICATED
                 };
                 self.state.say(NoticeKind::Info, said.to_owned());
                 self.view.mark(&self.state);
@@ -207,10 +211,27 @@ impl App {
         let nobody =
             matches!(failure.kind(), Kind::Refused(Refusal::UserNotFound | Refusal::ConversationNotFound));
         if nobody && to != at && self.close_if_empty(to, at) {
+            self.view.history.push_addressed(line);
             self.view.give_back(at, line);
         } else {
             self.view.give_back(to, line);
         }
+    }
+
+    /// Gives the text of a message back that will not be sent.
+    pub(super) fn not_sent(&mut self, to: &Conversation, text: &str) {
+        let said = if self.view.selected == *to || self.state.conversations.iter().any(|c| c.name == *to) {
+            let line = words::line_for(to, text);
+            self.view.history.push(&line, to);
+            self.view.give_back(to, &line);
+            format!("its text is kept: Up brings it back in {to}")
+        } else {
+            let line = format!("{to} {text}");
+            self.view.history.push_addressed(&line);
+            self.give_back(&line);
+            format!("its text is kept: Up brings it back, with {to} in front")
+        };
+        self.state.say(NoticeKind::Info, said);
     }
 
     fn older(&mut self, conversation: &Conversation, outcome: Result<Answer, Failure>) {
@@ -248,11 +269,6 @@ impl App {
         if !nobody {
             return;
         }
-        if self.view.selected == *conversation && !self.view.composer.is_empty() {
-            // The draft can be brought back with Up.
-            let begun = self.view.composer.take();
-            self.view.history.push(&begun);
-        }
         let previous = self.view.previous.clone();
         self.close_if_empty(conversation, &previous);
     }
@@ -264,7 +280,12 @@ impl App {
         if is_empty {
             self.state.close(name);
             if self.view.selected == *name {
+                let begun = self.view.composer.take();
                 self.view.select(back, &self.state);
+                if !begun.is_empty() {
+                    // Up brings the draft back, which is for nobody else.
+                    self.view.history.push_addressed(&words::addressed(name, &begun));
+                }
             }
         }
         is_empty

@@ -26,13 +26,13 @@ impl App {
             Press::Edit(edit) => self.view.composer.edit(edit),
             Press::Send => self.send(),
             Press::Up if !self.view.composer.up() => {
-                let older = self.view.history.older(self.view.composer.text());
+                let older = self.view.history.older(self.view.composer.text(), &self.view.selected);
                 if let Some(line) = older {
                     self.view.composer.set(line);
                 }
             }
             Press::Down if !self.view.composer.down() => {
-                if let Some(line) = self.view.history.newer() {
+                if let Some(line) = self.view.history.newer(&self.view.selected) {
                     self.view.composer.set(line);
                 }
             }
@@ -98,9 +98,14 @@ impl App {
             return;
         }
         self.state.notices.clear();
-        self.view.history.push(&line);
         self.view.composer.take();
-        match words::parse(&line, self.state.user.is_some()) {
+        let intent = words::parse(&line, self.state.user.is_some());
+        let of = match &intent {
+            Ok(Intent::SayTo(to, _)) => to,
+            _ => &self.view.selected,
+        };
+        self.view.history.push(&line, of);
+        match intent {
             Err(misread) => {
                 let failure = LineError::new(misread, self.state.user.as_ref()).into();
                 self.refused(&failure, &line);

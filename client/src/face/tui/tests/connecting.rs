@@ -81,7 +81,28 @@ fn a_login_requested_at_the_start_is_tried_until_the_server_answers() {
     app.update(Update::Connection(Connection::Guest { server: server() }), later);
     app.answer(purpose(&effects), Err(Refusal::InvalidCredentials.into()), later);
     assert!(!app.wants_ticks());
-    assert_eq!(notices(&app).last(), Some(&"error: invalid credentials"));
+    let said = notices(&app);
+    let (error, hint) = (said[said.len() - 2], said[said.len() - 1]);
+    assert_eq!(error, "error: invalid credentials");
+    assert!(hint.contains("revoked") && hint.contains("ask its operator"), "{hint}");
+}
+
+#[test]
+fn a_user_whose_device_was_revoked_is_told_so_until_the_next_line() {
+    let mut app = online(Vec::new());
+    app.state.notices.clear();
+    log_in_succeeds(&mut app);
+    app.effects();
+    app.update(Update::LoggedOut { reason: LinkError::Dismissed(Farewell::Revoked).into() }, NOW);
+    let effects = app.effects();
+    app.update(Update::Connection(Connection::Guest { server: server() }), NOW);
+    app.answer(purpose(&effects), Ok(Answer::Done), NOW);
+    let said = notices(&app);
+    assert_eq!(said[0], "error: the server closed the connection: this device was revoked");
+    assert!(said[1].contains("another name"), "{said:?}");
+    assert_eq!(said.len(), 2, "{said:?}");
+    send(&mut app, "/register zoe");
+    assert_eq!(notices(&app), [""; 0]);
 }
 
 #[test]

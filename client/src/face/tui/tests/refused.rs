@@ -71,8 +71,9 @@ fn a_conversation_with_an_unknown_name_is_closed_again() {
     app.answer(purpose(&effects), Err(Refusal::UserNotFound.into()), NOW);
     assert_eq!((&app.view.selected, app.view.composer.text()), (&lobby(), ""));
     assert_eq!(notices(&app), ["error: user not found"]);
+    // What was begun for nobody is for nobody else.
     press(&mut app, KeyCode::Up);
-    assert_eq!(app.view.composer.text(), "secret");
+    assert_eq!(app.view.composer.text(), "@nobody secret");
 }
 
 #[test]
@@ -104,13 +105,15 @@ fn a_line_that_comes_back_does_not_overwrite_a_newer_draft() {
     assert_eq!(app.view.composer.text(), "two");
 }
 
+fn not_sent(to: &str, text: &str, reason: Refusal) -> Update {
+    let (to, text) = (to.parse().unwrap(), text.to_owned());
+    Update::NotSent(Box::new(NotSent { to, text, reason: reason.into() }))
+}
+
 #[test]
 fn the_text_of_a_message_that_was_refused_when_it_was_sent_again_comes_back() {
     let mut app = online(Vec::new());
-    let not_sent = |text: &str| {
-        let reason = Refusal::AccountFull.into();
-        Update::NotSent(Box::new(NotSent { to: "#lobby".parse().unwrap(), text: text.to_owned(), reason }))
-    };
+    let not_sent = |text: &str| not_sent("#lobby", text, Refusal::AccountFull);
     app.update(not_sent("first"), NOW);
     assert_eq!(app.view.composer.text(), "first");
     assert!(
@@ -124,4 +127,67 @@ fn the_text_of_a_message_that_was_refused_when_it_was_sent_again_comes_back() {
     assert_eq!(app.view.composer.text(), "first and more");
     press(&mut app, KeyCode::Up);
     assert_eq!(app.view.composer.text(), "second");
+}
+
+#[test]
+fn a_text_that_was_not_sent_to_another_conversation_comes_back_there() {
+    let mut app = online(vec![message("@erik", "erik", 1, 0, "hi")]);
+    app.update(not_sent("@erik", "secret", Refusal::AccountFull), NOW);
+    assert_eq!(app.view.composer.text(), "");
+    assert_eq!(notices(&app).last(), Some(&"its text is kept: Up brings it back in @erik"));
+    press(&mut app, KeyCode::Up);
+    assert_eq!(app.view.composer.text(), "");
+    key(&mut app, KeyCode::Down, KeyModifiers::ALT);
+    assert_eq!((&app.view.selected, app.view.composer.text()), (&direct("erik"), "secret"));
+    app.view.composer.take();
+    press(&mut app, KeyCode::Up);
+    assert_eq!(app.view.composer.text(), "secret");
+}
+
+#[test]
+fn a_text_that_was_not_sent_to_somebody_unknown_comes_back_with_the_name_in_front() {
+    let mut app = online(Vec::new());
+    type_text(&mut app, "begun");
+    app.update(not_sent("@ghost", "secret two", Refusal::UserNotFound), NOW);
+    assert_eq!(app.view.composer.text(), "begun");
+    assert_eq!(notices(&app).last(), Some(&"its text is kept: Up brings it back, with @ghost in front"));
+    press(&mut app, KeyCode::Up);
+    assert_eq!(app.view.composer.text(), "@ghost secret two");
+    press(&mut app, KeyCode::Enter);
+    assert_eq!(actions(&app.effects()), [say("@ghost", "secret two")]);
+}
+
+#[test]
+fn a_text_that_came_back_is_said_again_to_the_same_conversation_whatever_it_begins_with() {
+    for text in ["/etc is full", "//", "@erik is here", "#lobby is public", " x"] {
+        for to in ["@zoe", "#lobby"] {
+            let mut app = online(vec![message("@zoe", "zoe", 1, 0, "hi")]);
+            app.view.select(&to.parse().unwrap(), &app.state);
+            app.update(not_sent(to, text, Refusal::AccountFull), NOW);
+            app.effects();
+            press(&mut app, KeyCode::Enter);
+            assert_eq!(actions(&app.effects()), [say(to, text)], "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_draft_for_somebody_unknown_never_becomes_a_text_for_all() {
+    for (draft, offered) in [
+        ("secret", "@nobody secret"),
+        ("//etc", "@nobody /etc"),
+        ("@erik hi", "@erik hi"),
+        ("/users", "/users"),
+    ] {
+        let mut app = online(Vec::new());
+        let effects = send(&mut app, "@nobody hello");
+        type_text(&mut app, draft);
+        app.answer(purpose(&effects), Err(Refusal::UserNotFound.into()), NOW);
+        assert_eq!((&app.view.selected, app.view.composer.text()), (&lobby(), "@nobody hello"));
+        app.view.composer.take();
+        press(&mut app, KeyCode::Up);
+        assert_eq!(app.view.composer.text(), "@nobody hello");
+        press(&mut app, KeyCode::Up);
+        assert_eq!(app.view.composer.text(), offered);
+    }
 }

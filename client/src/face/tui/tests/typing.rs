@@ -60,3 +60,66 @@ fn tab_cycles_through_the_candidates() {
     type_text(&mut app, "hi");
     assert_eq!(app.view.composer.text(), "@elsa hi");
 }
+
+/// What Up offers, newest first.
+fn offered(app: &mut App) -> Vec<String> {
+    app.view.composer.take();
+    let mut lines: Vec<String> = Vec::new();
+    loop {
+        press(app, KeyCode::Up);
+        let line = app.view.composer.text().to_owned();
+        if line.is_empty() || lines.last() == Some(&line) {
+            break;
+        }
+        lines.push(line);
+    }
+    app.view.composer.take();
+    lines
+}
+
+#[test]
+fn up_offers_the_texts_of_this_conversation_alone_and_all_commands() {
+    let mut app = online(vec![message("@erik", "erik", 1, 0, "hi")]);
+    send(&mut app, "for all");
+    send(&mut app, "@erik first for erik");
+    send(&mut app, "only for erik");
+    send(&mut app, "//etc of erik");
+    send(&mut app, "/open #lobby");
+    press(&mut app, KeyCode::Up);
+    press(&mut app, KeyCode::Up);
+    press(&mut app, KeyCode::Enter);
+    let to_lobby = actions(&app.effects()).into_iter().filter(|action| matches!(action, Action::Say { .. }));
+    assert_eq!(to_lobby.collect::<Vec<_>>(), [say("#lobby", "for all")]);
+    assert_eq!(offered(&mut app), ["for all", "/open #lobby", "for all"]);
+    send(&mut app, "/open @erik");
+    assert_eq!(
+        offered(&mut app),
+        ["/open @erik", "/open #lobby", "//etc of erik", "only for erik", "@erik first for erik"]
+    );
+}
+
+#[test]
+fn a_draft_stays_in_its_conversation_while_another_line_is_shown() {
+    let mut app = online(vec![message("@erik", "erik", 1, 0, "hi")]);
+    send(&mut app, "/open @erik");
+    send(&mut app, "sent to erik");
+    type_text(&mut app, "begun for erik");
+    press(&mut app, KeyCode::Up);
+    key(&mut app, KeyCode::Up, KeyModifiers::ALT);
+    assert_eq!((&app.view.selected, app.view.composer.text()), (&lobby(), ""));
+    press(&mut app, KeyCode::Down);
+    assert_eq!(app.view.composer.text(), "");
+    assert_eq!(offered(&mut app), ["/open @erik"]);
+    key(&mut app, KeyCode::Down, KeyModifiers::ALT);
+    assert_eq!(offered(&mut app), ["begun for erik", "sent to erik", "/open @erik"]);
+}
+
+#[test]
+fn a_cleared_private_line_comes_back_in_its_conversation_alone() {
+    let mut app = online(vec![message("@erik", "erik", 1, 0, "hi")]);
+    send(&mut app, "/open @erik");
+    type_text(&mut app, "cleared for erik");
+    key(&mut app, KeyCode::Char('c'), KeyModifiers::CONTROL);
+    send(&mut app, "/open #lobby");
+    assert_eq!(offered(&mut app), ["/open #lobby", "/open @erik"]);
+}
