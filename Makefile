@@ -42,7 +42,7 @@ client: programs ## Open the client alone (HOST=)
 	@exec bin/parlour $(if $(HOST),"$(HOST)") --keys keys/clients
 
 .PHONY: stop
-stop: ## Stop the TTP and server that make chat started
+stop: ## Stop the TTP and server that run here
 	@scripts/stop.sh
 
 .PHONY: demo

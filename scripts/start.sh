@@ -37,7 +37,7 @@ start() { # NAME READY PROGRAM ARGUMENTS...
         kill -0 "$pid" 2>/dev/null || break
         sleep 0.1
     done
-    echo "error: $name did not start" >&2
+    echo "error: $(basename "$1") did not start" >&2
     cat "var/$name.err" >&2
     exit 2
 }

@@ -32,6 +32,7 @@ mod m28_audit_rewritten;
 mod m29_dependencies;
 mod m30_failing_while_setting_aside;
 mod m30_losing_what_it_holds;
+mod m30_moving_messages;
 mod m32_looking_alike;
 mod m32_passing_for_another_kind_of_line;
 mod m33_speaking_with_a_revoked_device;

@@ -4,7 +4,7 @@ use parlour_protocol::{Body, Conversation, RevokedDevice, Timestamp, UserName};
 
 use super::{Account, Engine};
 use crate::reading::chain::ChainKey;
-use crate::reading::judge::judge;
+use crate::reading::judge::{judge, know_again};
 use crate::reading::opening::Opened;
 use crate::reading::shown::Shown;
 use crate::records::{Extent, Learned, PageChains, RecordsError};
@@ -39,6 +39,7 @@ pub(super) fn judged(
     page.iter()
         .map(|opened| {
             if let Some(known) = known.iter().find(|known| known.seq == opened.message.seq) {
+                know_again(me, opened, chains);
                 return known.clone();
             }
             let devices = of(&opened.message.from).map_or(&[][..], |(_, devices)| devices.as_slice());

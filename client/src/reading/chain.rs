@@ -34,6 +34,10 @@ pub struct Chain {
     /// Counters of messages that were refused and have not been delivered.
     #[serde(default, skip_serializing_if = "Counters::is_empty")]
     pub refused: Counters,
+    /// Counters below the last one of which no message took its place. Older versions kept none: to them all that came
+    /// late was a replay.
+    #[serde(default, skip_serializing_if = "Counters::is_empty")]
+    pub missing: Counters,
 }
 
 /// A message that took its place in a chain.
@@ -80,6 +84,9 @@ pub trait Chains {
     /// True if messages between what was seen of this chain and what is judged now may be there, and just have not
     /// been read yet.
     fn skips(&self, key: &ChainKey) -> bool;
+    /// True if what was seen of this chain is of earlier generations alone, and it begins anew in the present one with
+    /// what is judged now.
+    fn begins_here(&self, key: &ChainKey) -> bool;
     /// True if this is a chain of our own device, which was told that the message with this counter was refused.
     fn told_refused(&self, key: &ChainKey, n: u64) -> bool;
     /// Remembers the state of a chain.
@@ -106,6 +113,7 @@ pub(crate) fn follow(key: &ChainKey, message: &Believed, place: Place, chains: &
         // Once. Of what is skipped nothing is remembered: the chain has to be read up to here first.
         if !skips {
             seen.refused.remove(message.n);
+            seen.missing.remove(message.n);
             chains.remember(key.clone(), seen);
         }
         return Followed { verdict: Verdict::Good, refused: true };
@@ -126,8 +134,9 @@ fn begin(key: &ChainKey, message: &Believed, place: Place, skips: bool, chains: 
         Some(_) if is_unread => Verdict::Good,
         Some(n) => Verdict::Gap { missing: n + 1 },
     };
-    let mut refused = Counters::default();
+    let (mut refused, mut missing) = (Counters::default(), Counters::default());
     refused.push(message.n - message.void..message.n);
+    missing.push(0..message.n - message.void);
     let chain = Chain {
         first_n: message.n,
         first_prev: message.prev.clone(),
@@ -137,6 +146,7 @@ fn begin(key: &ChainKey, message: &Believed, place: Place, skips: bool, chains: 
         last_place: Some(place),
         before: is_unread.then(|| message.unread()).flatten(),
         refused,
+        missing,
     };
     chains.remember(key.clone(), chain);
     verdict
@@ -152,7 +162,7 @@ fn go_on(
     chains: &mut impl Chains,
 ) -> Verdict {
     if message.n <= seen.last_n {
-        return bad("replayed: its place in the sender's chain was taken already");
+        return come_late(key, seen, message, place, skips, chains);
     }
     let predecessor = message.predecessor();
     // Messages that this one calls refused do not count any more.
@@ -172,6 +182,8 @@ fn go_on(
     }
     let mut listed = seen.refused;
     listed.push((seen.last_n + 1).max(message.n - message.void)..message.n);
+    let mut never_taken = seen.missing;
+    never_taken.push(seen.last_n + 1..message.n - message.void);
     // After an unread part the chain begins with this message: what comes before it is compared with that.
     let (first_n, first_prev, first_void) = if skips {
         (message.n, message.prev.clone(), message.void)
@@ -187,12 +199,68 @@ fn go_on(
         last_place: Some(place),
         before: if skips { message.unread() } else { newest },
         refused: listed,
+        missing: never_taken,
     };
     chains.remember(key.clone(), chain);
     if missing == 0 || skips { Verdict::Good } else { Verdict::Gap { missing } }
 }
 
+/// A message that newer ones of its chain came before. It is a replay if its place was taken; else the server has moved
+/// it, and it is shown: what is hidden once would be hidden for good.
+fn come_late(
+    key: &ChainKey,
+    mut seen: Chain,
+    message: &Believed,
+    place: Place,
+    skips: bool,
+    chains: &mut impl Chains,
+) -> Verdict {
+    if !seen.missing.contains(message.n) {
+        return bad("replayed: its place in the sender's chain was taken already");
+    }
+    let begins_here = chains.begins_here(key);
+    // Of what is skipped nothing is remembered: the chain has to be read up to here first.
+    if skips && !begins_here {
+        return Verdict::Late;
+    }
+    seen.missing.remove(message.n);
+    for refused in message.n - message.void..message.n {
+        if seen.missing.contains(refused) {
+            seen.missing.remove(refused);
+            seen.refused.insert(refused);
+        }
+    }
+    if skips {
+        (seen.first_n, seen.first_prev) = (message.n, message.prev.clone());
+        seen.first_void = message.void;
+    }
+    let is_newer = seen.before.as_ref().is_none_or(|before| before.n < message.n);
+    if is_newer && message.n < seen.last_n {
+        seen.before = Some(Taken { n: message.n, hash: message.hash.clone(), place: Some(place) });
+    }
+    chains.remember(key.clone(), seen);
+    Verdict::Late
+}
+
+/// Takes the place of a message that was judged before, and is known again.
+pub(crate) fn take_known(key: &ChainKey, n: u64, chains: &mut impl Chains) {
+    if chains.skips(key) {
+        return;
+    }
+    if let Some(mut seen) = chains.seen(key).filter(|seen| seen.missing.contains(n)) {
+        seen.missing.remove(n);
+        chains.remember(key.clone(), seen);
+    }
+}
+
 impl Chain {
+    /// The chain as a new generation begins with it: no message took a place there yet.
+    pub(crate) fn in_new_generation(mut self) -> Self {
+        self.missing = Counters::default();
+        self.missing.push(0..self.last_n + 1);
+        self
+    }
+
     /// The newest messages that count, the last one first.
     fn taken(&self) -> impl Iterator<Item = Taken> + use<> {
         let last = Taken { n: self.last_n, hash: self.last_hash.clone(), place: self.last_place };
@@ -219,12 +287,23 @@ impl Chain {
         let missing = if follows { 0 } else { between.max(1) };
         let mut listed = older.refused.clone();
         listed.append(&kept.refused, older.last_n);
+        // What neither has was never taken.
+        let highest = older.last_n.max(kept.last_n);
+        let never_taken_in = |part: &Self| {
+            let mut missing = part.missing.clone();
+            missing.push(part.last_n + 1..highest + 1);
+            missing
+        };
+        let never_taken = never_taken_in(&older).both(&never_taken_in(&kept));
+        // A server that moves messages may have put the newest one into the older page.
+        let newest = if older.last_n > kept.last_n { older.clone() } else { kept };
         let whole = Self {
             first_n: older.first_n,
             first_prev: older.first_prev,
             first_void: older.first_void,
             refused: listed,
-            ..kept
+            missing: never_taken,
+            ..newest
         };
         (whole, refused, missing)
     }

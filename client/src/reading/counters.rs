@@ -1,4 +1,4 @@
-//! Counters of messages that were refused.
+//! Counters of messages that were refused, or that have not come.
 
 use std::ops::Range;
 
@@ -40,6 +40,32 @@ impl Counters {
         }
     }
 
+    /// Adds a counter that is not there.
+    pub fn insert(&mut self, counter: u64) {
+        let mut run = (counter, counter);
+        if let Some(index) = self.0.iter().position(|(_, last)| *last + 1 == counter) {
+            run.0 = self.0.remove(index).0;
+        }
+        if let Some(index) = self.0.iter().position(|(first, _)| *first == counter + 1) {
+            run.1 = self.0.remove(index).1;
+        }
+        let index = self.0.iter().position(|(first, _)| *first > counter).unwrap_or(self.0.len());
+        self.0.insert(index, run);
+        self.bound();
+    }
+
+    /// The counters that are in both sets.
+    #[must_use]
+    pub fn both(&self, others: &Self) -> Self {
+        let mut both = Self::default();
+        for (first, last) in &self.0 {
+            for (other_first, other_last) in &others.0 {
+                both.push(*first.max(other_first)..*last.min(other_last) + 1);
+            }
+        }
+        both
+    }
+
     /// Removes a counter.
     pub fn remove(&mut self, counter: u64) {
         let Some(index) = self.0.iter().position(|(first, last)| (*first..=*last).contains(&counter)) else {
@@ -72,6 +98,7 @@ mod tests {
         fn counters_behave_like_a_set(
             steps in prop::collection::vec((0..4_u64, 0..5_u64), 0..40),
             removed in prop::collection::vec(0..100_u64, 0..60),
+            inserted in prop::collection::vec(0..100_u64, 0..60),
         ) {
             let (mut counters, mut set, mut next) = (Counters::default(), BTreeSet::new(), 0);
             for (pause, length) in steps {
@@ -87,6 +114,19 @@ mod tests {
                 }
             }
             prop_assert_eq!(counters.is_empty(), set.is_empty());
+            let (mut others, mut other_set) = (Counters::default(), BTreeSet::new());
+            for counter in inserted {
+                if other_set.insert(counter) {
+                    others.insert(counter);
+                }
+            }
+            let both = counters.both(&others);
+            for number in 0..101 {
+                prop_assert_eq!(others.contains(number), other_set.contains(&number));
+                prop_assert_eq!(both.contains(number), set.contains(&number) && other_set.contains(&number));
+            }
+            let runs = other_set.iter().filter(|number| !other_set.contains(&(*number + 1))).count();
+            prop_assert_eq!(others.0.len(), runs);
         }
     }
 

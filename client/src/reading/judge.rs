@@ -4,7 +4,7 @@
 use parlour_protocol::limits::CLOCK_TOLERANCE_MS;
 use parlour_protocol::{Body, Conversation, RevokedDevice, Timestamp, UNKNOWN_CONTENT, UserName};
 
-use crate::reading::chain::{ChainKey, Chains, Place, follow};
+use crate::reading::chain::{ChainKey, Chains, Place, follow, take_known};
 use crate::reading::opening::{Believed, Inside, Opened};
 use crate::reading::shown::{REVOKED, Shown, Signer, Verdict};
 
@@ -23,12 +23,7 @@ pub fn judge(me: &UserName, opened: &Opened, revoked: &[RevokedDevice], chains: 
             Ok(believed) => {
                 // It takes its place in the chain, whether it can be shown or not.
                 let place = Place { seq: message.seq, id: message.id };
-                let key = ChainKey {
-                    conversation: conversation.clone(),
-                    from: message.from.clone(),
-                    device: believed.device.clone(),
-                    chain: believed.chain.clone(),
-                };
+                let key = chain_key(opened, &conversation, believed);
                 let followed = follow(&key, believed, place, chains);
                 refused = followed.refused;
                 let was_revoked = revoked.iter().any(|revoked| revoked.device == believed.device);
@@ -64,6 +59,23 @@ pub fn judge(me: &UserName, opened: &Opened, revoked: &[RevokedDevice], chains: 
             .as_ref()
             .and_then(|inside| inside.as_ref().ok())
             .map(|believed| Signer { device: believed.device.clone(), time: believed.signed }),
+    }
+}
+
+/// Lets a message that is shown as it was judged before take its place.
+pub fn know_again(me: &UserName, opened: &Opened, chains: &mut impl Chains) {
+    if let Some(Ok(believed)) = &opened.inside {
+        let key = chain_key(opened, &opened.message.conversation(me), believed);
+        take_known(&key, believed.n, chains);
+    }
+}
+
+fn chain_key(opened: &Opened, conversation: &Conversation, believed: &Believed) -> ChainKey {
+    ChainKey {
+        conversation: conversation.clone(),
+        from: opened.message.from.clone(),
+        device: believed.device.clone(),
+        chain: believed.chain.clone(),
     }
 }
 

@@ -99,6 +99,8 @@ pub enum Verdict {
         /// The number of messages that are missing, at most.
         missing: u64,
     },
+    /// Good, but newer messages of the sender's device came before it.
+    Late,
     /// Signed by a device that has since been revoked: the date in it is earlier, but it came later, so that nothing
     /// proves the date.
     DateNotProved {
@@ -122,6 +124,7 @@ impl Verdict {
             Self::Gap { missing: 1 } => Some("a message before this one is missing".to_owned()),
             // Some of these may have been refused.
             Self::Gap { missing } => Some(format!("up to {missing} messages before this one are missing")),
+            Self::Late => Some("the server has moved this message, or delivered it late".to_owned()),
             Self::DateNotProved { missing } => {
                 let gap = Self::Gap { missing: *missing }.remark().filter(|_| *missing > 0);
                 let remark = "date not proved: the device was revoked, and its thief can sign with any date";
@@ -135,7 +138,7 @@ impl Verdict {
     #[must_use]
     pub fn undated(self) -> Self {
         match self {
-            Self::Good | Self::Restarted => Self::DateNotProved { missing: 0 },
+            Self::Good | Self::Restarted | Self::Late => Self::DateNotProved { missing: 0 },
             Self::Gap { missing } => Self::DateNotProved { missing },
             other => other,
         }

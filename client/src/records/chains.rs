@@ -137,7 +137,7 @@ impl Chains for PageChains<'_> {
         learned.or_else(|| {
             let records = self.records?;
             let kept = records.chain(key, self.generation).ok().flatten();
-            kept.or_else(|| records.newest_chain(key).ok().flatten())
+            kept.or_else(|| Some(records.newest_chain(key).ok().flatten()?.in_new_generation()))
         })
     }
 
@@ -163,9 +163,13 @@ impl Chains for PageChains<'_> {
         if self.learned.contains_key(key) {
             return false;
         }
+        self.skips || self.begins_here(key)
+    }
+
+    fn begins_here(&self, key: &ChainKey) -> bool {
         let is_new_here =
             || self.records.is_some_and(|records| matches!(records.chain(key, self.generation), Ok(None)));
-        self.skips || (self.is_apart && is_new_here())
+        self.is_apart && !self.learned.contains_key(key) && is_new_here()
     }
 
     fn told_refused(&self, key: &ChainKey, n: u64) -> bool {
@@ -187,7 +191,7 @@ impl Records {
         self.fact(Kind::Chain, &chain_label(key, generation))
     }
 
-    /// A chain as last seen in any generation: messages that were set aside do not come again as new.
+    /// A chain as last seen in any generation: messages that were set aside do not come again as new without a remark.
     fn newest_chain(&self, key: &ChainKey) -> Result<Option<Chain>, RecordsError> {
         match self.fact(Kind::NewestChain, &chain_label(key, 0))? {
             Some(chain) => Ok(Some(chain)),

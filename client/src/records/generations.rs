@@ -198,7 +198,7 @@ impl Records {
     }
 
     /// Those messages of a page that are kept in the same places already, but set aside: they keep their judgement and
-    /// are no replays.
+    /// are no replays. Messages that were not believed are judged again: they may have been replays only there.
     pub(crate) fn known_again(&self, extent: &Extent, page: &[Opened]) -> Result<Vec<Shown>, RecordsError> {
         let mut known = Vec::new();
         if extent.generation == 0 {
@@ -207,7 +207,8 @@ impl Records {
         for Opened { message, .. } in page {
             let one = std::iter::once((message.seq, message.id));
             if let Some(Parent { generation, last }) = self.find_kept(extent, one)? {
-                known.extend(self.message_of(&extent.name, generation, last)?);
+                let found = self.message_of(&extent.name, generation, last)?;
+                known.extend(found.filter(|found| found.verdict.is_believed()));
             }
         }
         Ok(known)

@@ -42,6 +42,10 @@ impl Chains for Nothing {
         false
     }
 
+    fn begins_here(&self, _: &ChainKey) -> bool {
+        false
+    }
+
     fn told_refused(&self, _: &ChainKey, _: u64) -> bool {
         false
     }

@@ -57,6 +57,7 @@ fn seen(world: &World, order: &'static [usize], renumber: bool) -> Result<Vec<St
         let text = message["text"].as_str().unwrap_or("-");
         match message["verdict"]["is"].as_str().unwrap_or_default() {
             "good" => text.to_owned(),
+            "late" => format!("{text} late"),
             "gap" => format!("{text} after {} missing", message["verdict"]["missing"]),
             _ => message["verdict"]["reason"].as_str().unwrap_or_default().to_owned(),
         }
@@ -77,7 +78,9 @@ fn messages_that_are_dropped_or_moved_leave_a_mark() -> Result<()> {
         (&[0, 1, 3, 4, 5], &["0", "1", "3 after 1 missing", "4", "5"]),
         (&[0, 4, 5], &["0", "4 after 3 missing", "5"]),
         (&[1, 2, 3, 4, 5], &["1 after 1 missing", "2", "3", "4", "5"]),
-        (&[0, 1, 3, 2, 4, 5], &["0", "1", "3 after 1 missing", replayed, "4", "5"]),
+        (&[0, 1, 3, 2, 4, 5], &["0", "1", "3 after 1 missing", "2 late", "4", "5"]),
+        (&[5, 0, 1, 2, 3, 4], &["5 after 5 missing", "0 late", "1 late", "2 late", "3 late", "4 late"]),
+        (&[0, 1, 3, 2, 2, 3], &["0", "1", "3 after 1 missing", "2 late", replayed, replayed]),
         (&[0, 1, 2, 2, 3, 4], &["0", "1", "2", replayed, "3", "4"]),
         // This remains possible: nothing reveals that there is more.
         (&[0, 1, 2, 3, 4], &["0", "1", "2", "3", "4"]),

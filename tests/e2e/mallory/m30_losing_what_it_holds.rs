@@ -420,7 +420,8 @@ fn a_message_in_a_place_where_the_server_itself_has_another_is_asked_for_once() 
         if value["event"] == "message" {
             value["seq"] = json!(3);
             value["message_id"] = json!("0197741c-9a80-7000-8000-000000900000");
-            out.push_str(&format!("{value}\n"));
+            out.push_str(&value.to_string());
+            out.push('\n');
         }
         out.into_bytes()
     })?;

@@ -21,9 +21,10 @@ pub(super) fn read(profile: &Path, action: &Action) -> Result<Vec<Shown>, Failur
 
 /// Says on standard error why the messages come from this machine.
 pub(super) fn explain(failure: &Failure) {
-    let happened = match failure.is_absence() {
-        true => "warning: the server is away",
-        false => "error: the server refused the login",
+    let happened = if failure.is_absence() {
+        "warning: the server is away"
+    } else {
+        "error: the server refused the login"
     };
     let notice = format!("{happened} ({failure}): these messages are those kept on this machine");
     let charset = Charset::of_process();

@@ -225,7 +225,7 @@ impl<'a> Transcript<'a> {
         rows.append(&mut self.said(time, &shown.from, own, &text, style));
         let style = match shown.verdict {
             Verdict::Public | Verdict::Good | Verdict::Restarted => DIM,
-            Verdict::Gap { .. } | Verdict::DateNotProved { .. } => BAD,
+            Verdict::Gap { .. } | Verdict::Late | Verdict::DateNotProved { .. } => BAD,
             Verdict::Bad { .. } => BAD.add_modifier(Modifier::BOLD),
         };
         let mut remarks: Vec<(String, Style)> =
