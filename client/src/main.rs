@@ -59,9 +59,9 @@ fn client() -> Result<bool, Failure> {
     let cli = Cli::parse_from(std::iter::once("parlour".into()).chain(std::env::args_os().skip(1)));
     match cli.command {
         Some(Command::Probe(arguments)) => try_out(&cli.options, broker, &arguments.probe),
-        Some(Command::OneShot(command)) => confined(&cli.options, broker, async |setup, user| {
-            oneshot::run(command, setup, user).await.map(|()| true)
-        }),
+        Some(Command::OneShot(command)) => {
+            confined(&cli.options, broker, async |setup, user| oneshot::run(command, setup, user).await)
+        }
         None => confined(&cli.options, broker, async |setup, user| chat(&cli.options, setup, user).await),
         Some(Command::ProbeBroker(_) | Command::Completions { .. } | Command::Manual) => {
             Err(Failure::usage("this needs no client".to_owned()))

@@ -59,7 +59,7 @@ pub struct Extent {
     /// The messages before `begins`, once it is known that an earlier generation has them.
     #[serde(default)]
     pub parent: Option<Parent>,
-    /// The bytes that all kept messages take; unknown to older versions.
+    /// The bytes that the messages that count take; unknown to older versions, and after these have changed.
     #[serde(default)]
     pub bytes: Option<u64>,
     /// True if the user was told that old messages are left out.

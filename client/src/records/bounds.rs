@@ -1,9 +1,11 @@
 //! The bounds on the number of conversations that are kept, and on the disk space of a public one. Beyond it the oldest
-//! messages go: the server has them, and so has anyone in the channel. Private messages are never removed for space.
+//! messages that count go: the server has them, and so has anyone in the channel. Messages that are set aside and
+//! private messages are never removed for space.
 
 use parlour_protocol::{Conversation, Seq};
 use rusqlite::params;
 
+use super::path::Stretch;
 use super::{Extent, Kind, Records, RecordsError, sqlite};
 
 /// The bytes that a public conversation may take, unless the user says otherwise.
@@ -48,17 +50,19 @@ impl Records {
     /// takes too many. Returns a notice for the user in that case.
     pub(super) fn bounded(&self, extent: &Extent, more: u64) -> Result<Option<String>, RecordsError> {
         let mut extent = extent.clone();
-        let bytes = match extent.bytes {
-            Some(bytes) => bytes.saturating_add(more),
-            None => self.bytes_of(&extent.name)?,
+        let is_public = matches!(extent.name, Conversation::Channel(_));
+        let grown = extent.bytes.map(|bytes| bytes.saturating_add(more));
+        let bytes = match grown {
+            Some(bytes) if !is_public || bytes <= self.public_bytes => bytes,
+            // Earlier versions counted what is set aside as well.
+            _ => self.bytes_of(&extent)?,
         };
         extent.bytes = Some(bytes);
-        let is_public = matches!(extent.name, Conversation::Channel(_));
         if !is_public || bytes <= self.public_bytes {
             self.set_extent(&extent)?;
             return Ok(None);
         }
-        let extent = self.without_oldest(extent)?;
+        let extent = self.without_oldest(extent, bytes)?;
         let notice = (!extent.told_of_bound).then(|| {
             let most = self.public_bytes.div_ceil(1_024);
             format!(
@@ -71,49 +75,80 @@ impl Records {
         Ok(notice)
     }
 
-    fn bytes_of(&self, name: &Conversation) -> Result<u64, RecordsError> {
-        let tag = self.conversation_tag(name);
-        let sum = "SELECT coalesce(sum(length(body) + ?2), 0) FROM messages WHERE conversation = ?1";
-        self.connection.query_row(sum, params![tag, ROW], |row| row.get(0)).map_err(sqlite)
+    /// The bytes of the messages that count.
+    fn bytes_of(&self, extent: &Extent) -> Result<u64, RecordsError> {
+        let tag = self.conversation_tag(&extent.name);
+        let mut bytes = 0;
+        for Stretch { generation, first, last } in self.path(extent)?.oldest_first() {
+            let sum = "SELECT coalesce(sum(length(body) + ?5), 0) FROM messages
+                       WHERE conversation = ?1 AND generation = ?2 AND seq BETWEEN ?3 AND ?4";
+            let sum: u64 = self
+                .connection
+                .prepare_cached(sum)
+                .and_then(|mut sum| {
+                    sum.query_row(params![tag, generation, first, last, ROW], |row| row.get(0))
+                })
+                .map_err(sqlite)?;
+            bytes += sum;
+        }
+        Ok(bytes)
     }
 
-    /// Removes the oldest messages until an eighth of the space is free, so that this is not done for each new message.
-    fn without_oldest(&self, mut extent: Extent) -> Result<Extent, RecordsError> {
-        let tag = self.conversation_tag(&extent.name);
-        let mut bytes = self.bytes_of(&extent.name)?;
+    /// Removes the oldest messages that count until an eighth of the space is free, so that this is not done for each
+    /// new message. Those that are set aside stay: no server could give them again.
+    fn without_oldest(&self, mut extent: Extent, mut bytes: u64) -> Result<Extent, RecordsError> {
         let goal = self.public_bytes - self.public_bytes / 8;
-        while bytes > goal {
-            let mut select = self
-                .connection
-                .prepare_cached(
-                    "SELECT generation, seq, length(body) FROM messages WHERE conversation = ?1
-                     ORDER BY generation, seq LIMIT ?2",
-                )
-                .map_err(sqlite)?;
-            let rows = select
-                .query_map(params![tag, STEP], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-                .map_err(sqlite)?;
-            let mut out: Option<(u64, Seq)> = None;
-            for row in rows {
-                let (generation, seq, length): (u64, Seq, u64) = row.map_err(sqlite)?;
-                let stays = generation == extent.generation && seq.saturating_add(STAY) > extent.last;
-                let is_other = out.is_some_and(|(other, _)| other != generation);
-                if bytes <= goal || stays || is_other {
+        let newest = extent.last.saturating_sub(STAY);
+        for Stretch { generation, first, last } in self.path(&extent)?.oldest_first() {
+            let mut next = first;
+            while bytes > goal {
+                let Some((seq, freed)) =
+                    self.oldest_of(&extent.name, generation, (next, last.min(newest)), bytes - goal)?
+                else {
                     break;
-                }
-                bytes = bytes.saturating_sub(length + ROW);
-                out = Some((generation, seq));
+                };
+                bytes = bytes.saturating_sub(freed);
+                self.connection
+                    .prepare_cached(
+                        "DELETE FROM messages WHERE conversation = ?1 AND generation = ?2 AND seq BETWEEN ?3 AND ?4",
+                    )
+                    .and_then(|mut delete| {
+                        delete.execute(params![self.conversation_tag(&extent.name), generation, next, seq])
+                    })
+                    .map_err(sqlite)?;
+                extent = self.beginning_after(extent, generation, seq)?;
+                next = seq + 1;
             }
-            let Some((generation, seq)) = out else { break };
-            self.connection
-                .prepare_cached(
-                    "DELETE FROM messages WHERE conversation = ?1 AND generation = ?2 AND seq <= ?3",
-                )
-                .and_then(|mut delete| delete.execute(params![tag, generation, seq]))
-                .map_err(sqlite)?;
-            extent = self.beginning_after(extent, generation, seq)?;
         }
         extent.bytes = Some(bytes);
         self.joined(extent)
+    }
+
+    /// The last of the oldest messages between two of a generation that take `wanted` bytes together, or of as many as
+    /// are read at once, and the bytes that they take.
+    fn oldest_of(
+        &self,
+        name: &Conversation,
+        generation: u64,
+        between: (Seq, Seq),
+        wanted: u64,
+    ) -> Result<Option<(Seq, u64)>, RecordsError> {
+        let mut select = self
+            .connection
+            .prepare_cached(
+                "SELECT seq, length(body) FROM messages
+                 WHERE conversation = ?1 AND generation = ?2 AND seq BETWEEN ?3 AND ?4 ORDER BY seq LIMIT ?5",
+            )
+            .map_err(sqlite)?;
+        let tag = self.conversation_tag(name);
+        let mut rows = select.query(params![tag, generation, between.0, between.1, STEP]).map_err(sqlite)?;
+        let (mut oldest, mut freed) = (None, 0);
+        while freed < wanted
+            && let Some(row) = rows.next().map_err(sqlite)?
+        {
+            freed += row.get::<_, u64>(1).map_err(sqlite)? + ROW;
+            oldest = Some((row.get(0).map_err(sqlite)?, freed));
+        }
+        Ok(oldest)
     }
 }

@@ -243,6 +243,7 @@ impl Records {
             generation: ended.generation + 1,
             begins,
             parent,
+            bytes: None,
             ..ended.clone()
         };
         self.write(|records| {
@@ -255,7 +256,8 @@ impl Records {
         })
     }
 
-    /// Notes that a generation has only the messages after this `seq`.
+    /// Notes that a generation has only the messages after this `seq`. Its parent stays: without one, messages that are
+    /// set aside could seem to be those before a gap.
     pub(super) fn beginning_after(
         &self,
         extent: Extent,
@@ -263,10 +265,10 @@ impl Records {
         seq: Seq,
     ) -> Result<Extent, RecordsError> {
         if number == extent.generation {
-            return Ok(Extent { begins: seq + 1, parent: None, ..extent });
+            return Ok(Extent { begins: seq + 1, ..extent });
         }
         if let Some(generation) = self.generation(&extent.name, number)? {
-            let generation = Generation { first: seq + 1, parent: None, ..generation };
+            let generation = Generation { first: seq + 1, ..generation };
             self.set_generation(&extent.name, &generation)?;
         }
         Ok(extent)
@@ -275,7 +277,8 @@ impl Records {
     /// Makes an empty present generation continue from another message of an earlier one.
     pub(crate) fn adopt(&mut self, extent: &Extent, parent: Parent) -> Result<Extent, RecordsError> {
         let begins = parent.last + 1;
-        let adopted = Extent { begins, last: parent.last, parent: Some(parent), ..extent.clone() };
+        let adopted =
+            Extent { begins, last: parent.last, parent: Some(parent), bytes: None, ..extent.clone() };
         self.write(|records| {
             let extent = records.joined(adopted.clone())?;
             records.set_extent(&extent)?;

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use parlour_protocol::Timestamp;
+
 use super::tests::{extent, id, shown};
 use super::*;
 
@@ -44,6 +46,51 @@ fn the_oldest_public_messages_go_and_their_space_is_used_again() {
     assert!((300..600).contains(&kept.len()), "{}", kept.len());
     drop(records);
     assert!(Records::open(folder.path()).unwrap().take_damages().is_empty());
+}
+
+#[test]
+fn messages_that_are_set_aside_never_go_and_take_no_space_from_those_that_count() {
+    const BOUND: u64 = 512 * 1_024;
+    let lobby = Conversation::lobby();
+    let folder = tempfile::tempdir().unwrap();
+    let mut records = Records::open(folder.path()).unwrap();
+    records.bound_public(BOUND);
+    flood(&mut records, 150);
+    // The server has 40 of the 150, gets 400 others, and then has 20, none of which are kept here any more.
+    let parent = Some(Parent { generation: 0, last: 40 });
+    for (parent, first, more) in [(parent, 1, 400), (None, 21, 800)] {
+        let ended = records.extent(&lobby).unwrap().unwrap();
+        let end = (Reason::SetBack, Timestamp::from_millis(5_000), first);
+        records.begin_generation(&ended, end, parent, first).unwrap();
+        flood(&mut records, more);
+    }
+    assert_eq!(records.take_notices().len(), 1);
+    let aside = |records: &Records| -> Vec<(u64, Seq)> {
+        let kept = records.messages(&lobby, None, 10_000).unwrap();
+        kept.iter().filter(|shown| shown.set_aside).map(Shown::place).collect()
+    };
+    let kept_aside = aside(&records);
+    let first: Vec<(u64, Seq)> = (41..=150).map(|seq| (0, seq)).collect();
+    assert_eq!(kept_aside[..110], first);
+    // Of the second, everything that was still kept when it was set aside.
+    assert!(kept_aside.len() > 210 && kept_aside.ends_with(&[(1, 439), (1, 440)]), "{kept_aside:?}");
+    let now = records.extent(&lobby).unwrap().unwrap();
+    assert_eq!((now.last, now.generation), (820, 2));
+    let counting = now.last + 1 - now.first;
+    assert!((150..250).contains(&counting), "{counting}");
+    assert!(
+        records.messages(&lobby, None, 10_000).unwrap().len() as u64 == counting + kept_aside.len() as u64
+    );
+    let ended: Vec<Generation> = records.generations(&now).map(Result::unwrap).collect();
+    assert_eq!(
+        ended.iter().map(|ended| (ended.number, ended.last)).collect::<Vec<_>>(),
+        [(1, 440), (0, 150)]
+    );
+    drop(records);
+    let mut records = Records::open(folder.path()).unwrap();
+    check(&mut records);
+    assert!(records.take_damages().is_empty());
+    assert_eq!(aside(&records), kept_aside);
 }
 
 /// Checks everything that has not been checked yet.

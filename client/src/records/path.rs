@@ -6,10 +6,10 @@ use super::{Extent, Reason, Records, RecordsError};
 
 /// Consecutive messages of one generation that count now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Stretch {
-    generation: u64,
-    first: Seq,
-    last: Seq,
+pub(super) struct Stretch {
+    pub(super) generation: u64,
+    pub(super) first: Seq,
+    pub(super) last: Seq,
 }
 
 /// The messages that count now, of all that are kept of a conversation; the rest is set aside. Newest first.
@@ -30,6 +30,11 @@ impl Path {
     /// The number of messages of a generation that count.
     pub(crate) fn count(&self, generation: u64) -> u64 {
         self.0.iter().filter(|s| s.generation == generation).map(|s| s.last + 1 - s.first).sum()
+    }
+
+    /// The stretches, the oldest first.
+    pub(super) fn oldest_first(&self) -> impl Iterator<Item = Stretch> + use<'_> {
+        self.0.iter().rev().copied()
     }
 
     /// The newest message that counts.

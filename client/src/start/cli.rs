@@ -44,7 +44,8 @@ pub struct Options {
     /// Use one JSON object a line, for scripts and bots
     #[arg(id = "json_face", long = "json")]
     pub json: bool,
-    /// Most space for each public conversation on this machine; its oldest messages go first [default: 64MiB]
+    /// Most space for each public conversation on this machine; its oldest messages go first, but none that the
+    /// server does not have any more (set aside), which do not count [default: 64MiB]
     #[arg(long, global = true, env = "PARLOUR_HISTORY_BYTES", value_name = "SIZE")]
     pub history_bytes: Option<String>,
     /// TOML file with server, keys, ca, user, history-bytes and sandbox

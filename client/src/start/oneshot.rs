@@ -1,5 +1,7 @@
 //! One-shot commands for scripts. They go through the running client that owns the profile; if there is none, they
-//! log in for the moment.
+//! log in for the moment. If that fails, `history` prints what is kept on this machine.
+
+mod kept;
 
 use std::io::{Read as _, Write as _};
 use std::time::Duration;
@@ -19,7 +21,7 @@ use crate::engine::setup::Setup;
 use crate::face::paper::Paper;
 use crate::face::why;
 use crate::face::wording;
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::locale::Charset;
 use crate::profile::{ProfileError, ProfileLock};
 use crate::reading::shown::Shown;
@@ -28,13 +30,40 @@ use crate::start::cli::OneShot;
 /// The time to wait for answers to messages of an earlier run.
 const LEAVING: Duration = Duration::from_secs(2);
 
-/// Carries out a command, and prints the result.
-pub async fn run(command: OneShot, setup: Setup, user: Option<UserName>) -> Result<(), Failure> {
+/// Carries out a command, and prints the result. False if the server refused the login, and what is kept on this machine
+/// was printed.
+pub async fn run(command: OneShot, setup: Setup, user: Option<UserName>) -> Result<bool, Failure> {
     let user = which_user(&setup, user)?;
     let json = matches!(command, OneShot::History { json: true, .. });
     let action = action(command)?;
-    let answer = done_somewhere(action, setup, user).await?;
-    print(&answer, json)
+    let profile = setup.profiles.of(&user);
+    let failure = match done_somewhere(action.clone(), setup, user).await {
+        Ok(answer) => return print(&answer, json).map(|()| true),
+        Err(NotDone::Otherwise(failure)) => return Err(failure),
+        Err(NotDone::NoLogin(failure)) => failure,
+    };
+    let is_barred = failure.is_refusal() || *failure.kind() == Kind::Barred;
+    let kept = if failure.is_absence() || is_barred { kept::read(&profile, &action)? } else { Vec::new() };
+    if kept.is_empty() {
+        return Err(failure);
+    }
+    kept::explain(&failure);
+    print(&Answer::History { messages: kept, complete: false, ended: Vec::new() }, json)?;
+    Ok(!is_barred)
+}
+
+/// Why a command was not carried out.
+enum NotDone {
+    /// The user could not log in.
+    NoLogin(Failure),
+    /// Anything else.
+    Otherwise(Failure),
+}
+
+impl<E: Into<Failure>> From<E> for NotDone {
+    fn from(error: E) -> Self {
+        Self::Otherwise(error.into())
+    }
 }
 
 fn which_user(setup: &Setup, user: Option<UserName>) -> Result<UserName, Failure> {
@@ -98,7 +127,7 @@ fn from_input() -> Result<String, Failure> {
     String::from_utf8(bytes).map_err(|_| wrong("is not UTF-8".to_owned()))
 }
 
-async fn done_somewhere(action: Action, setup: Setup, user: UserName) -> Result<Answer, Failure> {
+async fn done_somewhere(action: Action, setup: Setup, user: UserName) -> Result<Answer, NotDone> {
     if setup.profiles.has(&user) {
         let folder = setup.profiles.of(&user);
         match ProfileLock::take(&folder) {
@@ -106,7 +135,8 @@ async fn done_somewhere(action: Action, setup: Setup, user: UserName) -> Result<
             Ok(lock) => drop(lock),
             Err(ProfileError::InUse) => {
                 setup.check_pin(&user)?;
-                return patiently(control::ask(&setup.broker, &user, action, setup.server.clone())).await;
+                let asked = control::ask(&setup.broker, &user, action, setup.server.clone());
+                return Ok(patiently(asked).await?);
             }
             Err(error) => return Err(error.into()),
         }
@@ -149,9 +179,9 @@ fn report(not_sent: &NotSent) {
     }
 }
 
-async fn logged_in(asker: &Asker, action: Action, user: UserName) -> Result<Answer, Failure> {
-    asker.ask(Action::Login { name: user, patient: false }).await?;
-    patiently(asker.ask(action)).await
+async fn logged_in(asker: &Asker, action: Action, user: UserName) -> Result<Answer, NotDone> {
+    asker.ask(Action::Login { name: user, patient: false }).await.map_err(NotDone::NoLogin)?;
+    Ok(patiently(asker.ask(action)).await?)
 }
 
 /// Waits for a server that cannot be reached, up to a limit. A message is kept after that, and sent later.

@@ -202,6 +202,25 @@ fn misled(world: &World, named: &Arc<AtomicU64>) -> Result<Client> {
 }
 
 #[test]
+fn a_flood_after_a_set_back_pushes_out_nothing_that_is_set_aside() -> Result<()> {
+    let (mut world, _) = read_by_sam(20, 30)?;
+    set_back(&mut world)?;
+    let mut erik = world.json_line("erik")?;
+    let long = "x".repeat(7_000);
+    for number in 1..=150 {
+        ensure!(erik.call(&post(2_000 + number, &format!("flood {number} {long}")))?["ok"] == "posted");
+    }
+    let mut sam = world.robot("sam", &["--user", "sam", "--history-bytes", "64KiB"])?;
+    sam.process.out.wait_for("{}--history-bytes{}")?;
+    sam.process.out.event("backlog")?;
+    all_there(&history(&mut sam, "#lobby")?, "public", 30, |number| number > 20)?;
+    let why = why(&mut sam, "#lobby")?;
+    ensure!(why.len() == 1 && why[0]["set_aside"] == 10, "{why:?}");
+    ensure!(sam.leave()? == 0);
+    Ok(())
+}
+
+#[test]
 fn a_server_that_names_other_numbers_takes_nothing_away_and_all_counts_again_when_it_is_honest() -> Result<()>
 {
     let (world, _) = read_by_sam(0, 80)?;
@@ -411,7 +430,8 @@ fn a_message_in_a_place_where_the_server_itself_has_another_is_asked_for_once() 
         if value["event"] == "message" {
             value["seq"] = json!(3);
             value["message_id"] = json!("0197741c-9a80-7000-8000-000000900000");
-            out.push_str(&format!("{value}\n"));
+            out.push_str(&value.to_string());
+            out.push('\n');
         }
         out.into_bytes()
     })?;

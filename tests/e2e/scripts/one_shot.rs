@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use anyhow::{Context as _, Result, ensure};
-use parlour_tests::{Finished, World, free_address, run_to_end};
+use parlour_tests::{Finished, World, free_address, run_to_end, wait_until};
 use serde_json::{Value, json};
 
 use super::{ends_with, newest};
@@ -119,6 +119,32 @@ fn a_one_shot_command_is_done_or_says_why_it_is_not() -> Result<()> {
     let mut command = world.client_command_to("sam", &nobody)?;
     let refused = run_to_end("sam", command.args(["send", "#lobby", "hi"]), "")?;
     assert_eq!(not_done(&refused, 2)?, format!("error: cannot reach {nobody}: connection refused"));
+    Ok(())
+}
+
+#[test]
+fn the_history_on_this_machine_is_printed_when_the_server_is_away_or_refuses() -> Result<()> {
+    let mut world = World::peopled()?;
+    done(world.one_shot("erik", &["send", "@sam", "kept here"], "")?)?;
+    let with_server = done(world.one_shot("sam", &["history", "@erik"], "")?)?;
+    world.stop_server()?;
+    let away = world.one_shot("sam", &["history", "@erik"], "")?;
+    ensure!(away.code == 0 && away.out == with_server, "{away:#?}");
+    ensure!(away.errors.starts_with("warning: the server is away (cannot reach "), "{away:#?}");
+    let away = world.one_shot("sam", &["history", "@erik", "--json"], "")?;
+    ensure!(
+        away.code == 0 && serde_json::from_str::<Value>(&away.out[0])?["text"] == "kept here",
+        "{away:#?}"
+    );
+    // Nothing is kept of this one, and no other command has anything to print.
+    ensure!(not_done(&world.one_shot("sam", &["history", "@anna"], "")?, 2)?.contains("cannot reach"));
+    ensure!(not_done(&world.one_shot("sam", &["users"], "")?, 2)?.contains("cannot reach"));
+    world.run_ttp(&["revoke", "sam"])?;
+    world.start_server()?;
+    wait_until("the revocation", || Ok(world.server_log().contains("a device was revoked")))?;
+    let refused = world.one_shot("sam", &["history", "@erik"], "")?;
+    ensure!(refused.code == 1 && refused.out == with_server, "{refused:#?}");
+    ensure!(refused.error()?.starts_with("error: the server refused the login ("), "{refused:#?}");
     Ok(())
 }
 
