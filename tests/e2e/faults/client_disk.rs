@@ -127,12 +127,17 @@ fn changes_to_the_local_history_are_reported_and_the_messages_fetched_again() ->
     let before = shown(&mut sam)?;
     ensure!(before.len() == 16, "{before:?}");
     let path = world.profile("sam").join("local.db");
-    // One byte of one message.
+    // One byte of one message in each conversation.
     let database = Connection::open(&path)?;
-    database.execute(
-        "UPDATE messages SET body = CAST(substr(body, 1, 40) || x'00' || substr(body, 42) AS BLOB) WHERE seq = 3",
-        [],
-    )?;
+    let bodies = database
+        .prepare("SELECT body FROM messages WHERE seq = 3")?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<Vec<Vec<u8>>, _>>()?;
+    for body in bodies {
+        let mut changed = body.clone();
+        changed[40] ^= 1;
+        database.execute("UPDATE messages SET body = ?2 WHERE body = ?1", (body, changed))?;
+    }
     drop(database);
     let mut sam = world.client_with("sam", &["--user", "sam"])?;
     let again = shown(&mut sam)?;
