@@ -30,6 +30,7 @@ mod m26_learning_who_exists;
 mod m27_confined;
 mod m28_audit_rewritten;
 mod m29_dependencies;
+mod m30_changing_again_and_again;
 mod m30_failing_while_setting_aside;
 mod m30_losing_what_it_holds;
 mod m30_moving_messages;

@@ -287,7 +287,7 @@ impl Chain {
         let missing = if follows { 0 } else { between.max(1) };
         let mut listed = older.refused.clone();
         listed.append(&kept.refused, older.last_n);
-        // What neither has was never taken.
+        // A counter that neither part took was never taken.
         let highest = older.last_n.max(kept.last_n);
         let never_taken_in = |part: &Self| {
             let mut missing = part.missing.clone();

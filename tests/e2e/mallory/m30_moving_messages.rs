@@ -45,7 +45,7 @@ fn moved(world: &World, order: &'static [usize]) -> Result<Client> {
     Ok(sam)
 }
 
-/// What counts of sam's messages with erik, at the server itself: all are there, each in its place.
+/// Checks, at the server itself, that sam's messages with erik that count are all there, each in its place.
 fn all_in_place(world: &World, count: u64) -> Result<Vec<Value>> {
     let mut sam = world.robot("sam", &["--user", "sam"])?;
     sam.process.out.event("backlog")?;

@@ -71,7 +71,7 @@ fn a_conversation_with_an_unknown_name_is_closed_again() {
     app.answer(purpose(&effects), Err(Refusal::UserNotFound.into()), NOW);
     assert_eq!((&app.view.selected, app.view.composer.text()), (&lobby(), ""));
     assert_eq!(notices(&app), ["error: user not found"]);
-    // What was begun for nobody is for nobody else.
+    // A text begun for a user who does not exist goes to nobody else.
     press(&mut app, KeyCode::Up);
     assert_eq!(app.view.composer.text(), "@nobody secret");
 }

@@ -61,7 +61,7 @@ fn tab_cycles_through_the_candidates() {
     assert_eq!(app.view.composer.text(), "@elsa hi");
 }
 
-/// What Up offers, newest first.
+/// The texts that Up offers, newest first.
 fn offered(app: &mut App) -> Vec<String> {
     app.view.composer.take();
     let mut lines: Vec<String> = Vec::new();
